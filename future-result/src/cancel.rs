@@ -1,0 +1,125 @@
+//! Cancelling: the token by which a running task learns of it, and the handle that cancels when
+//! dropped.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use crate::cell::RawToken;
+use crate::{Cancel, FutureResult, Status};
+
+/// Tells a running task whether somebody wants it to stop.
+///
+/// Nothing stops a running thread from outside; a task that may take long asks from time to time,
+/// and returns when told to. Cloning is cheap, and a clone may be given to other threads that take
+/// part in the work.
+///
+/// # Examples
+///
+/// ```
+/// use future_result::{task, Cancel, CancelToken, FutureResult};
+/// use std::sync::mpsc;
+///
+/// let (started, wait_for_start) = mpsc::channel();
+/// let (task, handle) = task(move || {
+///     let token = CancelToken::current();
+///     started.send(()).unwrap();
+///     let mut steps = 0_u64;
+///     while !token.is_cancelled() {
+///         steps += 1;
+///     }
+///     steps
+/// });
+/// std::thread::spawn(|| task.run());
+/// wait_for_start.recv().unwrap();
+/// assert_eq!(handle.cancel(), Cancel::Requested);
+/// println!("it stopped after {} steps", handle.result()?);
+/// # Ok::<(), future_result::TaskError>(())
+/// ```
+#[derive(Clone)]
+pub struct CancelToken(Option<RawToken>);
+
+impl CancelToken {
+    pub(crate) const fn new(raw: RawToken) -> Self {
+        Self(Some(raw))
+    }
+
+    /// The token of the task that is running on this thread; of none, one that is never cancelled.
+    #[must_use]
+    pub fn current() -> Self {
+        Self(RawToken::current())
+    }
+
+    /// Whether the task's handle has cancelled it. Once true, it stays so.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.0.as_ref().is_some_and(RawToken::is_cancelled)
+    }
+}
+
+impl fmt::Debug for CancelToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CancelToken")
+            .field("is_cancelled", &self.is_cancelled())
+            .finish()
+    }
+}
+
+/// A handle that cancels its work when dropped, from [`FutureResult::cancel_on_drop`].
+///
+/// # Examples
+///
+/// ```
+/// use future_result::{task, FutureResult};
+///
+/// let (task, handle) = task(|| ());
+/// drop(handle.cancel_on_drop());
+/// assert!(task.is_stale());
+/// ```
+#[derive(Debug)]
+#[must_use = "dropping it cancels the work"]
+pub struct CancelOnDrop<F: FutureResult> {
+    handle: F,
+}
+
+impl<F: FutureResult> CancelOnDrop<F> {
+    pub(crate) const fn new(handle: F) -> Self {
+        Self { handle }
+    }
+}
+
+impl<F: FutureResult> Drop for CancelOnDrop<F> {
+    fn drop(&mut self) {
+        // Too late if the outcome was taken.
+        let _ = self.handle.cancel();
+    }
+}
+
+impl<F: FutureResult> FutureResult for CancelOnDrop<F> {
+    type Value = F::Value;
+
+    fn poll_done(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        self.handle.poll_done(context)
+    }
+
+    fn status(&self) -> Status {
+        self.handle.status()
+    }
+
+    fn cancel(&self) -> Cancel {
+        self.handle.cancel()
+    }
+
+    fn run_in_place(&mut self) -> bool {
+        self.handle.run_in_place()
+    }
+}
+
+impl<F: FutureResult> Future for CancelOnDrop<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        Pin::new(&mut self.handle).poll(context)
+    }
+}

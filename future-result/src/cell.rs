@@ -1,0 +1,270 @@
+//! The cell: one allocation that holds a task from its submission to its result.
+//!
+//! It is the only place with `unsafe` code. [`state`](crate::state) says who may touch what; the
+//! types here are the parties it speaks of, one file each: what a party may do is what its type can
+//! do, and consuming the type is how it gives its rights up.
+//!
+//! | type | the party |
+//! |---|---|
+//! | [`RawTask`] | the task side of a closure: it lies in a queue |
+//! | [`Writer`] | the task side of a pair, and its runner once started |
+//! | [`Runner`] | whoever has won the right to produce the outcome |
+//! | [`Reader`] | the handle |
+//! | [`RawToken`] | a cancel token |
+//!
+//! # Layout
+//!
+//! `Header`, then the payload: the closure, later the value or the boxed error in its place. Each
+//! of them lies where a `Cell` of it has its `payload`, so that a handle finds the value without
+//! knowing the closure's type, and no table has to be asked for an offset.
+
+mod callbacks;
+mod reader;
+mod runner;
+mod task;
+mod token;
+mod writer;
+
+use std::alloc::{Layout, handle_alloc_error};
+use std::mem::{ManuallyDrop, MaybeUninit, offset_of};
+use std::ptr::NonNull;
+use std::task::Waker;
+
+use crate::TaskError;
+use crate::blocker::PoolId;
+use crate::state::{Release, State};
+use crate::sync::{UnsafeCell, alloc, dealloc};
+
+pub(crate) use self::reader::Reader;
+pub(crate) use self::task::RawTask;
+pub(crate) use self::token::RawToken;
+pub(crate) use self::writer::Writer;
+
+/// What every cell begins with, whatever it is a cell of.
+#[repr(C)]
+struct Header {
+    state: State,
+    /// The pool whose workers may run the task in place while they wait for it.
+    home: Option<PoolId>,
+    vtable: &'static VTable,
+    /// A waker (`WAITER`) or the list of callbacks (`CALLBACKS`).
+    slot: UnsafeCell<Slot>,
+    /// Stands for the payload in loom's eyes, since the payload itself changes its type.
+    payload: UnsafeCell<()>,
+}
+
+/// Guards the promise in the crate's documentation; loom's types are larger.
+#[cfg(not(pool_loom))]
+const _: () = assert!(size_of::<Header>() <= 48);
+
+#[repr(C)]
+union Slot {
+    empty: (),
+    waker: ManuallyDrop<Waker>,
+    /// From `Arc::into_raw` of a `Callbacks<T>` with the cell's own `T`.
+    callbacks: *const (),
+}
+
+/// What depends on the types of the closure and of the value.
+struct VTable {
+    layout: Layout,
+    /// Runs the closure and completes the cell. The caller must be the runner of a cell whose
+    /// payload holds the closure, and gives both up.
+    run: unsafe fn(NonNull<Header>),
+    /// Drops the closure, if there is one, and completes the cell with the error. The same duties.
+    fail: unsafe fn(NonNull<Header>, TaskError),
+    /// Drops the list of callbacks, given what is in the slot.
+    drop_callbacks: unsafe fn(*const ()),
+}
+
+/// A header with a payload of one of its types; never a place of its own, only a way to find the
+/// payload.
+#[repr(C)]
+struct Cell<P> {
+    header: Header,
+    payload: MaybeUninit<P>,
+}
+
+/// The room that a cell of a task `F` with the value `T` needs.
+#[repr(C)]
+union Room<F, T> {
+    closure: ManuallyDrop<Cell<F>>,
+    value: ManuallyDrop<Cell<T>>,
+    error: ManuallyDrop<Cell<Box<TaskError>>>,
+}
+
+impl VTable {
+    const fn layout<F, T>() -> Layout {
+        Layout::new::<Room<F, T>>()
+    }
+}
+
+/// Allocates a cell that has not started, with both sides alive and an empty payload.
+fn allocate(vtable: &'static VTable, home: Option<PoolId>) -> NonNull<Header> {
+    // SAFETY: the layout is that of a `Room`, which holds at least a header, so its size is not 0.
+    let memory = unsafe { alloc(vtable.layout) };
+    let Some(cell) = NonNull::new(memory.cast::<Header>()) else {
+        handle_alloc_error(vtable.layout)
+    };
+    let header = Header {
+        state: State::new(),
+        home,
+        vtable,
+        slot: UnsafeCell::new(Slot { empty: () }),
+        payload: UnsafeCell::new(()),
+    };
+    // SAFETY: freshly allocated with a layout that begins with a header.
+    unsafe { cell.write(header) };
+    cell
+}
+
+/// Frees the memory, and the list of callbacks if there is one.
+///
+/// # Safety
+///
+/// - `cell` comes from [`allocate`] and the caller's transition answered [`Release::Last`].
+/// - The payload is empty, and so is the slot, but for callbacks.
+unsafe fn free(cell: NonNull<Header>) {
+    // SAFETY: the caller is the last owner, so the header is alive and nobody else uses it.
+    let header = unsafe { cell.as_ref() };
+    let vtable = header.vtable;
+    if header.state.load().has_callbacks() {
+        // SAFETY: the last owner is one, and `CALLBACKS` is set.
+        let list = unsafe { callbacks(cell) };
+        // SAFETY: the list was put there with the type that the vtable was made for, and the last
+        // owner drops it once.
+        unsafe { (vtable.drop_callbacks)(list) };
+    }
+    // SAFETY: alive, and not used after this. (Under loom the fields have destructors.)
+    unsafe { cell.drop_in_place() };
+    // SAFETY: allocated by `allocate` with this very layout.
+    unsafe { dealloc(cell.as_ptr().cast(), vtable.layout) };
+}
+
+/// Frees the cell if the transition made the caller its last owner.
+///
+/// # Safety
+///
+/// As for [`free`], with `release` as the transition's answer.
+unsafe fn free_if_last(cell: NonNull<Header>, release: Release) {
+    if release == Release::Last {
+        // SAFETY: passed on to the caller.
+        unsafe { free(cell) };
+    }
+}
+
+/// The state word alone: a reference to the whole header would have to stay valid for as long as a
+/// transition runs, and others may free the cell the moment that it has taken effect.
+///
+/// # Safety
+///
+/// The caller is an owner of the cell, and does not use the result after it has ceased to be.
+unsafe fn state<'a>(cell: NonNull<Header>) -> &'a State {
+    // SAFETY: the caller is an owner, so the header is alive.
+    unsafe { &cell.as_ref().state }
+}
+
+/// The table that the cell was made with.
+///
+/// # Safety
+///
+/// The caller is an owner of the cell.
+unsafe fn vtable(cell: NonNull<Header>) -> &'static VTable {
+    // SAFETY: the caller is an owner, so the header is alive.
+    unsafe { cell.as_ref() }.vtable
+}
+
+/// Fills the payload.
+///
+/// # Safety
+///
+/// The caller is an owner to whom the payload belongs; the payload is empty; `P` is the type of the
+/// cell's closure, of its value, or a boxed error.
+unsafe fn put<P>(cell: NonNull<Header>, value: P) {
+    // SAFETY: the caller is an owner, so the header is alive.
+    let access = unsafe { &cell.as_ref().payload };
+    // SAFETY: inside the allocation, aligned, and the caller's alone.
+    access.with_mut(|_| unsafe { place(cell).write(value) });
+}
+
+/// Moves the payload out; it is empty afterwards.
+///
+/// # Safety
+///
+/// The caller is an owner to whom the payload belongs, and a `P` was [`put`] there last.
+unsafe fn take<P>(cell: NonNull<Header>) -> P {
+    // SAFETY: the caller is an owner, so the header is alive.
+    let access = unsafe { &cell.as_ref().payload };
+    // SAFETY: inside the allocation, aligned, the caller's alone, and holding a `P`.
+    access.with_mut(|_| unsafe { place(cell).read() })
+}
+
+/// Shows the payload to `f`.
+///
+/// # Safety
+///
+/// As for [`take`]; and the payload stays what it is until `f` returns.
+unsafe fn show<P, R>(cell: NonNull<Header>, f: impl FnOnce(&P) -> R) -> R {
+    // SAFETY: the caller is an owner, so the header is alive.
+    let access = unsafe { &cell.as_ref().payload };
+    // SAFETY: inside the allocation, aligned, holding a `P`, and nobody writes meanwhile.
+    access.with(|_| f(unsafe { place(cell).as_ref() }))
+}
+
+/// Where a payload of the type `P` lies.
+fn place<P>(cell: NonNull<Header>) -> NonNull<P> {
+    cell.map_addr(|address| address.saturating_add(offset_of!(Cell<P>, payload)))
+        .cast()
+}
+
+/// Fills the slot.
+///
+/// # Safety
+///
+/// The caller is an owner to whom the slot belongs, and the slot is empty.
+unsafe fn put_slot(cell: NonNull<Header>, content: Slot) {
+    // SAFETY: the caller is an owner, so the header is alive.
+    let slot = unsafe { &cell.as_ref().slot };
+    // SAFETY: valid for writes, and nobody else looks, as the slot is the caller's.
+    slot.with_mut(|slot| unsafe { slot.write(content) });
+}
+
+/// Moves the waker out of the slot.
+///
+/// # Safety
+///
+/// The caller is an owner, the slot holds a waker, and it belongs to the caller alone, who treats it
+/// as empty from now on. Others may still compare the waker that was there with theirs.
+unsafe fn take_waker(cell: NonNull<Header>) -> Waker {
+    // SAFETY: the caller is an owner, so the header is alive.
+    let slot = unsafe { &cell.as_ref().slot };
+    // SAFETY: the slot holds a waker, says the caller. Only read, for those who compare.
+    slot.with(|slot| unsafe { slot.cast::<Waker>().read() })
+}
+
+/// Whether the waker in the slot would wake what `waker` wakes.
+///
+/// The runner may be moving the waker out just now. That only reads the slot, and so does this
+/// comparison, which looks at the waker's two pointers and follows neither.
+///
+/// # Safety
+///
+/// The caller owns the handle, and a waker was the last that it put into the slot.
+unsafe fn slot_wakes_same(cell: NonNull<Header>, waker: &Waker) -> bool {
+    // SAFETY: the caller is an owner, so the header is alive.
+    let slot = unsafe { &cell.as_ref().slot };
+    // SAFETY: holds the bytes of a waker, and nobody but the caller writes the slot.
+    slot.with(|slot| unsafe { &*slot.cast::<ManuallyDrop<Waker>>() }.will_wake(waker))
+}
+
+/// The list of callbacks, as it came from `Arc::into_raw`.
+///
+/// # Safety
+///
+/// The caller is an owner and has seen `CALLBACKS`.
+unsafe fn callbacks(cell: NonNull<Header>) -> *const () {
+    // SAFETY: the caller is an owner, so the header is alive.
+    let slot = unsafe { &cell.as_ref().slot };
+    // SAFETY: with `CALLBACKS` the slot holds the list, and nobody writes the slot any more.
+    slot.with(|slot| unsafe { slot.cast::<*const ()>().read() })
+}

@@ -1,0 +1,244 @@
+//! The handle's side of a cell.
+
+use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::task::{Poll, Waker};
+
+use super::callbacks::{Callback, Callbacks};
+use super::runner::{load, show_outcome};
+use super::{
+    Header, Slot, callbacks, free_if_last, put_slot, slot_wakes_same, state, take_waker, vtable,
+};
+use crate::TaskError;
+use crate::blocker::PoolId;
+use crate::panic::contain;
+use crate::result::{Cancel, Status};
+use crate::state::{CancelClaim, Outcome, Snapshot};
+
+/// The owner of `HANDLE`; what may be done through it follows from `&mut self` or `self`.
+pub(crate) struct Reader<T> {
+    cell: NonNull<Header>,
+    _value: PhantomData<T>,
+}
+
+// SAFETY: it moves a `T` to the thread that takes it; the closure, the callbacks and the wakers,
+// which it may run or drop, are `Send`.
+unsafe impl<T: Send> Send for Reader<T> {}
+// SAFETY: through a shared reference it reads the state, and claims in order to cancel, which is
+// decided by one RMW; no `&T` can be had.
+unsafe impl<T: Send> Sync for Reader<T> {}
+
+impl<T> Reader<T> {
+    /// # Safety
+    ///
+    /// - The caller owns `HANDLE` of the cell and gives it up.
+    /// - The cell's value is of the type `T`.
+    pub(super) unsafe fn new(cell: NonNull<Header>) -> Self {
+        Self {
+            cell,
+            _value: PhantomData,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        // SAFETY: the handle is an owner.
+        unsafe { state(self.cell) }.load()
+    }
+
+    pub(crate) fn status(&self) -> Status {
+        match self.snapshot().outcome() {
+            None => Status::Pending,
+            Some(Outcome::Value) => Status::Succeeded,
+            Some(Outcome::Failed) => Status::Failed,
+            Some(Outcome::Cancelled) => Status::Cancelled,
+        }
+    }
+
+    /// The outcome, or the handle back if there is none yet.
+    #[inline]
+    pub(crate) fn take(self) -> Result<Result<T, TaskError>, Self> {
+        let Some(outcome) = self.snapshot().outcome() else {
+            return Err(self);
+        };
+        let cell = self.cell;
+        std::mem::forget(self);
+        // SAFETY: done, so the payload is the handle's, and it is moved out once.
+        let result = unsafe { load::<T>(cell, outcome) };
+        // SAFETY: an owner until this very transition; the payload is empty.
+        unsafe { release(cell) };
+        Ok(result)
+    }
+
+    pub(crate) fn cancel(&self) -> Cancel {
+        // SAFETY: the handle is an owner.
+        match unsafe { state(self.cell) }.claim_to_cancel() {
+            CancelClaim::Won => {
+                // SAFETY: the handle is an owner.
+                let fail = unsafe { vtable(self.cell) }.fail;
+                // SAFETY: the claim made us the runner. We stay an owner besides, by `HANDLE`.
+                unsafe { fail(self.cell, TaskError::Cancelled) };
+                Cancel::Prevented
+            }
+            CancelClaim::Requested => Cancel::Requested,
+            CancelClaim::Before => Cancel::Prevented,
+            CancelClaim::TooLate => Cancel::TooLate,
+        }
+    }
+
+    /// Runs the task here, if it has not started and belongs to this pool.
+    pub(crate) fn run_in_place(&mut self, pool: PoolId) -> bool {
+        // SAFETY: the handle is an owner, so the header is alive; `home` never changes.
+        let home = unsafe { self.cell.as_ref() }.home;
+        if home != Some(pool) {
+            return false;
+        }
+        // SAFETY: the handle is an owner.
+        if !unsafe { state(self.cell) }.claim_as_handle() {
+            return false;
+        }
+        // SAFETY: the handle is an owner.
+        let run = unsafe { vtable(self.cell) }.run;
+        // SAFETY: the claim made us the runner, and the payload still holds the closure: only
+        // tasks have a home.
+        unsafe { run(self.cell) };
+        true
+    }
+
+    /// Ready if the outcome is there; otherwise `waker` will be woken when it is.
+    #[inline]
+    pub(crate) fn poll_done(&mut self, waker: &Waker) -> Poll<()> {
+        let seen = self.snapshot();
+        if seen.is_done() || self.register(seen, waker) {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    }
+
+    /// True if the outcome has come meanwhile.
+    fn register(&mut self, seen: Snapshot, waker: &Waker) -> bool {
+        // SAFETY: the handle is an owner.
+        let state = unsafe { state(self.cell) };
+        if let Some(list) = self.callbacks(seen) {
+            return list.register(state, waker);
+        }
+        if seen.has_waiter() {
+            // SAFETY: ours is the handle, and with `WAITER` seen a waker was its last.
+            if unsafe { slot_wakes_same(self.cell, waker) } {
+                return false;
+            }
+            if state.retract_waiter().is_err() {
+                return true;
+            }
+            // SAFETY: retracted in time, so the waker and the slot are the handle's.
+            drop(unsafe { take_waker(self.cell) });
+        }
+        let waker = ManuallyDrop::new(waker.clone());
+        // SAFETY: neither `WAITER` nor `CALLBACKS` is set, so the slot is empty and the handle's.
+        unsafe { put_slot(self.cell, Slot { waker }) };
+        if state.publish_waiter().is_ok() {
+            return false;
+        }
+        // SAFETY: done without having seen the waker, so it and the slot are still the handle's.
+        drop(unsafe { take_waker(self.cell) });
+        true
+    }
+
+    /// Runs `callback` with the outcome: when it is there, or now if it is already.
+    pub(crate) fn on_done(&mut self, callback: Callback<T>) {
+        // SAFETY: the handle is an owner.
+        let state = unsafe { state(self.cell) };
+        let seen = self.snapshot();
+        let late = if seen.is_done() {
+            Some(callback)
+        } else if let Some(list) = self.callbacks(seen) {
+            list.add(state, callback)
+        } else {
+            self.add_first(seen, callback)
+        };
+        if let (Some(callback), Some(outcome)) = (late, self.snapshot().outcome()) {
+            // SAFETY: done, so the payload is the handle's; `&mut self` keeps it in place.
+            contain(|| unsafe { show_outcome::<T>(self.cell, outcome, callback) });
+        }
+    }
+
+    /// Puts the list of callbacks into the slot. Gives the callback back if the cell is done.
+    fn add_first(&mut self, seen: Snapshot, callback: Callback<T>) -> Option<Callback<T>> {
+        // SAFETY: the handle is an owner.
+        let state = unsafe { state(self.cell) };
+        let mut waker = None;
+        if seen.has_waiter() {
+            if state.retract_waiter().is_err() {
+                return Some(callback);
+            }
+            // SAFETY: retracted in time, so the waker and the slot are the handle's.
+            waker = Some(unsafe { take_waker(self.cell) });
+        }
+        let list = Arc::into_raw(Arc::new(Callbacks::new(callback, waker)));
+        let callbacks = list.cast();
+        // SAFETY: neither `WAITER` nor `CALLBACKS` is set, so the slot is empty and the handle's.
+        unsafe { put_slot(self.cell, Slot { callbacks }) };
+        if state.publish_callbacks().is_ok() {
+            return None;
+        }
+        // SAFETY: done without having seen the list: the count made above is still ours.
+        let list = unsafe { Arc::from_raw(list) };
+        let (callback, waker) = list.take_back();
+        if let Some(waker) = waker {
+            // The runner found no waker to wake, since it was in the list.
+            contain(|| waker.wake());
+        }
+        callback
+    }
+
+    /// The list of callbacks, if there is one.
+    fn callbacks(&self, seen: Snapshot) -> Option<&Callbacks<T>> {
+        if !seen.has_callbacks() {
+            return None;
+        }
+        // SAFETY: the handle is an owner, and has seen `CALLBACKS`.
+        let list = unsafe { callbacks(self.cell) };
+        // SAFETY: a list of this `T`, whose count in the slot lives as long as the cell.
+        Some(unsafe { &*list.cast::<Callbacks<T>>() })
+    }
+}
+
+impl<T> Drop for Reader<T> {
+    fn drop(&mut self) {
+        // SAFETY: the handle is an owner until this very transition.
+        let Err(seen) = unsafe { state(self.cell) }.detach() else {
+            return;
+        };
+        /// Lets go of the cell also when the value's destructor panics.
+        struct ReleaseOnDrop(NonNull<Header>);
+
+        impl Drop for ReleaseOnDrop {
+            fn drop(&mut self) {
+                // SAFETY: an owner until this very transition; the payload has been moved out.
+                unsafe { release(self.0) };
+            }
+        }
+
+        let cell = ReleaseOnDrop(self.cell);
+        if let Some(outcome) = seen.outcome() {
+            // SAFETY: done, so the payload is the handle's, and it is moved out once.
+            drop(unsafe { load::<T>(cell.0, outcome) });
+        }
+    }
+}
+
+/// The handle lets go of a cell that is done.
+///
+/// # Safety
+///
+/// The caller owns `HANDLE` and gives it up; the payload is empty.
+unsafe fn release(cell: NonNull<Header>) {
+    // SAFETY: an owner until this very transition.
+    let release = unsafe { state(cell) }.release_handle();
+    // SAFETY: the payload is empty, says the caller; a waker in the slot keeps the cell from being
+    // released as the last.
+    unsafe { free_if_last(cell, release) };
+}

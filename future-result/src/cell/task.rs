@@ -1,0 +1,140 @@
+//! The task side of a closure: what lies in a pool's queue.
+
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+use super::callbacks::Callbacks;
+use super::runner::Runner;
+use super::token::Running;
+use super::{Header, Reader, VTable, allocate, free_if_last, put, state, take, vtable};
+use crate::TaskError;
+use crate::blocker::PoolId;
+use crate::panic::{catch, contain};
+
+/// A closure that has not started, of any type, in one pointer.
+pub(crate) struct RawTask(NonNull<Header>);
+
+// SAFETY: `new` asks closure and value to be `Send`, and a task gives access to nothing else.
+unsafe impl Send for RawTask {}
+// SAFETY: through a shared reference there is only `is_stale`, an atomic load.
+unsafe impl Sync for RawTask {}
+
+impl RawTask {
+    /// One allocation for the closure and for its result.
+    pub(crate) fn new<F, T>(closure: F, home: Option<PoolId>) -> (Self, Reader<T>)
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        let cell = allocate(table::<F, T>(), home);
+        // SAFETY: nobody else knows the cell yet, and its layout has room for an `F`.
+        unsafe { put::<F>(cell, closure) };
+        // SAFETY: the handle's side of a new cell, taken once, with the type of its value.
+        (Self(cell), unsafe { Reader::new(cell) })
+    }
+
+    /// Runs the closure here, unless the handle has claimed it.
+    #[inline]
+    pub(crate) fn run(self) {
+        if let Some(cell) = self.claim() {
+            // SAFETY: the claim made us the runner, which is an owner.
+            let run = unsafe { vtable(cell) }.run;
+            // SAFETY: we are the runner, and the payload still holds the closure.
+            unsafe { run(cell) };
+        }
+    }
+
+    /// Completes with an error instead, unless the handle has claimed it.
+    pub(crate) fn fail(self, error: TaskError) {
+        if let Some(cell) = self.claim() {
+            // SAFETY: the claim made us the runner, which is an owner.
+            let fail = unsafe { vtable(cell) }.fail;
+            // SAFETY: we are the runner, and the payload still holds the closure.
+            unsafe { fail(cell, error) };
+        }
+    }
+
+    /// Whether the handle has claimed it, so that it only takes up room.
+    pub(crate) fn is_stale(&self) -> bool {
+        // SAFETY: the task side is an owner.
+        !unsafe { state(self.0) }.load().is_queued()
+    }
+
+    /// Becomes the runner, or lets go of the tombstone.
+    #[inline]
+    fn claim(self) -> Option<NonNull<Header>> {
+        let cell = self.0;
+        std::mem::forget(self);
+        // SAFETY: the task side is an owner.
+        let state = unsafe { state(cell) };
+        if state.start() {
+            return Some(cell);
+        }
+        let release = state.release_task();
+        // SAFETY: whoever claimed has emptied the payload before the cell was done, or the handle
+        // has afterwards; nobody is left who could have put anything there.
+        unsafe { free_if_last(cell, release) };
+        None
+    }
+}
+
+impl Drop for RawTask {
+    fn drop(&mut self) {
+        let lost = crate::Cause::new("the task was dropped before it ran");
+        Self(self.0).fail(TaskError::Lost(lost));
+    }
+}
+
+/// The table for tasks of these types.
+fn table<F, T>() -> &'static VTable
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    const {
+        &VTable {
+            layout: VTable::layout::<F, T>(),
+            run: run::<F, T>,
+            fail: fail::<F, T>,
+            drop_callbacks: drop_callbacks::<T>,
+        }
+    }
+}
+
+/// # Safety
+///
+/// As [`VTable::run`] says, with the types that the cell was made with.
+unsafe fn run<F, T>(cell: NonNull<Header>)
+where
+    F: FnOnce() -> T,
+{
+    // SAFETY: the payload holds the closure and is ours; it counts as empty from here on.
+    let closure = unsafe { take::<F>(cell) };
+    let result = {
+        // SAFETY: we are the runner until after the scope has ended.
+        let _running = unsafe { Running::enter(cell) };
+        catch(closure)
+    };
+    // SAFETY: we are the runner, and the payload is empty.
+    unsafe { Runner::<T>::new(cell) }.finish(result);
+}
+
+/// # Safety
+///
+/// As [`VTable::fail`] says, with the types that the cell was made with.
+unsafe fn fail<F, T>(cell: NonNull<Header>, error: TaskError) {
+    // SAFETY: the payload holds the closure and is ours; it counts as empty from here on.
+    let closure = unsafe { take::<F>(cell) };
+    contain(|| drop(closure));
+    // SAFETY: we are the runner, and the payload is empty.
+    unsafe { Runner::<T>::new(cell) }.finish(Err(error));
+}
+
+/// # Safety
+///
+/// `list` came from `Arc::into_raw` of a `Callbacks<T>`, and its count is given up.
+pub(super) unsafe fn drop_callbacks<T>(list: *const ()) {
+    // SAFETY: passed on to the caller.
+    let list = unsafe { Arc::from_raw(list.cast::<Callbacks<T>>()) };
+    contain(|| drop(list));
+}

@@ -1,0 +1,145 @@
+//! The task side of a pair: a cell without a closure, completed by hand.
+
+use std::marker::PhantomData;
+use std::ptr::NonNull;
+
+use super::runner::{Runner, conclude, discard, load, store};
+use super::task::drop_callbacks;
+use super::{Header, RawToken, Reader, VTable, allocate, free_if_last, state};
+use crate::TaskError;
+use crate::panic::abort_on_unwind;
+use crate::state::{Completion, Outcome};
+
+/// The write half. Holds `TASK` until it has started, and is the runner afterwards.
+pub(crate) struct Writer<T> {
+    cell: NonNull<Header>,
+    started: bool,
+    /// A consumer of values: a longer-lived `T` may not be written where a shorter one is read.
+    _value: PhantomData<fn(T)>,
+}
+
+// SAFETY: it moves a `T` to the handle's thread, and callbacks and wakers are `Send`.
+unsafe impl<T: Send> Send for Writer<T> {}
+// SAFETY: through a shared reference there are only atomic loads.
+unsafe impl<T: Send> Sync for Writer<T> {}
+
+impl<T> Writer<T> {
+    pub(crate) fn new() -> (Self, Reader<T>) {
+        let cell = allocate(table::<T>(), None);
+        let writer = Self {
+            cell,
+            started: false,
+            _value: PhantomData,
+        };
+        // SAFETY: the handle's side of a new cell, taken once, with the type of its value.
+        (writer, unsafe { Reader::new(cell) })
+    }
+
+    /// From now on the handle can only ask to cancel. False if it has cancelled already.
+    pub(crate) fn start(&mut self) -> bool {
+        // SAFETY: an owner, by `TASK` or as the runner.
+        self.started = self.started || unsafe { state(self.cell) }.start();
+        self.started
+    }
+
+    /// Whether the handle has cancelled, or asked to.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        // SAFETY: an owner, by `TASK` or as the runner.
+        unsafe { state(self.cell) }.load().is_cancelled()
+    }
+
+    /// A token that outlives this half.
+    pub(crate) fn token(&self) -> RawToken {
+        // SAFETY: an owner, by `TASK` or as the runner.
+        unsafe { RawToken::new(self.cell) }
+    }
+
+    /// Completes. What nobody can take any more comes back.
+    #[inline]
+    pub(crate) fn complete(
+        mut self,
+        result: Result<T, TaskError>,
+    ) -> Result<(), Result<T, TaskError>> {
+        // The payload of a pair is the writer's from the start: no canceller touches it.
+        // SAFETY: an owner, the payload is empty and ours, and `T` is the type of the value.
+        let outcome = unsafe { store(self.cell, result) };
+        // SAFETY: an owner, by `TASK` or as the runner.
+        let mut completion = unsafe { state(self.cell) }.complete(outcome, self.started);
+        if matches!(completion, Completion::Callbacks | Completion::Detached) && !self.start() {
+            completion = Completion::Cancelled;
+        }
+        let cell = self.cell;
+        match completion {
+            Completion::Cancelled => {
+                // SAFETY: the payload holds what was stored above, and is still ours.
+                let result = unsafe { load::<T>(cell, outcome) };
+                drop(self);
+                Err(result)
+            }
+            Completion::Detached => {
+                std::mem::forget(self);
+                // SAFETY: the payload holds what was stored above, and is still ours.
+                let result = unsafe { load::<T>(cell, outcome) };
+                // SAFETY: we are the runner, the handle is gone, and the payload is empty, as a
+                // cancelled outcome leaves it.
+                unsafe { discard::<T>(cell, Outcome::Cancelled) };
+                Err(result)
+            }
+            Completion::Handed | Completion::Wake | Completion::Callbacks => {
+                std::mem::forget(self);
+                // SAFETY: we are the runner, or were until this answer.
+                abort_on_unwind(|| unsafe { conclude::<T>(cell, outcome, completion) });
+                Ok(())
+            }
+        }
+    }
+}
+
+impl<T> Drop for Writer<T> {
+    fn drop(&mut self) {
+        if self.start() {
+            let lost = crate::Cause::new("its completer was dropped without an outcome");
+            // SAFETY: started, so we are the runner; the payload is empty.
+            unsafe { Runner::<T>::new(self.cell) }.finish(Err(TaskError::Lost(lost)));
+        } else {
+            // SAFETY: an owner by `TASK` until this very transition.
+            let release = unsafe { state(self.cell) }.release_task();
+            // SAFETY: cancelled: the payload of a pair is empty unless its writer has filled it.
+            unsafe { free_if_last(self.cell, release) };
+        }
+    }
+}
+
+/// The table for pairs.
+fn table<T>() -> &'static VTable {
+    const {
+        &VTable {
+            layout: VTable::layout::<(), T>(),
+            run: run::<T>,
+            fail: fail::<T>,
+            drop_callbacks: drop_callbacks::<T>,
+        }
+    }
+}
+
+/// A pair has no home, so nobody runs it in place.
+///
+/// # Safety
+///
+/// As [`VTable::run`] says.
+unsafe fn run<T>(cell: NonNull<Header>) {
+    // SAFETY: passed on to the caller.
+    unsafe { fail::<T>(cell, TaskError::Cancelled) };
+}
+
+/// # Safety
+///
+/// As [`VTable::fail`] says, with the type that the cell was made with.
+unsafe fn fail<T>(cell: NonNull<Header>, error: TaskError) {
+    debug_assert!(matches!(error, TaskError::Cancelled));
+    // Cancelling stores nothing, which matters: the writer may be filling the payload right now.
+    // SAFETY: the caller is an owner, as the runner.
+    let completion = unsafe { state(cell) }.complete(Outcome::Cancelled, true);
+    // SAFETY: the caller was the runner, and a cancelled outcome is nothing in the payload.
+    abort_on_unwind(|| unsafe { conclude::<T>(cell, Outcome::Cancelled, completion) });
+}

@@ -1,0 +1,123 @@
+//! The write half of a pair, for results that do not come from a closure.
+
+use std::fmt;
+
+use crate::cell::Writer;
+use crate::{CancelToken, JoinHandle, TaskError};
+
+/// Makes a result that somebody will put in by hand, and the handle that gets it.
+///
+/// # Examples
+///
+/// ```
+/// use future_result::{pair, FutureResult};
+///
+/// let (completer, handle) = pair();
+/// std::thread::spawn(move || completer.complete(42));
+/// assert_eq!(handle.result()?, 42);
+/// # Ok::<(), future_result::TaskError>(())
+/// ```
+pub fn pair<T>() -> (Completer<T>, JoinHandle<T>) {
+    let (writer, reader) = Writer::new();
+    (Completer { writer }, JoinHandle::new(reader))
+}
+
+/// The write half of a [`pair`].
+///
+/// Dropped without an outcome, it completes its handle with [`TaskError::Lost`], so that nobody
+/// waits for ever.
+///
+/// # Examples
+///
+/// An executor that respects cancelling:
+///
+/// ```
+/// use future_result::{pair, Completer, FutureResult};
+///
+/// fn execute(mut completer: Completer<u64>) {
+///     if !completer.start() {
+///         return; // Cancelled while it was queued.
+///     }
+///     let sum = (1..=10).take_while(|_| !completer.is_cancelled()).sum();
+///     let _unwanted = completer.complete(sum);
+/// }
+///
+/// let (completer, handle) = pair();
+/// execute(completer);
+/// assert_eq!(handle.result()?, 55);
+/// # Ok::<(), future_result::TaskError>(())
+/// ```
+#[must_use = "dropping a completer ends its handle's wait with an error"]
+pub struct Completer<T> {
+    writer: Writer<T>,
+}
+
+impl<T> Completer<T> {
+    /// Declares that the work begins: from now on cancelling is a request. False if the handle has
+    /// cancelled before, so that there is nothing left to do.
+    ///
+    /// Completing does not need it; it is for work that takes long.
+    #[must_use = "work that was cancelled need not begin"]
+    pub fn start(&mut self) -> bool {
+        self.writer.start()
+    }
+
+    /// Gives the value to the handle.
+    ///
+    /// # Errors
+    ///
+    /// Gives the value back if nobody can take it any more: the handle has cancelled, or was
+    /// dropped without leaving a callback.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use future_result::pair;
+    ///
+    /// let (completer, handle) = pair();
+    /// drop(handle);
+    /// assert_eq!(completer.complete("unwanted"), Err("unwanted"));
+    /// ```
+    #[inline]
+    pub fn complete(self, value: T) -> Result<(), T> {
+        match self.writer.complete(Ok(value)) {
+            Err(Ok(value)) => Err(value),
+            _ => Ok(()),
+        }
+    }
+
+    /// Gives the handle an error instead of a value. Nothing happens if nobody can take it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use future_result::{pair, FutureResult, Rejection, TaskError};
+    ///
+    /// let (completer, handle) = pair::<()>();
+    /// completer.fail(TaskError::Rejected(Rejection::ShutDown));
+    /// assert!(matches!(handle.result(), Err(TaskError::Rejected(_))));
+    /// ```
+    pub fn fail(self, error: TaskError) {
+        let _unwanted = self.writer.complete(Err(error));
+    }
+
+    /// Whether the handle has cancelled, or asked to.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.writer.is_cancelled()
+    }
+
+    /// A token that tells the same, to be given to others who take part in the work.
+    #[must_use]
+    pub fn token(&self) -> CancelToken {
+        CancelToken::new(self.writer.token())
+    }
+}
+
+impl<T> fmt::Debug for Completer<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Completer")
+            .field("is_cancelled", &self.is_cancelled())
+            .finish()
+    }
+}

@@ -1,0 +1,170 @@
+//! What a waiter gets when there is no value: one error type for every pool.
+
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::Panic;
+
+/// Why a task has no value.
+///
+/// One type for every pool, so that code which waits need not know where the work was done. A
+/// task's own `Result` is no business of this type: it is the value.
+///
+/// Cloning is cheap: every clone shares the same details.
+///
+/// # Examples
+///
+/// ```
+/// use future_result::{pair, FutureResult, TaskError};
+///
+/// let (completer, handle) = pair::<u32>();
+/// drop(completer);
+/// match handle.result() {
+///     Ok(value) => println!("got {value}"),
+///     Err(TaskError::Cancelled) => println!("somebody cancelled it"),
+///     Err(TaskError::Panicked(panic)) => println!("it panicked: {}", panic.message()),
+///     Err(other) => assert!(matches!(other, TaskError::Lost(_))),
+/// }
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum TaskError {
+    /// The task was cancelled before it started, or an executor that can stop running work did so.
+    Cancelled,
+    /// The task panicked; see [`Panic::resume`] to panic in turn.
+    Panicked(Panic),
+    /// The pool did not accept the task; it never ran.
+    Rejected(Rejection),
+    /// Whoever was to produce the value went away without doing so.
+    Lost(Cause),
+    /// The task exceeded its own time limit. A waiter's time-out is a [`WaitTimedOut`] instead.
+    TimedOut,
+    /// Tasks wait for each other in a circle, so that none of them can ever go on.
+    Deadlock(Cause),
+    /// An argument or a result could not be turned into bytes, or back.
+    Codec(Cause),
+}
+
+impl fmt::Display for TaskError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cancelled => f.write_str("the task was cancelled"),
+            Self::Panicked(panic) => write!(f, "the task panicked: {}", panic.message()),
+            Self::Rejected(rejection) => write!(f, "the pool rejected the task: {rejection}"),
+            Self::Lost(cause) => write!(f, "the task was lost: {cause}"),
+            Self::TimedOut => f.write_str("the task exceeded its time limit"),
+            Self::Deadlock(cause) => write!(f, "the task waits for itself: {cause}"),
+            Self::Codec(cause) => {
+                write!(f, "the task's argument or result did not travel: {cause}")
+            }
+        }
+    }
+}
+
+impl Error for TaskError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Rejected(rejection) => Some(rejection),
+            Self::Lost(cause) | Self::Deadlock(cause) | Self::Codec(cause) => cause.0.source(),
+            _ => None,
+        }
+    }
+}
+
+/// Why a pool did not accept a task.
+///
+/// # Examples
+///
+/// ```
+/// use future_result::Rejection;
+///
+/// assert_eq!(
+///     Rejection::Full.to_string(),
+///     "its queue is full; wait for results before submitting more, or raise its bound",
+/// );
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Rejection {
+    /// The pool is shutting down, or has shut down. Submit to another one.
+    ShutDown,
+    /// The pool's queue is at its bound. Try again when something has finished.
+    Full,
+}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ShutDown => "it is shutting down; submit to another pool",
+            Self::Full => {
+                "its queue is full; wait for results before submitting more, or raise its bound"
+            }
+        })
+    }
+}
+
+impl Error for Rejection {}
+
+/// The details behind a [`TaskError`], shared by its clones.
+///
+/// # Examples
+///
+/// An executor gives its own error type; a waiter that cares finds it again.
+///
+/// ```
+/// use future_result::Cause;
+///
+/// let cause = Cause::new(std::io::Error::other("the cable was cut"));
+/// assert_eq!(cause.to_string(), "the cable was cut");
+/// assert!(cause.get_ref().is::<std::io::Error>());
+///
+/// assert_eq!(Cause::new("just text").to_string(), "just text");
+/// ```
+#[derive(Clone, Debug)]
+pub struct Cause(Arc<dyn Error + Send + Sync>);
+
+impl Cause {
+    /// Wraps an error, or a text.
+    #[must_use]
+    pub fn new(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self(Arc::from(error.into()))
+    }
+
+    /// The error itself, to be downcast by whoever knows the executor.
+    #[must_use]
+    pub fn get_ref(&self) -> &(dyn Error + Send + Sync + 'static) {
+        &*self.0
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A waiter's patience ended before the work did; the work goes on.
+///
+/// Not a [`TaskError`], so that a task's own time limit and a waiter's can never be confused.
+///
+/// # Examples
+///
+/// ```
+/// use std::task::Poll;
+/// use std::time::Instant;
+/// use future_result::{block_until, WaitTimedOut};
+///
+/// let never = block_until(Some(Instant::now()), |_| Poll::<()>::Pending);
+/// assert_eq!(never, Err(WaitTimedOut));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct WaitTimedOut;
+
+impl fmt::Display for WaitTimedOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the wait timed out; what was waited for goes on")
+    }
+}
+
+impl Error for WaitTimedOut {}

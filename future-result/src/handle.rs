@@ -1,0 +1,159 @@
+//! The one concrete handle.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use crate::cell::Reader;
+use crate::{Cancel, FutureResult, PoolId, Status, TaskError};
+
+/// The read half of a task or of a [`pair`](crate::pair), in one pointer.
+///
+/// Dropping it detaches: the work goes on, and its value is dropped where it was made.
+///
+/// # Examples
+///
+/// ```
+/// use future_result::{task, FutureResult};
+///
+/// let (task, handle) = task(|| "done elsewhere");
+/// std::thread::spawn(|| task.run());
+/// assert_eq!(handle.result()?, "done elsewhere");
+/// # Ok::<(), future_result::TaskError>(())
+/// ```
+///
+/// # Panics
+///
+/// Polling it again after it was ready panics, as with most futures.
+#[must_use = "dropping a handle detaches it: the result and its error will be lost"]
+pub struct JoinHandle<T> {
+    /// `None` once the outcome was taken by polling.
+    reader: Option<Reader<T>>,
+}
+
+// Nothing is ever pinned inside: the value lives in the cell until it is moved out.
+impl<T> Unpin for JoinHandle<T> {}
+
+impl<T> JoinHandle<T> {
+    pub(crate) const fn new(reader: Reader<T>) -> Self {
+        Self {
+            reader: Some(reader),
+        }
+    }
+
+    /// Calls `callback` with the outcome, before anybody who waits for it can take it.
+    ///
+    /// Callbacks run in the order of their addition, also when one of them adds another, on the
+    /// thread that completes the task or cancels it; or right here if the outcome is there
+    /// already. They are run even if the handle was dropped meanwhile. Keep them short, since the
+    /// outcome waits for them, and never wait for the same task in one. A callback that panics is
+    /// reported by the panic hook and otherwise ignored.
+    ///
+    /// Nothing happens if the outcome was already taken by polling.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::mpsc;
+    /// use future_result::{pair, FutureResult};
+    ///
+    /// let (completer, mut handle) = pair();
+    /// let (log, seen) = mpsc::channel();
+    /// handle.on_done(move |result| log.send(result.copied().ok()).unwrap_or(()));
+    /// completer.complete(5).unwrap();
+    /// assert_eq!(seen.recv().unwrap(), Some(5));
+    /// assert_eq!(handle.result()?, 5);
+    /// # Ok::<(), future_result::TaskError>(())
+    /// ```
+    pub fn on_done(&mut self, callback: impl FnOnce(Result<&T, &TaskError>) + Send + 'static) {
+        if let Some(reader) = &mut self.reader {
+            reader.on_done(Box::new(callback));
+        }
+    }
+}
+
+impl<T> FutureResult for JoinHandle<T> {
+    type Value = T;
+
+    fn poll_done(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        match &mut self.reader {
+            Some(reader) => reader.poll_done(context.waker()),
+            None => Poll::Ready(()),
+        }
+    }
+
+    fn status(&self) -> Status {
+        self.reader.as_ref().map_or(Status::Taken, Reader::status)
+    }
+
+    fn cancel(&self) -> Cancel {
+        self.reader.as_ref().map_or(Cancel::TooLate, Reader::cancel)
+    }
+
+    fn run_in_place(&mut self) -> bool {
+        match (&mut self.reader, PoolId::current()) {
+            (Some(reader), Some(pool)) => reader.run_in_place(pool),
+            _ => false,
+        }
+    }
+
+    #[inline]
+    fn is_done(&self) -> bool {
+        let reader = self.reader.as_ref();
+        reader.is_none_or(|reader| reader.snapshot().is_done())
+    }
+
+    #[inline]
+    fn result(mut self) -> Result<T, TaskError> {
+        loop {
+            match taken(self.reader).take() {
+                Ok(result) => return result,
+                Err(reader) => {
+                    self = Self::new(reader);
+                    self.wait();
+                }
+            }
+        }
+    }
+}
+
+impl<T> Future for JoinHandle<T> {
+    type Output = Result<T, TaskError>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        if this.poll_done(context).is_pending() {
+            return Poll::Pending;
+        }
+        match taken(this.reader.take()).take() {
+            Ok(result) => Poll::Ready(result),
+            Err(reader) => {
+                this.reader = Some(reader);
+                Poll::Pending
+            }
+        }
+    }
+}
+
+/// The reader of a handle whose outcome must not have been taken.
+#[inline]
+fn taken<T>(reader: Option<Reader<T>>) -> Reader<T> {
+    match reader {
+        Some(reader) => reader,
+        None => {
+            panic!("the outcome was already taken: a handle must not be polled after it is ready")
+        }
+    }
+}
+
+impl<T> fmt::Debug for JoinHandle<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("JoinHandle");
+        match &self.reader {
+            Some(reader) => debug.field("state", &reader.snapshot()),
+            None => debug.field("state", &Status::Taken),
+        };
+        debug.finish()
+    }
+}

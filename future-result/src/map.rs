@@ -1,0 +1,312 @@
+//! The lazy map of every pool: one adaptor over any way to submit.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::iter::FusedIterator;
+use std::time::{Duration, Instant};
+
+use crate::{CompletionSet, FutureResult, TaskError, WaitTimedOut, panic};
+
+/// An iterator over the results of a function that runs elsewhere, from a pool's `map`.
+///
+/// It is lazy: nothing is submitted before the first `next`, and then only
+/// [`buffer_size`](Self::buffer_size) tasks ahead of what was taken, so the input may be endless.
+/// Results come in the order of the input, each a `Result` of its own; after an error the rest goes
+/// on. Dropping the iterator cancels what it has submitted and what has not started.
+///
+/// # Panics
+///
+/// `next` panics if the input does.
+///
+/// # Examples
+///
+/// Any way to submit will do; a pool's `map` fills it in:
+///
+/// ```
+/// use future_result::{run_chunk, task, Map};
+///
+/// let submit = |items: Vec<u32>| {
+///     let (task, handle) = task(move || run_chunk(&|n| n * n, items));
+///     std::thread::spawn(|| task.run());
+///     handle
+/// };
+/// let squares: Vec<u32> = Map::new(1..=4, submit, 8).collect::<Result<_, _>>()?;
+/// assert_eq!(squares, [1, 4, 9, 16]);
+/// # Ok::<(), future_result::TaskError>(())
+/// ```
+#[must_use = "iterators are lazy: nothing is submitted before the first `next`"]
+pub struct Map<I, S, F: FutureResult, R> {
+    /// `None` once exhausted, or cut off by the deadline.
+    input: Option<I>,
+    submit: S,
+    in_flight: InFlight<F>,
+    /// Results that were computed together with one already yielded.
+    ready: VecDeque<Result<R, TaskError>>,
+    buffer_size: usize,
+    chunk_size: usize,
+    deadline: Option<Instant>,
+}
+
+impl<I, S, F, R> Map<I, S, F, R>
+where
+    I: Iterator,
+    S: FnMut(Vec<I::Item>) -> F,
+    F: FutureResult<Value = Vec<Result<R, TaskError>>>,
+{
+    /// Feeds `input` to `submit`, which gets the items of a task and gives a handle to as many
+    /// results; see [`run_chunk`]. `buffer_size` is as in the method of that name.
+    pub fn new(input: impl IntoIterator<IntoIter = I>, submit: S, buffer_size: usize) -> Self {
+        Self {
+            input: Some(input.into_iter()),
+            submit,
+            in_flight: InFlight::Ordered(VecDeque::new()),
+            ready: VecDeque::new(),
+            buffer_size: buffer_size.max(1),
+            chunk_size: 1,
+            deadline: None,
+        }
+    }
+
+    /// How many tasks may be submitted and not yet yielded: the memory that a slow consumer costs,
+    /// and how far a slow task lets the others get ahead. 0 counts as 1.
+    pub fn buffer_size(mut self, tasks: usize) -> Self {
+        self.buffer_size = tasks.max(1);
+        self
+    }
+
+    /// How many items make a task, for items that take less than some microseconds each. 1 unless
+    /// set; 0 counts as 1. A panic still costs its own item alone; cancelling works by task.
+    pub fn chunk_size(mut self, items: usize) -> Self {
+        self.chunk_size = items.max(1);
+        self
+    }
+
+    /// Yields results as they complete, instead of in the order of the input.
+    pub fn unordered(mut self) -> Self {
+        let mut set = CompletionSet::new();
+        for (items, handle) in self.in_flight.take_all() {
+            set.insert(items, handle);
+        }
+        self.in_flight = InFlight::Unordered(set);
+        self
+    }
+
+    /// Gives the whole map until `limit` after this call. What is submitted and not done by then is
+    /// cancelled and yields [`TaskError::TimedOut`]; what was not even submitted yields one such
+    /// error together, the last item.
+    pub fn timeout(mut self, limit: Duration) -> Self {
+        self.deadline = Instant::now().checked_add(limit);
+        self
+    }
+
+    /// Ends the iteration and lets run what was submitted.
+    pub fn detach(mut self) {
+        drop(self.in_flight.take_all());
+    }
+}
+
+impl<I, S, F, R> Map<I, S, F, R>
+where
+    I: Iterator,
+    S: FnMut(Vec<I::Item>) -> F,
+    F: FutureResult<Value = Vec<Result<R, TaskError>>>,
+{
+    /// Submits until the buffer is full or the input ends.
+    fn fill(&mut self) {
+        while self.in_flight.len() < self.buffer_size
+            && let Some(input) = &mut self.input
+        {
+            let chunk: Vec<I::Item> = input.by_ref().take(self.chunk_size).collect();
+            if chunk.len() < self.chunk_size {
+                self.input = None;
+            }
+            if !chunk.is_empty() {
+                self.in_flight.push(chunk.len(), (self.submit)(chunk));
+            }
+        }
+    }
+
+    fn is_expired(&self) -> bool {
+        self.deadline
+            .is_some_and(|deadline| Instant::now() >= deadline)
+    }
+
+    /// The time is up: what is not done is cancelled, and everything left becomes ready.
+    fn expire(&mut self) {
+        for (items, handle) in self.in_flight.take_all() {
+            if handle.is_done() {
+                self.unpack(items, handle.result());
+            } else {
+                // Asked to stop if it is running; its result will be dropped.
+                let _ = handle.cancel();
+                self.unpack(items, Err(TaskError::TimedOut));
+            }
+        }
+        if self.input.take().is_some() {
+            self.ready.push_back(Err(TaskError::TimedOut));
+        }
+    }
+
+    fn unpack(&mut self, items: usize, results: Result<F::Value, TaskError>) {
+        match results {
+            Ok(results) => self.ready.extend(results),
+            Err(error) => {
+                let errors = std::iter::repeat_with(|| Err(error.clone()));
+                self.ready.extend(errors.take(items));
+            }
+        }
+    }
+}
+
+impl<I, S, F, R> Iterator for Map<I, S, F, R>
+where
+    I: Iterator,
+    S: FnMut(Vec<I::Item>) -> F,
+    F: FutureResult<Value = Vec<Result<R, TaskError>>>,
+{
+    type Item = Result<R, TaskError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(result) = self.ready.pop_front() {
+                return Some(result);
+            }
+            if !self.is_expired() {
+                self.fill();
+            }
+            match self.in_flight.wait_next(self.deadline) {
+                Ok(Some((items, results))) => self.unpack(items, results),
+                Ok(None) if self.input.is_none() => return None,
+                Ok(None) | Err(WaitTimedOut) => self.expire(),
+            }
+        }
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let known = self.in_flight.items() + self.ready.len();
+        let (least, most) = match &self.input {
+            Some(input) => input.size_hint(),
+            None => (0, Some(0)),
+        };
+        let least = if self.deadline.is_some() { 0 } else { least };
+        (
+            known.saturating_add(least),
+            most.and_then(|most| known.checked_add(most)),
+        )
+    }
+}
+
+impl<I, S, F, R> FusedIterator for Map<I, S, F, R>
+where
+    I: Iterator,
+    S: FnMut(Vec<I::Item>) -> F,
+    F: FutureResult<Value = Vec<Result<R, TaskError>>>,
+{
+}
+
+impl<I, S, F: FutureResult, R> Drop for Map<I, S, F, R> {
+    fn drop(&mut self) {
+        for (_, handle) in self.in_flight.take_all() {
+            let _ = handle.cancel();
+        }
+    }
+}
+
+impl<I, S, F: FutureResult, R> fmt::Debug for Map<I, S, F, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Map")
+            .field("in_flight", &self.in_flight.len())
+            .field("buffer_size", &self.buffer_size)
+            .field("chunk_size", &self.chunk_size)
+            .field("deadline", &self.deadline)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What was submitted and not yielded, each with its number of items.
+enum InFlight<F: FutureResult> {
+    Ordered(VecDeque<(usize, F)>),
+    Unordered(CompletionSet<usize, F>),
+}
+
+impl<F: FutureResult> InFlight<F> {
+    fn len(&self) -> usize {
+        match self {
+            Self::Ordered(queue) => queue.len(),
+            Self::Unordered(set) => set.len(),
+        }
+    }
+
+    fn items(&self) -> usize {
+        match self {
+            Self::Ordered(queue) => queue.iter().map(|(items, _)| items).sum(),
+            Self::Unordered(set) => set.keys().sum(),
+        }
+    }
+
+    fn push(&mut self, items: usize, handle: F) {
+        match self {
+            Self::Ordered(queue) => queue.push_back((items, handle)),
+            Self::Unordered(set) => set.insert(items, handle),
+        }
+    }
+
+    fn take_all(&mut self) -> Vec<(usize, F)> {
+        match std::mem::replace(self, Self::Ordered(VecDeque::new())) {
+            Self::Ordered(queue) => queue.into(),
+            Self::Unordered(set) => set.into_pending().collect(),
+        }
+    }
+
+    #[expect(
+        clippy::type_complexity,
+        reason = "an outcome with its number of items"
+    )]
+    fn wait_next(
+        &mut self,
+        deadline: Option<Instant>,
+    ) -> Result<Option<(usize, Result<F::Value, TaskError>)>, WaitTimedOut> {
+        match self {
+            Self::Unordered(set) => set.wait_deadline(deadline),
+            Self::Ordered(queue) => {
+                let Some((_, handle)) = queue.front_mut() else {
+                    return Ok(None);
+                };
+                let in_time = match deadline {
+                    None => {
+                        handle.wait();
+                        true
+                    }
+                    Some(deadline) => {
+                        handle.wait_timeout(deadline.saturating_duration_since(Instant::now()))
+                    }
+                };
+                if !in_time {
+                    return Err(WaitTimedOut);
+                }
+                Ok(queue
+                    .pop_front()
+                    .map(|(items, handle)| (items, handle.result())))
+            }
+        }
+    }
+}
+
+/// Applies `function` to the items of one task; a panic costs its own item alone.
+///
+/// # Examples
+///
+/// ```
+/// use future_result::run_chunk;
+///
+/// let results = run_chunk(&|n: u32| 100 / n, vec![20, 0, 50]);
+/// assert_eq!(*results[0].as_ref().unwrap(), 5);
+/// assert!(results[1].is_err());
+/// assert_eq!(*results[2].as_ref().unwrap(), 2);
+/// ```
+pub fn run_chunk<A, R>(function: &impl Fn(A) -> R, items: Vec<A>) -> Vec<Result<R, TaskError>> {
+    let results = items
+        .into_iter()
+        .map(|item| panic::catch(|| function(item)));
+    results.collect()
+}

@@ -1,0 +1,148 @@
+//! The whole panic policy: where user code's panics are caught, and what becomes of them.
+//!
+//! User code is a task's closure, a callback, a waker, and the destructor of a closure, a value or
+//! a panic's payload. A closure's panic becomes its task's outcome ([`catch`]). Any other has nobody
+//! to go to: the panic hook has reported it, and it ends here ([`contain`]), so that a worker lives
+//! on and no transition is left half-made. Neither runs under a lock.
+
+use std::any::Any;
+use std::borrow::Cow;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, RefUnwindSafe, UnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
+
+use crate::TaskError;
+use crate::sync::Mutex;
+
+/// Runs a task's closure; its panic is its outcome.
+pub(crate) fn catch<T>(task: impl FnOnce() -> T) -> Result<T, TaskError> {
+    // Unwind safety: the closure is consumed, and what it shares with others is in the same state
+    // as if its thread had panicked, which is what the waiter is told.
+    catch_unwind(AssertUnwindSafe(task))
+        .map_err(|payload| TaskError::Panicked(Panic::from_payload(payload)))
+}
+
+/// Runs user code whose panic concerns nobody who could be told.
+#[doc(hidden)]
+pub fn contain(code: impl FnOnce()) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(code)) {
+        drop_payload(payload);
+    }
+}
+
+/// Drops a payload, whose destructor may panic, too; then the second payload is leaked.
+fn drop_payload(payload: Box<dyn Any + Send>) {
+    if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        std::mem::forget(second);
+    }
+}
+
+/// Runs code that must not unwind half-way, since others would see a half-made transition: a panic
+/// that crosses it aborts the process.
+pub(crate) fn abort_on_unwind<R>(code: impl FnOnce() -> R) -> R {
+    struct Bomb;
+
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            std::process::abort();
+        }
+    }
+
+    let bomb = Bomb;
+    let result = code();
+    std::mem::forget(bomb);
+    result
+}
+
+/// A panic that ended a task, kept for whoever waits for it.
+///
+/// Clones share one payload: the first to [`resume`](Self::resume) it or to take it gets the
+/// original, later ones the message.
+///
+/// # Examples
+///
+/// ```
+/// use future_result::{task, FutureResult, TaskError};
+///
+/// let (task, handle) = task(|| -> u32 { panic!("no luck today") });
+/// task.run();
+/// let Err(TaskError::Panicked(panic)) = handle.result() else { unreachable!() };
+/// assert_eq!(panic.message(), "no luck today");
+/// let again = std::panic::catch_unwind(|| panic.resume());
+/// assert_eq!(*again.unwrap_err().downcast::<&str>().unwrap(), "no luck today");
+/// ```
+#[derive(Clone)]
+pub struct Panic(Arc<Inner>);
+
+struct Inner {
+    message: Cow<'static, str>,
+    /// Behind a lock only to be `Sync`; nothing of the user's runs under it.
+    payload: Mutex<Option<Box<dyn Any + Send>>>,
+}
+
+impl Panic {
+    /// Keeps what [`catch_unwind`] gave.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use future_result::Panic;
+    ///
+    /// let payload = std::panic::catch_unwind(|| panic!("{} left", 0)).unwrap_err();
+    /// assert_eq!(Panic::from_payload(payload).message(), "0 left");
+    /// ```
+    #[must_use]
+    pub fn from_payload(payload: Box<dyn Any + Send>) -> Self {
+        let message = match payload.downcast_ref::<&'static str>() {
+            Some(text) => Cow::Borrowed(*text),
+            None => match payload.downcast_ref::<String>() {
+                Some(text) => Cow::Owned(text.clone()),
+                None => Cow::Borrowed("a panic whose payload is not text"),
+            },
+        };
+        Self(Arc::new(Inner {
+            message,
+            payload: Mutex::new(Some(payload)),
+        }))
+    }
+
+    /// What the panic said, if it was text as `panic!` makes it.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// Panics with the same payload, without a second report by the panic hook.
+    ///
+    /// # Panics
+    ///
+    /// Always; that is its purpose.
+    pub fn resume(self) -> ! {
+        resume_unwind(self.into_payload())
+    }
+
+    /// The payload, to be downcast; the message as a `String` if a clone has taken it already.
+    #[must_use]
+    pub fn into_payload(self) -> Box<dyn Any + Send> {
+        let payload = self.0.payload.lock().take();
+        payload.unwrap_or_else(|| Box::new(self.message().to_owned()))
+    }
+}
+
+// The payload is only ever moved out whole, so nobody can see it half-changed.
+impl UnwindSafe for Panic {}
+impl RefUnwindSafe for Panic {}
+
+impl fmt::Debug for Panic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Panic").field(&self.message()).finish()
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if let Some(payload) = self.payload.lock().take() {
+            drop_payload(payload);
+        }
+    }
+}

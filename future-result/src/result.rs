@@ -1,0 +1,253 @@
+//! The common trait: what every pool hands back.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use crate::{CancelOnDrop, Shared, TaskError, block_until};
+
+/// The result of work that is done elsewhere.
+///
+/// A `FutureResult` is a [`Future`], so that async code awaits it, and brings ways to wait for code
+/// that is not async: such a call waits as its context waits (see [`block_until`]).
+///
+/// Implementors write `poll` (of the future), [`poll_done`](Self::poll_done),
+/// [`status`](Self::status) and [`cancel`](Self::cancel).
+///
+/// # Waiting inside a pool
+///
+/// A worker that waits for a queued task of its own pool runs that task in place, and otherwise
+/// sleeps; it never runs an unrelated task meanwhile. So waiting for one's subtasks does not
+/// deadlock however few workers there are, no lock is entered again by surprise, and the stack
+/// grows only with the chain of waits.
+///
+/// # Cancel safety
+///
+/// Dropping an implementor detaches: the work goes on and its value is dropped. To cancel instead,
+/// use [`cancel_on_drop`](Self::cancel_on_drop). Dropping a future that *borrows* one
+/// (`(&mut handle).await`) loses nothing.
+///
+/// # Examples
+///
+/// Code that waits for whatever pool did the work:
+///
+/// ```
+/// use std::time::Duration;
+/// use future_result::{pair, FutureResult, TaskError};
+///
+/// fn patient<F: FutureResult<Value = u32>>(handle: F) -> Result<u32, TaskError> {
+///     match handle.result_timeout(Duration::from_millis(1)) {
+///         Ok(result) => result,
+///         Err(handle) => {
+///             // Still ours: wait on, or cancel.
+///             handle.cancel();
+///             handle.result()
+///         }
+///     }
+/// }
+///
+/// let (completer, handle) = pair();
+/// assert!(matches!(patient(handle), Err(TaskError::Cancelled)));
+/// assert!(completer.is_cancelled());
+/// ```
+pub trait FutureResult:
+    Future<Output = Result<<Self as FutureResult>::Value, TaskError>> + Unpin
+{
+    /// What the work produces.
+    type Value;
+
+    /// Ready once the outcome is there, without taking it; otherwise the waker of `context`, and
+    /// of the latest call alone, will be woken when it is.
+    fn poll_done(&mut self, context: &mut Context<'_>) -> Poll<()>;
+
+    /// How the work stands, at this moment.
+    fn status(&self) -> Status;
+
+    /// Cancels the work, or asks it to stop; final, and waiters are told at once.
+    fn cancel(&self) -> Cancel;
+
+    /// Runs the task here and now, if it has not started and the calling thread is a worker of its
+    /// pool; true if it did. Waiting does this by itself.
+    fn run_in_place(&mut self) -> bool {
+        false
+    }
+
+    /// Whether the outcome is there, or has been taken.
+    fn is_done(&self) -> bool {
+        self.status() != Status::Pending
+    }
+
+    /// Waits for the outcome, and takes it.
+    ///
+    /// # Errors
+    ///
+    /// A [`TaskError`] if the task has no value to give.
+    ///
+    /// # Panics
+    ///
+    /// If the outcome was taken before, by polling.
+    fn result(mut self) -> Result<Self::Value, TaskError>
+    where
+        Self: Sized,
+    {
+        self.wait();
+        loop {
+            if let Ok(result) = block_until(None, |context| Pin::new(&mut self).poll(context)) {
+                return result;
+            }
+        }
+    }
+
+    /// Waits at most `limit`, and takes the outcome.
+    ///
+    /// A worker of the task's pool runs a queued task in place first, which takes as long as the
+    /// task takes.
+    ///
+    /// # Errors
+    ///
+    /// Gives itself back if the outcome is not there in time; the work goes on.
+    ///
+    /// # Panics
+    ///
+    /// If the outcome was taken before, by polling.
+    fn result_timeout(mut self, limit: Duration) -> Result<Result<Self::Value, TaskError>, Self>
+    where
+        Self: Sized,
+    {
+        if self.wait_timeout(limit) {
+            Ok(self.result())
+        } else {
+            Err(self)
+        }
+    }
+
+    /// Waits until the outcome is there, without taking it.
+    fn wait(&mut self) {
+        if !self.is_done() && !self.run_in_place() {
+            while block_until(None, |context| self.poll_done(context)).is_err() {}
+        }
+    }
+
+    /// Waits at most `limit`; true if the outcome is there. See
+    /// [`result_timeout`](Self::result_timeout) on workers.
+    fn wait_timeout(&mut self, limit: Duration) -> bool {
+        // A limit beyond what the clock can say is none.
+        let deadline = Instant::now().checked_add(limit);
+        self.is_done()
+            || self.run_in_place()
+            || block_until(deadline, |context| self.poll_done(context)).is_ok()
+    }
+
+    /// Lets several take the same outcome, each a clone of it.
+    fn shared(self) -> Shared<Self>
+    where
+        Self: Sized,
+        Self::Value: Clone,
+    {
+        Shared::new(self)
+    }
+
+    /// Cancels the work when the handle is dropped, instead of detaching from it.
+    fn cancel_on_drop(self) -> CancelOnDrop<Self>
+    where
+        Self: Sized,
+    {
+        CancelOnDrop::new(self)
+    }
+
+    /// Hides the handle's own type, so that handles of several pools can stand in one collection.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use future_result::{as_completed, pair, task, BoxedResult, FutureResult};
+    ///
+    /// let (completer, by_hand) = pair();
+    /// let (task, by_task) = task(|| 2);
+    /// let mixed: Vec<BoxedResult<'_, u32>> = vec![by_hand.boxed(), by_task.shared().boxed()];
+    /// task.run();
+    /// completer.complete(1).unwrap();
+    /// let sum: u32 = as_completed(mixed).filter_map(|(_, result)| result.ok()).sum();
+    /// assert_eq!(sum, 3);
+    /// ```
+    fn boxed<'a>(self) -> BoxedResult<'a, Self::Value>
+    where
+        Self: Sized + Send + 'a,
+    {
+        Box::new(self)
+    }
+}
+
+/// A handle of some pool, whichever.
+pub type BoxedResult<'a, T> =
+    Box<dyn FutureResult<Value = T, Output = Result<T, TaskError>> + Send + 'a>;
+
+impl<F: FutureResult + ?Sized> FutureResult for Box<F> {
+    type Value = F::Value;
+
+    fn poll_done(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        (**self).poll_done(context)
+    }
+
+    fn status(&self) -> Status {
+        (**self).status()
+    }
+
+    fn cancel(&self) -> Cancel {
+        (**self).cancel()
+    }
+
+    fn run_in_place(&mut self) -> bool {
+        (**self).run_in_place()
+    }
+}
+
+/// How the work behind a handle stands.
+///
+/// # Examples
+///
+/// ```
+/// use future_result::{pair, FutureResult, Status};
+///
+/// let (completer, handle) = pair();
+/// assert_eq!(handle.status(), Status::Pending);
+/// completer.complete("there").unwrap();
+/// assert_eq!(handle.status(), Status::Succeeded);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Status {
+    /// Queued or running.
+    Pending,
+    /// Done, with a value to be taken.
+    Succeeded,
+    /// Done, with an error to be taken.
+    Failed,
+    /// Cancelled.
+    Cancelled,
+    /// Done, and the outcome was taken by polling.
+    Taken,
+}
+
+/// What cancelling achieved.
+///
+/// # Examples
+///
+/// ```
+/// use future_result::{task, Cancel, FutureResult};
+///
+/// let (task, handle) = task(|| unreachable!("it never runs"));
+/// assert_eq!(handle.cancel(), Cancel::Prevented);
+/// task.run();
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[must_use = "a task that was running may still give a value"]
+pub enum Cancel {
+    /// It had not started and never will. The outcome is [`TaskError::Cancelled`].
+    Prevented,
+    /// It is running, and was asked to stop; see [`CancelToken`](crate::CancelToken). The outcome
+    /// is what it makes of that.
+    Requested,
+    /// It is done.
+    TooLate,
+}

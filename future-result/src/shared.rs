@@ -1,0 +1,334 @@
+//! One outcome for several takers.
+
+use std::fmt;
+use std::future::Future;
+use std::mem;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+
+use crate::panic::contain;
+use crate::sync::Mutex;
+use crate::{Cancel, Cause, FutureResult, Status, TaskError};
+
+/// A handle that can be cloned; each clone gets a clone of the outcome, from
+/// [`FutureResult::shared`].
+///
+/// Cancelling one clone cancels the work for all. When the last clone is dropped, the work is
+/// detached.
+///
+/// # Cancel safety
+///
+/// A clone may be dropped at any time, also while it is being awaited; the others are not
+/// affected.
+///
+/// # Examples
+///
+/// ```
+/// use future_result::{pair, FutureResult};
+///
+/// let (completer, handle) = pair();
+/// let one = handle.shared();
+/// let other = one.clone();
+/// completer.complete(vec![1, 2]).unwrap();
+/// assert_eq!(one.result()?, [1, 2]);
+/// assert_eq!(other.result()?, [1, 2]);
+/// # Ok::<(), future_result::TaskError>(())
+/// ```
+pub struct Shared<F: FutureResult> {
+    inner: Arc<Inner<F>>,
+    /// This clone's place among the wakers, once it has waited.
+    place: Option<usize>,
+}
+
+struct Inner<F: FutureResult> {
+    stage: Mutex<Stage<F>>,
+    /// The waker that the handle is polled with: it passes a wake-up on to every clone.
+    fan_out: Arc<FanOut>,
+}
+
+/// The handle is polled, cancelled and run outside the lock, by the clone that has checked it out.
+struct Stage<F: FutureResult> {
+    /// Absent while it is checked out, and when the outcome is there.
+    handle: Option<F>,
+    outcome: Option<Arc<F::Output>>,
+    /// Another clone wants to cancel; whoever has the handle does it when checking it in.
+    cancel: bool,
+}
+
+enum CheckOut<F: FutureResult> {
+    Handle(F),
+    Busy,
+    Done(Arc<F::Output>),
+}
+
+impl<F: FutureResult> Shared<F> {
+    pub(crate) fn new(handle: F) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                stage: Mutex::new(Stage {
+                    handle: Some(handle),
+                    outcome: None,
+                    cancel: false,
+                }),
+                fan_out: Arc::new(FanOut::default()),
+            }),
+            place: None,
+        }
+    }
+
+    fn poll_outcome(&mut self, context: &mut Context<'_>) -> Poll<Arc<F::Output>> {
+        // Registered before looking: a wake-up from here on finds the waker.
+        self.inner
+            .fan_out
+            .register(&mut self.place, context.waker());
+        match self.inner.drive(|_| {}) {
+            Some(outcome) => Poll::Ready(outcome),
+            None => Poll::Pending,
+        }
+    }
+}
+
+impl<F: FutureResult> Inner<F> {
+    /// Lets `act` use the handle, then polls it. None if the outcome is not there, or another clone
+    /// has the handle: that one will look again if anything happens meanwhile.
+    fn drive(&self, act: impl FnOnce(&mut F)) -> Option<Arc<F::Output>> {
+        let mut handle = match self.check_out() {
+            CheckOut::Handle(handle) => handle,
+            CheckOut::Busy => return None,
+            CheckOut::Done(outcome) => return Some(outcome),
+        };
+        let unwound = LostOnUnwind(self);
+        act(&mut handle);
+        let waker = Waker::from(Arc::clone(&self.fan_out));
+        let mut context = Context::from_waker(&waker);
+        loop {
+            self.fan_out.clear();
+            if let Poll::Ready(outcome) = Pin::new(&mut handle).poll(&mut context) {
+                mem::forget(unwound);
+                return Some(self.publish(outcome));
+            }
+            match self.check_in(handle) {
+                CheckIn::Done => {
+                    mem::forget(unwound);
+                    return None;
+                }
+                CheckIn::LookAgain(back) => handle = back,
+                CheckIn::Cancel(back) => {
+                    handle = back;
+                    let _ = handle.cancel();
+                }
+            }
+        }
+    }
+
+    fn check_out(&self) -> CheckOut<F> {
+        let mut stage = self.stage.lock();
+        if let Some(outcome) = &stage.outcome {
+            return CheckOut::Done(Arc::clone(outcome));
+        }
+        match stage.handle.take() {
+            Some(handle) => CheckOut::Handle(handle),
+            None => CheckOut::Busy,
+        }
+    }
+
+    /// Puts the handle back, unless something has happened since it was polled.
+    fn check_in(&self, handle: F) -> CheckIn<F> {
+        let mut stage = self.stage.lock();
+        if mem::take(&mut stage.cancel) {
+            return CheckIn::Cancel(handle);
+        }
+        // A clone that was woken while the handle was out has found nothing to poll, and counts on
+        // this look. One that is woken later waits for the lock, and finds the handle.
+        if self.fan_out.was_woken() {
+            return CheckIn::LookAgain(handle);
+        }
+        stage.handle = Some(handle);
+        CheckIn::Done
+    }
+
+    fn publish(&self, outcome: F::Output) -> Arc<F::Output> {
+        let outcome = Arc::new(outcome);
+        self.stage.lock().outcome = Some(Arc::clone(&outcome));
+        self.fan_out.wake_all();
+        outcome
+    }
+}
+
+enum CheckIn<F> {
+    Done,
+    LookAgain(F),
+    Cancel(F),
+}
+
+/// If using the handle panics, the other clones must not wait for ever.
+struct LostOnUnwind<'a, F: FutureResult>(&'a Inner<F>);
+
+impl<F: FutureResult> Drop for LostOnUnwind<'_, F> {
+    fn drop(&mut self) {
+        let cause = Cause::new("polling the shared handle panicked in another taker");
+        self.0.publish(Err(TaskError::Lost(cause)));
+    }
+}
+
+/// The wakers of the clones, by place.
+#[derive(Default)]
+struct FanOut {
+    inner: Mutex<Wakers>,
+}
+
+#[derive(Default)]
+struct Wakers {
+    places: Vec<Place>,
+    woken: bool,
+}
+
+enum Place {
+    Free,
+    /// A clone holds this place and waits for nothing right now.
+    Idle,
+    Waiting(Waker),
+}
+
+impl FanOut {
+    fn register(&self, place: &mut Option<usize>, waker: &Waker) {
+        // Cloning and dropping wakers is user code, so both stand outside the lock.
+        let new = Place::Waiting(waker.clone());
+        let mut inner = self.inner.lock();
+        let index = *place.get_or_insert_with(|| {
+            let free = inner.places.iter().position(|p| matches!(p, Place::Free));
+            free.unwrap_or_else(|| {
+                inner.places.push(Place::Idle);
+                inner.places.len() - 1
+            })
+        });
+        let before = mem::replace(&mut inner.places[index], new);
+        drop(inner);
+        drop(before);
+    }
+
+    fn leave(&self, place: usize) {
+        let before = mem::replace(&mut self.inner.lock().places[place], Place::Free);
+        drop(before);
+    }
+
+    fn clear(&self) {
+        self.inner.lock().woken = false;
+    }
+
+    fn was_woken(&self) -> bool {
+        self.inner.lock().woken
+    }
+
+    fn wake_all(&self) {
+        let mut inner = self.inner.lock();
+        inner.woken = true;
+        let waiting: Vec<Waker> = inner.places.iter_mut().filter_map(Place::take).collect();
+        drop(inner);
+        for waker in waiting {
+            contain(|| waker.wake());
+        }
+    }
+}
+
+impl Place {
+    fn take(&mut self) -> Option<Waker> {
+        match self {
+            Self::Free | Self::Idle => None,
+            Self::Waiting(_) => match mem::replace(self, Self::Idle) {
+                Self::Waiting(waker) => Some(waker),
+                Self::Free | Self::Idle => None,
+            },
+        }
+    }
+}
+
+impl Wake for FanOut {
+    fn wake(self: Arc<Self>) {
+        self.wake_all();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.wake_all();
+    }
+}
+
+impl<F: FutureResult> FutureResult for Shared<F>
+where
+    F::Value: Clone,
+{
+    type Value = F::Value;
+
+    fn poll_done(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        self.poll_outcome(context).map(drop)
+    }
+
+    fn status(&self) -> Status {
+        match self.inner.drive(|_| {}).as_deref() {
+            None => Status::Pending,
+            Some(Ok(_)) => Status::Succeeded,
+            Some(Err(TaskError::Cancelled)) => Status::Cancelled,
+            Some(Err(_)) => Status::Failed,
+        }
+    }
+
+    fn cancel(&self) -> Cancel {
+        let mut answer = None;
+        if let Some(outcome) = self.inner.drive(|handle| answer = Some(handle.cancel()))
+            && answer.is_none()
+        {
+            return match &*outcome {
+                Err(TaskError::Cancelled) => Cancel::Prevented,
+                _ => Cancel::TooLate,
+            };
+        }
+        answer.unwrap_or_else(|| {
+            self.inner.stage.lock().cancel = true;
+            // The other may have checked the handle in meanwhile, without having seen the wish.
+            self.inner.drive(|_| {});
+            Cancel::Requested
+        })
+    }
+
+    fn run_in_place(&mut self) -> bool {
+        let mut ran = false;
+        self.inner.drive(|handle| ran = handle.run_in_place());
+        ran
+    }
+}
+
+impl<F: FutureResult> Future for Shared<F>
+where
+    F::Value: Clone,
+{
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        self.poll_outcome(context).map(|outcome| (*outcome).clone())
+    }
+}
+
+impl<F: FutureResult> Clone for Shared<F> {
+    fn clone(&self) -> Self {
+        Self {
+            inner: Arc::clone(&self.inner),
+            place: None,
+        }
+    }
+}
+
+impl<F: FutureResult> Drop for Shared<F> {
+    fn drop(&mut self) {
+        if let Some(place) = self.place {
+            self.inner.fan_out.leave(place);
+        }
+    }
+}
+
+impl<F: FutureResult> fmt::Debug for Shared<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let done = self.inner.stage.lock().outcome.is_some();
+        f.debug_struct("Shared").field("is_done", &done).finish()
+    }
+}

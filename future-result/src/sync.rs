@@ -1,0 +1,36 @@
+//! The one place that names atomics, locks, threads and raw allocation.
+//!
+//! Everything else in the workspace's libraries takes them from here, so that a build with
+//! `--cfg pool_loom` runs the same code on loom's model of memory and scheduling. Public for the
+//! sibling crates alone, and exempt from semantic versioning.
+
+#[cfg(pool_loom)]
+mod model;
+#[cfg(not(pool_loom))]
+mod real;
+
+#[cfg(pool_loom)]
+pub use model::*;
+#[cfg(not(pool_loom))]
+pub use real::*;
+
+use std::num::NonZeroU32;
+
+/// A number that no other call in this process returns; `None` once all are used up.
+///
+/// An identity and nothing else: it publishes nothing, so it is a std atomic in a model, too.
+#[expect(
+    clippy::disallowed_types,
+    reason = "loom's atomics cannot be statics, and this one orders nothing"
+)]
+#[must_use]
+pub fn unique_id() -> Option<NonZeroU32> {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    static LAST: AtomicU32 = AtomicU32::new(0);
+    // ORDERING: Relaxed; only uniqueness matters, and atomicity gives it.
+    let last = LAST.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| {
+        last.checked_add(1)
+    });
+    last.ok().and_then(|last| NonZeroU32::new(last + 1))
+}

@@ -1,0 +1,114 @@
+//! A closure that is to be run elsewhere: what executors put into their queues.
+
+use std::fmt;
+
+use crate::cell::RawTask;
+use crate::{JoinHandle, PoolId, TaskError};
+
+/// Makes a task of `closure`, and the handle that gets its result: the two ends of an executor.
+///
+/// # Examples
+///
+/// A whole executor:
+///
+/// ```
+/// use std::sync::mpsc;
+/// use future_result::{task, FutureResult, Task};
+///
+/// let (queue, tasks) = mpsc::channel::<Task>();
+/// std::thread::spawn(move || tasks.into_iter().for_each(Task::run));
+///
+/// let (task, handle) = task(|| 6 * 7);
+/// queue.send(task).unwrap();
+/// assert_eq!(handle.result()?, 42);
+/// # Ok::<(), future_result::TaskError>(())
+/// ```
+pub fn task<F, T>(closure: F) -> (Task, JoinHandle<T>)
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    new(closure, None)
+}
+
+/// As [`task`], for a pool whose workers may run the task in place while they wait for it; see
+/// [`PoolId`].
+pub fn task_in<F, T>(pool: PoolId, closure: F) -> (Task, JoinHandle<T>)
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    new(closure, Some(pool))
+}
+
+#[inline]
+fn new<F, T>(closure: F, home: Option<PoolId>) -> (Task, JoinHandle<T>)
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    let (raw, reader) = RawTask::new(closure, home);
+    (Task(raw), JoinHandle::new(reader))
+}
+
+/// A closure that has not started, of any type, in one pointer.
+///
+/// It runs at most once: here, or in place by a worker that waits for it, or not at all if it is
+/// cancelled. Dropped without having run, it completes its handle with [`TaskError::Lost`].
+///
+/// # Examples
+///
+/// See [`task`].
+#[must_use = "dropping a task ends its handle's wait with an error"]
+pub struct Task(RawTask);
+
+impl Task {
+    /// Runs the closure on this thread, unless it was cancelled or run in place.
+    ///
+    /// A panic of the closure is its outcome and does not leave this call.
+    #[inline]
+    pub fn run(self) {
+        self.0.run();
+    }
+
+    /// Drops the closure, and gives the handle `error`; unless it was cancelled or run in place.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use future_result::{task, FutureResult, TaskError};
+    ///
+    /// let (task, handle) = task(|| ());
+    /// task.fail(TaskError::TimedOut);
+    /// assert!(matches!(handle.result(), Err(TaskError::TimedOut)));
+    /// ```
+    pub fn fail(self, error: TaskError) {
+        self.0.fail(error);
+    }
+
+    /// Whether it was cancelled or run in place, so that it only takes up room in its queue. Once
+    /// true, it stays so.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use future_result::{task, FutureResult};
+    ///
+    /// let (task, handle) = task(|| ());
+    /// assert!(!task.is_stale());
+    /// let _ = handle.cancel();
+    /// assert!(task.is_stale());
+    /// ```
+    #[must_use]
+    pub fn is_stale(&self) -> bool {
+        self.0.is_stale()
+    }
+}
+
+impl fmt::Debug for Task {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Task")
+            .field("is_stale", &self.is_stale())
+            .finish()
+    }
+}
