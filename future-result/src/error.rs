@@ -91,6 +91,9 @@ pub enum Rejection {
     ShutDown,
     /// The pool's queue is at its bound. Try again when something has finished.
     Full,
+    /// The pool's workers cannot start, since their initializer failed. Mend that, and make another
+    /// pool.
+    Broken,
 }
 
 impl fmt::Display for Rejection {
@@ -100,6 +103,7 @@ impl fmt::Display for Rejection {
             Self::Full => {
                 "its queue is full; wait for results before submitting more, or raise its bound"
             }
+            Self::Broken => "its workers' initializer panicked; mend it, and make another pool",
         })
     }
 }

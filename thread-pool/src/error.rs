@@ -1,0 +1,138 @@
+//! What can go wrong with a pool, as opposed to its tasks.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+
+use future_result::Rejection;
+
+/// Why a pool could not be built.
+///
+/// # Examples
+///
+/// ```
+/// use thread_pool::{BuildError, ThreadPoolExecutor};
+///
+/// let error = ThreadPoolExecutor::new(0).unwrap_err();
+/// assert!(matches!(error, BuildError::NoWorkers));
+/// ```
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// The number of workers was 0.
+    NoWorkers,
+    /// The bound of the queue was 0, so that nothing could ever be submitted.
+    NoQueue,
+    /// The system refused to start a thread. Workers that had started were stopped again.
+    Spawn(io::Error),
+}
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoWorkers => f.write_str(
+                "a pool needs at least one worker; leave `workers` out to get one for each CPU",
+            ),
+            Self::NoQueue => f.write_str("a queue bound must be at least 1; leave it out for none"),
+            Self::Spawn(error) => write!(
+                f,
+                "the system did not start a worker thread ({error}); \
+                 ask for fewer workers or smaller stacks"
+            ),
+        }
+    }
+}
+
+impl Error for BuildError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Spawn(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// A submission that was refused, with the job itself.
+///
+/// # Examples
+///
+/// ```
+/// use thread_pool::{Rejection, ThreadPoolExecutor};
+///
+/// let pool = ThreadPoolExecutor::new(1)?;
+/// pool.shutdown()?;
+/// let refused = pool.try_submit(|| "still here").unwrap_err();
+/// assert_eq!(refused.reason(), Rejection::ShutDown);
+/// assert_eq!(refused.into_job()(), "still here");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct SubmitError<F> {
+    job: F,
+    reason: Rejection,
+}
+
+impl<F> SubmitError<F> {
+    pub(crate) const fn new(job: F, reason: Rejection) -> Self {
+        Self { job, reason }
+    }
+
+    /// Why it was refused.
+    #[must_use]
+    pub const fn reason(&self) -> Rejection {
+        self.reason
+    }
+
+    /// The job, untouched.
+    #[must_use]
+    pub fn into_job(self) -> F {
+        self.job
+    }
+}
+
+impl<F> fmt::Debug for SubmitError<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SubmitError")
+            .field("reason", &self.reason)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<F> fmt::Display for SubmitError<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the pool did not accept the job: {}", self.reason)
+    }
+}
+
+impl<F> Error for SubmitError<F> {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.reason)
+    }
+}
+
+/// Why a shutdown did not come to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ShutdownError {
+    /// One of the pool's own workers called it, and would have waited for itself. Nothing was
+    /// changed.
+    FromWorker,
+    /// Tasks were still running when the time was over. The pool goes on shutting down.
+    TimedOut,
+}
+
+impl fmt::Display for ShutdownError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::FromWorker => {
+                "a pool cannot be shut down from one of its own workers, which would wait for \
+                 itself; do it from another thread, or detach the pool"
+            }
+            Self::TimedOut => {
+                "tasks are still running; wait longer, cancel them by their handles, or detach \
+                 the pool"
+            }
+        })
+    }
+}
+
+impl Error for ShutdownError {}

@@ -1,0 +1,18 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod builder;
+mod error;
+mod injector;
+mod job;
+mod pool;
+mod worker;
+
+pub use future_result::{
+    AsCompleted, BoxedResult, Cancel, CancelToken, CompletionSet, FutureResult, JoinHandle, Map,
+    Panic, Rejection, Status, TaskError, Waited, When, as_completed, wait,
+};
+
+pub use self::builder::Builder;
+pub use self::error::{BuildError, ShutdownError, SubmitError};
+pub use self::pool::ThreadPoolExecutor;
