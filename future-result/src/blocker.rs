@@ -14,7 +14,7 @@ use std::time::Instant;
 
 use crate::WaitTimedOut;
 use crate::sync::atomic::{AtomicBool, Ordering};
-use crate::sync::{thread, thread_local, unique_id};
+use crate::sync::{thread, thread_locals, unique_id};
 
 /// A way to wait, other than parking the thread.
 ///
@@ -70,11 +70,11 @@ pub trait Blocker {
     ) -> Result<(), WaitTimedOut>;
 }
 
-thread_local! {
-    static BLOCKER: RefCell<Option<Rc<dyn Blocker>>> = const { RefCell::new(None) };
-    static POOL: Cell<Option<PoolId>> = const { Cell::new(None) };
+thread_locals! {
+    static BLOCKER: RefCell<Option<Rc<dyn Blocker>>> = RefCell::new(None);
+    static POOL: Cell<Option<PoolId>> = Cell::new(None);
     /// A parker that no wait on this thread is using.
-    static PARKER: Cell<Option<Parker>> = const { Cell::new(None) };
+    static PARKER: Cell<Option<Parker>> = Cell::new(None);
 }
 
 /// Runs `f` with `blocker` as the way in which this thread waits; restores the former way after it.

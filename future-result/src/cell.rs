@@ -135,6 +135,9 @@ unsafe fn free(cell: NonNull<Header>) {
         // owner drops it once.
         unsafe { (vtable.drop_callbacks)(list) };
     }
+    // Under loom, fails unless all that others did with the cell has happened before.
+    header.slot.with_mut(|_| ());
+    header.payload.with_mut(|_| ());
     // SAFETY: alive, and not used after this. (Under loom the fields have destructors.)
     unsafe { cell.drop_in_place() };
     // SAFETY: allocated by `allocate` with this very layout.

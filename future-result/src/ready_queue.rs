@@ -82,14 +82,15 @@ impl ReadyQueue {
         let waker = context.waker().clone();
         let before = self.shared.waker.lock().replace(waker);
         drop(before);
-        // ORDERING: Release pairs with the producer's swap, so that it finds the waker; Relaxed
-        // would do, as the waker lies behind a lock. The fence is the one of the proof above.
-        self.shared.asleep.store(true, Ordering::Release);
+        // ORDERING: the fence is the one of the proof above. The flag itself publishes nothing, as
+        // the waker lies behind a lock. Every change of it is an AcqRel swap, so that they are
+        // ordered by what they read; plain stores would do by coherence, but not for loom.
+        self.shared.asleep.swap(true, Ordering::AcqRel);
         fence(Ordering::SeqCst);
         match self.try_pop() {
             Some(ticket) => {
-                // ORDERING: Relaxed; a producer that still sees "asleep" wakes us for nothing.
-                self.shared.asleep.store(false, Ordering::Relaxed);
+                // A producer that still finds us asleep wakes us for nothing.
+                self.shared.asleep.swap(false, Ordering::AcqRel);
                 Poll::Ready(ticket)
             }
             None => Poll::Pending,
@@ -103,11 +104,10 @@ impl Inbox {
         if self.sender.send(ticket).is_err() {
             return;
         }
-        // ORDERING: the fence is the one of the proof above. The load is a Relaxed look that
-        // spares the swap; the swap decides which producer wakes, and its Acquire pairs with the
-        // consumer's Release.
+        // ORDERING: the fence is the one of the proof above. The Relaxed load is the look that the
+        // proof speaks of, and spares the swap; the swap decides which producer wakes.
         fence(Ordering::SeqCst);
-        if self.asleep.load(Ordering::Relaxed) && self.asleep.swap(false, Ordering::Acquire) {
+        if self.asleep.load(Ordering::Relaxed) && self.asleep.swap(false, Ordering::AcqRel) {
             let waker = self.waker.lock().take();
             if let Some(waker) = waker {
                 waker.wake();

@@ -4,11 +4,11 @@ use std::cell::Cell;
 use std::ptr::{self, NonNull};
 
 use super::{Header, free_if_last, state};
-use crate::sync::thread_local;
+use crate::sync::thread_locals;
 
-thread_local! {
+thread_locals! {
     /// The cell whose closure this thread is running, innermost first; null outside any.
-    static RUNNING: Cell<*mut Header> = const { Cell::new(ptr::null_mut()) };
+    static RUNNING: Cell<*mut Header> = Cell::new(ptr::null_mut());
 }
 
 /// Marks a cell as the one that this thread is running, until dropped.

@@ -1,12 +1,20 @@
 //! The facade under loom: every access is a step of the model.
 
-use std::collections::VecDeque;
 use std::sync::PoisonError;
 
 pub use loom::alloc::{alloc, dealloc};
 pub use loom::cell::UnsafeCell;
 pub use loom::sync::MutexGuard;
-pub use loom::thread_local;
+
+/// Thread-locals, one for each of the model's threads.
+macro_rules! thread_locals {
+    ($($(#[$attribute:meta])* static $name:ident: $type:ty = $init:expr;)*) => {
+        loom::thread_local! {
+            $($(#[$attribute])* static $name: $type = $init;)*
+        }
+    };
+}
+pub(crate) use thread_locals;
 
 /// Atomics and fences.
 pub mod atomic {
@@ -15,9 +23,52 @@ pub mod atomic {
 
 /// Threads and parking. Time does not pass in a model, so a deadline is never reached.
 pub mod thread {
-    pub use loom::thread::{Builder, JoinHandle, Thread, ThreadId, current, park};
+    pub use loom::thread::{Builder, JoinHandle};
 
+    use std::sync::Arc;
     use std::time::Instant;
+
+    use super::{Condvar, Mutex};
+
+    loom::thread_local! {
+        static TOKEN: Arc<Token> = Arc::default();
+    }
+
+    /// The token of std's `park` and `unpark`. loom's own `unpark` also wakes a thread that waits
+    /// for a lock or for another thread's end, which then fails an assertion of loom.
+    #[derive(Debug, Default)]
+    struct Token {
+        is_set: Mutex<bool>,
+        changed: Condvar,
+    }
+
+    /// A thread that can be unparked.
+    #[derive(Clone, Debug)]
+    pub struct Thread(Arc<Token>);
+
+    impl Thread {
+        /// Ends the thread's current or next `park`.
+        pub fn unpark(&self) {
+            *self.0.is_set.lock() = true;
+            self.0.changed.notify_one();
+        }
+    }
+
+    /// The calling thread.
+    #[must_use]
+    pub fn current() -> Thread {
+        Thread(TOKEN.with(Arc::clone))
+    }
+
+    /// Parks this thread until it is unparked.
+    pub fn park() {
+        let token = TOKEN.with(Arc::clone);
+        let mut is_set = token.is_set.lock();
+        while !*is_set {
+            token.changed.wait(&mut is_set);
+        }
+        *is_set = false;
+    }
 
     /// Parks this thread until it is unparked.
     pub fn park_deadline(_deadline: Instant) {
@@ -93,34 +144,76 @@ impl Drop for AbortOnDrop {
     }
 }
 
-/// An unbounded queue of completions, as a locked deque.
+/// An unbounded queue of completions. Not a locked deque: a lock would order its users more than
+/// crossbeam's queue does, and so hide a fence that is missing elsewhere.
 pub mod channel {
-    use super::{Mutex, VecDeque};
+    use super::UnsafeCell;
+    use super::atomic::{AtomicBool, AtomicU32, Ordering};
     use std::sync::Arc;
+
+    /// More sends than any model makes.
+    const CAPACITY: usize = 8;
 
     /// The producers' end.
     #[derive(Debug)]
-    pub struct Sender<T>(Arc<Mutex<VecDeque<T>>>);
+    pub struct Sender<T>(Arc<Queue<T>>);
 
     /// The consumer's end.
     #[derive(Debug)]
-    pub struct Receiver<T>(Arc<Mutex<VecDeque<T>>>);
+    pub struct Receiver<T> {
+        queue: Arc<Queue<T>>,
+        head: AtomicU32,
+    }
+
+    #[derive(Debug)]
+    struct Queue<T> {
+        tail: AtomicU32,
+        slots: [Slot<T>; CAPACITY],
+    }
+
+    #[derive(Debug)]
+    struct Slot<T> {
+        is_full: AtomicBool,
+        value: UnsafeCell<Option<T>>,
+    }
+
+    // SAFETY: a slot's value is touched by the one producer that got its place from `tail`, and,
+    // once that has set `is_full`, by the one consumer.
+    unsafe impl<T: Send> Sync for Queue<T> {}
 
     /// A new, empty queue.
     #[must_use]
     pub fn unbounded<T>() -> (Sender<T>, Receiver<T>) {
-        let queue = Arc::new(Mutex::new(VecDeque::new()));
-        (Sender(Arc::clone(&queue)), Receiver(queue))
+        let queue = Arc::new(Queue {
+            tail: AtomicU32::new(0),
+            slots: std::array::from_fn(|_| Slot {
+                is_full: AtomicBool::new(false),
+                value: UnsafeCell::new(None),
+            }),
+        });
+        let receiver = Receiver {
+            queue: Arc::clone(&queue),
+            head: AtomicU32::new(0),
+        };
+        (Sender(queue), receiver)
     }
 
     impl<T> Sender<T> {
-        /// Appends; never fails here, as the receiver lives as long as the model.
+        /// Appends; never fails here, as a model keeps its receivers.
         ///
         /// # Errors
         ///
         /// None; the signature is crossbeam's.
+        ///
+        /// # Panics
+        ///
+        /// If a model sends more often than there are slots.
         pub fn send(&self, value: T) -> Result<(), std::convert::Infallible> {
-            self.0.lock().push_back(value);
+            let place = self.0.tail.fetch_add(1, Ordering::Relaxed) as usize;
+            let slot = &self.0.slots[place];
+            // SAFETY: this place is ours alone until `is_full` is set.
+            slot.value.with_mut(|slot| unsafe { *slot = Some(value) });
+            slot.is_full.store(true, Ordering::Release);
             Ok(())
         }
     }
@@ -130,9 +223,20 @@ pub mod channel {
         ///
         /// # Errors
         ///
-        /// `Err` when the queue is empty.
+        /// `Err` when the queue is empty, or looks so.
         pub fn try_recv(&self) -> Result<T, ()> {
-            self.0.lock().pop_front().ok_or(())
+            let place = self.head.load(Ordering::Relaxed) as usize;
+            let Some(slot) = self.queue.slots.get(place) else {
+                return Err(());
+            };
+            if !slot.is_full.load(Ordering::Acquire) {
+                return Err(());
+            }
+            self.head.store(place as u32 + 1, Ordering::Relaxed);
+            // SAFETY: full, so its producer has left it, and we are the only consumer.
+            slot.value
+                .with_mut(|slot| unsafe { (*slot).take() })
+                .ok_or(())
         }
     }
 }

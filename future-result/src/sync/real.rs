@@ -6,7 +6,16 @@
 
 pub use parking_lot::{Condvar, Mutex, MutexGuard};
 pub use std::alloc::{alloc, dealloc};
-pub use std::thread_local;
+
+/// Thread-locals whose first value is a constant, so that an access is a plain address.
+macro_rules! thread_locals {
+    ($($(#[$attribute:meta])* static $name:ident: $type:ty = $init:expr;)*) => {
+        std::thread_local! {
+            $($(#[$attribute])* static $name: $type = const { $init };)*
+        }
+    };
+}
+pub(crate) use thread_locals;
 
 /// Atomics and fences. Types of our own, so that clippy can tell them from std's, which nothing
 /// outside this file may name.
@@ -61,7 +70,7 @@ pub mod atomic {
 
 /// Threads and parking.
 pub mod thread {
-    pub use std::thread::{Builder, JoinHandle, Thread, ThreadId, current, park};
+    pub use std::thread::{Builder, JoinHandle, Thread, current, park};
 
     use std::time::Instant;
 
