@@ -100,6 +100,7 @@ impl VTable {
 }
 
 /// Allocates a cell that has not started, with both sides alive and an empty payload.
+#[inline]
 fn allocate(vtable: &'static VTable, home: Option<PoolId>) -> NonNull<Header> {
     // SAFETY: the layout is that of a `Room`, which holds at least a header, so its size is not 0.
     let memory = unsafe { alloc(vtable.layout) };
@@ -122,13 +123,15 @@ fn allocate(vtable: &'static VTable, home: Option<PoolId>) -> NonNull<Header> {
 ///
 /// # Safety
 ///
-/// - `cell` comes from [`allocate`] and the caller's transition answered [`Release::Last`].
+/// - `cell` comes from [`allocate`] and the caller's transition answered [`Release::Last`], with
+///   `has_callbacks`.
 /// - The payload is empty, and so is the slot, but for callbacks.
-unsafe fn free(cell: NonNull<Header>) {
+#[inline]
+unsafe fn free(cell: NonNull<Header>, has_callbacks: bool) {
     // SAFETY: the caller is the last owner, so the header is alive and nobody else uses it.
     let header = unsafe { cell.as_ref() };
     let vtable = header.vtable;
-    if header.state.load().has_callbacks() {
+    if has_callbacks {
         // SAFETY: the last owner is one, and `CALLBACKS` is set.
         let list = unsafe { callbacks(cell) };
         // SAFETY: the list was put there with the type that the vtable was made for, and the last
@@ -149,10 +152,11 @@ unsafe fn free(cell: NonNull<Header>) {
 /// # Safety
 ///
 /// As for [`free`], with `release` as the transition's answer.
+#[inline]
 unsafe fn free_if_last(cell: NonNull<Header>, release: Release) {
-    if release == Release::Last {
+    if let Release::Last { callbacks } = release {
         // SAFETY: passed on to the caller.
-        unsafe { free(cell) };
+        unsafe { free(cell, callbacks) };
     }
 }
 
@@ -162,6 +166,7 @@ unsafe fn free_if_last(cell: NonNull<Header>, release: Release) {
 /// # Safety
 ///
 /// The caller is an owner of the cell, and does not use the result after it has ceased to be.
+#[inline]
 unsafe fn state<'a>(cell: NonNull<Header>) -> &'a State {
     // SAFETY: the caller is an owner, so the header is alive.
     unsafe { &cell.as_ref().state }
@@ -172,6 +177,7 @@ unsafe fn state<'a>(cell: NonNull<Header>) -> &'a State {
 /// # Safety
 ///
 /// The caller is an owner of the cell.
+#[inline]
 unsafe fn vtable(cell: NonNull<Header>) -> &'static VTable {
     // SAFETY: the caller is an owner, so the header is alive.
     unsafe { cell.as_ref() }.vtable
@@ -183,11 +189,14 @@ unsafe fn vtable(cell: NonNull<Header>) -> &'static VTable {
 ///
 /// The caller is an owner to whom the payload belongs; the payload is empty; `P` is the type of the
 /// cell's closure, of its value, or a boxed error.
+#[inline]
 unsafe fn put<P>(cell: NonNull<Header>, value: P) {
     // SAFETY: the caller is an owner, so the header is alive.
     let access = unsafe { &cell.as_ref().payload };
+    // SAFETY: `P` is one of the cell's types, says the caller.
+    let place = unsafe { place::<P>(cell) };
     // SAFETY: inside the allocation, aligned, and the caller's alone.
-    access.with_mut(|_| unsafe { place(cell).write(value) });
+    access.with_mut(|_| unsafe { place.write(value) });
 }
 
 /// Moves the payload out; it is empty afterwards.
@@ -195,11 +204,14 @@ unsafe fn put<P>(cell: NonNull<Header>, value: P) {
 /// # Safety
 ///
 /// The caller is an owner to whom the payload belongs, and a `P` was [`put`] there last.
+#[inline]
 unsafe fn take<P>(cell: NonNull<Header>) -> P {
     // SAFETY: the caller is an owner, so the header is alive.
     let access = unsafe { &cell.as_ref().payload };
+    // SAFETY: `P` is one of the cell's types, says the caller.
+    let place = unsafe { place::<P>(cell) };
     // SAFETY: inside the allocation, aligned, the caller's alone, and holding a `P`.
-    access.with_mut(|_| unsafe { place(cell).read() })
+    access.with_mut(|_| unsafe { place.read() })
 }
 
 /// Shows the payload to `f`.
@@ -210,14 +222,21 @@ unsafe fn take<P>(cell: NonNull<Header>) -> P {
 unsafe fn show<P, R>(cell: NonNull<Header>, f: impl FnOnce(&P) -> R) -> R {
     // SAFETY: the caller is an owner, so the header is alive.
     let access = unsafe { &cell.as_ref().payload };
+    // SAFETY: `P` is one of the cell's types, says the caller.
+    let place = unsafe { place::<P>(cell) };
     // SAFETY: inside the allocation, aligned, holding a `P`, and nobody writes meanwhile.
-    access.with(|_| f(unsafe { place(cell).as_ref() }))
+    access.with(|_| f(unsafe { place.as_ref() }))
 }
 
 /// Where a payload of the type `P` lies.
-fn place<P>(cell: NonNull<Header>) -> NonNull<P> {
-    cell.map_addr(|address| address.saturating_add(offset_of!(Cell<P>, payload)))
-        .cast()
+#[inline]
+///
+/// # Safety
+///
+/// `P` is one of the types that the cell was allocated for.
+unsafe fn place<P>(cell: NonNull<Header>) -> NonNull<P> {
+    // SAFETY: the allocation has room for a `Cell<P>`, and so for this offset.
+    unsafe { cell.byte_add(offset_of!(Cell<P>, payload)) }.cast()
 }
 
 /// Fills the slot.
@@ -225,6 +244,7 @@ fn place<P>(cell: NonNull<Header>) -> NonNull<P> {
 /// # Safety
 ///
 /// The caller is an owner to whom the slot belongs, and the slot is empty.
+#[inline]
 unsafe fn put_slot(cell: NonNull<Header>, content: Slot) {
     // SAFETY: the caller is an owner, so the header is alive.
     let slot = unsafe { &cell.as_ref().slot };
@@ -238,6 +258,7 @@ unsafe fn put_slot(cell: NonNull<Header>, content: Slot) {
 ///
 /// The caller is an owner, the slot holds a waker, and it belongs to the caller alone, who treats it
 /// as empty from now on. Others may still compare the waker that was there with theirs.
+#[inline]
 unsafe fn take_waker(cell: NonNull<Header>) -> Waker {
     // SAFETY: the caller is an owner, so the header is alive.
     let slot = unsafe { &cell.as_ref().slot };

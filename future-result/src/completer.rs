@@ -17,6 +17,7 @@ use crate::{CancelToken, JoinHandle, TaskError};
 /// assert_eq!(handle.result()?, 42);
 /// # Ok::<(), future_result::TaskError>(())
 /// ```
+#[inline]
 pub fn pair<T>() -> (Completer<T>, JoinHandle<T>) {
     let (writer, reader) = Writer::new();
     (Completer { writer }, JoinHandle::new(reader))
@@ -80,10 +81,7 @@ impl<T> Completer<T> {
     /// ```
     #[inline]
     pub fn complete(self, value: T) -> Result<(), T> {
-        match self.writer.complete(Ok(value)) {
-            Err(Ok(value)) => Err(value),
-            _ => Ok(()),
-        }
+        self.writer.complete(value)
     }
 
     /// Gives the handle an error instead of a value. Nothing happens if nobody can take it.
@@ -98,7 +96,7 @@ impl<T> Completer<T> {
     /// assert!(matches!(handle.result(), Err(TaskError::Rejected(_))));
     /// ```
     pub fn fail(self, error: TaskError) {
-        let _unwanted = self.writer.complete(Err(error));
+        self.writer.fail(error);
     }
 
     /// Whether the handle has cancelled, or asked to.

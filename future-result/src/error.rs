@@ -126,19 +126,22 @@ impl Error for Rejection {}
 /// assert_eq!(Cause::new("just text").to_string(), "just text");
 /// ```
 #[derive(Clone, Debug)]
-pub struct Cause(Arc<dyn Error + Send + Sync>);
+pub struct Cause(
+    /// Boxed besides, so that it is one pointer and a `Result` with a word in it stays two words.
+    Arc<Box<dyn Error + Send + Sync>>,
+);
 
 impl Cause {
     /// Wraps an error, or a text.
     #[must_use]
     pub fn new(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self(Arc::from(error.into()))
+        Self(Arc::new(error.into()))
     }
 
     /// The error itself, to be downcast by whoever knows the executor.
     #[must_use]
     pub fn get_ref(&self) -> &(dyn Error + Send + Sync + 'static) {
-        &*self.0
+        &**self.0
     }
 }
 

@@ -36,10 +36,18 @@ pub struct JoinHandle<T> {
 impl<T> Unpin for JoinHandle<T> {}
 
 impl<T> JoinHandle<T> {
+    #[inline]
     pub(crate) const fn new(reader: Reader<T>) -> Self {
         Self {
             reader: Some(reader),
         }
+    }
+
+    #[cold]
+    fn wait_and_take(reader: Reader<T>) -> Result<T, TaskError> {
+        let mut this = Self::new(reader);
+        this.wait();
+        this.result()
     }
 
     /// Calls `callback` with the outcome, before anybody who waits for it can take it.
@@ -105,16 +113,8 @@ impl<T> FutureResult for JoinHandle<T> {
     }
 
     #[inline]
-    fn result(mut self) -> Result<T, TaskError> {
-        loop {
-            match taken(self.reader).take() {
-                Ok(result) => return result,
-                Err(reader) => {
-                    self = Self::new(reader);
-                    self.wait();
-                }
-            }
-        }
+    fn result(self) -> Result<T, TaskError> {
+        taken(self.reader).take_or_else(Self::wait_and_take)
     }
 }
 
@@ -126,13 +126,7 @@ impl<T> Future for JoinHandle<T> {
         if this.poll_done(context).is_pending() {
             return Poll::Pending;
         }
-        match taken(this.reader.take()).take() {
-            Ok(result) => Poll::Ready(result),
-            Err(reader) => {
-                this.reader = Some(reader);
-                Poll::Pending
-            }
-        }
+        Poll::Ready(taken(this.reader.take()).take_or_else(Self::wait_and_take))
     }
 }
 

@@ -15,6 +15,7 @@ use crate::TaskError;
 use crate::sync::Mutex;
 
 /// Runs a task's closure; its panic is its outcome.
+#[inline]
 pub(crate) fn catch<T>(task: impl FnOnce() -> T) -> Result<T, TaskError> {
     // Unwind safety: the closure is consumed, and what it shares with others is in the same state
     // as if its thread had panicked, which is what the waiter is told.

@@ -35,8 +35,8 @@ pub(crate) struct Ticket {
 
 /// The consumer's end.
 pub(crate) struct ReadyQueue {
-    shared: Arc<Inbox>,
     receiver: Receiver<Ticket>,
+    shared: Arc<Inbox>,
 }
 
 struct Inbox {
@@ -55,7 +55,7 @@ impl ReadyQueue {
             asleep: AtomicBool::new(false),
             waker: Mutex::new(None),
         });
-        Self { shared, receiver }
+        Self { receiver, shared }
     }
 
     /// A waker that announces `ticket`.

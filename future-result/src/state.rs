@@ -91,6 +91,7 @@ pub(crate) enum Outcome {
 }
 
 impl Outcome {
+    #[inline]
     const fn phase(self) -> u32 {
         match self {
             Self::Value => VALUE,
@@ -107,7 +108,10 @@ pub(crate) enum Release {
     /// Others own the cell: it must not be touched any more.
     Shared,
     /// Nobody else does: free it.
-    Last,
+    Last {
+        /// Whether there is a list of callbacks in the slot.
+        callbacks: bool,
+    },
 }
 
 /// What a runner has to do next.
@@ -161,6 +165,7 @@ impl Snapshot {
         }
     }
 
+    #[inline]
     pub(crate) const fn is_queued(self) -> bool {
         self.0 & PHASE == QUEUED
     }
@@ -173,13 +178,17 @@ impl Snapshot {
         self.0 & WAITER != 0
     }
 
+    #[inline]
     pub(crate) const fn has_callbacks(self) -> bool {
         self.0 & CALLBACKS != 0
     }
 
+    #[inline]
     const fn release(self) -> Release {
         if self.is_done() && self.0 & OWNERS == 0 {
-            Release::Last
+            Release::Last {
+                callbacks: self.has_callbacks(),
+            }
         } else {
             Release::Shared
         }
@@ -218,6 +227,7 @@ pub(crate) struct State(AtomicU32);
 
 impl State {
     /// A cell that has not started, with both sides alive.
+    #[inline]
     pub(crate) fn new() -> Self {
         Self(AtomicU32::new(QUEUED | TASK | HANDLE))
     }
@@ -392,6 +402,7 @@ impl State {
     }
 
     /// The handle goes before the outcome is there. `Err`: done, the outcome is the handle's.
+    #[inline]
     pub(crate) fn detach(&self) -> Result<(), Snapshot> {
         self.update_unless_done(|current| current & !HANDLE, Ordering::Release)
     }
@@ -420,13 +431,13 @@ impl State {
         Err(Snapshot(current))
     }
 
-    /// The handle goes after it has disposed of the outcome.
+    /// The handle goes after it has disposed of the outcome. `seen` is what it saw before.
     #[inline]
-    pub(crate) fn release_handle(&self) -> Release {
-        // ORDERING: Acquire; finding nobody else, the caller frees after their last accesses,
-        // which each of them released.
-        if self.0.load(Ordering::Acquire) & OWNERS == HANDLE {
-            return Release::Last;
+    pub(crate) fn release_handle(&self, seen: Snapshot) -> Release {
+        if seen.0 & OWNERS == HANDLE {
+            // Nobody else was left, nor can anybody come back. The Acquire of `load` orders their
+            // last accesses, which each of them released, before the free.
+            return Snapshot(seen.0 & !HANDLE).release();
         }
         // ORDERING: Release lets whoever frees see our accesses; Acquire lets us free after theirs.
         let before = self.0.fetch_and(!HANDLE, Ordering::AcqRel);

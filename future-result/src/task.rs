@@ -23,6 +23,7 @@ use crate::{JoinHandle, PoolId, TaskError};
 /// assert_eq!(handle.result()?, 42);
 /// # Ok::<(), future_result::TaskError>(())
 /// ```
+#[inline]
 pub fn task<F, T>(closure: F) -> (Task, JoinHandle<T>)
 where
     F: FnOnce() -> T + Send + 'static,
@@ -33,6 +34,7 @@ where
 
 /// As [`task`], for a pool whose workers may run the task in place while they wait for it; see
 /// [`PoolId`].
+#[inline]
 pub fn task_in<F, T>(pool: PoolId, closure: F) -> (Task, JoinHandle<T>)
 where
     F: FnOnce() -> T + Send + 'static,

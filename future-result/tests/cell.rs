@@ -10,7 +10,7 @@ use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Barrier, Mutex, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::Duration;
@@ -19,9 +19,6 @@ use future_result::{
     Cancel, CancelToken, Completer, FutureResult, JoinHandle, PoolId, Status, Task, TaskError,
     pair, task, task_in,
 };
-
-/// How often a race is run; each run takes some ten microseconds.
-const ROUNDS: usize = if cfg!(miri) { 20 } else { 400 };
 
 /// Counts the drops of the guards that it hands out.
 #[derive(Clone, Debug, Default)]
@@ -43,17 +40,6 @@ struct Guard(Drops);
 impl Drop for Guard {
     fn drop(&mut self) {
         self.0.0.fetch_add(1, SeqCst);
-    }
-}
-
-/// Panics when dropped, without a report and without anything allocated.
-struct PanicsOnDrop(Guard);
-
-impl Drop for PanicsOnDrop {
-    fn drop(&mut self) {
-        if !thread::panicking() {
-            resume_unwind(Box::new(()));
-        }
     }
 }
 
@@ -109,23 +95,6 @@ impl Observed {
 
 fn poll<T>(handle: &mut JoinHandle<T>, waker: &Waker) -> Poll<Result<T, TaskError>> {
     Pin::new(handle).poll(&mut Context::from_waker(waker))
-}
-
-/// Runs both at the same time, and gives what they return.
-fn race<A: Send, B: Send>(
-    one: impl FnOnce() -> A + Send,
-    other: impl FnOnce() -> B + Send,
-) -> (A, B) {
-    let barrier = Barrier::new(2);
-    thread::scope(|scope| {
-        let other = scope.spawn(|| {
-            barrier.wait();
-            other()
-        });
-        barrier.wait();
-        let one = one();
-        (one, other.join().unwrap())
-    })
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -310,205 +279,6 @@ fn pair_ends_in_every_order_drop_all_once() {
                 drop(token);
             }
         }
-    }
-}
-
-#[test]
-fn cancel_races_claim_runs_once_or_never() {
-    for _ in 0..ROUNDS {
-        let (closure, value) = (Drops::default(), Drops::default());
-        let runs = AtomicUsize::new(0);
-        let runs = Arc::new(runs);
-        let (task, handle) = {
-            let (guard, value, runs) = (closure.guard(), value.guard(), runs.clone());
-            task(move || {
-                let _guard = guard;
-                runs.fetch_add(1, SeqCst);
-                value
-            })
-        };
-        let ((), cancel) = race(|| task.run(), || handle.cancel());
-        let result = handle.result();
-        match cancel {
-            Cancel::Prevented => {
-                assert!(matches!(result, Err(TaskError::Cancelled)));
-                assert_eq!(runs.load(SeqCst), 0);
-            }
-            Cancel::Requested | Cancel::TooLate => {
-                assert!(result.is_ok());
-                assert_eq!(runs.load(SeqCst), 1);
-            }
-        }
-        drop(result);
-        assert_eq!((closure.count(), value.count()), (1, 1));
-    }
-}
-
-#[test]
-fn cancel_races_complete_gives_the_value_to_one_side() {
-    for round in 0..ROUNDS {
-        let value = Drops::default();
-        let (mut completer, handle) = pair();
-        let given = value.guard();
-        let (back, cancel) = race(
-            move || {
-                // Both ways to complete: with the right to, and winning it in the same step.
-                if round % 2 == 0 && !completer.start() {
-                    drop(completer);
-                    return Err(given);
-                }
-                completer.complete(given)
-            },
-            || handle.cancel(),
-        );
-        assert_eq!(back.is_err(), cancel == Cancel::Prevented);
-        assert_eq!(handle.result().is_err(), back.is_err());
-        drop(back);
-        assert_eq!(value.count(), 1);
-    }
-}
-
-#[test]
-fn drop_of_the_handle_races_run_value_dropped_once() {
-    for round in 0..ROUNDS {
-        let value = Drops::default();
-        let guard = value.guard();
-        let (task, mut handle) = task(move || guard);
-        let wakes = Arc::<Wakes>::default();
-        if round % 2 == 0 {
-            assert!(poll(&mut handle, &Waker::from(wakes.clone())).is_pending());
-        }
-        race(|| task.run(), || drop(handle));
-        assert_eq!(value.count(), 1);
-        assert_eq!(Arc::strong_count(&wakes), 1);
-    }
-}
-
-#[test]
-fn drop_of_both_ends_and_a_token_race_free_once() {
-    for _ in 0..ROUNDS {
-        let value = Drops::default();
-        let (completer, handle) = pair::<Guard>();
-        let (token, given) = (completer.token(), value.guard());
-        thread::scope(|scope| {
-            let barrier = Arc::new(Barrier::new(3));
-            let (here, there) = (barrier.clone(), barrier.clone());
-            scope.spawn(move || {
-                here.wait();
-                drop(handle);
-            });
-            scope.spawn(move || {
-                there.wait();
-                drop(token.clone());
-                drop(token);
-            });
-            barrier.wait();
-            drop(completer.complete(given));
-        });
-        assert_eq!(value.count(), 1);
-    }
-}
-
-#[test]
-fn poll_races_complete_is_ready_or_woken() {
-    for round in 0..ROUNDS {
-        let (completer, mut handle) = pair();
-        let wakes = Arc::<Wakes>::default();
-        let waker = Waker::from(wakes.clone());
-        if round % 2 == 0 {
-            // Another waker is in the slot, to be replaced.
-            assert!(poll(&mut handle, Waker::noop()).is_pending());
-        }
-        let (polled, ()) = race(
-            || poll(&mut handle, &waker),
-            || completer.complete(round).unwrap(),
-        );
-        match polled {
-            Poll::Ready(result) => assert_eq!(result.unwrap(), round),
-            Poll::Pending => {
-                assert_eq!(wakes.count(), 1, "slept through the completion");
-                assert_eq!(handle.result().unwrap(), round);
-            }
-        }
-        drop(waker);
-        assert_eq!(Arc::strong_count(&wakes), 1);
-    }
-}
-
-#[test]
-fn poll_with_the_same_waker_races_complete_is_ready_or_woken() {
-    for round in 0..ROUNDS {
-        let (completer, mut handle) = pair();
-        let wakes = Arc::<Wakes>::default();
-        let waker = Waker::from(wakes.clone());
-        assert!(poll(&mut handle, &waker).is_pending());
-        // Compares with the waker in the slot, while the runner may be taking it out.
-        let (polled, ()) = race(
-            || poll(&mut handle, &waker),
-            || completer.complete(round).unwrap(),
-        );
-        assert_eq!(wakes.count(), 1, "registered before, so woken in any case");
-        if polled.is_pending() {
-            assert_eq!(handle.result().unwrap(), round);
-        }
-        drop(waker);
-        assert_eq!(Arc::strong_count(&wakes), 1);
-    }
-}
-
-#[test]
-fn time_out_races_complete_gives_value_or_handle() {
-    for _ in 0..ROUNDS {
-        let value = Drops::default();
-        let (completer, handle) = pair();
-        let given = value.guard();
-        let (waited, ()) = race(
-            || handle.result_timeout(Duration::ZERO),
-            move || completer.complete(given).unwrap(),
-        );
-        match waited {
-            Ok(result) => drop(result.unwrap()),
-            Err(handle) => drop(handle.result().unwrap()),
-        }
-        assert_eq!(value.count(), 1);
-    }
-}
-
-#[test]
-fn claim_in_place_races_pop_runs_once() {
-    let pool = PoolId::new();
-    for _ in 0..ROUNDS {
-        let (closure, value) = (Drops::default(), Drops::default());
-        let runs = Arc::new(AtomicUsize::new(0));
-        let (task, handle) = {
-            let (guard, value, runs) = (closure.guard(), value.guard(), runs.clone());
-            task_in(pool, move || {
-                let _guard = guard;
-                runs.fetch_add(1, SeqCst);
-                value
-            })
-        };
-        let ((), result) = race(|| task.run(), || pool.enter(|| handle.result()));
-        assert!(result.is_ok());
-        assert_eq!(runs.load(SeqCst), 1);
-        drop(result);
-        assert_eq!((closure.count(), value.count()), (1, 1));
-    }
-}
-
-#[test]
-fn two_cancels_race_prevent_once_and_drop_the_closure_once() {
-    for _ in 0..ROUNDS {
-        let closure = Drops::default();
-        let guard = closure.guard();
-        let (task, handle) = task(move || drop(guard));
-        let (one, other) = race(|| handle.cancel(), || handle.cancel());
-        assert!(one == Cancel::Prevented || other == Cancel::Prevented);
-        assert_ne!(one, Cancel::TooLate);
-        assert_ne!(other, Cancel::TooLate);
-        assert_eq!(closure.count(), 1);
-        task.run();
-        assert!(matches!(handle.result(), Err(TaskError::Cancelled)));
     }
 }
 
@@ -719,182 +489,6 @@ fn polled_with_a_noop_waker_then_waited_for_elsewhere() {
 }
 
 #[test]
-fn leaked_ends_leave_the_other_end_working() {
-    /// What is in here is never dropped, and yet no leak to a leak detector.
-    static LEAKED: Mutex<Vec<Box<dyn std::any::Any + Send>>> = Mutex::new(Vec::new());
-    let leak = |end: Box<dyn std::any::Any + Send>| LEAKED.lock().unwrap().push(end);
-
-    let value = Drops::default();
-    let guard = value.guard();
-    let (completer, handle) = pair::<Guard>();
-    leak(Box::new(handle));
-    assert!(
-        completer.complete(guard).is_ok(),
-        "its handle might still come"
-    );
-    assert_eq!(value.count(), 0);
-
-    let (completer, handle) = pair::<u8>();
-    leak(Box::new(completer));
-    let Err(handle) = handle.result_timeout(Duration::ZERO) else {
-        unreachable!("nobody completes it")
-    };
-    assert_eq!(handle.cancel(), Cancel::Prevented);
-    assert!(matches!(handle.result(), Err(TaskError::Cancelled)));
-
-    let (completer, handle) = pair();
-    let token = completer.token();
-    leak(Box::new(token.clone()));
-    completer.complete(1).unwrap();
-    assert_eq!(handle.result().unwrap(), 1);
-    assert!(
-        !token.is_cancelled(),
-        "the cell lives as long as its tokens"
-    );
-
-    let closure = Drops::default();
-    let guard = closure.guard();
-    let (task, handle) = task(move || drop(guard));
-    leak(Box::new(task));
-    assert_eq!(handle.cancel(), Cancel::Prevented);
-    assert_eq!(closure.count(), 1);
-}
-
-#[test]
-fn dropping_a_value_that_panics_frees_the_cell_and_reaches_the_dropper() {
-    let value = Drops::default();
-    let (completer, handle) = pair();
-    let token = completer.token();
-    assert!(completer.complete(PanicsOnDrop(value.guard())).is_ok());
-    assert!(catch_unwind(AssertUnwindSafe(|| drop(handle))).is_err());
-    assert_eq!(value.count(), 1);
-    assert!(!token.is_cancelled());
-}
-
-#[test]
-fn dropping_a_value_that_panics_does_not_reach_the_runner() {
-    let value = Drops::default();
-    let guard = value.guard();
-    let (task, handle) = task(|| PanicsOnDrop(guard));
-    drop(handle);
-    task.run();
-    assert_eq!(value.count(), 1);
-}
-
-#[test]
-fn dropping_a_closure_that_panics_completes_all_the_same() {
-    let closure = Drops::default();
-    let captured = PanicsOnDrop(closure.guard());
-    let (unrun, handle) = task(move || drop(captured));
-    assert_eq!(handle.cancel(), Cancel::Prevented);
-    assert_eq!(closure.count(), 1);
-    assert!(matches!(handle.result(), Err(TaskError::Cancelled)));
-    unrun.run();
-
-    let captured = PanicsOnDrop(closure.guard());
-    let (unrun, handle) = task(move || drop(captured));
-    drop(unrun);
-    assert_eq!(closure.count(), 2);
-    assert!(matches!(handle.result(), Err(TaskError::Lost(_))));
-}
-
-#[test]
-fn captured_drop_that_panics_after_the_value_was_made_is_a_panic() {
-    let closure = Drops::default();
-    let captured = PanicsOnDrop(closure.guard());
-    let (task, handle) = task(move || {
-        let _captured = captured;
-        1
-    });
-    task.run();
-    assert!(matches!(handle.result(), Err(TaskError::Panicked(_))));
-    assert_eq!(closure.count(), 1);
-}
-
-#[test]
-fn payload_whose_drop_panics_is_contained_where_nobody_takes_it() {
-    let payload = Drops::default();
-    let guard = payload.guard();
-    let (task, handle) = task(move || resume_unwind(Box::new(PanicsOnDrop(guard))));
-    drop(handle);
-    task.run();
-    assert_eq!(payload.count(), 1);
-}
-
-#[test]
-fn completer_dropped_by_an_unwinding_thread_tells_its_handle() {
-    let (completer, handle) = pair::<()>();
-    let unwound = catch_unwind(AssertUnwindSafe(move || {
-        let _completer = completer;
-        resume_unwind(Box::new(()));
-    }));
-    assert!(unwound.is_err());
-    assert!(matches!(handle.result(), Err(TaskError::Lost(_))));
-}
-
-#[test]
-fn value_whose_drop_waits_for_another_handle_does_not_hang_the_runner() {
-    struct WaitsOnDrop(Option<JoinHandle<u8>>, mpsc::Sender<u8>);
-
-    impl Drop for WaitsOnDrop {
-        fn drop(&mut self) {
-            let result = self.0.take().map(FutureResult::result);
-            self.1.send(result.unwrap().unwrap()).unwrap();
-        }
-    }
-
-    let (inner, awaited) = pair();
-    let (log, seen) = mpsc::channel();
-    let (task, handle) = task(move || WaitsOnDrop(Some(awaited), log));
-    drop(handle);
-    let runner = thread::spawn(|| task.run());
-    inner.complete(9).unwrap();
-    runner.join().unwrap();
-    assert_eq!(seen.recv().unwrap(), 9);
-}
-
-#[test]
-fn closure_that_owns_its_own_handle_is_detached_by_its_end() {
-    for [run, cancel_inside] in flags() {
-        let closure = Drops::default();
-        let own = Arc::new(Mutex::new(None::<JoinHandle<Guard>>));
-        let (captured, guard) = (own.clone(), closure.guard());
-        let (task, handle) = task(move || {
-            let handle = captured.lock().unwrap().take().unwrap();
-            if cancel_inside {
-                assert_eq!(handle.cancel(), Cancel::Requested);
-                assert!(CancelToken::current().is_cancelled());
-            }
-            drop(handle);
-            guard
-        });
-        *own.lock().unwrap() = Some(handle);
-        drop(own);
-        if run {
-            task.run();
-        } else {
-            drop(task);
-        }
-        assert_eq!(closure.count(), 1);
-    }
-}
-
-#[test]
-fn value_that_holds_a_token_of_its_own_cell_frees_it_last() {
-    for take in [true, false] {
-        let (completer, handle) = pair::<CancelToken>();
-        let token = completer.token();
-        assert!(completer.complete(token).is_ok());
-        if take {
-            let token = handle.result().unwrap();
-            assert!(!token.is_cancelled());
-        } else {
-            drop(handle);
-        }
-    }
-}
-
-#[test]
 fn token_tells_of_the_innermost_running_task() {
     let (tokens, token) = mpsc::channel();
     let (ask, asked) = mpsc::channel::<()>();
@@ -953,30 +547,6 @@ fn cancel_on_drop_cancels_unless_taken() {
     assert!(!waited.is_stale(), "a wait that timed out must not cancel");
     drop(handle);
     assert!(waited.is_stale());
-}
-
-#[test]
-#[ignore = "aborts; for the test below"]
-fn flood_of_leaked_tokens() {
-    let (completer, _handle) = pair::<()>();
-    let token = completer.token();
-    for _ in 0..1_u32 << 24 {
-        std::mem::forget(token.clone());
-    }
-}
-
-#[test]
-#[cfg(unix)]
-#[cfg_attr(miri, ignore = "starts a process")]
-fn flood_of_leaked_tokens_aborts_before_the_count_can_wrap() {
-    use std::os::unix::process::ExitStatusExt;
-
-    const SIGABRT: i32 = 6;
-    let output = std::process::Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "flood_of_leaked_tokens", "--ignored"])
-        .output()
-        .unwrap();
-    assert_eq!(output.status.signal(), Some(SIGABRT), "{output:?}");
 }
 
 #[test]

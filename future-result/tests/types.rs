@@ -1,6 +1,7 @@
 //! Proves what the types promise: size, `Send` and `Sync`, variance, and values and closures of any
 //! size and alignment, empty and uninhabited ones among them.
 #![cfg(not(pool_loom))]
+#![expect(clippy::unwrap_used, reason = "the helpers of tests unwrap")]
 
 use std::cell::Cell;
 use std::convert::Infallible;
@@ -21,15 +22,12 @@ use future_result::{
 macro_rules! implements {
     ($type:ty: $bound:path) => {{
         struct Probe<T: ?Sized>(PhantomData<T>);
+        #[allow(dead_code, clippy::allow_attributes, reason = "one of both is used")]
         trait Otherwise {
             const YES: bool = false;
         }
         impl<T: ?Sized> Otherwise for Probe<T> {}
-        #[allow(
-            dead_code,
-            clippy::allow_attributes,
-            reason = "hidden where the bound is not met"
-        )]
+        #[allow(dead_code, clippy::allow_attributes, reason = "one of both is used")]
         impl<T: ?Sized + $bound> Probe<T> {
             const YES: bool = true;
         }
@@ -160,7 +158,7 @@ fn travel<A: Payload, B: Payload>(seed: u8) {
         value.assert_aligned();
     };
 
-    let (task, mut handle) = future_result::task(closure(A::make(seed)));
+    let (task, mut handle) = task(closure(A::make(seed)));
     handle.on_done(move |result| {
         // Where it lies in its cell.
         result.unwrap().assert_is(!seed);

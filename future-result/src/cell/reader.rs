@@ -9,7 +9,8 @@ use std::task::{Poll, Waker};
 use super::callbacks::{Callback, Callbacks};
 use super::runner::{load, show_outcome};
 use super::{
-    Header, Slot, callbacks, free_if_last, put_slot, slot_wakes_same, state, take_waker, vtable,
+    Header, Slot, callbacks, free_if_last, put_slot, slot_wakes_same, state, take, take_waker,
+    vtable,
 };
 use crate::TaskError;
 use crate::blocker::PoolId;
@@ -35,6 +36,7 @@ impl<T> Reader<T> {
     ///
     /// - The caller owns `HANDLE` of the cell and gives it up.
     /// - The cell's value is of the type `T`.
+    #[inline]
     pub(super) unsafe fn new(cell: NonNull<Header>) -> Self {
         Self {
             cell,
@@ -57,19 +59,36 @@ impl<T> Reader<T> {
         }
     }
 
-    /// The outcome, or the handle back if there is none yet.
+    /// The outcome; what `otherwise` makes of the handle if there is none yet.
+    ///
+    /// Not a `Result` in a `Result`, and the value is wrapped last: moving a `Result` through memory
+    /// costs more than all the rest here.
     #[inline]
-    pub(crate) fn take(self) -> Result<Result<T, TaskError>, Self> {
-        let Some(outcome) = self.snapshot().outcome() else {
-            return Err(self);
-        };
+    pub(crate) fn take_or_else(
+        self,
+        otherwise: impl FnOnce(Self) -> Result<T, TaskError>,
+    ) -> Result<T, TaskError> {
+        let seen = self.snapshot();
         let cell = self.cell;
-        std::mem::forget(self);
-        // SAFETY: done, so the payload is the handle's, and it is moved out once.
-        let result = unsafe { load::<T>(cell, outcome) };
-        // SAFETY: an owner until this very transition; the payload is empty.
-        unsafe { release(cell) };
-        Ok(result)
+        match seen.outcome() {
+            None => otherwise(self),
+            Some(Outcome::Value) => {
+                std::mem::forget(self);
+                // SAFETY: done, so the payload is the handle's, and it is moved out once.
+                let value = unsafe { take::<T>(cell) };
+                // SAFETY: an owner until this very transition; the payload is empty.
+                unsafe { release(cell, seen) };
+                Ok(value)
+            }
+            Some(outcome) => {
+                std::mem::forget(self);
+                // SAFETY: done, so the payload is the handle's, and it is moved out once.
+                let result = unsafe { load::<T>(cell, outcome) };
+                // SAFETY: an owner until this very transition; the payload is empty.
+                unsafe { release(cell, seen) };
+                result
+            }
+        }
     }
 
     pub(crate) fn cancel(&self) -> Cancel {
@@ -213,16 +232,16 @@ impl<T> Drop for Reader<T> {
             return;
         };
         /// Lets go of the cell also when the value's destructor panics.
-        struct ReleaseOnDrop(NonNull<Header>);
+        struct ReleaseOnDrop(NonNull<Header>, Snapshot);
 
         impl Drop for ReleaseOnDrop {
             fn drop(&mut self) {
                 // SAFETY: an owner until this very transition; the payload has been moved out.
-                unsafe { release(self.0) };
+                unsafe { release(self.0, self.1) };
             }
         }
 
-        let cell = ReleaseOnDrop(self.cell);
+        let cell = ReleaseOnDrop(self.cell, seen);
         if let Some(outcome) = seen.outcome() {
             // SAFETY: done, so the payload is the handle's, and it is moved out once.
             drop(unsafe { load::<T>(cell.0, outcome) });
@@ -230,14 +249,15 @@ impl<T> Drop for Reader<T> {
     }
 }
 
-/// The handle lets go of a cell that is done.
+/// The handle lets go of a cell that is done, as it has `seen`.
 ///
 /// # Safety
 ///
 /// The caller owns `HANDLE` and gives it up; the payload is empty.
-unsafe fn release(cell: NonNull<Header>) {
+#[inline]
+unsafe fn release(cell: NonNull<Header>, seen: Snapshot) {
     // SAFETY: an owner until this very transition.
-    let release = unsafe { state(cell) }.release_handle();
+    let release = unsafe { state(cell) }.release_handle(seen);
     // SAFETY: the payload is empty, says the caller; a waker in the slot keeps the cell from being
     // released as the last.
     unsafe { free_if_last(cell, release) };

@@ -21,6 +21,7 @@ impl<T> Runner<T> {
     ///
     /// - The caller has won the right to produce the outcome of this cell, and gives it up.
     /// - The cell's value is of the type `T`, and its payload is empty.
+    #[inline]
     pub(super) unsafe fn new(cell: NonNull<Header>) -> Self {
         Self {
             cell,
@@ -29,15 +30,14 @@ impl<T> Runner<T> {
     }
 
     /// Completes the cell, notifies, and frees what nobody owns any more.
+    #[inline]
     pub(super) fn finish(self, result: Result<T, TaskError>) {
-        abort_on_unwind(|| {
-            // SAFETY: the payload is the runner's and empty; the types are right, says `new`.
-            let outcome = unsafe { store(self.cell, result) };
-            // SAFETY: a runner is an owner.
-            let completion = unsafe { state(self.cell) }.complete(outcome, true);
-            // SAFETY: the outcome was stored, and this is what completing answered.
-            unsafe { conclude::<T>(self.cell, outcome, completion) };
-        });
+        // SAFETY: the payload is the runner's and empty; the types are right, says `new`.
+        let outcome = unsafe { store(self.cell, result) };
+        // SAFETY: a runner is an owner.
+        let completion = unsafe { state(self.cell) }.complete(outcome, true);
+        // SAFETY: the outcome was stored, and this is what completing answered.
+        unsafe { conclude::<T>(self.cell, outcome, completion) };
     }
 }
 
@@ -46,6 +46,7 @@ impl<T> Runner<T> {
 /// # Safety
 ///
 /// The caller is an owner; the payload is empty and its own; the cell's value is of the type `T`.
+#[inline]
 pub(super) unsafe fn store<T>(cell: NonNull<Header>, result: Result<T, TaskError>) -> Outcome {
     match result {
         Ok(value) => {
@@ -68,6 +69,7 @@ pub(super) unsafe fn store<T>(cell: NonNull<Header>, result: Result<T, TaskError
 ///
 /// The caller is an owner; the payload is its own and holds this outcome, with a value of the type
 /// `T`.
+#[inline]
 pub(super) unsafe fn load<T>(cell: NonNull<Header>, outcome: Outcome) -> Result<T, TaskError> {
     match outcome {
         // SAFETY: passed on to the caller.
@@ -105,9 +107,22 @@ pub(super) unsafe fn show_outcome<T>(
 ///
 /// - The caller is the runner, or was until `completion` was answered, and gives its rights up.
 /// - The payload holds the outcome, with a value of the type `T`.
+#[inline]
 pub(super) unsafe fn conclude<T>(cell: NonNull<Header>, outcome: Outcome, completion: Completion) {
+    if completion != Completion::Handed {
+        // SAFETY: passed on to the caller.
+        abort_on_unwind(|| unsafe { notify::<T>(cell, outcome, completion) });
+    }
+    // Else that was the last touch: the cell is the handle's.
+}
+
+/// The rarer part of [`conclude`], which runs users' code.
+///
+/// # Safety
+///
+/// As for [`conclude`].
+unsafe fn notify<T>(cell: NonNull<Header>, outcome: Outcome, completion: Completion) {
     match completion {
-        // Last touch: the cell is the handle's.
         Completion::Handed => {}
         Completion::Wake => {
             // SAFETY: done with `WAITER`: the slot is the runner's, and the flag keeps the cell.

@@ -21,6 +21,7 @@ unsafe impl Sync for RawTask {}
 
 impl RawTask {
     /// One allocation for the closure and for its result.
+    #[inline]
     pub(crate) fn new<F, T>(closure: F, home: Option<PoolId>) -> (Self, Reader<T>)
     where
         F: FnOnce() -> T + Send + 'static,

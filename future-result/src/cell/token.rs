@@ -21,6 +21,7 @@ impl Running {
     ///
     /// The caller stays the runner of the cell until the guard is dropped, on this thread, before
     /// any guard that was made earlier.
+    #[inline]
     pub(super) unsafe fn enter(cell: NonNull<Header>) -> Self {
         // A thread whose locals are being destroyed runs its task without a token.
         let outer = RUNNING
@@ -31,6 +32,7 @@ impl Running {
 }
 
 impl Drop for Running {
+    #[inline]
     fn drop(&mut self) {
         // Fails only where `enter` did, and then there is nothing to restore.
         let _ = RUNNING.try_with(|running| running.set(self.outer));

@@ -3,11 +3,10 @@
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
-use super::runner::{Runner, conclude, discard, load, store};
+use super::runner::{Runner, conclude, discard};
 use super::task::drop_callbacks;
-use super::{Header, RawToken, Reader, VTable, allocate, free_if_last, state};
+use super::{Header, RawToken, Reader, VTable, allocate, free_if_last, put, state, take};
 use crate::TaskError;
-use crate::panic::abort_on_unwind;
 use crate::state::{Completion, Outcome};
 
 /// The write half. Holds `TASK` until it has started, and is the runner afterwards.
@@ -24,6 +23,7 @@ unsafe impl<T: Send> Send for Writer<T> {}
 unsafe impl<T: Send> Sync for Writer<T> {}
 
 impl<T> Writer<T> {
+    #[inline]
     pub(crate) fn new() -> (Self, Reader<T>) {
         let cell = allocate(table::<T>(), None);
         let writer = Self {
@@ -54,43 +54,53 @@ impl<T> Writer<T> {
         unsafe { RawToken::new(self.cell) }
     }
 
-    /// Completes. What nobody can take any more comes back.
+    /// Completes with a value, which comes back if nobody can take it any more.
     #[inline]
-    pub(crate) fn complete(
-        mut self,
-        result: Result<T, TaskError>,
-    ) -> Result<(), Result<T, TaskError>> {
+    pub(crate) fn complete(self, value: T) -> Result<(), T> {
         // The payload of a pair is the writer's from the start: no canceller touches it.
         // SAFETY: an owner, the payload is empty and ours, and `T` is the type of the value.
-        let outcome = unsafe { store(self.cell, result) };
+        unsafe { put::<T>(self.cell, value) };
         // SAFETY: an owner, by `TASK` or as the runner.
-        let mut completion = unsafe { state(self.cell) }.complete(outcome, self.started);
-        if matches!(completion, Completion::Callbacks | Completion::Detached) && !self.start() {
-            completion = Completion::Cancelled;
+        let completion = unsafe { state(self.cell) }.complete(Outcome::Value, self.started);
+        if completion == Completion::Handed {
+            // Last touch: the cell is the handle's.
+            std::mem::forget(self);
+            return Ok(());
         }
+        self.notify_or_take_back(completion)
+    }
+
+    /// The rarer part of [`Writer::complete`].
+    fn notify_or_take_back(mut self, completion: Completion) -> Result<(), T> {
         let cell = self.cell;
-        match completion {
-            Completion::Cancelled => {
-                // SAFETY: the payload holds what was stored above, and is still ours.
-                let result = unsafe { load::<T>(cell, outcome) };
-                drop(self);
-                Err(result)
-            }
-            Completion::Detached => {
-                std::mem::forget(self);
-                // SAFETY: the payload holds what was stored above, and is still ours.
-                let result = unsafe { load::<T>(cell, outcome) };
-                // SAFETY: we are the runner, the handle is gone, and the payload is empty, as a
-                // cancelled outcome leaves it.
-                unsafe { discard::<T>(cell, Outcome::Cancelled) };
-                Err(result)
-            }
-            Completion::Handed | Completion::Wake | Completion::Callbacks => {
-                std::mem::forget(self);
-                // SAFETY: we are the runner, or were until this answer.
-                abort_on_unwind(|| unsafe { conclude::<T>(cell, outcome, completion) });
-                Ok(())
-            }
+        let done = matches!(completion, Completion::Handed | Completion::Wake);
+        if !done && !self.start() {
+            // SAFETY: cancelled; the payload holds the value, and is still ours.
+            let value = unsafe { take::<T>(cell) };
+            drop(self);
+            return Err(value);
+        }
+        std::mem::forget(self);
+        if completion == Completion::Detached {
+            // SAFETY: the payload holds the value, and is still ours.
+            let value = unsafe { take::<T>(cell) };
+            // SAFETY: we are the runner, the handle is gone, and the payload is empty, as a
+            // cancelled outcome leaves it.
+            unsafe { discard::<T>(cell, Outcome::Cancelled) };
+            return Err(value);
+        }
+        // SAFETY: we are the runner, or were until this answer.
+        unsafe { conclude::<T>(cell, Outcome::Value, completion) };
+        Ok(())
+    }
+
+    /// Completes with an error; in vain if the handle has cancelled.
+    pub(crate) fn fail(mut self, error: TaskError) {
+        if self.start() {
+            // SAFETY: started, so we are the runner; the payload is empty.
+            let runner = unsafe { Runner::<T>::new(self.cell) };
+            std::mem::forget(self);
+            runner.finish(Err(error));
         }
     }
 }
@@ -141,5 +151,5 @@ unsafe fn fail<T>(cell: NonNull<Header>, error: TaskError) {
     // SAFETY: the caller is an owner, as the runner.
     let completion = unsafe { state(cell) }.complete(Outcome::Cancelled, true);
     // SAFETY: the caller was the runner, and a cancelled outcome is nothing in the payload.
-    abort_on_unwind(|| unsafe { conclude::<T>(cell, Outcome::Cancelled, completion) });
+    unsafe { conclude::<T>(cell, Outcome::Cancelled, completion) };
 }

@@ -1,0 +1,234 @@
+#!/usr/bin/env bash
+# Every gate of the workspace, one function each; CONTRIBUTING.md says what each one guards.
+#
+#   ./check.sh               all gates, cheap ones first, up to the first failure
+#   ./check.sh clippy loom   only these, in this order
+#   ./check.sh --list        their names
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+gates=(fmt arch clippy deny doc test bench-smoke loom memcheck asan tsan)
+# Run by name alone: they need a component or a toolchain that a developer may not have.
+gates_by_name=(miri msrv)
+
+# The library crates: whatever has atomics or unsafe code in it.
+libs=(-p future-result -p thread-pool)
+# The only files that may contain `unsafe`; * matches within these lists.
+unsafe_files=(
+    future-result/src/cell.rs
+    future-result/src/cell/*.rs
+    future-result/src/sync/model.rs
+)
+# The only library files that may name std's atomics.
+facade_files=(
+    future-result/src/sync.rs
+    future-result/src/sync/*.rs
+)
+# What the workspace compares itself with, and must never be built on.
+peers=(
+    async-executor async-global-executor async-std chili executors forte futures-executor may oneshot
+    orx-parallel paralight procspawn rayon rayon-core rusty_pool scheduled-thread-pool smol switchyard
+    threadpool tokio
+)
+
+nightly="+${NIGHTLY:-nightly}"
+host=$(rustc -vV | sed -n 's/^host: //p')
+# Other flags would rebuild everything in a shared folder, so each set of flags has its own.
+target=${CARGO_TARGET_DIR:-target}
+
+gate_fmt() {
+    cargo fmt --all --check
+}
+
+gate_clippy() {
+    cargo clippy --workspace --all-targets --locked -- -D warnings
+    # The model-checked build is other code behind the facade. Only what has models is built so.
+    RUSTFLAGS='--cfg pool_loom' cargo clippy "${libs[@]}" --lib --test loom --locked \
+        --target-dir "$target/loom-check" -- -D warnings
+}
+
+# Exactly what the README tells a user to run.
+gate_test() {
+    cargo test
+}
+
+gate_doc() {
+    RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --workspace --locked
+    RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --workspace --locked --document-private-items
+    # Stable takes any error for a `compile_fail,E0277`; only nightly compares the code.
+    cargo "$nightly" test --doc "${libs[@]}" --locked --target-dir "$target/nightly"
+}
+
+gate_loom() {
+    loom future-result 3
+    loom thread-pool 2
+}
+
+# loom CRATE PREEMPTIONS: the bound keeps the search finite; more is slower and finds more.
+loom() (
+    export RUSTFLAGS='--cfg pool_loom' LOOM_MAX_PREEMPTIONS=${LOOM_MAX_PREEMPTIONS:-$2}
+    models=(cargo test --release --locked -p "$1" --test loom --target-dir "$target/loom")
+    "${models[@]}"
+    # Models that a wrong cfg compiles away would pass too.
+    "${models[@]}" -- --list 2>/dev/null | grep -c ': test$' >/dev/null || {
+        echo "loom: $1 has no models"
+        return 1
+    }
+)
+
+gate_asan() {
+    RUSTFLAGS='-Zsanitizer=address' ASAN_OPTIONS='detect_leaks=1' \
+        cargo "$nightly" test "${libs[@]}" --tests --locked --target "$host" --target-dir "$target/asan"
+}
+
+# std comes prebuilt without instrumentation, so libtest and std's locks look racy. The stress
+# programs use neither, and with them alone every report is real: there are no suppressions.
+gate_tsan() {
+    RUSTFLAGS='-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer' \
+        TSAN_OPTIONS="halt_on_error=1 second_deadlock_stack=1 suppressions=$PWD/tsan.supp" \
+        cargo "$nightly" test --release "${libs[@]}" --test stress --locked \
+        --target "$host" --target-dir "$target/tsan"
+}
+
+gate_memcheck() {
+    local runner=CARGO_TARGET_${host^^}_RUNNER
+    # --fair-sched: valgrind runs one thread at a time, and without it one that waits can keep its turn.
+    # RUSTFLAGS: a caller's target-cpu=native may be more than valgrind can decode.
+    env "${runner//-/_}=valgrind -q --error-exitcode=99 --leak-check=full \
+--errors-for-leak-kinds=definite,indirect --fair-sched=yes" RUSTFLAGS='' STRESS_TASKS="${STRESS_TASKS:-20000}" \
+        cargo test --release "${libs[@]}" --test stress --locked --target-dir "$target/memcheck"
+}
+
+gate_deny() {
+    cargo deny --locked check bans licenses sources
+    # The advisories are a git repository. Offline they are left out, unless ADVISORIES=required.
+    if [[ ${ADVISORIES:-} == required ]] || timeout 60 cargo deny fetch db 2>/dev/null; then
+        cargo deny --locked check advisories
+    else
+        echo 'advisories: SKIPPED, their database cannot be reached from here'
+    fi
+}
+
+# criterion's test mode: every benchmark once, nothing measured.
+gate_bench-smoke() {
+    cargo bench -p benches --locked -- --test
+}
+
+gate_miri() {
+    MIRIFLAGS='-Zmiri-env-set=STRESS_TASKS=100' \
+        cargo "$nightly" miri test -p future-result --lib --tests --locked --target-dir "$target/miri"
+}
+
+gate_msrv() {
+    local version
+    version=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
+    cargo "+$version" check "${libs[@]}" --locked --target-dir "$target/msrv"
+}
+
+# The invariants of ARCHITECTURE.md that no lint knows.
+gate_arch() {
+    shopt -s nullglob globstar
+    local broken=0 crate allowed file lines
+    local ours=(future-result thread-pool process-pool green-tasks futures-lite-bridge)
+    local all=(*/src/**/*.rs examples/*/src/**/*.rs benches/benches/**/*.rs)
+
+    for crate in "${ours[@]}"; do
+        [[ -d $crate ]] || continue
+        case $crate in
+            future-result) allowed=(future-result) ;;
+            futures-lite-bridge) allowed=(futures-lite-bridge future-result thread-pool green-tasks) ;;
+            *) allowed=("$crate" future-result) ;;
+        esac
+        depends "$crate must not depend on" \
+            "$(printf '%s\n' "${ours[@]}" | grep -vxF "$(printf '%s\n' "${allowed[@]}")")" -p "$crate" --depth 1
+    done
+    depends 'a peer outside benches:' "$(printf '%s\n' "${peers[@]}")" --workspace --exclude benches
+
+    local checked=()
+    for crate in "${ours[@]}"; do
+        for file in "$crate"/src/**/*.rs; do
+            listed "$file" "${facade_files[@]}" || checked+=("$file")
+        done
+    done
+    # What a `use` spread over many lines hides from this, clippy's disallowed_types sees.
+    absent 'std atomics belong behind the sync facade' \
+        '\b(std|core)::(sync::atomic|sync::\{[^}]*\batomic|\{.*\bsync::(\{.*\b)?atomic)\b|^\s+sync::(\{.*\b)?atomic\b' \
+        "${checked[@]}"
+
+    checked=()
+    for file in "${all[@]}"; do
+        listed "$file" "${unsafe_files[@]}" || checked+=("$file")
+    done
+    absent 'unsafe belongs in the files that check.sh lists' '\bunsafe\b' "${checked[@]}"
+
+    absent 'tests order events by barriers and channels, never by sleeping' '\bsleep\(' */tests/**/*.rs
+    absent 'a worker must not know of handles' '\bJoinHandle\b' thread-pool/src/worker.rs
+    absent 'a handle must not know of queues' '(?i)\b(queue|injector|deque)\b' future-result/src/handle.rs
+
+    for file in "${all[@]}"; do
+        lines=$(wc -l <"$file")
+        ((lines < 600)) || complain "a file has one idea and under 600 lines: $file has $lines"
+    done
+    return "$broken"
+}
+
+complain() {
+    printf 'arch: %s\n' "$*"
+    broken=1
+}
+
+# listed ITEM PATTERN…: whether ITEM is one of these.
+listed() {
+    local item=$1 pattern
+    shift
+    # shellcheck disable=SC2053 # a pattern is meant
+    for pattern; do [[ $item != $pattern ]] || return 0; done
+    return 1
+}
+
+# absent REASON REGEX FILE…: complains about code, not comments, that matches.
+absent() {
+    local reason=$1 regex=$2 hits
+    shift 2
+    # 1 is grep's "nothing found"; 2, say for a file that is gone, must not pass as that.
+    hits=$(grep -nHP -- "^(?:(?!//).)*?(?:$regex)" "$@" /dev/null) || { (($? == 1)); return; }
+    complain "$reason"$'\n'"$hits"
+}
+
+# depends REASON NAMES CARGO-TREE-ARGS…: complains if one of NAMES is in the tree, under whatever alias.
+depends() {
+    local reason=$1 names=$2 tree hits
+    shift 2
+    tree=$(cargo tree --locked --all-features --target all --prefix none --format '{p}' "$@")
+    hits=$(cut -d' ' -f1 <<<"$tree" | sort -u | grep -xF "$names") || { (($? == 1)); return; }
+    complain "$reason ${hits//$'\n'/ }"
+}
+
+# Says how it ended however it ended: a failing command leaves through `set -e`.
+summary() {
+    local status=$?
+    if ((status)); then
+        printf '\n==> FAILED in %s, after %ss; passed before it: %s\n' "$current" "$SECONDS" "${passed[*]:-none}"
+    else
+        printf '\n==> passed in %ss: %s\n' "$SECONDS" "${passed[*]}"
+    fi
+}
+
+known=("${gates[@]}" "${gates_by_name[@]}")
+if [[ ${1:-} == --list ]]; then
+    printf '%s\n' "${known[@]}"
+    exit
+fi
+for gate; do
+    listed "$gate" "${known[@]}" || { echo "no gate '$gate'; ./check.sh --list names them" >&2; exit 2; }
+done
+
+passed=()
+trap summary EXIT
+for current in "${@:-${gates[@]}}"; do
+    started=$SECONDS
+    printf '\n==> %s\n' "$current"
+    "gate_$current"
+    passed+=("$current($((SECONDS - started))s)")
+    printf -- '--> %s: %ss\n' "$current" "$((SECONDS - started))"
+done

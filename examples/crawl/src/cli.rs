@@ -1,0 +1,159 @@
+//! The options of the command line, with their limits and defaults.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use clap::Parser;
+use ureq::http::Uri;
+
+/// Most workers that are taken when `--workers` is not given.
+const DEFAULT_WORKERS_LIMIT: usize = 32;
+
+/// Fetches web pages one by one and on the pools, and compares the ways in a table.
+///
+/// Without --url the pages come from a server that this program starts on loopback, which answers late on
+/// purpose. The exit code is 0 when every page came, 1 when one failed, 2 when an option is wrong.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "crawl", version, max_term_width = 100)]
+pub struct Options {
+    /// How many pages to fetch from the program's own server
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 6,
+        allow_negative_numbers = true
+    )]
+    #[arg(value_parser = number(1..=100_000))]
+    pub pages: u32,
+
+    /// How many pages a pool fetches at the same time [default: one per page, at most 32]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    #[arg(value_parser = number(1..=1_024))]
+    pub workers: Option<u32>,
+
+    /// How long the program's own server waits before it answers, in milliseconds
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 200,
+        allow_negative_numbers = true
+    )]
+    #[arg(value_parser = number(0..=60_000))]
+    pub latency_ms: u32,
+
+    /// How long one page may take before it counts as failed, in milliseconds
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 10_000,
+        allow_negative_numbers = true
+    )]
+    #[arg(value_parser = number(1..=600_000))]
+    pub timeout_ms: u32,
+
+    /// Pages of real sites to fetch instead, http or https; each is fetched once in every way
+    #[arg(long, value_name = "URL", num_args = 1.., value_parser = parse_url)]
+    #[arg(conflicts_with_all = ["pages", "latency_ms"])]
+    pub url: Vec<String>,
+}
+
+impl Options {
+    /// The workers of a pool that is to fetch this many pages.
+    #[must_use]
+    pub fn workers_for(&self, pages: usize) -> usize {
+        self.workers
+            .map_or(pages.clamp(1, DEFAULT_WORKERS_LIMIT), |workers| {
+                workers as usize
+            })
+    }
+
+    /// The latency of the program's own server.
+    #[must_use]
+    pub fn latency(&self) -> Duration {
+        Duration::from_millis(self.latency_ms.into())
+    }
+
+    /// The time limit of one page.
+    #[must_use]
+    pub fn timeout(&self) -> Duration {
+        Duration::from_millis(self.timeout_ms.into())
+    }
+}
+
+/// Takes a number of this range, and says the range otherwise.
+fn number(
+    range: RangeInclusive<u32>,
+) -> impl Fn(&str) -> Result<u32, String> + Clone + Send + Sync + 'static {
+    move |text| {
+        let number = text.parse().ok().filter(|number| range.contains(number));
+        number.ok_or_else(|| {
+            format!(
+                "give a whole number from {} to {}",
+                range.start(),
+                range.end()
+            )
+        })
+    }
+}
+
+/// Refuses what the client would refuse later, once for every way.
+fn parse_url(text: &str) -> Result<String, String> {
+    let has_scheme = |uri: &Uri| matches!(uri.scheme_str(), Some("http" | "https"));
+    match text.parse::<Uri>() {
+        Ok(uri) if has_scheme(&uri) && uri.host().is_some_and(|host| !host.is_empty()) => {
+            Ok(text.to_owned())
+        }
+        Ok(_) => Err("write the whole address, as in https://www.rust-lang.org/learn".to_owned()),
+        Err(error) => Err(format!(
+            "{error}; write the whole address with special characters percent-encoded, as in https://www.rust-lang.org/learn"
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(arguments: &[&str]) -> Result<Options, clap::Error> {
+        Options::try_parse_from([&["crawl"], arguments].concat())
+    }
+
+    #[test]
+    fn workers_follow_the_pages_up_to_the_limit() {
+        let options = options(&[]).unwrap();
+        assert_eq!(options.workers_for(6), 6);
+        assert_eq!(options.workers_for(5_000), DEFAULT_WORKERS_LIMIT);
+    }
+
+    #[test]
+    fn workers_given_are_taken_as_they_are() {
+        let options = options(&["--workers", "100"]).unwrap();
+        assert_eq!(options.workers_for(6), 100);
+    }
+
+    #[test]
+    fn several_urls_after_one_option_or_several() {
+        let once = options(&["--url", "http://a.example/", "https://b.example/x?y=1"]).unwrap();
+        let twice = options(&[
+            "--url",
+            "http://a.example/",
+            "--url",
+            "https://b.example/x?y=1",
+        ]);
+        assert_eq!(once.url, twice.unwrap().url);
+    }
+
+    #[test]
+    fn urls_that_cannot_be_fetched_are_refused() {
+        for url in [
+            "rust-lang.org",
+            "ftp://a.example/",
+            "/page",
+            "http://",
+            "http://a b/",
+            "",
+        ] {
+            assert!(options(&["--url", url]).is_err(), "{url:?} was taken");
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! One URL to one page, or to the reason why there is none.
+
+use std::time::Duration;
+
+use thiserror::Error;
+use thread_pool::TaskError;
+use ureq::Agent;
+
+/// Longest title that is kept, in characters.
+const TITLE_LIMIT: usize = 60;
+
+/// What became of one URL.
+pub type Outcome = Result<Page, FetchError>;
+
+/// What is kept of a page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// Its title in one line, empty if it has none.
+    pub title: String,
+    /// The length of its body.
+    pub bytes: usize,
+}
+
+/// Why a page did not come. Plain data, so that it can come from another process too.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum FetchError {
+    /// The server answered, but with a status that is no page.
+    #[error("the server answered with status {0}")]
+    Status(u16),
+    /// The page was not there whole in time.
+    #[error("not there after {0:?}; --timeout-ms gives it longer")]
+    TimedOut(Duration),
+    /// There was no answer: no such host, no server, no encryption, or not HTTP.
+    #[error("{0}")]
+    Failed(String),
+    /// The page was not fetched, because the task that was to do it did not end well.
+    #[error("the task did not end well: {0}")]
+    Task(String),
+}
+
+impl From<TaskError> for FetchError {
+    fn from(error: TaskError) -> Self {
+        Self::Task(error.to_string())
+    }
+}
+
+/// Fetches a page whole. Follows redirects.
+///
+/// # Errors
+/// Whatever keeps the page from coming; a status of 400 and above too.
+pub fn fetch(agent: &Agent, url: &str) -> Outcome {
+    let body = agent
+        .get(url)
+        .call()
+        .and_then(|mut response| response.body_mut().read_to_vec())
+        .map_err(|error| reason(agent, &error))?;
+    Ok(Page {
+        title: title(&String::from_utf8_lossy(&body)),
+        bytes: body.len(),
+    })
+}
+
+fn reason(agent: &Agent, error: &ureq::Error) -> FetchError {
+    match error {
+        ureq::Error::StatusCode(status) => FetchError::Status(*status),
+        ureq::Error::Timeout(_) => {
+            FetchError::TimedOut(agent.config().timeouts().global.unwrap_or_default())
+        }
+        ureq::Error::Io(error) => FetchError::Failed(error.to_string()),
+        other => FetchError::Failed(other.to_string()),
+    }
+}
+
+/// What stands in the first title element, in one line that a terminal can show.
+fn title(html: &str) -> String {
+    // Of the same length as the text, which `to_lowercase` need not be.
+    let lower = html.to_ascii_lowercase();
+    let element = lower.find("<title").and_then(|start| {
+        let start = start + lower[start..].find('>')? + 1;
+        Some(&html[start..start + lower[start..].find("</title")?])
+    });
+    let words: Vec<_> = element.unwrap_or_default().split_whitespace().collect();
+    words
+        .join(" ")
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(TITLE_LIMIT)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn title_is_found_whatever_its_case_and_attributes() {
+        assert_eq!(
+            title("<HTML><Title lang=en>\n  Two\n words </TITLE>"),
+            "Two words"
+        );
+        assert_eq!(title("İ<title>İ</title>"), "İ");
+    }
+
+    #[test]
+    fn page_without_a_whole_title_has_an_empty_one() {
+        for html in [
+            "",
+            "<p>text</p>",
+            "<title",
+            "<title>",
+            "<title>cut",
+            "</title><title>",
+        ] {
+            assert_eq!(title(html), "", "{html:?}");
+        }
+    }
+
+    #[test]
+    fn title_cannot_command_the_terminal_nor_fill_it() {
+        assert_eq!(title("<title>a\u{1b}[2Jb\u{7}</title>"), "a[2Jb");
+        assert_eq!(
+            title(&format!("<title>{}</title>", "é".repeat(500)))
+                .chars()
+                .count(),
+            TITLE_LIMIT
+        );
+    }
+}

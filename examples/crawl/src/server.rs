@@ -1,0 +1,185 @@
+//! A small HTTP/1.1 server on loopback that answers late on purpose, so that fetching is mostly waiting.
+//!
+//! One thread a connection, so every client waits at the same time as the others. Connections are kept alive.
+//! Dropping the [`Server`] closes the port and every connection and joins every thread. It is written by hand
+//! for that reason: `tiny_http` hands requests to threads that nobody can join, and would still need
+//! one more thread a request to answer late.
+//!
+//! | path | answer |
+//! |---|---|
+//! | `/page/N` | after the latency: a page with the title `Page N` and a length that depends on `N` |
+//! | `/status/N` | after the latency: the status `N`, of 400 to 599 |
+//! | `/slow` | none, until the server ends |
+
+mod message;
+
+use std::convert::Infallible;
+use std::io::{self, BufReader, Write};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use socket2::{Domain, Socket, Type};
+
+use message::{Request, message};
+
+/// What a thread of the server needs is small, and there may be a thousand of them.
+const STACK_SIZE: usize = 128 * 1024;
+/// Clients that may wait to be accepted. The 128 of std are too few when hundreds come at once: those
+/// turned away try again after a whole second, and that would decide the table.
+const BACKLOG: i32 = 4096;
+const RETRY: Duration = Duration::from_millis(10);
+
+/// A running server; dropping it ends it.
+#[derive(Debug)]
+pub struct Server {
+    address: SocketAddr,
+    /// Nothing is ever sent: dropping it tells every thread at once to end.
+    stop: Option<Sender<Infallible>>,
+    acceptor: Option<JoinHandle<()>>,
+}
+
+impl Server {
+    /// Starts a server on a free port of loopback.
+    ///
+    /// # Errors
+    /// When there is no free port, or no thread to be had.
+    pub fn start(latency: Duration) -> io::Result<Self> {
+        let listener = listen()?;
+        let address = listener.local_addr()?;
+        let (stop, stopped) = bounded(0);
+        let acceptor = thread::Builder::new()
+            .name("server".to_owned())
+            .spawn(move || accept(&listener, &Delay { latency, stopped }))?;
+        Ok(Self {
+            address,
+            stop: Some(stop),
+            acceptor: Some(acceptor),
+        })
+    }
+
+    /// The whole URL of a path, which starts with a slash.
+    #[must_use]
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        let Some(acceptor) = self.acceptor.take() else {
+            return;
+        };
+        // It waits for a connection: one more wakes it.
+        while !acceptor.is_finished() && TcpStream::connect(self.address).is_err() {
+            thread::sleep(RETRY);
+        }
+        let _panicked = acceptor.join();
+    }
+}
+
+/// How a thread waits: for the latency, or until the server ends.
+#[derive(Clone)]
+struct Delay {
+    latency: Duration,
+    stopped: Receiver<Infallible>,
+}
+
+impl Delay {
+    /// Whether the server goes on after this time.
+    fn pass(&self, time: Duration) -> bool {
+        matches!(
+            self.stopped.recv_timeout(time),
+            Err(RecvTimeoutError::Timeout)
+        )
+    }
+
+    fn until_stopped(&self) {
+        let Err(_stopped) = self.stopped.recv();
+    }
+}
+
+fn listen() -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+fn accept(listener: &TcpListener, delay: &Delay) {
+    let mut connections: Vec<Connection> = Vec::new();
+    for stream in listener.incoming() {
+        if !delay.pass(Duration::ZERO) {
+            return;
+        }
+        connections.retain(|connection| !connection.is_finished());
+        match stream.and_then(|stream| Connection::start(stream, delay.clone())) {
+            Ok(connection) => connections.push(connection),
+            // No descriptor or no thread is left: there will be when a connection ends.
+            Err(_) => {
+                delay.pass(RETRY);
+            }
+        }
+    }
+}
+
+/// A client's connection and the thread that serves it; dropping it ends both.
+struct Connection {
+    stream: Arc<TcpStream>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Connection {
+    fn start(stream: TcpStream, delay: Delay) -> io::Result<Self> {
+        stream.set_nodelay(true)?;
+        let stream = Arc::new(stream);
+        let served = Arc::clone(&stream);
+        let thread = thread::Builder::new()
+            .name("connection".to_owned())
+            .stack_size(STACK_SIZE)
+            .spawn(move || {
+                // A client that went away is no fault of the server's.
+                let _ = serve(&served, &delay);
+                let _ = served.shutdown(Shutdown::Both);
+            })?;
+        Ok(Self {
+            stream,
+            thread: Some(thread),
+        })
+    }
+
+    fn is_finished(&self) -> bool {
+        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        let _ = self.stream.shutdown(Shutdown::Both);
+        if let Some(thread) = self.thread.take() {
+            let _panicked = thread.join();
+        }
+    }
+}
+
+/// Answers the requests of one connection until the client, the server or an odd request ends it.
+fn serve(mut stream: &TcpStream, delay: &Delay) -> io::Result<()> {
+    let mut reader = BufReader::new(stream);
+    while let Some(request) = Request::read(&mut reader)? {
+        let Some((status, body)) = request.answer() else {
+            delay.until_stopped();
+            break;
+        };
+        if !delay.pass(delay.latency) {
+            break;
+        }
+        stream.write_all(message(status, &body, request.keep_alive).as_bytes())?;
+        if !request.keep_alive {
+            break;
+        }
+    }
+    Ok(())
+}

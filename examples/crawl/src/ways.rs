@@ -1,0 +1,121 @@
+//! The ways to fetch all pages. A further way is one function and one entry in [`WAYS`].
+
+use std::error::Error;
+use std::time::Duration;
+
+use thread_pool::{ThreadPoolExecutor, as_completed};
+
+use crate::fetch::{Outcome, fetch};
+use crate::job::Job;
+use crate::progress::Arrivals;
+
+/// Every way, in the order of the table. The first is what the others are compared with.
+pub const WAYS: &[Way] = &[ONE_BY_ONE, MAP, AS_COMPLETED];
+
+/// Each page when the one before is there.
+pub const ONE_BY_ONE: Way = Way {
+    name: "one by one",
+    fetch_all: one_by_one,
+};
+/// On threads, results in the order of the URLs.
+pub const MAP: Way = Way {
+    name: "threads: map",
+    fetch_all: threads_map,
+};
+/// On threads, results in the order in which they come.
+pub const AS_COMPLETED: Way = Way {
+    name: "threads: as_completed",
+    fetch_all: threads_as_completed,
+};
+
+/// Not in the table: one page of every host is fetched so beforehand.
+pub const WARM_UP: Way = Way {
+    name: "warm-up",
+    fetch_all: threads_map,
+};
+
+/// Why a way could not run at all, as when no thread can be started.
+pub type WayError = Box<dyn Error + Send + Sync>;
+
+/// A named way.
+#[derive(Clone, Copy, Debug)]
+pub struct Way {
+    /// As the table shows it.
+    pub name: &'static str,
+    fetch_all: fn(&Job, &mut Arrivals<'_>) -> Result<(), WayError>,
+}
+
+/// What came of a way: a row of the table.
+#[derive(Debug)]
+pub struct Row {
+    /// The name of the way.
+    pub way: &'static str,
+    /// What became of each page, in the order of the URLs, or why the way could not run.
+    pub outcomes: Result<Vec<Outcome>, WayError>,
+    /// From the start of the way until it was done, its pool too.
+    pub elapsed: Duration,
+}
+
+impl Way {
+    /// Fetches all pages of the job this way.
+    #[must_use]
+    pub fn run(&self, job: &Job) -> Row {
+        let mut arrivals = Arrivals::expect(&job.urls, self.name);
+        let done = (self.fetch_all)(job, &mut arrivals);
+        let (outcomes, elapsed) = arrivals.finish();
+        Row {
+            way: self.name,
+            outcomes: done.map(|()| outcomes),
+            elapsed,
+        }
+    }
+}
+
+impl Row {
+    /// What became of each page, none if the way could not run.
+    pub fn pages(&self) -> &[Outcome] {
+        self.outcomes.as_deref().unwrap_or_default()
+    }
+
+    /// How many pages came.
+    #[must_use]
+    pub fn fetched(&self) -> usize {
+        self.pages().iter().filter(|page| page.is_ok()).count()
+    }
+}
+
+fn one_by_one(job: &Job, arrivals: &mut Arrivals<'_>) -> Result<(), WayError> {
+    for (index, url) in job.urls.iter().enumerate() {
+        arrivals.add(index, fetch(&job.agent, url));
+    }
+    Ok(())
+}
+
+fn threads_map(job: &Job, arrivals: &mut Arrivals<'_>) -> Result<(), WayError> {
+    let pool = threads(job)?;
+    let agent = job.agent.clone();
+    let pages = pool.map(move |url: String| fetch(&agent, &url), job.urls.clone());
+    for (index, page) in pages.enumerate() {
+        arrivals.add(index, page.unwrap_or_else(|error| Err(error.into())));
+    }
+    Ok(pool.shutdown()?)
+}
+
+fn threads_as_completed(job: &Job, arrivals: &mut Arrivals<'_>) -> Result<(), WayError> {
+    let pool = threads(job)?;
+    let submit = |url: String| {
+        let agent = job.agent.clone();
+        pool.submit(move || fetch(&agent, &url))
+    };
+    for (index, page) in as_completed(job.urls.iter().cloned().map(submit)) {
+        arrivals.add_and_print(index, page.unwrap_or_else(|error| Err(error.into())));
+    }
+    Ok(pool.shutdown()?)
+}
+
+fn threads(job: &Job) -> Result<ThreadPoolExecutor, WayError> {
+    Ok(ThreadPoolExecutor::builder()
+        .workers(job.workers)
+        .name("crawl")
+        .build()?)
+}

@@ -1,0 +1,170 @@
+//! The program as it is called: what it prints and its exit code.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "in a test, a panic is the report of a failure"
+)]
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::process::{Command, Output};
+use std::time::Duration;
+
+use crawl::server::Server;
+use crawl::ways::WAYS;
+
+fn crawl(arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_crawl"));
+    // The servers of these tests are on loopback, where no proxy leads.
+    for proxy in ["ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY"] {
+        command.env_remove(proxy).env_remove(proxy.to_lowercase());
+    }
+    command.args(arguments).output().unwrap()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+/// The pages and the failed pages in each row of the table.
+fn rows(output: &Output) -> Vec<(u32, u32)> {
+    let text = stdout(output);
+    let row = |name: &str| {
+        let is_row = |line: &&str| line.starts_with(name) && line.ends_with(" x");
+        let line = text
+            .lines()
+            .find(is_row)
+            .unwrap_or_else(|| panic!("no row {name} in\n{text}"));
+        let mut numbers = line[name.len()..]
+            .split_whitespace()
+            .map(|word| word.parse().unwrap());
+        (numbers.next().unwrap(), numbers.next().unwrap())
+    };
+    WAYS.iter().map(|way| row(way.name)).collect()
+}
+
+/// The list of failed pages, one line each.
+fn failures(output: &Output) -> Vec<String> {
+    let text = stdout(output);
+    let lines = text
+        .lines()
+        .skip_while(|line| *line != "failed pages")
+        .skip(1);
+    lines.map(str::to_owned).collect()
+}
+
+/// Fetches these pages and two good ones, and checks that in every way these alone failed, with the reason.
+fn assert_fails_alone(server: &Server, url: &str, reason: &str, more: &[&str]) {
+    let (first, last) = (server.url("/page/1"), server.url("/page/2"));
+    let output = crawl(&[&["--url", &first, url, &last], more].concat());
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    assert_eq!(rows(&output), vec![(2, 1); WAYS.len()]);
+    let failures = failures(&output);
+    assert_eq!(failures.len(), WAYS.len(), "{failures:?}");
+    for (way, line) in WAYS.iter().zip(&failures) {
+        assert!(line.starts_with(way.name), "{line}");
+        assert!(line.contains(url) && line.contains(reason), "{line}");
+    }
+}
+
+#[test]
+fn six_pages_in_every_way() {
+    let output = crawl(&["--latency-ms", "2"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert_eq!(rows(&output), vec![(6, 0); WAYS.len()]);
+    assert!(failures(&output).is_empty());
+    assert!(stdout(&output).starts_with("6 pages from http://127.0.0.1:"));
+    assert!(stdout(&output).contains("6 workers"));
+    assert_eq!(
+        stderr(&output),
+        "",
+        "progress bars are hidden where stderr is no terminal"
+    );
+}
+
+#[test]
+fn pages_are_printed_as_they_come() {
+    let output = crawl(&["--latency-ms", "2", "--pages", "9", "--workers", "3"]);
+    let text = stdout(&output);
+    for page in 1..=9 {
+        assert_eq!(
+            text.matches(&format!("  Page {page} (")).count(),
+            1,
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn status_500_fails_alone() {
+    let server = Server::start(Duration::ZERO).unwrap();
+    assert_fails_alone(&server, &server.url("/status/500"), "status 500", &[]);
+}
+
+#[test]
+fn dead_link_fails_alone() {
+    let server = Server::start(Duration::ZERO).unwrap();
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let dead = format!("http://{}/", listener.local_addr().unwrap());
+    drop(listener);
+    assert_fails_alone(&server, &dead, "refused", &[]);
+}
+
+#[test]
+fn page_that_is_never_answered_fails_alone() {
+    let server = Server::start(Duration::ZERO).unwrap();
+    let limit = ["--timeout-ms", "1500"];
+    assert_fails_alone(
+        &server,
+        &server.url("/slow"),
+        "not there after 1.5s",
+        &limit,
+    );
+}
+
+#[test]
+fn help_names_every_option() {
+    let output = crawl(&["--help"]);
+    assert_eq!(output.status.code(), Some(0));
+    for option in [
+        "--pages",
+        "--workers",
+        "--latency-ms",
+        "--timeout-ms",
+        "--url",
+    ] {
+        assert!(stdout(&output).contains(option), "{option}");
+    }
+}
+
+#[test]
+fn wrong_options_are_refused_with_what_to_do() {
+    for (arguments, told) in [
+        (&["--pages", "0"][..], "from 1 to 100000"),
+        (&["--pages", "six"], "from 1 to 100000"),
+        (&["--workers", "0"], "from 1 to 1024"),
+        (&["--workers", "1000000"], "from 1 to 1024"),
+        (&["--timeout-ms", "0"], "from 1 to 600000"),
+        (&["--latency-ms", "-1"], "from 0 to 60000"),
+        (&["--url"], "--url <URL>"),
+        (&["--url", "rust-lang.org"], "https://www.rust-lang.org/"),
+        (
+            &["--url", "http://a.example/", "--pages", "3"],
+            "cannot be used with",
+        ),
+        (&["--page", "3"], "--pages"),
+        (&["http://a.example/"], "unexpected argument"),
+    ] {
+        let output = crawl(arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(
+            stderr(&output).contains(told),
+            "{arguments:?}: {}",
+            stderr(&output)
+        );
+        assert_eq!(stdout(&output), "", "{arguments:?}");
+    }
+}

@@ -1,0 +1,184 @@
+//! The pool's races, in all interleavings that loom can reach: one or two workers, real code.
+//!
+//! Run by `./check.sh loom`.
+#![cfg(pool_loom)]
+#![expect(
+    clippy::disallowed_types,
+    reason = "what a model counts with is no part of the model"
+)]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use loom::thread;
+use thread_pool::{Cancel, FutureResult, Rejection, ShutdownError, TaskError, ThreadPoolExecutor};
+
+fn pool(workers: usize) -> ThreadPoolExecutor {
+    ThreadPoolExecutor::new(workers).unwrap()
+}
+
+#[test]
+fn push_races_sleep_and_the_job_runs() {
+    loom::model(|| {
+        let pool = pool(1);
+        assert_eq!(pool.submit(|| 7).result().unwrap(), 7);
+    });
+}
+
+#[test]
+fn two_pushes_race_two_sleepers_and_both_jobs_run() {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(1);
+    model.check(|| {
+        let pool = pool(2);
+        let (one, two) = (pool.submit(|| 1), pool.submit(|| 2));
+        assert_eq!(one.result().unwrap() + two.result().unwrap(), 3);
+    });
+}
+
+#[test]
+fn drop_drains() {
+    loom::model(|| {
+        let runs = Arc::new(AtomicUsize::new(0));
+        let pool = pool(1);
+        for _ in 0..2 {
+            let runs = Arc::clone(&runs);
+            pool.execute(move || {
+                runs.fetch_add(1, Ordering::Relaxed);
+            })
+            .unwrap();
+        }
+        drop(pool);
+        assert_eq!(runs.load(Ordering::Relaxed), 2);
+    });
+}
+
+#[test]
+fn submit_races_shutdown_and_is_run_or_refused() {
+    loom::model(|| {
+        let runs = Arc::new(AtomicUsize::new(0));
+        let pool = Arc::new(pool(1));
+        let submitting = thread::spawn({
+            let (pool, runs) = (Arc::clone(&pool), Arc::clone(&runs));
+            move || {
+                let handle = pool.submit(move || {
+                    runs.fetch_add(1, Ordering::Relaxed);
+                });
+                drop(pool);
+                handle.result()
+            }
+        });
+        pool.shutdown().unwrap();
+        match submitting.join().unwrap() {
+            Ok(()) => assert_eq!(runs.load(Ordering::Relaxed), 1),
+            Err(error) => {
+                assert!(matches!(error, TaskError::Rejected(Rejection::ShutDown)));
+                assert_eq!(runs.load(Ordering::Relaxed), 0);
+            }
+        }
+    });
+}
+
+#[test]
+fn cancelling_shutdown_races_the_worker_and_the_job_runs_or_is_cancelled() {
+    loom::model(|| {
+        let pool = pool(1);
+        let handle = pool.submit(|| 1);
+        pool.shutdown_now().unwrap();
+        assert!(matches!(handle.result(), Ok(1) | Err(TaskError::Cancelled)));
+    });
+}
+
+#[test]
+fn cancel_races_the_worker() {
+    loom::model(|| {
+        let pool = pool(1);
+        let handle = pool.submit(|| 1);
+        let prevented = handle.cancel() == Cancel::Prevented;
+        assert_eq!(handle.result().is_err(), prevented);
+    });
+}
+
+#[test]
+fn nested_wait_with_one_worker_runs_in_place() {
+    loom::model(|| {
+        let pool = Arc::new(pool(1));
+        let outer = pool.submit({
+            let pool = Arc::clone(&pool);
+            move || pool.submit(|| 20).result().unwrap() + 1
+        });
+        assert_eq!(outer.result().unwrap(), 21);
+    });
+}
+
+#[test]
+fn pool_dropped_by_its_own_worker() {
+    loom::model(|| {
+        let pool = Arc::new(pool(1));
+        let last = Arc::clone(&pool);
+        let handle = pool.submit(move || last.shutdown());
+        drop(pool);
+        assert_eq!(handle.result().unwrap(), Err(ShutdownError::FromWorker));
+    });
+}
+
+#[test]
+fn submit_waits_for_room_and_gets_it() {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(1);
+    model.check(|| {
+        let pool = ThreadPoolExecutor::builder()
+            .workers(1)
+            .queue_bound(1)
+            .build()
+            .unwrap();
+        let handles = [1, 2, 3].map(|n| pool.submit(move || n));
+        let sum: i32 = handles.into_iter().map(|h| h.result().unwrap()).sum();
+        assert_eq!(sum, 6);
+    });
+}
+
+#[test]
+fn shutdown_releases_whoever_waits_for_room() {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(1);
+    model.check(|| {
+        let pool = ThreadPoolExecutor::builder()
+            .workers(1)
+            .queue_bound(1)
+            .build()
+            .unwrap();
+        let pool = Arc::new(pool);
+        let submitting = thread::spawn({
+            let pool = Arc::clone(&pool);
+            move || {
+                let handles = [1, 2].map(|n| pool.submit(move || n));
+                drop(pool);
+                handles.map(FutureResult::result)
+            }
+        });
+        pool.shutdown().unwrap();
+        for (n, result) in (1..).zip(submitting.join().unwrap()) {
+            match result {
+                Ok(value) => assert_eq!(value, n),
+                Err(error) => assert!(matches!(error, TaskError::Rejected(_))),
+            }
+        }
+    });
+}
+
+#[test]
+fn broken_initializer_fails_what_is_queued() {
+    loom::model(|| {
+        let pool = ThreadPoolExecutor::builder()
+            .workers(1)
+            .initializer(|_| std::panic::resume_unwind(Box::new("broken")))
+            .build()
+            .unwrap();
+        let result = pool.submit(|| ()).result();
+        assert!(matches!(
+            result,
+            Err(TaskError::Rejected(Rejection::Broken))
+        ));
+    });
+}
