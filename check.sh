@@ -9,7 +9,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 
 gates=(fmt arch clippy deny doc test bench-smoke loom memcheck asan tsan)
 # Run by name alone: they need a component or a toolchain that a developer may not have.
-gates_by_name=(miri msrv)
+gates_by_name=(miri msrv mutants)
 
 # The library crates: whatever has atomics or unsafe code in it.
 libs=(-p future-result -p thread-pool)
@@ -82,7 +82,8 @@ gate_asan() {
 }
 
 # std comes prebuilt without instrumentation, so libtest and std's locks look racy. The stress
-# programs use neither, and with them alone every report is real: there are no suppressions.
+# programs use neither, and with them alone every report is real, but for the one that tsan.supp
+# explains.
 gate_tsan() {
     RUSTFLAGS='-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer' \
         TSAN_OPTIONS="halt_on_error=1 second_deadlock_stack=1 suppressions=$PWD/tsan.supp" \
@@ -117,6 +118,11 @@ gate_bench-smoke() {
 gate_miri() {
     MIRIFLAGS='-Zmiri-env-set=STRESS_TASKS=100' \
         cargo "$nightly" miri test -p future-result --lib --tests --locked --target-dir "$target/miri"
+}
+
+# Breaks the code in one place at a time and expects the models to notice. Needs python3.
+gate_mutants() {
+    python3 tools/mutants.py
 }
 
 gate_msrv() {

@@ -26,7 +26,7 @@ use crate::sync::{thread, thread_locals, unique_id};
 /// use std::rc::Rc;
 /// use std::task::{Context, Poll, Waker};
 /// use std::time::Instant;
-/// use future_result::{pair, with_blocker, Blocker, FutureResult, WaitTimedOut};
+/// use future_result::{pair, with_blocker, Blocker, FutureResult};
 ///
 /// struct Spin;
 ///
@@ -35,15 +35,14 @@ use crate::sync::{thread, thread_locals, unique_id};
 ///         &self,
 ///         deadline: Option<Instant>,
 ///         poll: &mut dyn FnMut(&mut Context<'_>) -> Poll<()>,
-///     ) -> Result<(), WaitTimedOut> {
+///     ) {
 ///         let mut context = Context::from_waker(Waker::noop());
 ///         while poll(&mut context).is_pending() {
 ///             if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-///                 return Err(WaitTimedOut);
+///                 return;
 ///             }
 ///             std::thread::yield_now();
 ///         }
-///         Ok(())
 ///     }
 /// }
 ///
@@ -58,16 +57,10 @@ pub trait Blocker {
     /// Calls `poll` until it is ready; after a `Pending`, lets the calling context rest until the
     /// waker that `poll` was given is woken, or `deadline` is reached.
     ///
-    /// May be called again, on the same thread, from within `poll`.
-    ///
-    /// # Errors
-    ///
-    /// [`WaitTimedOut`] if `poll` was still pending after the deadline.
-    fn block(
-        &self,
-        deadline: Option<Instant>,
-        poll: &mut dyn FnMut(&mut Context<'_>) -> Poll<()>,
-    ) -> Result<(), WaitTimedOut>;
+    /// Returns when `poll` was ready, or was still pending after the deadline; and not earlier, or
+    /// else a wait without a deadline begins again at once. May be called again, on the same
+    /// thread, from within `poll`.
+    fn block(&self, deadline: Option<Instant>, poll: &mut dyn FnMut(&mut Context<'_>) -> Poll<()>);
 }
 
 thread_locals! {
@@ -130,24 +123,21 @@ pub fn block_until<R>(
         })
     };
     match blocker {
-        Ok(Some(blocker)) => blocker.block(deadline, &mut poll)?,
-        _ => park_until(deadline, &mut poll)?,
+        Ok(Some(blocker)) => blocker.block(deadline, &mut poll),
+        _ => park_until(deadline, &mut poll),
     }
+    // Whatever the blocker made of it: what was taken must not be lost.
     result.ok_or(WaitTimedOut)
 }
 
 /// How a plain thread waits.
-fn park_until(
-    deadline: Option<Instant>,
-    poll: &mut dyn FnMut(&mut Context<'_>) -> Poll<()>,
-) -> Result<(), WaitTimedOut> {
+fn park_until(deadline: Option<Instant>, poll: &mut dyn FnMut(&mut Context<'_>) -> Poll<()>) {
     // A wait from within `poll` finds the cell empty and makes a parker of its own, so that it
     // cannot swallow a wake-up that was meant for this one.
     let parker = PARKER.try_with(Cell::take).ok().flatten();
     let parker = parker.unwrap_or_else(Parker::new);
-    let result = parker.poll_until(deadline, poll);
+    parker.poll_until(deadline, poll);
     let _ = PARKER.try_with(|cached| cached.set(Some(parker)));
-    result
 }
 
 /// A thread's ability to be woken by a waker.
@@ -175,11 +165,14 @@ impl Parker {
         &self,
         deadline: Option<Instant>,
         poll: &mut dyn FnMut(&mut Context<'_>) -> Poll<()>,
-    ) -> Result<(), WaitTimedOut> {
+    ) {
         let mut context = Context::from_waker(&self.waker);
         loop {
-            if poll(&mut context).is_ready() {
-                return Ok(());
+            // Looked at before polling, so that the last poll comes after the deadline; and also
+            // when there was a wake-up, since what is polled may wake itself without end.
+            let is_last = deadline.is_some_and(|deadline| Instant::now() >= deadline);
+            if poll(&mut context).is_ready() || is_last {
+                return;
             }
             // ORDERING: Acquire pairs with the Release in `wake_by_ref`, so that the next poll
             // sees what was done before the wake-up.
@@ -189,11 +182,7 @@ impl Parker {
                 match deadline {
                     None => thread::park(),
                     Some(deadline) if Instant::now() < deadline => thread::park_deadline(deadline),
-                    Some(_) => {
-                        // One last look, as the deadline and the wake-up may have come together.
-                        let ready = poll(&mut context).is_ready();
-                        return if ready { Ok(()) } else { Err(WaitTimedOut) };
-                    }
+                    Some(_) => break,
                 }
             }
         }

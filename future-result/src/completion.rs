@@ -68,6 +68,10 @@ struct Entry<K, F> {
     waker: Waker,
 }
 
+/// How many wake-ups for nothing one poll looks into, before it gives its turn back: a handle may wake
+/// itself whenever it is polled.
+const SPURIOUS_MAX: usize = 64;
+
 /// A key and the outcome that was inserted under it.
 type Completed<K, F> = (K, Result<<F as FutureResult>::Value, TaskError>);
 
@@ -185,15 +189,21 @@ impl<K, F: FutureResult> CompletionSet<K, F> {
         &mut self,
         deadline: Option<Instant>,
     ) -> Result<Option<Completed<K, F>>, WaitTimedOut> {
-        if let Some(next) = self.take_ready() {
-            return Ok(Some(next));
+        if PoolId::current().is_some() {
+            if let Poll::Ready(next) = self.poll_completed(&mut Context::from_waker(Waker::noop()))
+            {
+                return Ok(next);
+            }
+            self.run_one_in_place();
         }
-        self.run_one_in_place();
         block_until(deadline, |context| self.poll_completed(context))
     }
 
     fn poll_completed(&mut self, context: &mut Context<'_>) -> Poll<Option<Completed<K, F>>> {
-        while self.live > 0 {
+        for _ in 0..SPURIOUS_MAX {
+            if self.live == 0 {
+                return Poll::Ready(None);
+            }
             let Poll::Ready(ticket) = self.ready.poll_pop(context) else {
                 return Poll::Pending;
             };
@@ -201,16 +211,8 @@ impl<K, F: FutureResult> CompletionSet<K, F> {
                 return Poll::Ready(Some(next));
             }
         }
-        Poll::Ready(None)
-    }
-
-    fn take_ready(&mut self) -> Option<Completed<K, F>> {
-        while let Some(ticket) = self.ready.try_pop() {
-            if let Some(next) = self.collect(ticket) {
-                return Some(next);
-            }
-        }
-        None
+        context.waker().wake_by_ref();
+        Poll::Pending
     }
 
     /// The outcome that a ticket speaks of, unless it was woken for nothing or is gone.
@@ -219,23 +221,23 @@ impl<K, F: FutureResult> CompletionSet<K, F> {
         if slot.generation != ticket.generation {
             return None;
         }
-        let entry = slot.entry.as_mut()?;
-        let mut context = Context::from_waker(&entry.waker);
-        let Poll::Ready(result) = Pin::new(&mut entry.handle).poll(&mut context) else {
-            return None;
-        };
-        let Entry { key, .. } = slot.entry.take()?;
-        slot.generation += 1;
-        self.free.push(ticket.index);
+        // Taken out, so that a handle whose poll panics is not waited for any more. Its slot stays
+        // empty.
+        let mut entry = slot.entry.take()?;
         self.live -= 1;
-        Some((key, result))
+        let mut context = Context::from_waker(&entry.waker);
+        if let Poll::Ready(result) = Pin::new(&mut entry.handle).poll(&mut context) {
+            slot.generation += 1;
+            self.free.push(ticket.index);
+            return Some((entry.key, result));
+        }
+        slot.entry = Some(entry);
+        self.live += 1;
+        None
     }
 
     /// Runs the oldest queued task that is this worker's to run, if there is one.
     fn run_one_in_place(&mut self) {
-        if PoolId::current().is_none() {
-            return;
-        }
         while let Some(ticket) = self.untried.pop_front() {
             let slot = &mut self.slots[ticket.index];
             if slot.generation != ticket.generation {

@@ -93,7 +93,8 @@ where
 
     /// Gives the whole map until `limit` after this call. What is submitted and not done by then is
     /// cancelled and yields [`TaskError::TimedOut`]; what was not even submitted yields one such
-    /// error together, the last item.
+    /// error together, the last item. (An input that does not know its size may have been at its
+    /// end, and yields that error all the same.)
     pub fn timeout(mut self, limit: Duration) -> Self {
         self.deadline = Instant::now().checked_add(limit);
         self
@@ -142,7 +143,9 @@ where
                 self.unpack(items, Err(TaskError::TimedOut));
             }
         }
-        if self.input.take().is_some() {
+        // Not asked for another item, for which it might wait.
+        let input = self.input.take();
+        if input.is_some_and(|input| input.size_hint().1 != Some(0)) {
             self.ready.push_back(Err(TaskError::TimedOut));
         }
     }

@@ -14,7 +14,8 @@ use crate::{Cancel, Cause, FutureResult, Status, TaskError};
 /// A handle that can be cloned; each clone gets a clone of the outcome, from
 /// [`FutureResult::shared`].
 ///
-/// Cancelling one clone cancels the work for all. When the last clone is dropped, the work is
+/// Cancelling one clone cancels the work for all; if another clone is just then running it in place,
+/// the wish reaches the work only when it is done. When the last clone is dropped, the work is
 /// detached.
 ///
 /// # Cancel safety
@@ -55,6 +56,10 @@ struct Stage<F: FutureResult> {
     /// Another clone wants to cancel; whoever has the handle does it when checking it in.
     cancel: bool,
 }
+
+/// How often a clone looks before it gives its turn back: a handle may wake itself whenever it is
+/// polled.
+const LOOKS_MAX: usize = 8;
 
 enum CheckOut<F: FutureResult> {
     Handle(F),
@@ -102,15 +107,21 @@ impl<F: FutureResult> Inner<F> {
         act(&mut handle);
         let waker = Waker::from(Arc::clone(&self.fan_out));
         let mut context = Context::from_waker(&waker);
+        let mut looks = 0;
         loop {
+            looks += 1;
             self.fan_out.clear();
             if let Poll::Ready(outcome) = Pin::new(&mut handle).poll(&mut context) {
                 mem::forget(unwound);
                 return Some(self.publish(outcome));
             }
-            match self.check_in(handle) {
+            match self.check_in(handle, looks) {
                 CheckIn::Done => {
                     mem::forget(unwound);
+                    if looks == LOOKS_MAX {
+                        // To be looked at again, but in another turn.
+                        self.fan_out.wake_all();
+                    }
                     return None;
                 }
                 CheckIn::LookAgain(back) => handle = back,
@@ -134,14 +145,14 @@ impl<F: FutureResult> Inner<F> {
     }
 
     /// Puts the handle back, unless something has happened since it was polled.
-    fn check_in(&self, handle: F) -> CheckIn<F> {
+    fn check_in(&self, handle: F, looks: usize) -> CheckIn<F> {
         let mut stage = self.stage.lock();
         if mem::take(&mut stage.cancel) {
             return CheckIn::Cancel(handle);
         }
         // A clone that was woken while the handle was out has found nothing to poll, and counts on
         // this look. One that is woken later waits for the lock, and finds the handle.
-        if self.fan_out.was_woken() {
+        if looks < LOOKS_MAX && self.fan_out.was_woken() {
             return CheckIn::LookAgain(handle);
         }
         stage.handle = Some(handle);

@@ -85,7 +85,7 @@ impl Task {
     /// assert!(matches!(handle.result(), Err(TaskError::TimedOut)));
     /// ```
     pub fn fail(self, error: TaskError) {
-        self.0.fail(error);
+        self.0.fail(|| error);
     }
 
     /// Whether it was cancelled or run in place, so that it only takes up room in its queue. Once

@@ -1,6 +1,6 @@
 //! Waiting for some or all of several handles, which stay with the caller.
 
-use std::task::{Context, Poll};
+use std::task::Context;
 use std::time::{Duration, Instant};
 
 use crate::ready_queue::{ReadyQueue, Ticket};
@@ -93,8 +93,14 @@ pub fn wait<F: FutureResult>(handles: &mut [F], when: When, limit: Option<Durati
         let handle = &mut handles[ticket.index];
         // Registers again if it was woken for nothing.
         let waker = queue.waker(ticket);
-        if let Poll::Ready(()) = handle.poll_done(&mut Context::from_waker(&waker)) {
+        if handle
+            .poll_done(&mut Context::from_waker(&waker))
+            .is_ready()
+        {
             waiting.note(ticket.index, handle.status());
+        } else if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            // A handle that wakes itself whenever it is polled would keep us here.
+            break;
         }
     }
     waiting.finish()

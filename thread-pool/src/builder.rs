@@ -100,6 +100,9 @@ impl Builder {
         if self.queue_bound == Some(0) {
             return Err(BuildError::NoQueue);
         }
+        if self.name.contains('\0') {
+            return Err(BuildError::InvalidName);
+        }
         let id = PoolId::new();
         let (completer, terminated) = pair();
         let core = Arc::new(Core {

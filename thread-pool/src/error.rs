@@ -23,6 +23,8 @@ pub enum BuildError {
     NoWorkers,
     /// The bound of the queue was 0, so that nothing could ever be submitted.
     NoQueue,
+    /// The name of the threads contains a NUL byte.
+    InvalidName,
     /// The system refused to start a thread. Workers that had started were stopped again.
     Spawn(io::Error),
 }
@@ -34,6 +36,7 @@ impl fmt::Display for BuildError {
                 "a pool needs at least one worker; leave `workers` out to get one for each CPU",
             ),
             Self::NoQueue => f.write_str("a queue bound must be at least 1; leave it out for none"),
+            Self::InvalidName => f.write_str("a thread's name must not contain a NUL byte"),
             Self::Spawn(error) => write!(
                 f,
                 "the system did not start a worker thread ({error}); \

@@ -13,14 +13,16 @@
 //! A task that was cancelled, or that a waiting worker ran in place, stays in the queue as a
 //! tombstone until it is popped. A push that finds the queue at its watermark sweeps them out and
 //! puts the watermark at twice what is left: O(1) amortised, and no program can fill the queue with
-//! tombstones.
+//! tombstones. What a bound counts is not the queue's length but the [`Permit`]s in the closures.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use future_result::sync::{Condvar, Mutex, MutexGuard};
 use future_result::{Completer, FutureResult, JoinHandle, PoolId, Rejection, TaskError, pair};
 
 use crate::job::Job;
+use crate::worker::Core;
 
 /// Below this length tombstones are left alone.
 const WATERMARK_MIN: usize = 64;
@@ -28,8 +30,7 @@ const WATERMARK_MIN: usize = 64;
 pub(crate) struct Injector {
     /// Its own workers are never held back by the bound.
     pool: PoolId,
-    /// How many jobs may wait; `usize::MAX` for no bound.
-    bound: usize,
+    bound: Option<usize>,
     inner: Mutex<Inner>,
     work: Condvar,
 }
@@ -41,95 +42,93 @@ struct Inner {
     sleeping: usize,
     waking: usize,
     watermark: usize,
-    /// Submitters that wait for room, the oldest first.
-    room: VecDeque<Completer<()>>,
-}
-
-/// What became of a push.
-enum Push {
-    Done,
-    Refused(Job, Rejection),
-    /// The queue is full; the handle completes when something has left it.
-    Wait(Job, JoinHandle<()>),
+    /// Jobs that count against the bound.
+    permits: usize,
+    /// Submitters that wait for a permit, the oldest first.
+    waiting: VecDeque<Completer<()>>,
 }
 
 impl Injector {
     pub(crate) fn new(pool: PoolId, bound: Option<usize>) -> Self {
         Self {
             pool,
-            bound: bound.unwrap_or(usize::MAX),
+            bound,
             inner: Mutex::new(Inner {
                 jobs: VecDeque::new(),
                 closed: None,
                 sleeping: 0,
                 waking: 0,
                 watermark: WATERMARK_MIN,
-                room: VecDeque::new(),
+                permits: 0,
+                waiting: VecDeque::new(),
             }),
             work: Condvar::new(),
         }
     }
 
-    /// Appends, after waiting for room if the queue is full. The job comes back if the pool is
-    /// closed.
-    pub(crate) fn push(&self, mut job: Job) -> Result<(), (Job, Rejection)> {
-        loop {
-            match self.push_or_register(job) {
-                Push::Done => return Ok(()),
-                Push::Refused(job, reason) => return Err((job, reason)),
-                Push::Wait(back, room) => {
-                    // Room, or a closed pool: either way the next try tells.
-                    drop(room.result());
-                    job = back;
-                }
-            }
-        }
+    pub(crate) const fn is_bounded(&self) -> bool {
+        self.bound.is_some()
     }
 
-    fn push_or_register(&self, job: Job) -> Push {
-        let mut inner = self.inner.lock();
-        match self.admit(&mut inner) {
-            Ok(()) => {
+    /// Appends to a queue without a bound. The job comes back if the pool is closed.
+    pub(crate) fn push(&self, job: Job) -> Result<(), (Job, Rejection)> {
+        let inner = self.inner.lock();
+        match inner.closed {
+            Some(reason) => Err((job, reason)),
+            None => {
                 self.append(inner, job);
-                Push::Done
+                Ok(())
             }
-            Err(Rejection::Full) => {
-                let (completer, handle) = pair();
-                inner.room.push_back(completer);
-                Push::Wait(job, handle)
-            }
-            Err(reason) => Push::Refused(job, reason),
         }
     }
 
     /// A place at the end of the queue, if there is room and the pool is open.
     pub(crate) fn try_reserve(&self) -> Result<Place<'_>, Rejection> {
-        let mut inner = self.inner.lock();
-        self.admit(&mut inner)?;
+        self.reserve_in(self.inner.lock())
+            .map_err(|(_, reason)| reason)
+    }
+
+    /// A place at the end of the queue, after waiting for room. Fails if the pool is closed.
+    pub(crate) fn reserve(&self) -> Result<Place<'_>, Rejection> {
+        loop {
+            match self.reserve_in(self.inner.lock()) {
+                Ok(place) => return Ok(place),
+                Err((mut inner, Rejection::Full)) => {
+                    let room = inner.wait_for_room();
+                    drop(inner);
+                    // A permit was returned, or the pool closed: either way the next try tells.
+                    drop(room.result());
+                }
+                Err((_, reason)) => return Err(reason),
+            }
+        }
+    }
+
+    fn reserve_in<'a>(
+        &'a self,
+        inner: MutexGuard<'a, Inner>,
+    ) -> Result<Place<'a>, (MutexGuard<'a, Inner>, Rejection)> {
+        if let Some(reason) = inner.closed {
+            return Err((inner, reason));
+        }
+        // A worker that waited for room might wait for itself.
+        if self.bound.is_some_and(|bound| inner.permits >= bound)
+            && PoolId::current() != Some(self.pool)
+        {
+            return Err((inner, Rejection::Full));
+        }
         Ok(Place {
             injector: self,
             inner,
         })
     }
 
-    /// Whether one more job may be appended now.
-    fn admit(&self, inner: &mut Inner) -> Result<(), Rejection> {
-        if let Some(reason) = inner.closed {
-            return Err(reason);
-        }
-        if inner.jobs.len() >= inner.watermark.min(self.bound) {
+    fn append(&self, mut inner: MutexGuard<'_, Inner>, job: Job) {
+        if inner.jobs.len() >= inner.watermark {
             // Dropping a tombstone frees memory and runs nothing of the user's.
             inner.jobs.retain(|job| !job.is_stale());
             inner.watermark = WATERMARK_MIN.max(2 * inner.jobs.len());
         }
-        // A worker that waited for room might wait for itself.
-        if inner.jobs.len() >= self.bound && PoolId::current() != Some(self.pool) {
-            return Err(Rejection::Full);
-        }
-        Ok(())
-    }
-
-    fn append(&self, mut inner: MutexGuard<'_, Inner>, job: Job) {
         inner.jobs.push_back(job);
         let wake = inner.waking < inner.sleeping;
         if wake {
@@ -146,13 +145,6 @@ impl Injector {
         let mut inner = self.inner.lock();
         loop {
             if let Some(job) = inner.jobs.pop_front() {
-                let room = inner.room.pop_front();
-                drop(inner);
-                if let Some(room) = room {
-                    // Refused only if the submitter is gone, and nobody else is owed its place:
-                    // whoever comes next looks at the queue itself.
-                    let _ = room.complete(());
-                }
                 return Some(job);
             }
             if inner.closed.is_some() {
@@ -169,11 +161,11 @@ impl Injector {
     pub(crate) fn close(&self, reason: Rejection) {
         let mut inner = self.inner.lock();
         inner.closed.get_or_insert(reason);
-        let room = std::mem::take(&mut inner.room);
+        let waiting = std::mem::take(&mut inner.waiting);
         drop(inner);
         self.work.notify_all();
         // Dropped completers end their waits.
-        drop(room);
+        drop(waiting);
     }
 
     /// Gives up everything that is queued.
@@ -188,6 +180,26 @@ impl Injector {
     pub(crate) fn len(&self) -> usize {
         self.inner.lock().jobs.len()
     }
+
+    fn return_permit(&self) {
+        let mut inner = self.inner.lock();
+        inner.permits -= 1;
+        let next = inner.waiting.pop_front();
+        drop(inner);
+        if let Some(next) = next {
+            // A submitter waits until it is told, so it takes this.
+            let _ = next.complete(());
+        }
+    }
+}
+
+impl Inner {
+    /// Completes when a permit was returned, or the pool closed.
+    fn wait_for_room(&mut self) -> JoinHandle<()> {
+        let (completer, handle) = pair();
+        self.waiting.push_back(completer);
+        handle
+    }
 }
 
 /// A place in the queue, which stays locked until it is filled or given up; no user code may run
@@ -198,7 +210,29 @@ pub(crate) struct Place<'a> {
 }
 
 impl Place<'_> {
-    pub(crate) fn fill(self, job: Job) {
+    /// Fills the place with the job that `make` makes of a permit, which is to live as long as the
+    /// job has not started.
+    pub(crate) fn fill<R>(mut self, core: &Arc<Core>, make: impl FnOnce(Permit) -> (Job, R)) -> R {
+        let permit = if self.injector.bound.is_some() {
+            self.inner.permits += 1;
+            Permit(Some(Arc::clone(core)))
+        } else {
+            Permit(None)
+        };
+        let (job, result) = make(permit);
         self.injector.append(self.inner, job);
+        result
+    }
+}
+
+/// One job's share of the bound, carried by its closure: it comes back when the closure starts, on
+/// whatever thread, or is dropped.
+pub(crate) struct Permit(Option<Arc<Core>>);
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        if let Some(core) = self.0.take() {
+            core.injector.return_permit();
+        }
     }
 }

@@ -9,8 +9,9 @@ mod pool;
 mod worker;
 
 pub use future_result::{
-    AsCompleted, BoxedResult, Cancel, CancelToken, CompletionSet, FutureResult, JoinHandle, Map,
-    Panic, Rejection, Status, TaskError, Waited, When, as_completed, wait,
+    AsCompleted, BoxedResult, Cancel, CancelOnDrop, CancelToken, Cause, CompletionSet,
+    FutureResult, JoinHandle, Map, Panic, Rejection, Shared, Status, TaskError, WaitTimedOut,
+    Waited, When, as_completed, wait,
 };
 
 pub use self::builder::Builder;

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use future_result::sync::{Mutex, thread};
 use future_result::{
-    FutureResult, JoinHandle, Map, PoolId, Rejection, Shared, TaskError, run_chunk, task_in,
+    FutureResult, JoinHandle, Map, PoolId, Rejection, Shared, TaskError, pair, run_chunk, task_in,
 };
 
+use crate::injector::Place;
 use crate::job::Job;
 use crate::worker::Core;
 use crate::{BuildError, Builder, ShutdownError, SubmitError};
@@ -19,8 +20,10 @@ use crate::{BuildError, Builder, ShutdownError, SubmitError};
 /// [`FutureResult`] in scope every other way to wait. A task that panics costs nobody but its
 /// waiter.
 ///
-/// A task may wait for the handles of tasks that it has submitted itself: a worker that waits for a
-/// queued task runs it in place, so that the smallest pool does not deadlock.
+/// A task may wait for the handles of tasks that it has submitted to its own pool: a worker that waits
+/// for a queued task runs it in place, so that the smallest pool does not deadlock. That holds for
+/// the calls that wait ([`FutureResult::result`], [`as_completed`](crate::as_completed), …), not for
+/// an async executor that a task runs, which may starve if it awaits its own pool's last worker.
 ///
 /// Dropping the pool drains it: what was submitted is run to its end first. See
 /// [`shutdown`](Self::shutdown) for the other ways. Dropped by one of its own workers, it drains
@@ -102,11 +105,36 @@ impl ThreadPoolExecutor {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
+        if self.core.injector.is_bounded() {
+            return match self.core.injector.reserve() {
+                Ok(place) => self.fill(place, job),
+                Err(reason) => {
+                    let (completer, handle) = pair();
+                    completer.fail(TaskError::Rejected(reason));
+                    handle
+                }
+            };
+        }
         let (task, handle) = task_in(self.core.id, job);
         if let Err((job, reason)) = self.core.injector.push(Job::Task(task)) {
             job.fail(TaskError::Rejected(reason));
         }
         handle
+    }
+
+    /// Makes a task of `job`, and puts it into its place.
+    fn fill<F, T>(&self, place: Place<'_>, job: F) -> JoinHandle<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        place.fill(&self.core, |permit| {
+            let (task, handle) = task_in(self.core.id, move || {
+                drop(permit);
+                job()
+            });
+            (Job::Task(task), handle)
+        })
     }
 
     /// As [`submit`](Self::submit), but never waits: gives the job back instead.
@@ -120,17 +148,14 @@ impl ThreadPoolExecutor {
         T: Send + 'static,
     {
         match self.core.injector.try_reserve() {
-            Ok(place) => {
-                let (task, handle) = task_in(self.core.id, job);
-                place.fill(Job::Task(task));
-                Ok(handle)
-            }
+            Ok(place) => Ok(self.fill(place, job)),
             Err(reason) => Err(SubmitError::new(job, reason)),
         }
     }
 
     /// Runs `job` on a worker, and tells nobody of its end: cheaper than a submission whose handle
-    /// is dropped. A panic is reported by the panic hook and otherwise ignored.
+    /// is dropped. A panic is reported by the panic hook and otherwise ignored; a cancelling shutdown
+    /// drops what has not started.
     ///
     /// Waits for room if the queue has a bound and is full.
     ///
@@ -150,13 +175,22 @@ impl ThreadPoolExecutor {
     /// assert_eq!(receiver.recv()?, "done");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn execute<F>(&self, job: F) -> Result<(), SubmitError<Box<dyn FnOnce() + Send>>>
+    pub fn execute<F>(&self, job: F) -> Result<(), SubmitError<F>>
     where
         F: FnOnce() + Send + 'static,
     {
-        match self.core.injector.push(Job::Closure(Box::new(job))) {
-            Err((Job::Closure(job), reason)) => Err(SubmitError::new(job, reason)),
-            _ => Ok(()),
+        match self.core.injector.reserve() {
+            Ok(place) => {
+                place.fill(&self.core, |permit| {
+                    let closure = move || {
+                        drop(permit);
+                        job();
+                    };
+                    (Job::Closure(Box::new(closure)), ())
+                });
+                Ok(())
+            }
+            Err(reason) => Err(SubmitError::new(job, reason)),
         }
     }
 

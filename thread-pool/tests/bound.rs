@@ -313,7 +313,8 @@ fn submit_and_cancel_for_ever_behind_a_busy_worker_never_blocks() {
     let gate = occupy(&pool);
     for _ in 0..20_000 {
         assert_eq!(pool.submit(|| ()).cancel(), Cancel::Prevented);
-        assert!(queued(&pool) <= 1);
+        // One live at most; the others are tombstones, swept out now and then.
+        assert!(queued(&pool) <= 64);
     }
     drop(gate);
 }

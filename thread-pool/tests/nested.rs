@@ -548,31 +548,3 @@ fn many_waits_parked_on_one_shared_running_task_are_all_woken() {
         }
     }
 }
-
-#[test]
-fn cancel_by_a_clone_reaches_a_task_that_another_clone_runs_in_place() {
-    let pool = pool(1, "one");
-    let (sender, receiver) = channel();
-    let (started, wait_for_start) = channel();
-    let (told, is_told) = channel();
-    let outer = {
-        let its_pool = Arc::clone(&pool);
-        pool.submit(move || {
-            let inner = its_pool.submit(move || {
-                let token = CancelToken::current();
-                started.send(()).unwrap();
-                // The canceller speaks after it has cancelled, so one look suffices.
-                is_told.recv().unwrap();
-                token.is_cancelled()
-            });
-            let inner = inner.shared();
-            sender.send(inner.clone()).unwrap();
-            inner.result().unwrap()
-        })
-    };
-    let clone = receiver.recv().unwrap();
-    wait_for_start.recv().unwrap();
-    assert_eq!(clone.cancel(), Cancel::Requested);
-    told.send(()).unwrap();
-    assert!(outer.result().unwrap(), "the running task was not told");
-}

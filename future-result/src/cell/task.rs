@@ -7,9 +7,9 @@ use super::callbacks::Callbacks;
 use super::runner::Runner;
 use super::token::Running;
 use super::{Header, Reader, VTable, allocate, free_if_last, put, state, take, vtable};
-use crate::TaskError;
 use crate::blocker::PoolId;
 use crate::panic::{catch, contain};
+use crate::{Cause, TaskError};
 
 /// A closure that has not started, of any type, in one pointer.
 pub(crate) struct RawTask(NonNull<Header>);
@@ -46,8 +46,9 @@ impl RawTask {
     }
 
     /// Completes with an error instead, unless the handle has claimed it.
-    pub(crate) fn fail(self, error: TaskError) {
+    pub(crate) fn fail(self, error: impl FnOnce() -> TaskError) {
         if let Some(cell) = self.claim() {
+            let error = error();
             // SAFETY: the claim made us the runner, which is an owner.
             let fail = unsafe { vtable(cell) }.fail;
             // SAFETY: we are the runner, and the payload still holds the closure.
@@ -81,8 +82,8 @@ impl RawTask {
 
 impl Drop for RawTask {
     fn drop(&mut self) {
-        let lost = crate::Cause::new("the task was dropped before it ran");
-        Self(self.0).fail(TaskError::Lost(lost));
+        let lost = || TaskError::Lost(Cause::new("the task was dropped before it ran"));
+        Self(self.0).fail(lost);
     }
 }
 

@@ -6,8 +6,8 @@ use std::ptr::NonNull;
 use super::runner::{Runner, conclude, discard};
 use super::task::drop_callbacks;
 use super::{Header, RawToken, Reader, VTable, allocate, free_if_last, put, state, take};
-use crate::TaskError;
 use crate::state::{Completion, Outcome};
+use crate::{Cause, TaskError};
 
 /// The write half. Holds `TASK` until it has started, and is the runner afterwards.
 pub(crate) struct Writer<T> {
@@ -108,7 +108,7 @@ impl<T> Writer<T> {
 impl<T> Drop for Writer<T> {
     fn drop(&mut self) {
         if self.start() {
-            let lost = crate::Cause::new("its completer was dropped without an outcome");
+            let lost = Cause::new("its completer was dropped without an outcome");
             // SAFETY: started, so we are the runner; the payload is empty.
             unsafe { Runner::<T>::new(self.cell) }.finish(Err(TaskError::Lost(lost)));
         } else {

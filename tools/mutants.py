@@ -1,0 +1,370 @@
+#!/usr/bin/env python3
+"""Weakens the code in one place at a time and expects the loom models to fail.
+
+    ./check.sh mutants            all of them, about ten seconds each
+    tools/mutants.py fence        those with this in their name
+
+A mutant whose text no longer occurs exactly once is an error: bring it up to date.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+LIBS = ["future-result", "thread-pool"]
+
+# name, crate, file, what stands there, what is put in its place
+MUTANTS = [
+    (
+        "complete publishes nothing",
+        "future-result",
+        "src/state.rs",
+        """                Ordering::AcqRel,
+                Ordering::Acquire,
+            ) {
+                Ok(_) if current & WAITER""",
+        """                Ordering::Acquire,
+                Ordering::Acquire,
+            ) {
+                Ok(_) if current & WAITER""",
+    ),
+    (
+        "complete acquires nothing",
+        "future-result",
+        "src/state.rs",
+        """                Ordering::AcqRel,
+                Ordering::Acquire,
+            ) {
+                Ok(_) if current & WAITER""",
+        """                Ordering::Release,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) if current & WAITER""",
+    ),
+    (
+        "load acquires nothing",
+        "future-result",
+        "src/state.rs",
+        "Snapshot(self.0.load(Ordering::Acquire))",
+        "Snapshot(self.0.load(Ordering::Relaxed))",
+    ),
+    (
+        "release_waiter orders nothing",
+        "future-result",
+        "src/state.rs",
+        "self.0.fetch_and(!WAITER, Ordering::AcqRel)",
+        "self.0.fetch_and(!WAITER, Ordering::Relaxed)",
+    ),
+    (
+        "release_task orders nothing",
+        "future-result",
+        "src/state.rs",
+        "self.0.fetch_and(!TASK, Ordering::AcqRel)",
+        "self.0.fetch_and(!TASK, Ordering::Relaxed)",
+    ),
+    (
+        "detach publishes nothing",
+        "future-result",
+        "src/state.rs",
+        "|current| current & !HANDLE, Ordering::Release",
+        "|current| current & !HANDLE, Ordering::Relaxed",
+    ),
+    (
+        "publish_waiter publishes nothing",
+        "future-result",
+        "src/state.rs",
+        "|current| current | WAITER, Ordering::Release",
+        "|current| current | WAITER, Ordering::Relaxed",
+    ),
+    (
+        "publish_callbacks publishes nothing",
+        "future-result",
+        "src/state.rs",
+        "|current| current | CALLBACKS, Ordering::Release",
+        "|current| current | CALLBACKS, Ordering::Relaxed",
+    ),
+    (
+        "update_unless_done acquires nothing",
+        "future-result",
+        "src/state.rs",
+        """        let mut current = self.0.load(Ordering::Acquire);
+        while !Snapshot(current).is_done() {
+            match self.0.compare_exchange_weak(
+                current,
+                update(current),
+                ordering,
+                Ordering::Acquire,""",
+        """        let mut current = self.0.load(Ordering::Relaxed);
+        while !Snapshot(current).is_done() {
+            match self.0.compare_exchange_weak(
+                current,
+                update(current),
+                ordering,
+                Ordering::Relaxed,""",
+    ),
+    (
+        "retire orders nothing",
+        "future-result",
+        "src/state.rs",
+        ".compare_exchange_weak(current, next, Ordering::AcqRel, Ordering::Acquire)",
+        ".compare_exchange_weak(current, next, Ordering::Relaxed, Ordering::Relaxed)",
+    ),
+    (
+        "release_handle orders nothing",
+        "future-result",
+        "src/state.rs",
+        "self.0.fetch_and(!HANDLE, Ordering::AcqRel)",
+        "self.0.fetch_and(!HANDLE, Ordering::Relaxed)",
+    ),
+    (
+        "release_token orders nothing",
+        "future-result",
+        "src/state.rs",
+        "self.0.fetch_sub(TOKEN, Ordering::AcqRel)",
+        "self.0.fetch_sub(TOKEN, Ordering::Relaxed)",
+    ),
+    (
+        "waiter is no owner",
+        "future-result",
+        "src/state.rs",
+        "const OWNERS: u32 = !(PHASE | CALLBACKS | CANCEL);",
+        "const OWNERS: u32 = !(PHASE | WAITER | CALLBACKS | CANCEL);",
+    ),
+    (
+        "task is no owner",
+        "future-result",
+        "src/state.rs",
+        "const OWNERS: u32 = !(PHASE | CALLBACKS | CANCEL);",
+        "const OWNERS: u32 = !(PHASE | TASK | CALLBACKS | CANCEL);",
+    ),
+    (
+        "claim as handle is unconditional",
+        "future-result",
+        "src/state.rs",
+        """while current & PHASE == QUEUED {
+            match self.0.compare_exchange_weak(
+                current,
+                current | set""",
+        """while current & PHASE <= RUNNING {
+            match self.0.compare_exchange_weak(
+                current,
+                current | set""",
+    ),
+    (
+        "completer ignores cancel",
+        "future-result",
+        "src/state.rs",
+        "if current & PHASE != before & PHASE {",
+        "if current & PHASE != before & PHASE && current & PHASE != RUNNING {",
+    ),
+    (
+        "retract ignores done",
+        "future-result",
+        "src/cell/reader.rs",
+        """            if state.retract_waiter().is_err() {
+                return true;
+            }""",
+        "            let _ = state.retract_waiter();",
+    ),
+    (
+        "publish_waiter ignores done",
+        "future-result",
+        "src/cell/reader.rs",
+        "if state.publish_waiter().is_ok() {",
+        "if state.publish_waiter().is_ok() || true {",
+    ),
+    (
+        "callbacks register ignores done",
+        "future-result",
+        "src/cell/callbacks.rs",
+        """        if state.load().is_done() {
+            drop(inner);
+            return true;
+        }""",
+        "",
+    ),
+    (
+        "callbacks add ignores done",
+        "future-result",
+        "src/cell/callbacks.rs",
+        """        if state.load().is_done() {
+            return Some(callback);
+        }""",
+        "",
+    ),
+    (
+        "waker is forgotten in add_first",
+        "future-result",
+        "src/cell/reader.rs",
+        """contain(|| waker.wake());
+        }
+        callback""",
+        """drop(waker);
+        }
+        callback""",
+    ),
+    (
+        "list does not wake",
+        "future-result",
+        "src/cell/runner.rs",
+        """                if let Some(waker) = waker {
+                    contain(|| waker.wake());""",
+        """                if let Some(waker) = waker {
+                    contain(|| drop(waker));""",
+    ),
+    (
+        "no fence in push",
+        "future-result",
+        "src/ready_queue.rs",
+        """        fence(Ordering::SeqCst);
+        if self.asleep.load""",
+        "        if self.asleep.load",
+    ),
+    (
+        "no fence in poll_pop",
+        "future-result",
+        "src/ready_queue.rs",
+        """        fence(Ordering::SeqCst);
+        match self.try_pop()""",
+        "        match self.try_pop()",
+    ),
+    (
+        "no second look in poll_pop",
+        "future-result",
+        "src/ready_queue.rs",
+        """        match self.try_pop() {
+            Some(ticket) => {""",
+        """        match None::<Ticket> {
+            Some(ticket) => {""",
+    ),
+    (
+        "shared does not look again",
+        "future-result",
+        "src/shared.rs",
+        "if looks < LOOKS_MAX && self.fan_out.was_woken() {",
+        "if false {",
+    ),
+    (
+        "shared cancel not repeated",
+        "future-result",
+        "src/shared.rs",
+        "if mem::take(&mut stage.cancel) {",
+        "if false {",
+    ),
+    (
+        "parker acquires nothing",
+        "future-result",
+        "src/blocker.rs",
+        "while !self.signal.woken.swap(false, Ordering::Acquire) {",
+        "while !self.signal.woken.swap(false, Ordering::Relaxed) {",
+    ),
+    (
+        "parker drops wake",
+        "future-result",
+        "src/blocker.rs",
+        "if !self.woken.swap(true, Ordering::AcqRel) {",
+        "if self.woken.swap(true, Ordering::AcqRel) {",
+    ),
+    (
+        "push wakes nobody",
+        "thread-pool",
+        "src/injector.rs",
+        "let wake = inner.waking < inner.sleeping;",
+        "let wake = inner.waking > inner.sleeping;",
+    ),
+    (
+        "returned permit tells nobody",
+        "thread-pool",
+        "src/injector.rs",
+        "let next = inner.waiting.pop_front();",
+        "let next: Option<Completer<()>> = None;",
+    ),
+    (
+        "close wakes nobody",
+        "thread-pool",
+        "src/injector.rs",
+        """        self.work.notify_all();
+""",
+        "",
+    ),
+    (
+        "close keeps who waits for room",
+        "thread-pool",
+        "src/injector.rs",
+        "let waiting = std::mem::take(&mut inner.waiting);",
+        "let waiting = ();",
+    ),
+    (
+        "workers leave before the queue is empty",
+        "thread-pool",
+        "src/injector.rs",
+        "if let Some(job) = inner.jobs.pop_front() {",
+        "if let Some(job) = inner.jobs.pop_front().filter(|_| inner.closed.is_none()) {",
+    ),
+    (
+        "shutdown from a worker waits",
+        "thread-pool",
+        "src/pool.rs",
+        "if PoolId::current() == Some(self.core.id) {",
+        "if false {",
+    ),
+]
+
+
+def copy(crate, to):
+    shutil.rmtree(os.path.join(to, crate), ignore_errors=True)
+    # Fresh times, so that cargo notices that a mutant was taken back.
+    shutil.copytree(os.path.join(ROOT, crate), os.path.join(to, crate), copy_function=shutil.copyfile)
+
+
+def survives(mutant, work):
+    name, crate, file, old, new = mutant
+    for lib in LIBS:
+        copy(lib, work)
+    path = os.path.join(work, crate, file)
+    with open(path) as source:
+        text = source.read()
+    if text.count(old) != 1:
+        return f"stale: its text occurs {text.count(old)} times in {crate}/{file}"
+    with open(path, "w") as source:
+        source.write(text.replace(old, new))
+    command = ["cargo", "test", "--quiet", "--release", "--test", "loom", "-p", crate]
+    environment = dict(os.environ, RUSTFLAGS="--cfg pool_loom", RUST_BACKTRACE="0")
+    environment.setdefault("LOOM_MAX_PREEMPTIONS", "3")
+    environment["CARGO_TARGET_DIR"] = os.path.join(work, "target")
+    try:
+        run = subprocess.run(command, cwd=work, env=environment, capture_output=True, text=True, timeout=300)
+    except subprocess.TimeoutExpired:
+        return None
+    if "could not compile" in run.stderr:
+        return "stale: it does not compile"
+    return "survived" if run.returncode == 0 else None
+
+
+def main():
+    wanted = [m for m in MUTANTS if not sys.argv[1:] or any(word in m[0] for word in sys.argv[1:])]
+    failures = 0
+    with tempfile.TemporaryDirectory() as work:
+        for file in ["Cargo.toml", "Cargo.lock"]:
+            shutil.copy(os.path.join(ROOT, file), work)
+        path = os.path.join(work, "Cargo.toml")
+        with open(path) as manifest:
+            lines = manifest.read().splitlines()
+        members = ", ".join(f'"{lib}"' for lib in LIBS)
+        for number, line in enumerate(lines):
+            if line.startswith(("members =", "default-members =")):
+                lines[number] = f"{line.split('=')[0]}= [{members}]"
+        with open(path, "w") as manifest:
+            manifest.write("\n".join(lines))
+        for mutant in wanted:
+            problem = survives(mutant, work)
+            print(f"{problem or 'caught'}: {mutant[0]}", flush=True)
+            failures += problem is not None
+    print(f"mutants: {len(wanted) - failures} of {len(wanted)} caught")
+    sys.exit(1 if failures or not wanted else 0)
+
+
+main()
