@@ -1,5 +1,4 @@
 //! What a result costs when nothing else is going on: one thread makes, completes and takes it.
-#![expect(missing_docs, reason = "criterion's macros make public functions")]
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use future_result::{FutureResult, pair, task};

@@ -1,6 +1,5 @@
 //! Jobs that do nothing, submitted by one thread from outside, and every result taken: what the
 //! pool itself costs. Two workers each.
-#![expect(missing_docs, reason = "criterion's macros make public functions")]
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use future_result::FutureResult;

@@ -8,7 +8,7 @@
 //! |---|---|
 //! | [`RawTask`] | the task side of a closure: it lies in a queue |
 //! | [`Writer`] | the task side of a pair, and its runner once started |
-//! | [`Runner`] | whoever has won the right to produce the outcome |
+//! | [`Runner`](runner::Runner) | whoever has won the right to produce the outcome |
 //! | [`Reader`] | the handle |
 //! | [`RawToken`] | a cancel token |
 //!

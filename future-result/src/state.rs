@@ -45,7 +45,7 @@
 //! | not done: − `WAITER` | handle ([`State::retract_waiter`]) | Relaxed | nothing: it takes back what it wrote |
 //! | not done: − `HANDLE` | handle ([`State::detach`]) | Release | its accesses, to the runner |
 //! | done: − `HANDLE` | handle ([`State::release_handle`]) | AcqRel | its accesses, to whoever frees |
-//! | `RUNNING`: + `CANCEL` | handle ([`State::request_cancel`]) | Relaxed | nothing: it is a hint |
+//! | `RUNNING`: + `CANCEL` | handle ([`State::claim_to_cancel`]) | Relaxed | nothing: it is a hint |
 //! | + 1 token | runner, token | Relaxed | nothing: the caller is an owner already |
 //! | − 1 token | token ([`State::release_token`]) | AcqRel | its accesses, to whoever frees |
 

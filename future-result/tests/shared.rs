@@ -406,6 +406,48 @@ fn handle_that_wakes_itself_gives_its_poller_the_turn_back() {
 }
 
 #[test]
+fn wish_to_cancel_on_any_look_does_not_hide_a_wake_up() {
+    // A clone looks several times before it gives its turn back; the wish may come on any of them,
+    // also on the last.
+    for wish_at in 1..20 {
+        let other = Arc::new(Mutex::new(None::<future_result::Shared<Scripted>>));
+        let (wakes, inner) = (Arc::<Wakes>::default(), other.clone());
+        let waker = Waker::from(wakes.clone());
+        let woken_before = Arc::new(AtomicUsize::new(0));
+        let (before, count) = (woken_before.clone(), wakes.clone());
+        let mut looks = 0;
+        let mut user = Scripted::new(move |context| {
+            looks += 1;
+            if looks > wish_at + 1 {
+                return Poll::Ready(Ok(looks));
+            }
+            context.waker().wake_by_ref();
+            let mut other = inner.lock().unwrap();
+            let other = other.as_mut().unwrap();
+            // Was woken, and finds the handle in use.
+            assert!(poll(other, &waker).is_pending());
+            before.store(count.count(), SeqCst);
+            if looks == wish_at {
+                assert_eq!(other.cancel(), Cancel::Requested);
+            }
+            Poll::Pending
+        })
+        .shared();
+        *other.lock().unwrap() = Some(user.clone());
+        // Looks in one turn as often as it likes, and is gone.
+        let _ = poll(&mut user, Waker::noop());
+        drop(user);
+        assert!(
+            wakes.count() > woken_before.load(SeqCst),
+            "the other sleeps through what has happened on look {}",
+            wish_at + 1,
+        );
+        // It owns itself through its script.
+        drop(other.lock().unwrap().take());
+    }
+}
+
+#[test]
 fn last_clone_dropped_detaches_and_earlier_ones_do_nothing() {
     let (detached, handle) = task(|| 1);
     let shared = handle.shared();

@@ -277,3 +277,17 @@ fn wait_counts_an_outcome_that_was_taken_as_done() {
     let found = wait(&mut [handle], When::All, None);
     assert_eq!(found, waited(&[0], &[], false));
 }
+
+#[test]
+fn completion_behind_a_spurious_wake_is_listed_after_the_deadline() {
+    let (spurious, done) = (Probe::default(), Probe::default());
+    spurious.with(|probed| probed.self_wakes = 2);
+    done.with(|probed| {
+        // Pending when it is registered, and done and announced right after.
+        probed.self_wakes = 1;
+        probed.done = true;
+    });
+    let limit = Some(Duration::ZERO);
+    let found = wait(&mut [spurious, done], When::FirstCompleted, limit);
+    assert_eq!(found, waited(&[1], &[0], false));
+}

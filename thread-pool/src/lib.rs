@@ -17,3 +17,8 @@ pub use future_result::{
 pub use self::builder::Builder;
 pub use self::error::{BuildError, ShutdownError, SubmitError};
 pub use self::pool::ThreadPoolExecutor;
+
+/// The workspace's README, whose examples are tested here.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct WorkspaceReadme;

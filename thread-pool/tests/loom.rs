@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
 use thread_pool::{Cancel, FutureResult, Rejection, ShutdownError, TaskError, ThreadPoolExecutor};
 
+#[expect(clippy::unwrap_used, reason = "a model starts its threads")]
 fn pool(workers: usize) -> ThreadPoolExecutor {
     ThreadPoolExecutor::new(workers).unwrap()
 }

@@ -165,6 +165,10 @@ pub mod channel {
         head: AtomicU32,
     }
 
+    /// There is nothing in the queue, or nothing that can be seen yet.
+    #[derive(Debug)]
+    pub struct Empty;
+
     #[derive(Debug)]
     struct Queue<T> {
         tail: AtomicU32,
@@ -224,19 +228,19 @@ pub mod channel {
         /// # Errors
         ///
         /// `Err` when the queue is empty, or looks so.
-        pub fn try_recv(&self) -> Result<T, ()> {
+        pub fn try_recv(&self) -> Result<T, Empty> {
             let place = self.head.load(Ordering::Relaxed) as usize;
             let Some(slot) = self.queue.slots.get(place) else {
-                return Err(());
+                return Err(Empty);
             };
             if !slot.is_full.load(Ordering::Acquire) {
-                return Err(());
+                return Err(Empty);
             }
             self.head.store(place as u32 + 1, Ordering::Relaxed);
             // SAFETY: full, so its producer has left it, and we are the only consumer.
             slot.value
                 .with_mut(|slot| unsafe { (*slot).take() })
-                .ok_or(())
+                .ok_or(Empty)
         }
     }
 }
