@@ -118,7 +118,7 @@ impl<F: FutureResult> Inner<F> {
             match self.check_in(handle, looks) {
                 CheckIn::Done => {
                     mem::forget(unwound);
-                    if looks == LOOKS_MAX {
+                    if looks >= LOOKS_MAX {
                         // To be looked at again, but in another turn.
                         self.fan_out.wake_all();
                     }
