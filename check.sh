@@ -167,7 +167,7 @@ gate_arch() {
     done
     absent 'unsafe belongs in the files that check.sh lists' '\bunsafe\b' "${checked[@]}"
 
-    absent 'tests order events by barriers and channels, never by sleeping' '\bsleep\(' */tests/**/*.rs
+    absent 'tests order events by barriers and channels, never by sleeping' '\bsleep\(' */tests/**/*.rs examples/*/tests/**/*.rs
     absent 'a worker must not know of handles' '\bJoinHandle\b' thread-pool/src/worker.rs
     absent 'a handle must not know of queues' '(?i)\b(queue|injector|deque)\b' future-result/src/handle.rs
 

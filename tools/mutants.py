@@ -19,6 +19,29 @@ LIBS = ["future-result", "thread-pool"]
 # name, crate, file, what stands there, what is put in its place
 MUTANTS = [
     (
+        "busy handle wakes nobody",
+        "future-result",
+        "src/shared.rs",
+        "                stage.wanted = true;\n",
+        "",
+    ),
+    (
+        "worker tries before it registers",
+        "future-result",
+        "src/result.rs",
+        """        let polled = handle.poll_done(context);
+        if polled.is_pending() && may_begin(deadline) && handle.run_in_place() == InPlace::Ran {
+            return Poll::Ready(());
+        }
+        polled
+""",
+        """        if may_begin(deadline) && handle.run_in_place() == InPlace::Ran {
+            return Poll::Ready(());
+        }
+        handle.poll_done(context)
+""",
+    ),
+    (
         "complete publishes nothing",
         "future-result",
         "src/state.rs",
@@ -289,13 +312,6 @@ MUTANTS = [
         """        self.work.notify_all();
 """,
         "",
-    ),
-    (
-        "close keeps who waits for room",
-        "thread-pool",
-        "src/injector.rs",
-        "let waiting = std::mem::take(&mut inner.waiting);",
-        "let waiting = ();",
     ),
     (
         "workers leave before the queue is empty",

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use crate::cell::RawToken;
-use crate::{Cancel, FutureResult, Status};
+use crate::{Cancel, FutureResult, InPlace, Status};
 
 /// Tells a running task whether somebody wants it to stop.
 ///
@@ -46,12 +46,36 @@ impl CancelToken {
     }
 
     /// The token of the task that is running on this thread; of none, one that is never cancelled.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use future_result::{task, CancelToken, FutureResult};
+    ///
+    /// let (task, handle) = task(|| while !CancelToken::current().is_cancelled() {});
+    /// let worker = std::thread::spawn(|| task.run());
+    /// let _ = handle.cancel();
+    /// worker.join().unwrap();
+    /// assert!(!CancelToken::current().is_cancelled()); // No task runs here.
+    /// ```
     #[must_use]
     pub fn current() -> Self {
         Self(RawToken::current())
     }
 
     /// Whether the task's handle has cancelled it. Once true, it stays so.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use future_result::{pair, FutureResult};
+    ///
+    /// let (completer, handle) = pair::<()>();
+    /// let token = completer.token();
+    /// assert!(!token.is_cancelled());
+    /// let _ = handle.cancel();
+    /// assert!(token.is_cancelled());
+    /// ```
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.0.as_ref().is_some_and(RawToken::is_cancelled)
@@ -111,7 +135,7 @@ impl<F: FutureResult> FutureResult for CancelOnDrop<F> {
         self.handle.cancel()
     }
 
-    fn run_in_place(&mut self) -> bool {
+    fn run_in_place(&mut self) -> InPlace {
         self.handle.run_in_place()
     }
 }

@@ -58,6 +58,20 @@ impl<T> Completer<T> {
     /// cancelled before, so that there is nothing left to do.
     ///
     /// Completing does not need it; it is for work that takes long.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use future_result::{pair, Cancel, FutureResult};
+    ///
+    /// let (mut completer, handle) = pair::<()>();
+    /// assert!(completer.start());
+    /// assert_eq!(handle.cancel(), Cancel::Requested);
+    ///
+    /// let (mut completer, handle) = pair::<()>();
+    /// assert_eq!(handle.cancel(), Cancel::Prevented);
+    /// assert!(!completer.start());
+    /// ```
     #[must_use = "work that was cancelled need not begin"]
     pub fn start(&mut self) -> bool {
         self.writer.start()
@@ -73,11 +87,16 @@ impl<T> Completer<T> {
     /// # Examples
     ///
     /// ```
-    /// use future_result::pair;
+    /// use future_result::{pair, FutureResult};
+    ///
+    /// let (completer, handle) = pair();
+    /// assert_eq!(completer.complete("wanted"), Ok(()));
+    /// assert_eq!(handle.result()?, "wanted");
     ///
     /// let (completer, handle) = pair();
     /// drop(handle);
     /// assert_eq!(completer.complete("unwanted"), Err("unwanted"));
+    /// # Ok::<(), future_result::TaskError>(())
     /// ```
     #[inline]
     pub fn complete(self, value: T) -> Result<(), T> {
@@ -100,12 +119,35 @@ impl<T> Completer<T> {
     }
 
     /// Whether the handle has cancelled, or asked to.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use future_result::{pair, FutureResult};
+    ///
+    /// let (completer, handle) = pair::<()>();
+    /// assert!(!completer.is_cancelled());
+    /// let _ = handle.cancel();
+    /// assert!(completer.is_cancelled());
+    /// ```
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.writer.is_cancelled()
     }
 
     /// A token that tells the same, to be given to others who take part in the work.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use future_result::{pair, FutureResult};
+    ///
+    /// let (completer, handle) = pair::<()>();
+    /// let token = completer.token();
+    /// let helper = std::thread::spawn(move || while !token.is_cancelled() {});
+    /// let _ = handle.cancel();
+    /// assert!(helper.join().is_ok());
+    /// ```
     #[must_use]
     pub fn token(&self) -> CancelToken {
         CancelToken::new(self.writer.token())

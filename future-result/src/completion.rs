@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use futures_core::Stream;
 
 use crate::ready_queue::{ReadyQueue, Ticket};
-use crate::{FutureResult, PoolId, TaskError, WaitTimedOut, block_until};
+use crate::result::may_begin;
+use crate::{FutureResult, InPlace, TaskError, WaitTimedOut, block_until};
 
 /// Handles of any pools, yielded as they complete; more can be inserted at any time.
 ///
@@ -189,14 +190,24 @@ impl<K, F: FutureResult> CompletionSet<K, F> {
         &mut self,
         deadline: Option<Instant>,
     ) -> Result<Option<Completed<K, F>>, WaitTimedOut> {
-        if PoolId::current().is_some() {
-            if let Poll::Ready(next) = self.poll_completed(&mut Context::from_waker(Waker::noop()))
-            {
+        // Run in place here if possible: below, a nested wait would need a parker of its own.
+        while may_begin(deadline) {
+            let mut context = Context::from_waker(Waker::noop());
+            if let Poll::Ready(next) = self.poll_completed(&mut context) {
                 return Ok(next);
             }
-            self.run_one_in_place();
+            if !self.run_one_in_place() {
+                break;
+            }
         }
-        block_until(deadline, |context| self.poll_completed(context))
+        block_until(deadline, |context| {
+            let polled = self.poll_completed(context);
+            // Again after every wake-up, since a shared handle may have been busy.
+            if polled.is_pending() && may_begin(deadline) && self.run_one_in_place() {
+                return self.poll_completed(context);
+            }
+            polled
+        })
     }
 
     fn poll_completed(&mut self, context: &mut Context<'_>) -> Poll<Option<Completed<K, F>>> {
@@ -236,22 +247,23 @@ impl<K, F: FutureResult> CompletionSet<K, F> {
         None
     }
 
-    /// Runs the oldest queued task that is this worker's to run, if there is one.
-    fn run_one_in_place(&mut self) {
-        while let Some(ticket) = self.untried.pop_front() {
+    /// Runs the oldest queued task that is this worker's to run; false if there is none.
+    fn run_one_in_place(&mut self) -> bool {
+        for _ in 0..self.untried.len() {
+            let Some(ticket) = self.untried.pop_front() else {
+                return false;
+            };
             let slot = &mut self.slots[ticket.index];
             if slot.generation != ticket.generation {
                 continue;
             }
-            // What cannot be run now has started or belongs elsewhere: it never can.
-            if slot
-                .entry
-                .as_mut()
-                .is_some_and(|entry| entry.handle.run_in_place())
-            {
-                return;
+            match slot.entry.as_mut().map(|entry| entry.handle.run_in_place()) {
+                Some(InPlace::Ran) => return true,
+                Some(InPlace::Busy) => self.untried.push_back(ticket),
+                Some(InPlace::Never) | None => {}
             }
         }
+        false
     }
 
     fn remember_untried(&mut self, ticket: Ticket) {

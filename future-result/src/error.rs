@@ -38,7 +38,8 @@ pub enum TaskError {
     Rejected(Rejection),
     /// Whoever was to produce the value went away without doing so.
     Lost(Cause),
-    /// The task exceeded its own time limit. A waiter's time-out is a [`WaitTimedOut`] instead.
+    /// The task was not done within a time limit of its own, or of the `map` that submitted it. The
+    /// time-out of a single wait is a [`WaitTimedOut`] instead.
     TimedOut,
     /// Tasks wait for each other in a circle, so that none of them can ever go on.
     Deadlock(Cause),
@@ -53,7 +54,7 @@ impl fmt::Display for TaskError {
             Self::Panicked(panic) => write!(f, "the task panicked: {}", panic.message()),
             Self::Rejected(rejection) => write!(f, "the pool rejected the task: {rejection}"),
             Self::Lost(cause) => write!(f, "the task was lost: {cause}"),
-            Self::TimedOut => f.write_str("the task exceeded its time limit"),
+            Self::TimedOut => f.write_str("the task was not done within its time limit"),
             Self::Deadlock(cause) => write!(f, "the task waits for itself: {cause}"),
             Self::Codec(cause) => {
                 write!(f, "the task's argument or result did not travel: {cause}")
@@ -65,7 +66,6 @@ impl fmt::Display for TaskError {
 impl Error for TaskError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::Rejected(rejection) => Some(rejection),
             Self::Lost(cause) | Self::Deadlock(cause) | Self::Codec(cause) => cause.0.source(),
             _ => None,
         }

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use crate::cell::Reader;
-use crate::{Cancel, FutureResult, PoolId, Status, TaskError};
+use crate::{Cancel, FutureResult, InPlace, PoolId, Status, TaskError};
 
 /// The read half of a task or of a [`pair`](crate::pair), in one pointer.
 ///
@@ -99,10 +99,10 @@ impl<T> FutureResult for JoinHandle<T> {
         self.reader.as_ref().map_or(Cancel::TooLate, Reader::cancel)
     }
 
-    fn run_in_place(&mut self) -> bool {
+    fn run_in_place(&mut self) -> InPlace {
         match (&mut self.reader, PoolId::current()) {
-            (Some(reader), Some(pool)) => reader.run_in_place(pool),
-            _ => false,
+            (Some(reader), Some(pool)) if reader.run_in_place(pool) => InPlace::Ran,
+            _ => InPlace::Never,
         }
     }
 

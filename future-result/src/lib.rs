@@ -26,7 +26,7 @@ pub use self::error::{Cause, Rejection, TaskError, WaitTimedOut};
 pub use self::handle::JoinHandle;
 pub use self::map::{Map, run_chunk};
 pub use self::panic::{Panic, contain};
-pub use self::result::{BoxedResult, Cancel, FutureResult, Status};
+pub use self::result::{BoxedResult, Cancel, FutureResult, InPlace, Status};
 pub use self::shared::Shared;
 pub use self::task::{Task, task, task_in};
 pub use self::wait::{Waited, When, wait};

@@ -12,11 +12,16 @@ use crate::{CompletionSet, FutureResult, TaskError, WaitTimedOut, panic};
 /// It is lazy: nothing is submitted before the first `next`, and then only
 /// [`buffer_size`](Self::buffer_size) tasks ahead of what was taken, so the input may be endless.
 /// Results come in the order of the input, each a `Result` of its own; after an error the rest goes
-/// on. Dropping the iterator cancels what it has submitted and what has not started.
+/// on.
 ///
 /// # Panics
 ///
 /// `next` panics if the input does.
+///
+/// # Cancel safety
+///
+/// Dropping the iterator cancels what it has submitted and what has not started; what is running is
+/// asked to stop. To let it all run instead, use [`detach`](Self::detach).
 ///
 /// # Examples
 ///
@@ -55,6 +60,23 @@ where
 {
     /// Feeds `input` to `submit`, which gets the items of a task and gives a handle to as many
     /// results; see [`run_chunk`]. `buffer_size` is as in the method of that name.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use future_result::{run_chunk, task, Map};
+    ///
+    /// let submit = |items| {
+    ///     let (task, handle) = task(|| run_chunk(&|n: u32| n * n, items));
+    ///     task.run();
+    ///     handle
+    /// };
+    /// let mut squares = Map::new([2, 3], submit, 8);
+    /// assert_eq!(squares.next().unwrap()?, 4);
+    /// assert_eq!(squares.next().unwrap()?, 9);
+    /// assert!(squares.next().is_none());
+    /// # Ok::<(), future_result::TaskError>(())
+    /// ```
     pub fn new(input: impl IntoIterator<IntoIter = I>, submit: S, buffer_size: usize) -> Self {
         Self {
             input: Some(input.into_iter()),
@@ -69,6 +91,23 @@ where
 
     /// How many tasks may be submitted and not yet yielded: the memory that a slow consumer costs,
     /// and how far a slow task lets the others get ahead. 0 counts as 1.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use future_result::{run_chunk, task, Map};
+    ///
+    /// let mut submitted = 0;
+    /// let submit = |items| {
+    ///     submitted += 1;
+    ///     let (task, handle) = task(|| run_chunk(&|n: u32| n * n, items));
+    ///     task.run();
+    ///     handle
+    /// };
+    /// let first = Map::new(1.., submit, 8).buffer_size(3).next().unwrap();
+    /// assert_eq!((first?, submitted), (1, 3));
+    /// # Ok::<(), future_result::TaskError>(())
+    /// ```
     pub fn buffer_size(mut self, tasks: usize) -> Self {
         self.buffer_size = tasks.max(1);
         self
@@ -76,12 +115,45 @@ where
 
     /// How many items make a task, for items that take less than some microseconds each. 1 unless
     /// set; 0 counts as 1. A panic still costs its own item alone; cancelling works by task.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use future_result::{run_chunk, task, Map};
+    ///
+    /// let mut submitted = 0;
+    /// let submit = |items| {
+    ///     submitted += 1;
+    ///     let (task, handle) = task(|| run_chunk(&|n: u32| n * n, items));
+    ///     task.run();
+    ///     handle
+    /// };
+    /// let squares = Map::new(1..=100, submit, 8).chunk_size(50);
+    /// assert_eq!((squares.count(), submitted), (100, 2));
+    /// ```
     pub fn chunk_size(mut self, items: usize) -> Self {
         self.chunk_size = items.max(1);
         self
     }
 
     /// Yields results as they complete, instead of in the order of the input.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use future_result::{run_chunk, task, Map};
+    ///
+    /// let mut late = None;
+    /// let submit = |items: Vec<u32>| {
+    ///     let is_first = items == [1];
+    ///     let (task, handle) = task(|| run_chunk(&|n| n * n, items));
+    ///     if is_first { late = Some(task) } else { task.run() }
+    ///     handle
+    /// };
+    /// let mut squares = Map::new(1..=2, submit, 8).unordered();
+    /// assert_eq!(squares.next().unwrap()?, 4);
+    /// # Ok::<(), future_result::TaskError>(())
+    /// ```
     pub fn unordered(mut self) -> Self {
         let mut set = CompletionSet::new();
         for (items, handle) in self.in_flight.take_all() {
@@ -95,12 +167,47 @@ where
     /// cancelled and yields [`TaskError::TimedOut`]; what was not even submitted yields one such
     /// error together, the last item. (An input that does not know its size may have been at its
     /// end, and yields that error all the same.)
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use future_result::{run_chunk, task, Map, TaskError};
+    ///
+    /// let submit = |items| {
+    ///     let (task, handle) = task(|| run_chunk(&|n: u32| n * n, items));
+    ///     task.run();
+    ///     handle
+    /// };
+    /// let mut squares = Map::new(1.., submit, 8).timeout(Duration::ZERO);
+    /// assert!(matches!(squares.next(), Some(Err(TaskError::TimedOut))));
+    /// assert!(squares.next().is_none());
+    /// ```
     pub fn timeout(mut self, limit: Duration) -> Self {
         self.deadline = Instant::now().checked_add(limit);
         self
     }
 
     /// Ends the iteration and lets run what was submitted.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use future_result::{run_chunk, task, Map};
+    ///
+    /// let mut late = None;
+    /// let submit = |items: Vec<u32>| {
+    ///     let is_first = items == [1];
+    ///     let (task, handle) = task(|| run_chunk(&|n| n * n, items));
+    ///     if is_first { task.run() } else { late = Some(task) }
+    ///     handle
+    /// };
+    /// let mut squares = Map::new(1..=2, submit, 8);
+    /// assert_eq!(squares.next().unwrap()?, 1);
+    /// squares.detach();
+    /// assert!(late.is_some_and(|task| !task.is_stale())); // Not cancelled.
+    /// # Ok::<(), future_result::TaskError>(())
+    /// ```
     pub fn detach(mut self) {
         drop(self.in_flight.take_all());
     }

@@ -108,6 +108,17 @@ impl Panic {
     }
 
     /// What the panic said, if it was text as `panic!` makes it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use future_result::Panic;
+    ///
+    /// let text = Panic::from_payload(Box::new("no luck today"));
+    /// assert_eq!(text.message(), "no luck today");
+    /// let number = Panic::from_payload(Box::new(404));
+    /// assert_eq!(number.message(), "a panic whose payload is not text");
+    /// ```
     #[must_use]
     pub fn message(&self) -> &str {
         &self.0.message
@@ -118,11 +129,32 @@ impl Panic {
     /// # Panics
     ///
     /// Always; that is its purpose.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use future_result::Panic;
+    ///
+    /// let panic = Panic::from_payload(Box::new(404));
+    /// let again = std::panic::catch_unwind(|| panic.resume());
+    /// assert_eq!(*again.unwrap_err().downcast::<i32>().unwrap(), 404);
+    /// ```
     pub fn resume(self) -> ! {
         resume_unwind(self.into_payload())
     }
 
     /// The payload, to be downcast; the message as a `String` if a clone has taken it already.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use future_result::Panic;
+    ///
+    /// let panic = Panic::from_payload(Box::new(404));
+    /// let clone = panic.clone();
+    /// assert_eq!(*panic.into_payload().downcast::<i32>().unwrap(), 404);
+    /// assert!(clone.into_payload().is::<String>());
+    /// ```
     #[must_use]
     pub fn into_payload(self) -> Box<dyn Any + Send> {
         let payload = self.0.payload.lock().take();
@@ -142,7 +174,9 @@ impl fmt::Debug for Panic {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        if let Some(payload) = self.payload.lock().take() {
+        // Taken first: the lock is released before the payload's destructor runs.
+        let payload = self.payload.lock().take();
+        if let Some(payload) = payload {
             drop_payload(payload);
         }
     }

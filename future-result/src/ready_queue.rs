@@ -71,6 +71,10 @@ impl ReadyQueue {
         self.shared.push(ticket);
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.receiver.is_empty()
+    }
+
     pub(crate) fn try_pop(&self) -> Option<Ticket> {
         self.receiver.try_recv().ok()
     }

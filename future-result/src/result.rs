@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use crate::{CancelOnDrop, Shared, TaskError, block_until};
+use crate::{CancelOnDrop, PoolId, Shared, TaskError, WaitTimedOut, block_until};
 
 /// The result of work that is done elsewhere.
 ///
@@ -41,7 +41,7 @@ use crate::{CancelOnDrop, Shared, TaskError, block_until};
 ///         Ok(result) => result,
 ///         Err(handle) => {
 ///             // Still ours: wait on, or cancel.
-///             handle.cancel();
+///             let _ = handle.cancel();
 ///             handle.result()
 ///         }
 ///     }
@@ -68,9 +68,9 @@ pub trait FutureResult:
     fn cancel(&self) -> Cancel;
 
     /// Runs the task here and now, if it has not started and the calling thread is a worker of its
-    /// pool; true if it did. Waiting does this by itself.
-    fn run_in_place(&mut self) -> bool {
-        false
+    /// pool. Waiting does this by itself.
+    fn run_in_place(&mut self) -> InPlace {
+        InPlace::Never
     }
 
     /// Whether the outcome is there, or has been taken.
@@ -102,7 +102,7 @@ pub trait FutureResult:
     /// Waits at most `limit`, and takes the outcome.
     ///
     /// A worker of the task's pool runs a queued task in place first, which takes as long as the
-    /// task takes.
+    /// task takes; but it begins none when the time is over, and so none with a `limit` of zero.
     ///
     /// # Errors
     ///
@@ -124,19 +124,14 @@ pub trait FutureResult:
 
     /// Waits until the outcome is there, without taking it.
     fn wait(&mut self) {
-        if !self.is_done() && !self.run_in_place() {
-            while block_until(None, |context| self.poll_done(context)).is_err() {}
-        }
+        while wait_until(self, None).is_err() {}
     }
 
     /// Waits at most `limit`; true if the outcome is there. See
     /// [`result_timeout`](Self::result_timeout) on workers.
     fn wait_timeout(&mut self, limit: Duration) -> bool {
         // A limit beyond what the clock can say is none.
-        let deadline = Instant::now().checked_add(limit);
-        self.is_done()
-            || self.run_in_place()
-            || block_until(deadline, |context| self.poll_done(context)).is_ok()
+        wait_until(self, Instant::now().checked_add(limit)).is_ok()
     }
 
     /// Lets several take the same outcome, each a clone of it.
@@ -179,6 +174,57 @@ pub trait FutureResult:
     }
 }
 
+/// Polls and, on a worker of its pool, tries to run in place; both again after every wake-up, since
+/// a shared handle may be busy at first.
+fn wait_until<F: FutureResult + ?Sized>(
+    handle: &mut F,
+    deadline: Option<Instant>,
+) -> Result<(), WaitTimedOut> {
+    // Run in place here if possible: below, a nested wait would need a parker of its own.
+    if handle.is_done() || (may_begin(deadline) && handle.run_in_place() == InPlace::Ran) {
+        return Ok(());
+    }
+    block_until(deadline, |context| {
+        // Registered first: if the handle is busy, its return wakes us to try again.
+        let polled = handle.poll_done(context);
+        if polled.is_pending() && may_begin(deadline) && handle.run_in_place() == InPlace::Ran {
+            return Poll::Ready(());
+        }
+        polled
+    })
+}
+
+/// Whether a waiting worker may still begin a task in place.
+pub(crate) fn may_begin(deadline: Option<Instant>) -> bool {
+    PoolId::current().is_some() && deadline.is_none_or(|deadline| Instant::now() < deadline)
+}
+
+/// What became of an attempt to run a task in place.
+///
+/// # Examples
+///
+/// ```
+/// use future_result::{task_in, FutureResult, InPlace, PoolId};
+///
+/// let pool = PoolId::new();
+/// let (task, mut handle) = task_in(pool, || 6 * 7);
+/// assert_eq!(handle.run_in_place(), InPlace::Never);
+/// assert_eq!(pool.enter(|| handle.run_in_place()), InPlace::Ran);
+/// assert_eq!(handle.result()?, 42);
+/// # drop(task);
+/// # Ok::<(), future_result::TaskError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum InPlace {
+    /// It was run, and is done.
+    Ran,
+    /// It has started, is done, or belongs to another pool: no attempt of this thread can succeed.
+    Never,
+    /// Somebody else is just using the handle. The waker of the latest poll will be woken when that
+    /// is over.
+    Busy,
+}
+
 /// A handle of some pool, whichever.
 pub type BoxedResult<'a, T> =
     Box<dyn FutureResult<Value = T, Output = Result<T, TaskError>> + Send + 'a>;
@@ -198,7 +244,7 @@ impl<F: FutureResult + ?Sized> FutureResult for Box<F> {
         (**self).cancel()
     }
 
-    fn run_in_place(&mut self) -> bool {
+    fn run_in_place(&mut self) -> InPlace {
         (**self).run_in_place()
     }
 }

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use crate::panic::contain;
 use crate::sync::Mutex;
-use crate::{Cancel, Cause, FutureResult, Status, TaskError};
+use crate::{Cancel, Cause, FutureResult, InPlace, Status, TaskError};
 
 /// A handle that can be cloned; each clone gets a clone of the outcome, from
 /// [`FutureResult::shared`].
@@ -55,6 +55,9 @@ struct Stage<F: FutureResult> {
     outcome: Option<Arc<F::Output>>,
     /// Another clone wants to cancel; whoever has the handle does it when checking it in.
     cancel: bool,
+    /// Another clone has found the handle checked out, and is to be woken when it is back: it may
+    /// be a worker that wants to run the task in place.
+    wanted: bool,
 }
 
 /// How often a clone looks before it gives its turn back: a handle may wake itself whenever it is
@@ -75,6 +78,7 @@ impl<F: FutureResult> Shared<F> {
                     handle: Some(handle),
                     outcome: None,
                     cancel: false,
+                    wanted: false,
                 }),
                 fan_out: Arc::new(FanOut::default()),
             }),
@@ -116,10 +120,9 @@ impl<F: FutureResult> Inner<F> {
                 return Some(self.publish(outcome));
             }
             match self.check_in(handle, looks) {
-                CheckIn::Done => {
+                CheckIn::Done { wake } => {
                     mem::forget(unwound);
-                    if looks >= LOOKS_MAX {
-                        // To be looked at again, but in another turn.
+                    if wake {
                         self.fan_out.wake_all();
                     }
                     return None;
@@ -140,7 +143,10 @@ impl<F: FutureResult> Inner<F> {
         }
         match stage.handle.take() {
             Some(handle) => CheckOut::Handle(handle),
-            None => CheckOut::Busy,
+            None => {
+                stage.wanted = true;
+                CheckOut::Busy
+            }
         }
     }
 
@@ -156,7 +162,10 @@ impl<F: FutureResult> Inner<F> {
             return CheckIn::LookAgain(handle);
         }
         stage.handle = Some(handle);
-        CheckIn::Done
+        CheckIn::Done {
+            // After so many looks there may be more to see, but in another turn.
+            wake: mem::take(&mut stage.wanted) || looks >= LOOKS_MAX,
+        }
     }
 
     fn publish(&self, outcome: F::Output) -> Arc<F::Output> {
@@ -168,7 +177,10 @@ impl<F: FutureResult> Inner<F> {
 }
 
 enum CheckIn<F> {
-    Done,
+    /// It is back; the clones are to be woken if somebody wanted it.
+    Done {
+        wake: bool,
+    },
     LookAgain(F),
     Cancel(F),
 }
@@ -192,12 +204,12 @@ struct FanOut {
 #[derive(Default)]
 struct Wakers {
     places: Vec<Place>,
+    free: Vec<usize>,
     woken: bool,
 }
 
 enum Place {
-    Free,
-    /// A clone holds this place and waits for nothing right now.
+    /// Nobody waits here right now.
     Idle,
     Waiting(Waker),
 }
@@ -208,7 +220,7 @@ impl FanOut {
         let new = Place::Waiting(waker.clone());
         let mut inner = self.inner.lock();
         let index = *place.get_or_insert_with(|| {
-            let free = inner.places.iter().position(|p| matches!(p, Place::Free));
+            let free = inner.free.pop();
             free.unwrap_or_else(|| {
                 inner.places.push(Place::Idle);
                 inner.places.len() - 1
@@ -220,7 +232,10 @@ impl FanOut {
     }
 
     fn leave(&self, place: usize) {
-        let before = mem::replace(&mut self.inner.lock().places[place], Place::Free);
+        let mut inner = self.inner.lock();
+        inner.free.push(place);
+        let before = mem::replace(&mut inner.places[place], Place::Idle);
+        drop(inner);
         drop(before);
     }
 
@@ -246,10 +261,10 @@ impl FanOut {
 impl Place {
     fn take(&mut self) -> Option<Waker> {
         match self {
-            Self::Free | Self::Idle => None,
+            Self::Idle => None,
             Self::Waiting(_) => match mem::replace(self, Self::Idle) {
                 Self::Waiting(waker) => Some(waker),
-                Self::Free | Self::Idle => None,
+                Self::Idle => None,
             },
         }
     }
@@ -276,11 +291,14 @@ where
     }
 
     fn status(&self) -> Status {
-        match self.inner.drive(|_| {}).as_deref() {
-            None => Status::Pending,
-            Some(Ok(_)) => Status::Succeeded,
-            Some(Err(TaskError::Cancelled)) => Status::Cancelled,
-            Some(Err(_)) => Status::Failed,
+        // Asked under the lock: a look must not keep a worker from running the task in place.
+        let stage = self.inner.stage.lock();
+        match (stage.outcome.as_deref(), &stage.handle) {
+            (Some(Ok(_)), _) => Status::Succeeded,
+            (Some(Err(TaskError::Cancelled)), _) => Status::Cancelled,
+            (Some(Err(_)), _) => Status::Failed,
+            (None, Some(handle)) => handle.status(),
+            (None, None) => Status::Pending,
         }
     }
 
@@ -302,10 +320,13 @@ where
         })
     }
 
-    fn run_in_place(&mut self) -> bool {
-        let mut ran = false;
-        self.inner.drive(|handle| ran = handle.run_in_place());
-        ran
+    fn run_in_place(&mut self) -> InPlace {
+        // Stays so if the handle is checked out; its return will wake us.
+        let mut answer = InPlace::Busy;
+        match self.inner.drive(|handle| answer = handle.run_in_place()) {
+            Some(_) if answer == InPlace::Busy => InPlace::Never,
+            _ => answer,
+        }
     }
 }
 

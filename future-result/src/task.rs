@@ -34,6 +34,19 @@ where
 
 /// As [`task`], for a pool whose workers may run the task in place while they wait for it; see
 /// [`PoolId`].
+///
+/// # Examples
+///
+/// ```
+/// use future_result::{task_in, FutureResult, PoolId};
+///
+/// let pool = PoolId::new();
+/// let (task, handle) = task_in(pool, || 6 * 7);
+/// // As the pool's only worker, which nobody else can help.
+/// assert_eq!(pool.enter(|| handle.result())?, 42);
+/// assert!(task.is_stale());
+/// # Ok::<(), future_result::TaskError>(())
+/// ```
 #[inline]
 pub fn task_in<F, T>(pool: PoolId, closure: F) -> (Task, JoinHandle<T>)
 where
@@ -60,7 +73,13 @@ where
 ///
 /// # Examples
 ///
-/// See [`task`].
+/// ```
+/// use future_result::{task, FutureResult, TaskError};
+///
+/// let (task, handle) = task(|| "never run");
+/// drop(task);
+/// assert!(matches!(handle.result(), Err(TaskError::Lost(_))));
+/// ```
 #[must_use = "dropping a task ends its handle's wait with an error"]
 pub struct Task(RawTask);
 
@@ -68,6 +87,16 @@ impl Task {
     /// Runs the closure on this thread, unless it was cancelled or run in place.
     ///
     /// A panic of the closure is its outcome and does not leave this call.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use future_result::{task, FutureResult, TaskError};
+    ///
+    /// let (task, handle) = task(|| panic!("no luck today"));
+    /// task.run();
+    /// assert!(matches!(handle.result(), Err(TaskError::Panicked(_))));
+    /// ```
     #[inline]
     pub fn run(self) {
         self.0.run();

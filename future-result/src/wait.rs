@@ -1,10 +1,12 @@
 //! Waiting for some or all of several handles, which stay with the caller.
 
+use std::collections::VecDeque;
 use std::task::Context;
 use std::time::{Duration, Instant};
 
 use crate::ready_queue::{ReadyQueue, Ticket};
-use crate::{FutureResult, PoolId, Status, block_until};
+use crate::result::may_begin;
+use crate::{FutureResult, InPlace, Status, WaitTimedOut, block_until};
 
 /// When [`wait`] comes back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -33,8 +35,9 @@ pub struct Waited {
 
 /// Waits for some or all of `handles`, at most for `limit` if there is one, and takes no outcome.
 ///
-/// Waiting costs O(1) for each completion, and nothing is scanned. It waits as its context waits; a
-/// worker first runs queued tasks of its own pool in place, as far as it needs to.
+/// A call costs O(1) for each handle and for each completion; to wait again and again, take a
+/// [`CompletionSet`](crate::CompletionSet). It waits as its context waits; a worker runs queued
+/// tasks of its own pool in place meanwhile, but begins none when the time is over.
 ///
 /// # Examples
 ///
@@ -73,37 +76,71 @@ pub fn wait<F: FutureResult>(handles: &mut [F], when: When, limit: Option<Durati
             waiting.note(index, handle.status());
         }
     }
-    if PoolId::current().is_some() {
-        for (index, handle) in handles.iter_mut().enumerate() {
-            if waiting.satisfied {
-                break;
-            }
-            if handle.run_in_place() {
-                waiting.note(index, handle.status());
-            }
-        }
-    }
+    // What a worker has not yet tried to run in place.
+    let mut untried: VecDeque<usize> = (0..handles.len()).collect();
     while !waiting.satisfied {
-        let Ok(ticket) = block_until(deadline, |context| queue.poll_pop(context)) else {
-            if deadline.is_some() {
-                break;
+        // Run in place here if possible: below, a nested wait would need a parker of its own.
+        if may_begin(deadline) && queue.is_empty() {
+            run_one_in_place(handles, &mut untried);
+        }
+        let popped = block_until(deadline, |context| {
+            let popped = queue.poll_pop(context);
+            // Again after every wake-up, since a shared handle may have been busy.
+            if popped.is_pending() && may_begin(deadline) && run_one_in_place(handles, &mut untried)
+            {
+                return queue.poll_pop(context);
             }
-            continue;
-        };
-        let handle = &mut handles[ticket.index];
-        // Registers again if it was woken for nothing.
-        let waker = queue.waker(ticket);
-        if handle
-            .poll_done(&mut Context::from_waker(&waker))
-            .is_ready()
-        {
-            waiting.note(ticket.index, handle.status());
-        } else if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-            // A handle that wakes itself whenever it is polled would keep us here.
+            popped
+        });
+        match popped {
+            Ok(ticket) => look(handles, &queue, ticket, &mut waiting),
+            Err(WaitTimedOut) if deadline.is_none() => {}
+            Err(WaitTimedOut) => break,
+        }
+        if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            // What has completed by now counts; but a handle that wakes itself whenever it is
+            // polled must not keep us here.
+            let tickets = std::iter::from_fn(|| queue.try_pop()).take(handles.len());
+            for ticket in tickets.collect::<Vec<_>>() {
+                look(handles, &queue, ticket, &mut waiting);
+            }
             break;
         }
     }
     waiting.finish()
+}
+
+/// Sees whether the handle that a ticket speaks of is done; it registers again if it is not.
+fn look<F: FutureResult>(
+    handles: &mut [F],
+    queue: &ReadyQueue,
+    ticket: Ticket,
+    waiting: &mut Waiting,
+) {
+    let handle = &mut handles[ticket.index];
+    let waker = queue.waker(ticket);
+    if handle
+        .poll_done(&mut Context::from_waker(&waker))
+        .is_ready()
+    {
+        waiting.note(ticket.index, handle.status());
+    }
+}
+
+/// Runs the first queued task that is this worker's to run, which then announces itself; false if
+/// there is none.
+fn run_one_in_place<F: FutureResult>(handles: &mut [F], untried: &mut VecDeque<usize>) -> bool {
+    for _ in 0..untried.len() {
+        let Some(index) = untried.pop_front() else {
+            return false;
+        };
+        match handles[index].run_in_place() {
+            InPlace::Ran => return true,
+            InPlace::Busy => untried.push_back(index),
+            InPlace::Never => {}
+        }
+    }
+    false
 }
 
 struct Waiting {

@@ -242,7 +242,10 @@ fn callbacks_hear_of_every_kind_of_end() {
     let (failed, mut handle) = pair::<u8>();
     handle.on_done(log.callback("pair"));
     failed.fail(TaskError::TimedOut);
-    assert_eq!(log.take(), ["pair the task exceeded its time limit"]);
+    assert_eq!(
+        log.take(),
+        ["pair the task was not done within its time limit"]
+    );
 
     let (completer, mut handle) = pair::<u8>();
     handle.on_done(log.callback("pair"));

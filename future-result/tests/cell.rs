@@ -16,8 +16,8 @@ use std::thread;
 use std::time::Duration;
 
 use future_result::{
-    Cancel, CancelToken, Completer, FutureResult, JoinHandle, PoolId, Status, Task, TaskError,
-    pair, task, task_in,
+    Cancel, CancelToken, Completer, FutureResult, InPlace, JoinHandle, PoolId, Status, Task,
+    TaskError, pair, task, task_in,
 };
 
 /// Counts the drops of the guards that it hands out.
@@ -392,26 +392,32 @@ fn run_in_place_is_for_queued_tasks_of_the_own_pool() {
     let (ours, theirs) = (PoolId::new(), PoolId::new());
 
     let (task, mut handle) = task_in(ours, || 1);
-    assert!(!handle.run_in_place(), "no worker");
+    assert_eq!(handle.run_in_place(), InPlace::Never, "no worker");
     assert!(
-        !theirs.enter(|| handle.run_in_place()),
+        theirs.enter(|| handle.run_in_place()) == InPlace::Never,
         "another pool's worker"
     );
-    assert!(ours.enter(|| handle.run_in_place()));
-    assert!(!ours.enter(|| handle.run_in_place()), "it ran already");
+    assert_eq!(ours.enter(|| handle.run_in_place()), InPlace::Ran);
+    assert!(
+        ours.enter(|| handle.run_in_place()) == InPlace::Never,
+        "it ran already"
+    );
     assert!(task.is_stale());
     assert_eq!(handle.result().unwrap(), 1);
 
     let (homeless, mut handle) = future_result::task(|| 2);
-    assert!(!ours.enter(|| handle.run_in_place()));
+    assert!(ours.enter(|| handle.run_in_place()) == InPlace::Never);
     homeless.run();
 
     let (_completer, mut handle) = pair::<()>();
-    assert!(!ours.enter(|| handle.run_in_place()));
+    assert!(ours.enter(|| handle.run_in_place()) == InPlace::Never);
 
     let (task2, mut handle) = task_in(ours, || 3);
     assert_eq!(handle.cancel(), Cancel::Prevented);
-    assert!(!ours.enter(|| handle.run_in_place()), "it was cancelled");
+    assert!(
+        ours.enter(|| handle.run_in_place()) == InPlace::Never,
+        "it was cancelled"
+    );
     drop((task, task2));
 }
 
@@ -421,7 +427,7 @@ fn run_in_place_wakes_the_waker_of_an_earlier_poll() {
     let (task, mut handle) = task_in(pool, || 1);
     let wakes = Arc::<Wakes>::default();
     assert!(poll(&mut handle, &Waker::from(wakes.clone())).is_pending());
-    assert!(pool.enter(|| handle.run_in_place()));
+    assert_eq!(pool.enter(|| handle.run_in_place()), InPlace::Ran);
     assert_eq!(wakes.count(), 1);
     assert_eq!(Arc::strong_count(&wakes), 1);
     drop(handle);

@@ -469,6 +469,58 @@ fn shared_cancel_races_look() {
 }
 
 #[test]
+fn shared_look_races_the_worker_that_is_to_run_the_task_in_place() {
+    loom::model(|| {
+        let pool = PoolId::new();
+        let (task, handle) = task_in(pool, || 5);
+        let worker = handle.shared();
+        let mut other = worker.clone();
+        let looking = thread::spawn(move || {
+            let _ = other.poll_done(&mut Context::from_waker(Waker::noop()));
+            let _ = other.is_done();
+        });
+        // Nobody else will ever run it.
+        assert_eq!(pool.enter(|| worker.result()).unwrap(), 5);
+        looking.join().unwrap();
+        task.run();
+    });
+}
+
+#[test]
+fn shared_look_races_the_worker_that_waits_for_a_set() {
+    loom::model(|| {
+        let pool = PoolId::new();
+        let (task, handle) = task_in(pool, || 5);
+        let worker = handle.shared();
+        let mut other = worker.clone();
+        let looking = thread::spawn(move || {
+            let _ = other.poll_done(&mut Context::from_waker(Waker::noop()));
+        });
+        let mut set = CompletionSet::new();
+        set.insert((), worker);
+        assert_eq!(pool.enter(|| set.wait_next()).unwrap().1.unwrap(), 5);
+        looking.join().unwrap();
+        task.run();
+    });
+}
+
+#[test]
+fn take_races_the_end_of_patience() {
+    loom::model(|| {
+        let (completer, mut handle) = pair();
+        let other = thread::spawn(move || completer.complete(Box::new(6)).unwrap());
+        // As a timed wait does: registers, looks once more, gives up, and comes back later.
+        let mut done = poll_done(&mut handle, Waker::noop());
+        done |= poll_done(&mut handle, Waker::noop());
+        if !done {
+            handle.wait();
+        }
+        assert_eq!(*handle.result().unwrap(), 6);
+        other.join().unwrap();
+    });
+}
+
+#[test]
 fn completion_set_yields_each_once_also_a_cancelled_one() {
     loom::model(|| {
         let (first, first_handle) = pair();

@@ -437,13 +437,13 @@ fn wish_to_cancel_on_any_look_does_not_hide_a_wake_up() {
         // Looks in one turn as often as it likes, and is gone.
         let _ = poll(&mut user, Waker::noop());
         drop(user);
+        // The other owns itself through its script.
+        drop(other.lock().unwrap().take());
         assert!(
             wakes.count() > woken_before.load(SeqCst),
             "the other sleeps through what has happened on look {}",
             wish_at + 1,
         );
-        // It owns itself through its script.
-        drop(other.lock().unwrap().take());
     }
 }
 

@@ -52,18 +52,50 @@ impl Builder {
     /// How many threads work. By default one for each CPU that this process may use, as
     /// [`num_cpus::get`] counts them (cgroup limits included). For work that mostly waits, take
     /// more.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use thread_pool::ThreadPoolExecutor;
+    ///
+    /// let pool = ThreadPoolExecutor::builder().workers(3).build()?;
+    /// assert_eq!(pool.workers(), 3);
+    /// # Ok::<(), thread_pool::BuildError>(())
+    /// ```
     pub fn workers(mut self, workers: usize) -> Self {
         self.workers = Some(workers);
         self
     }
 
     /// What the threads are called, followed by `-` and a number. By default `thread-pool`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use thread_pool::{FutureResult, ThreadPoolExecutor};
+    ///
+    /// let pool = ThreadPoolExecutor::builder().workers(1).name("resize").build()?;
+    /// let name = pool.submit(|| std::thread::current().name().map(str::to_owned));
+    /// assert_eq!(name.result()?.as_deref(), Some("resize-0"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
         self
     }
 
     /// The size of each thread's stack, in bytes. By default that of std, usually 2 MiB.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use thread_pool::{FutureResult, ThreadPoolExecutor};
+    ///
+    /// let pool = ThreadPoolExecutor::builder().workers(1).stack_size(16 << 20).build()?;
+    /// let large = pool.submit(|| std::hint::black_box(&[1_u8; 4 << 20]).len());
+    /// assert_eq!(large.result()?, 4 << 20);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn stack_size(mut self, bytes: usize) -> Self {
         self.stack_size = Some(bytes);
         self
@@ -73,6 +105,22 @@ impl Builder {
     ///
     /// When the queue is full, `submit` and `execute` wait for room, and `try_submit` gives the
     /// job back. The pool's own workers are not held back, since they might wait for themselves.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::mpsc;
+    /// use thread_pool::{Rejection, ThreadPoolExecutor};
+    ///
+    /// let pool = ThreadPoolExecutor::builder().workers(1).queue_bound(1).build()?;
+    /// let (go, wait_for_go) = mpsc::channel::<()>();
+    /// let running = pool.submit(move || wait_for_go.recv());
+    /// let queued = pool.submit(|| ()); // Waits until the first has left the queue.
+    /// assert_eq!(pool.try_submit(|| ()).unwrap_err().reason(), Rejection::Full);
+    /// drop(go);
+    /// # drop((running, queued));
+    /// # Ok::<(), thread_pool::BuildError>(())
+    /// ```
     pub fn queue_bound(mut self, jobs: usize) -> Self {
         self.queue_bound = Some(jobs);
         self
@@ -82,6 +130,20 @@ impl Builder {
     ///
     /// If it panics, the pool is broken: what is queued fails with
     /// [`Rejection::Broken`], and so does every later submission.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::mpsc;
+    /// use thread_pool::ThreadPoolExecutor;
+    ///
+    /// let (sender, ready) = mpsc::channel();
+    /// let initializer = move |index| sender.send(index).unwrap();
+    /// let pool = ThreadPoolExecutor::builder().workers(2).initializer(initializer).build()?;
+    /// pool.shutdown()?;
+    /// assert_eq!(ready.try_iter().sum::<usize>(), 0 + 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn initializer(mut self, initializer: impl Fn(usize) + Send + Sync + 'static) -> Self {
         self.initializer = Some(Box::new(initializer));
         self
@@ -92,6 +154,19 @@ impl Builder {
     /// # Errors
     ///
     /// [`BuildError`] if a setting is out of range, or a thread cannot be started.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use thread_pool::{BuildError, FutureResult, ThreadPoolExecutor};
+    ///
+    /// let pool = ThreadPoolExecutor::builder().build()?;
+    /// assert_eq!(pool.submit(|| 6 * 7).result()?, 42);
+    ///
+    /// let error = ThreadPoolExecutor::builder().queue_bound(0).build().unwrap_err();
+    /// assert!(matches!(error, BuildError::NoQueue));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn build(self) -> Result<ThreadPoolExecutor, BuildError> {
         let workers = self.workers.unwrap_or_else(num_cpus::get);
         if workers == 0 {
@@ -111,7 +186,8 @@ impl Builder {
             initializer: self.initializer,
             roll: Roll::new(workers, completer),
         });
-        let mut threads = Vec::with_capacity(workers);
+        // No capacity for an absurd number of workers: starting them fails with an error instead.
+        let mut threads = Vec::new();
         for index in 0..workers {
             let mut thread = thread::Builder::new().name(format!("{}-{index}", self.name));
             if let Some(bytes) = self.stack_size {

@@ -49,7 +49,8 @@ impl fmt::Display for BuildError {
 impl Error for BuildError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::Spawn(error) => Some(error),
+            // The message already contains the error itself.
+            Self::Spawn(error) => error.source(),
             _ => None,
         }
     }
@@ -80,12 +81,36 @@ impl<F> SubmitError<F> {
     }
 
     /// Why it was refused.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use thread_pool::{Rejection, ThreadPoolExecutor};
+    ///
+    /// let pool = ThreadPoolExecutor::new(1)?;
+    /// pool.shutdown()?;
+    /// let refused = pool.execute(|| ()).unwrap_err();
+    /// assert_eq!(refused.reason(), Rejection::ShutDown);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub const fn reason(&self) -> Rejection {
         self.reason
     }
 
     /// The job, untouched.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use thread_pool::ThreadPoolExecutor;
+    ///
+    /// let pool = ThreadPoolExecutor::new(1)?;
+    /// pool.shutdown()?;
+    /// let refused = pool.try_submit(|| 6 * 7).unwrap_err();
+    /// assert_eq!(refused.into_job()(), 42);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn into_job(self) -> F {
         self.job
@@ -106,13 +131,22 @@ impl<F> fmt::Display for SubmitError<F> {
     }
 }
 
-impl<F> Error for SubmitError<F> {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(&self.reason)
-    }
-}
+impl<F> Error for SubmitError<F> {}
 
 /// Why a shutdown did not come to its end.
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::Arc;
+/// use thread_pool::{FutureResult, ShutdownError, ThreadPoolExecutor};
+///
+/// let pool = Arc::new(ThreadPoolExecutor::new(1)?);
+/// let same = Arc::clone(&pool);
+/// let refused = pool.submit(move || same.shutdown());
+/// assert_eq!(refused.result()?, Err(ShutdownError::FromWorker));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ShutdownError {

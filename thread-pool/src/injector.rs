@@ -12,8 +12,8 @@
 //!
 //! A task that was cancelled, or that a waiting worker ran in place, stays in the queue as a
 //! tombstone until it is popped. A push that finds the queue at its watermark sweeps them out and
-//! puts the watermark at twice what is left: O(1) amortised, and no program can fill the queue with
-//! tombstones. What a bound counts is not the queue's length but the [`Permit`]s in the closures.
+//! puts the watermark at twice what is left, and it sinks with the queue: O(1) amortised, and
+//! tombstones never outnumber by much what the queue has lately held. What a bound counts is not the queue's length but the [`Permit`]s in the closures.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -145,6 +145,9 @@ impl Injector {
         let mut inner = self.inner.lock();
         loop {
             if let Some(job) = inner.jobs.pop_front() {
+                if inner.jobs.len() < inner.watermark / 4 {
+                    inner.watermark = WATERMARK_MIN.max(inner.watermark / 2);
+                }
                 return Some(job);
             }
             if inner.closed.is_some() {
@@ -184,11 +187,13 @@ impl Injector {
     fn return_permit(&self) {
         let mut inner = self.inner.lock();
         inner.permits -= 1;
-        let next = inner.waiting.pop_front();
-        drop(inner);
-        if let Some(next) = next {
-            // A submitter waits until it is told, so it takes this.
-            let _ = next.complete(());
+        // A submitter whose wait was unwound is gone: its turn is the next one's.
+        while let Some(next) = inner.waiting.pop_front() {
+            drop(inner);
+            if next.complete(()).is_ok() {
+                return;
+            }
+            inner = self.inner.lock();
         }
     }
 }

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use future_result::sync::{Mutex, thread};
 use future_result::{
-    FutureResult, JoinHandle, Map, PoolId, Rejection, Shared, TaskError, pair, run_chunk, task_in,
+    FutureResult, JoinHandle, Map, PoolId, Rejection, Shared, TaskError, contain, pair, run_chunk,
+    task_in,
 };
 
 use crate::injector::Place;
@@ -109,6 +110,7 @@ impl ThreadPoolExecutor {
             return match self.core.injector.reserve() {
                 Ok(place) => self.fill(place, job),
                 Err(reason) => {
+                    contain(|| drop(job));
                     let (completer, handle) = pair();
                     completer.fail(TaskError::Rejected(reason));
                     handle
@@ -373,8 +375,11 @@ impl ThreadPoolExecutor {
     fn join_threads(&self) {
         let threads = std::mem::take(&mut *self.threads.lock());
         for thread in threads {
-            // A worker catches every panic; there is nothing to report.
-            let _ = thread.join();
+            // The last owner may be a thread-local of a worker that has already left the pool.
+            if !thread::is_current(&thread) {
+                // A worker catches every panic; there is nothing to report.
+                let _ = thread.join();
+            }
         }
     }
 }

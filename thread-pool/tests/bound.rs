@@ -363,7 +363,7 @@ fn a_broken_initializer_releases_blocked_submitters() {
 fn ends<T: Send + 'static>(wait: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     let (sender, receiver) = channel();
     thread::spawn(move || sender.send(wait()).unwrap_or(()));
-    receiver.recv_timeout(Duration::from_secs(5)).ok()
+    receiver.recv_timeout(Duration::from_secs(100)).ok()
 }
 
 #[test]
@@ -406,7 +406,7 @@ fn a_task_run_in_place_frees_its_place_for_a_blocked_submitter() {
             subtask.result().unwrap();
             // Whoever waits for the submitter here waits for ever.
             wait_until_let_in
-                .recv_timeout(Duration::from_secs(5))
+                .recv_timeout(Duration::from_secs(100))
                 .is_ok()
         });
         wait_until_queued.recv().unwrap();

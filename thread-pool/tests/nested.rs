@@ -473,14 +473,15 @@ fn tasks_run_in_place_do_not_pile_up_in_the_queue() {
 
 #[test]
 fn a_wait_with_a_limit_runs_the_queued_task_in_place_all_the_same() {
+    const LONG: Duration = Duration::from_secs(1000);
     let pool = pool(1, "one");
     inside(&pool, |pool| {
         let subtask = pool.submit(|| "in time");
-        let result = subtask.result_timeout(Duration::ZERO).unwrap();
+        let result = subtask.result_timeout(LONG).unwrap();
         assert_eq!(result.unwrap(), "in time");
         let mut set = CompletionSet::new();
         set.insert((), pool.submit(|| 1));
-        let (_, result) = set.wait_next_timeout(Duration::ZERO).unwrap().unwrap();
+        let (_, result) = set.wait_next_timeout(LONG).unwrap().unwrap();
         assert_eq!(result.unwrap(), 1);
     })
     .unwrap();
@@ -547,4 +548,26 @@ fn many_waits_parked_on_one_shared_running_task_are_all_woken() {
             assert_eq!(waiter.result().unwrap(), 7);
         }
     }
+}
+
+#[test]
+fn no_task_is_begun_in_place_when_the_time_is_over() {
+    use std::time::Duration;
+
+    let pool = Arc::new(ThreadPoolExecutor::new(1).unwrap());
+    let its_pool = Arc::clone(&pool);
+    let outer = pool.submit(move || {
+        let submit = || its_pool.submit(|| ());
+        assert!(submit().result_timeout(Duration::ZERO).is_err());
+        let mut handles = [submit(), submit()];
+        let waited = wait(&mut handles, When::All, Some(Duration::ZERO));
+        assert!(waited.timed_out);
+        assert_eq!(waited.pending, [0, 1]);
+        let mut completed = as_completed(handles).timeout(Duration::ZERO);
+        assert!(completed.next().is_none());
+        assert_eq!(completed.pending(), 2);
+        let mapped: Vec<_> = its_pool.map(|n| n, 0..3).timeout(Duration::ZERO).collect();
+        assert!(matches!(mapped[..], [Err(TaskError::TimedOut)]));
+    });
+    outer.result().unwrap();
 }

@@ -477,3 +477,24 @@ fn many_pools_come_and_go() {
         .sum();
     assert_eq!(sum, 19_900);
 }
+
+#[test]
+fn last_owner_in_a_thread_local_of_a_worker_does_not_join_itself() {
+    use std::cell::RefCell;
+
+    thread_local! {
+        static OWNED: RefCell<Option<(Arc<ThreadPoolExecutor>, Sender<()>)>> =
+            const { RefCell::new(None) };
+    }
+
+    let pool = Arc::new(ThreadPoolExecutor::new(1).unwrap());
+    let (gone, wait_until_gone) = channel();
+    let owner = Arc::clone(&pool);
+    pool.execute(move || OWNED.set(Some((owner, gone))))
+        .unwrap();
+    pool.submit(|| ()).result().unwrap();
+    pool.shutdown_timeout(Duration::ZERO).ok();
+    drop(pool);
+    // Dropped after the pool, which its own worker's thread-local was the last to own.
+    wait_until_gone.recv().unwrap_err();
+}

@@ -108,7 +108,7 @@ impl<T> Reader<T> {
     }
 
     /// Runs the task here, if it has not started and belongs to this pool.
-    pub(crate) fn run_in_place(&mut self, pool: PoolId) -> bool {
+    pub(crate) fn run_in_place(&self, pool: PoolId) -> bool {
         // SAFETY: the handle is an owner, so the header is alive; `home` never changes.
         let home = unsafe { self.cell.as_ref() }.home;
         if home != Some(pool) {

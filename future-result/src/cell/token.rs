@@ -1,41 +1,66 @@
 //! Cancel tokens, and which cell the current thread is running.
 
-use std::cell::Cell;
-use std::ptr::{self, NonNull};
+use std::cell::{Cell, RefCell};
+use std::ptr::NonNull;
 
 use super::{Header, free_if_last, state};
 use crate::sync::thread_locals;
 
 thread_locals! {
-    /// The cell whose closure this thread is running, innermost first; null outside any.
-    static RUNNING: Cell<*mut Header> = Cell::new(ptr::null_mut());
+    /// The cells whose closures have begun on this thread and not ended.
+    static RUNNING: Stack = Stack {
+        top: Cell::new(None),
+        below: RefCell::new(Vec::new()),
+    };
 }
 
-/// Marks a cell as the one that this thread is running, until dropped.
+/// A stack whose entries may also leave out of turn: closures that run on coroutines of one thread
+/// need not end in the order of their beginning. Each takes out its own entry, so that no entry
+/// outlives its cell.
+struct Stack {
+    /// Apart from the others, so that a task that is not nested allocates nothing.
+    top: Cell<Option<NonNull<Header>>>,
+    below: RefCell<Vec<NonNull<Header>>>,
+}
+
+impl Stack {
+    fn push(&self, cell: NonNull<Header>) {
+        if let Some(below) = self.top.replace(Some(cell)) {
+            self.below.borrow_mut().push(below);
+        }
+    }
+
+    fn remove(&self, cell: NonNull<Header>) {
+        let mut below = self.below.borrow_mut();
+        if self.top.get() == Some(cell) {
+            self.top.set(below.pop());
+        } else if let Some(place) = below.iter().rposition(|&other| other == cell) {
+            below.remove(place);
+        }
+    }
+}
+
+/// Marks a cell as one that this thread is running, until dropped.
 pub(super) struct Running {
-    outer: *mut Header,
+    cell: NonNull<Header>,
 }
 
 impl Running {
     /// # Safety
     ///
-    /// The caller stays the runner of the cell until the guard is dropped, on this thread, before
-    /// any guard that was made earlier.
+    /// The caller stays the runner of the cell until the guard is dropped, on this thread.
     #[inline]
     pub(super) unsafe fn enter(cell: NonNull<Header>) -> Self {
         // A thread whose locals are being destroyed runs its task without a token.
-        let outer = RUNNING
-            .try_with(|running| running.replace(cell.as_ptr()))
-            .unwrap_or(ptr::null_mut());
-        Self { outer }
+        let _ = RUNNING.try_with(|running| running.push(cell));
+        Self { cell }
     }
 }
 
 impl Drop for Running {
     #[inline]
     fn drop(&mut self) {
-        // Fails only where `enter` did, and then there is nothing to restore.
-        let _ = RUNNING.try_with(|running| running.set(self.outer));
+        let _ = RUNNING.try_with(|running| running.remove(self.cell));
     }
 }
 
@@ -60,8 +85,9 @@ impl RawToken {
 
     /// A token of the task that this thread is running.
     pub(crate) fn current() -> Option<Self> {
-        let cell = RUNNING.try_with(Cell::get).ok().and_then(NonNull::new)?;
-        // SAFETY: `Running` sets the pointer only while this very thread is the cell's runner.
+        let cell = RUNNING.try_with(|running| running.top.get()).ok()??;
+        // SAFETY: an entry leaves with its `Running`, before its cell can be completed; so the cell
+        // is being run, and kept alive by that, on this very thread.
         Some(unsafe { Self::new(cell) })
     }
 
@@ -84,5 +110,34 @@ impl Drop for RawToken {
         let release = unsafe { state(self.0) }.release_token();
         // SAFETY: payload and slot were emptied by those who owned them.
         unsafe { free_if_last(self.0, release) };
+    }
+}
+
+#[cfg(all(test, not(pool_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_that_end_out_of_turn_leave_no_entry_behind() {
+        let [a, b, c] = [1_usize, 2, 3].map(|n| {
+            let address = std::num::NonZeroUsize::new(n * align_of::<Header>());
+            NonNull::without_provenance(address.unwrap())
+        });
+        let stack = Stack {
+            top: Cell::new(None),
+            below: RefCell::new(Vec::new()),
+        };
+        for (ends, left) in [
+            ([a, b, c], [Some(c), Some(c), None]),
+            ([b, c, a], [Some(c), Some(a), None]),
+        ] {
+            for cell in [a, b, c] {
+                stack.push(cell);
+            }
+            for (cell, left) in ends.into_iter().zip(left) {
+                stack.remove(cell);
+                assert_eq!(stack.top.get(), left);
+            }
+        }
     }
 }

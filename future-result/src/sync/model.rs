@@ -54,6 +54,12 @@ pub mod thread {
         }
     }
 
+    /// Whether `handle` is that of the calling thread, which must not join itself.
+    #[must_use]
+    pub fn is_current<T>(handle: &JoinHandle<T>) -> bool {
+        handle.thread().id() == loom::thread::current().id()
+    }
+
     /// The calling thread.
     #[must_use]
     pub fn current() -> Thread {
@@ -223,6 +229,14 @@ pub mod channel {
     }
 
     impl<T> Receiver<T> {
+        /// Whether there is nothing in the queue, or nothing that can be seen yet.
+        #[must_use]
+        pub fn is_empty(&self) -> bool {
+            let place = self.head.load(Ordering::Relaxed) as usize;
+            let slot = self.queue.slots.get(place);
+            slot.is_none_or(|slot| !slot.is_full.load(Ordering::Acquire))
+        }
+
         /// Takes the oldest value, if there is one.
         ///
         /// # Errors

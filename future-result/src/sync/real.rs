@@ -74,6 +74,12 @@ pub mod thread {
 
     use std::time::Instant;
 
+    /// Whether `handle` is that of the calling thread, which must not join itself.
+    #[must_use]
+    pub fn is_current<T>(handle: &JoinHandle<T>) -> bool {
+        handle.thread().id() == current().id()
+    }
+
     /// Parks this thread until it is unparked or `deadline` is reached; may return early.
     pub fn park_deadline(deadline: Instant) {
         std::thread::park_timeout(deadline.saturating_duration_since(Instant::now()));
