@@ -165,6 +165,12 @@ impl Snapshot {
         }
     }
 
+    /// Whether there is a value, and nothing and nobody else but the handle.
+    #[inline]
+    pub(crate) const fn is_lone_value(self) -> bool {
+        self.0 & !CANCEL == VALUE | HANDLE
+    }
+
     #[inline]
     pub(crate) const fn is_queued(self) -> bool {
         self.0 & PHASE == QUEUED

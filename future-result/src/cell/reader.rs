@@ -9,8 +9,8 @@ use std::task::{Poll, Waker};
 use super::callbacks::{Callback, Callbacks};
 use super::runner::{load, show_outcome};
 use super::{
-    Header, Slot, callbacks, free_if_last, put_slot, slot_wakes_same, state, take, take_waker,
-    vtable,
+    Header, Slot, callbacks, free, free_if_last, put_slot, slot_wakes_same, state, take,
+    take_waker, vtable,
 };
 use crate::TaskError;
 use crate::blocker::PoolId;
@@ -69,26 +69,35 @@ impl<T> Reader<T> {
         otherwise: impl FnOnce(Self) -> Result<T, TaskError>,
     ) -> Result<T, TaskError> {
         let seen = self.snapshot();
-        let cell = self.cell;
-        match seen.outcome() {
-            None => otherwise(self),
-            Some(Outcome::Value) => {
-                std::mem::forget(self);
-                // SAFETY: done, so the payload is the handle's, and it is moved out once.
-                let value = unsafe { take::<T>(cell) };
-                // SAFETY: an owner until this very transition; the payload is empty.
-                unsafe { release(cell, seen) };
-                Ok(value)
-            }
-            Some(outcome) => {
-                std::mem::forget(self);
-                // SAFETY: done, so the payload is the handle's, and it is moved out once.
-                let result = unsafe { load::<T>(cell, outcome) };
-                // SAFETY: an owner until this very transition; the payload is empty.
-                unsafe { release(cell, seen) };
-                result
-            }
+        if !seen.is_lone_value() {
+            return self.take_rarer(seen, otherwise);
         }
+        let cell = self.cell;
+        std::mem::forget(self);
+        // SAFETY: done, so the payload is the handle's, and it is moved out once.
+        let value = unsafe { take::<T>(cell) };
+        // SAFETY: the handle is the only owner, nobody can come back, and the payload is empty.
+        unsafe { free(cell, false) };
+        Ok(value)
+    }
+
+    /// The rarer part of [`Reader::take_or_else`].
+    #[cold]
+    fn take_rarer(
+        self,
+        seen: Snapshot,
+        otherwise: impl FnOnce(Self) -> Result<T, TaskError>,
+    ) -> Result<T, TaskError> {
+        let Some(outcome) = seen.outcome() else {
+            return otherwise(self);
+        };
+        let cell = self.cell;
+        std::mem::forget(self);
+        // SAFETY: done, so the payload is the handle's, and it is moved out once.
+        let result = unsafe { load::<T>(cell, outcome) };
+        // SAFETY: an owner until this very transition; the payload is empty.
+        unsafe { release(cell, seen) };
+        result
     }
 
     pub(crate) fn cancel(&self) -> Cancel {

@@ -71,6 +71,7 @@ impl<T> Writer<T> {
     }
 
     /// The rarer part of [`Writer::complete`].
+    #[cold]
     fn notify_or_take_back(mut self, completion: Completion) -> Result<(), T> {
         let cell = self.cell;
         let done = matches!(completion, Completion::Handed | Completion::Wake);
