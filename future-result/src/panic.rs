@@ -31,11 +31,16 @@ pub fn contain(code: impl FnOnce()) {
     }
 }
 
-/// Drops a payload, whose destructor may panic, too; then the second payload is leaked.
-fn drop_payload(payload: Box<dyn Any + Send>) {
-    if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
-        std::mem::forget(second);
+/// Drops a payload, whose destructor may panic, and then the payload of that. What still panics
+/// after some rounds is leaked.
+fn drop_payload(mut payload: Box<dyn Any + Send>) {
+    for _ in 0..8 {
+        match catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+            Ok(()) => return,
+            Err(next) => payload = next,
+        }
     }
+    std::mem::forget(payload);
 }
 
 /// Runs code that must not unwind half-way, since others would see a half-made transition: a panic
