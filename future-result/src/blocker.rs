@@ -253,6 +253,16 @@ impl PoolId {
     }
 
     /// The pool that the calling thread is a worker of.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use future_result::PoolId;
+    ///
+    /// let pool = PoolId::new();
+    /// assert_eq!(PoolId::current(), None);
+    /// assert_eq!(pool.enter(PoolId::current), Some(pool));
+    /// ```
     #[must_use]
     pub fn current() -> Option<Self> {
         POOL.try_with(Cell::get).ok().flatten()

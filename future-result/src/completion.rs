@@ -90,6 +90,21 @@ impl<K, F: FutureResult> CompletionSet<K, F> {
     }
 
     /// Adds a handle. Keys need not be unique.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use future_result::{pair, CompletionSet};
+    ///
+    /// let (completer, handle) = pair();
+    /// let mut set = CompletionSet::new();
+    /// assert!(set.is_empty());
+    /// set.insert("key", handle);
+    /// assert_eq!(set.len(), 1);
+    /// completer.complete(5).unwrap();
+    /// assert!(matches!(set.wait_next(), Some(("key", Ok(5)))));
+    /// assert!(set.wait_next().is_none());
+    /// ```
     pub fn insert(&mut self, key: K, mut handle: F) {
         let index = self.free.pop().unwrap_or_else(|| {
             self.slots.push(Slot {

@@ -65,6 +65,17 @@ pub trait FutureResult:
     fn status(&self) -> Status;
 
     /// Cancels the work, or asks it to stop; final, and waiters are told at once.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use future_result::{task, Cancel, FutureResult};
+    ///
+    /// let (task, handle) = task(|| 1);
+    /// assert_eq!(handle.cancel(), Cancel::Prevented);
+    /// task.run();
+    /// assert!(handle.result().is_err());
+    /// ```
     fn cancel(&self) -> Cancel;
 
     /// Runs the task here and now, if it has not started and the calling thread is a worker of its
@@ -74,6 +85,17 @@ pub trait FutureResult:
     }
 
     /// Whether the outcome is there, or has been taken.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use future_result::{pair, FutureResult};
+    ///
+    /// let (completer, handle) = pair();
+    /// assert!(!handle.is_done());
+    /// completer.complete(1).unwrap();
+    /// assert!(handle.is_done());
+    /// ```
     fn is_done(&self) -> bool {
         self.status() != Status::Pending
     }
@@ -123,18 +145,56 @@ pub trait FutureResult:
     }
 
     /// Waits until the outcome is there, without taking it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use future_result::{task, FutureResult, Status};
+    ///
+    /// let (task, mut handle) = task(|| 1);
+    /// std::thread::spawn(|| task.run());
+    /// handle.wait();
+    /// assert_eq!(handle.status(), Status::Succeeded);
+    /// assert_eq!(handle.result()?, 1);
+    /// # Ok::<(), future_result::TaskError>(())
+    /// ```
     fn wait(&mut self) {
         while wait_until(self, None).is_err() {}
     }
 
     /// Waits at most `limit`; true if the outcome is there. See
     /// [`result_timeout`](Self::result_timeout) on workers.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use future_result::{pair, FutureResult};
+    ///
+    /// let (completer, mut handle) = pair();
+    /// assert!(!handle.wait_timeout(Duration::ZERO));
+    /// completer.complete(1).unwrap();
+    /// assert!(handle.wait_timeout(Duration::ZERO));
+    /// ```
     fn wait_timeout(&mut self, limit: Duration) -> bool {
         // A limit beyond what the clock can say is none.
         wait_until(self, Instant::now().checked_add(limit)).is_ok()
     }
 
     /// Lets several take the same outcome, each a clone of it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use future_result::{task, FutureResult};
+    ///
+    /// let (task, handle) = task(|| "for both");
+    /// let one = handle.shared();
+    /// let two = one.clone();
+    /// task.run();
+    /// assert_eq!(one.result()?, two.result()?);
+    /// # Ok::<(), future_result::TaskError>(())
+    /// ```
     fn shared(self) -> Shared<Self>
     where
         Self: Sized,
@@ -144,6 +204,16 @@ pub trait FutureResult:
     }
 
     /// Cancels the work when the handle is dropped, instead of detaching from it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use future_result::{pair, FutureResult};
+    ///
+    /// let (completer, handle) = pair::<u8>();
+    /// drop(handle.cancel_on_drop());
+    /// assert!(completer.is_cancelled());
+    /// ```
     fn cancel_on_drop(self) -> CancelOnDrop<Self>
     where
         Self: Sized,

@@ -61,6 +61,16 @@ impl ThreadPoolExecutor {
     /// # Errors
     ///
     /// [`BuildError`] if `workers` is 0, or a thread cannot be started.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use thread_pool::ThreadPoolExecutor;
+    ///
+    /// let pool = ThreadPoolExecutor::new(2)?;
+    /// assert_eq!(pool.workers(), 2);
+    /// # Ok::<(), thread_pool::BuildError>(())
+    /// ```
     pub fn new(workers: usize) -> Result<Self, BuildError> {
         Self::builder().workers(workers).build()
     }
@@ -144,6 +154,29 @@ impl ThreadPoolExecutor {
     /// # Errors
     ///
     /// [`SubmitError`] with the job, if the queue is full or the pool is shut down.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::mpsc;
+    /// use thread_pool::{FutureResult, Rejection, ThreadPoolExecutor};
+    ///
+    /// let pool = ThreadPoolExecutor::builder().workers(1).queue_bound(1).build()?;
+    /// let (started, wait_for_start) = mpsc::channel();
+    /// let (go, wait_for_go) = mpsc::channel::<()>();
+    /// let running = pool.submit(move || {
+    ///     started.send(()).unwrap();
+    ///     wait_for_go.recv().is_err()
+    /// });
+    /// wait_for_start.recv()?;
+    /// let queued = pool.try_submit(|| 1)?;
+    /// let refused = pool.try_submit(|| 2).unwrap_err();
+    /// assert_eq!(refused.reason(), Rejection::Full);
+    /// drop(go);
+    /// assert_eq!(queued.result()? + refused.into_job()(), 3);
+    /// # drop(running);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn try_submit<F, T>(&self, job: F) -> Result<JoinHandle<T>, SubmitError<F>>
     where
         F: FnOnce() -> T + Send + 'static,
