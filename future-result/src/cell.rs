@@ -229,11 +229,11 @@ unsafe fn show<P, R>(cell: NonNull<Header>, f: impl FnOnce(&P) -> R) -> R {
 }
 
 /// Where a payload of the type `P` lies.
-#[inline]
 ///
 /// # Safety
 ///
 /// `P` is one of the types that the cell was allocated for.
+#[inline]
 unsafe fn place<P>(cell: NonNull<Header>) -> NonNull<P> {
     // SAFETY: the allocation has room for a `Cell<P>`, and so for this offset.
     unsafe { cell.byte_add(offset_of!(Cell<P>, payload)) }.cast()

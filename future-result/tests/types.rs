@@ -18,20 +18,18 @@ use future_result::{
 };
 
 /// Whether a type implements a trait, as a constant: an inherent item hides the trait's, where its
-/// bound is met.
+/// bound is met. Underscores, since in each use one of the two is dead.
 macro_rules! implements {
     ($type:ty: $bound:path) => {{
         struct Probe<T: ?Sized>(PhantomData<T>);
-        #[allow(dead_code, clippy::allow_attributes, reason = "one of both is used")]
-        trait Otherwise {
-            const YES: bool = false;
+        trait _Otherwise {
+            const _YES: bool = false;
         }
-        impl<T: ?Sized> Otherwise for Probe<T> {}
-        #[allow(dead_code, clippy::allow_attributes, reason = "one of both is used")]
+        impl<T: ?Sized> _Otherwise for Probe<T> {}
         impl<T: ?Sized + $bound> Probe<T> {
-            const YES: bool = true;
+            const _YES: bool = true;
         }
-        <Probe<$type>>::YES
+        <Probe<$type>>::_YES
     }};
 }
 
