@@ -26,7 +26,7 @@ facade_files=(
 )
 # What the workspace compares itself with, and must never be built on.
 peers=(
-    async-executor async-global-executor async-std chili executors forte futures-executor may oneshot
+    async-executor async-global-executor async-std blocking chili executors forte futures futures-executor may oneshot
     orx-parallel paralight procspawn rayon rayon-core rusty_pool scheduled-thread-pool smol switchyard
     threadpool tokio
 )

@@ -22,23 +22,27 @@ MUTANTS = [
         "busy handle wakes nobody",
         "future-result",
         "src/shared.rs",
-        "                stage.wanted = true;\n",
-        "",
+        """                stage.wanted = true;
+                CheckOut::Busy""",
+        "                CheckOut::Busy",
     ),
     (
         "worker tries before it registers",
         "future-result",
         "src/result.rs",
-        """        let polled = handle.poll_done(context);
-        if polled.is_pending() && may_begin(deadline) && handle.run_in_place() == InPlace::Ran {
+        """        let polled = self.handle.poll_done(context);
+        if polled.is_pending()
+            && may_begin(self.deadline)
+            && self.handle.run_in_place() == InPlace::Ran
+        {
             return Poll::Ready(());
         }
         polled
 """,
-        """        if may_begin(deadline) && handle.run_in_place() == InPlace::Ran {
+        """        if may_begin(self.deadline) && self.handle.run_in_place() == InPlace::Ran {
             return Poll::Ready(());
         }
-        handle.poll_done(context)
+        self.handle.poll_done(context)
 """,
     ),
     (
@@ -281,8 +285,8 @@ MUTANTS = [
         "parker acquires nothing",
         "future-result",
         "src/blocker.rs",
-        "while !self.signal.woken.swap(false, Ordering::Acquire) {",
-        "while !self.signal.woken.swap(false, Ordering::Relaxed) {",
+        "self.woken.swap(false, Ordering::Acquire)",
+        "self.woken.swap(false, Ordering::Relaxed)",
     ),
     (
         "parker drops wake",
@@ -290,6 +294,45 @@ MUTANTS = [
         "src/blocker.rs",
         "if !self.woken.swap(true, Ordering::AcqRel) {",
         "if self.woken.swap(true, Ordering::AcqRel) {",
+    ),
+    (
+        "deadlock is looked for before registering",
+        "future-result",
+        "src/deadlock.rs",
+        """    let ticket = registry.insert(thread.clone(), running, awaits);
+    if let Some(stuck) = registry.search(ticket) {
+        let removed = registry.remove(ticket);
+        drop(registry);
+        drop(removed);
+        return Err(stuck);
+    }
+""",
+        """    let ticket = registry.insert(thread.clone(), running, awaits);
+    let stuck = registry.search(ticket);
+    let Some(parked) = registry.remove(ticket) else {
+        return Ok(None);
+    };
+    drop(registry);
+    if let Some(stuck) = stuck {
+        return Err(stuck);
+    }
+    let mut registry = REGISTRY.lock();
+    let ticket = registry.insert(parked.thread, parked.running, parked.awaits);
+""",
+    ),
+    (
+        "deadlock of a task that has ended",
+        "future-result",
+        "src/cell/token.rs",
+        "        let _ = RUNNING.try_with(|running| running.remove(self.cell));\n",
+        "",
+    ),
+    (
+        "deadlock search does not wake those who count",
+        "future-result",
+        "src/deadlock.rs",
+        "disproved.into_iter().for_each(Waker::wake);",
+        "drop(disproved);",
     ),
     (
         "push wakes nobody",

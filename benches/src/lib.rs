@@ -1,15 +1,19 @@
-//! What the benchmarks share. The benchmarks themselves are in `benches/`.
+//! What the benchmarks share: the workloads, each in one place, and the pools that run them.
+//!
+//! [`groups()`] lists the workloads with the rows of each. Two programs run them: the criterion
+//! benchmarks in `benches/`, through [`measure()`], and `src/bin/compare`, which gives every row and
+//! round a process of its own.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+mod group;
+mod groups;
+mod limit;
+mod machine;
+mod measure;
+mod pools;
+mod work;
 
-/// The least that a one-allocation, two-party result can cost: allocate and free a box of the
-/// cell's size, and one read-modify-write by each side.
-#[inline]
-#[must_use]
-pub fn box_and_two_rmws() -> u64 {
-    let cell = Box::new((AtomicU32::new(0), [7_u64; 5]));
-    // ORDERING: as in the cell; on x86 any read-modify-write costs the same.
-    cell.0.fetch_xor(1, Ordering::AcqRel);
-    cell.0.fetch_xor(2, Ordering::AcqRel);
-    std::hint::black_box(&cell).1[0]
-}
+pub use self::group::{Group, Kind, Row, Run, Workload};
+pub use self::groups::groups;
+pub use self::limit::box_and_two_rmws;
+pub use self::machine::{Pin, cpu_time};
+pub use self::measure::measure;

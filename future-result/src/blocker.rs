@@ -13,8 +13,9 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Instant;
 
 use crate::WaitTimedOut;
+use crate::deadlock::{self, Edge, Stuck};
 use crate::sync::atomic::{AtomicBool, Ordering};
-use crate::sync::{thread, thread_locals, unique_id};
+use crate::sync::{YIELDS, thread, thread_locals, unique_id};
 
 /// A way to wait, other than parking the thread.
 ///
@@ -111,33 +112,82 @@ pub fn with_blocker<R>(blocker: Rc<dyn Blocker>, f: impl FnOnce() -> R) -> R {
 /// ```
 pub fn block_until<R>(
     deadline: Option<Instant>,
-    mut poll: impl FnMut(&mut Context<'_>) -> Poll<R>,
+    poll: impl FnMut(&mut Context<'_>) -> Poll<R>,
 ) -> Result<R, WaitTimedOut> {
+    struct Polling<P, R> {
+        poll: P,
+        result: Option<R>,
+    }
+
+    impl<P: FnMut(&mut Context<'_>) -> Poll<R>, R> Wait for Polling<P, R> {
+        fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
+            (self.poll)(context).map(|ready| self.result = Some(ready))
+        }
+
+        fn len(&self) -> usize {
+            1
+        }
+
+        fn awaited(&self) -> Option<Vec<Edge>> {
+            None
+        }
+    }
+
+    let mut polling = Polling { poll, result: None };
+    // However it ended: what was taken must not be lost.
+    let _ended = block(deadline, &mut polling);
+    polling.result.ok_or(WaitTimedOut)
+}
+
+/// What a context polls until it is ready, and keeps the result of.
+pub(crate) trait Wait {
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<()>;
+
+    /// How many ends of tasks there are to wait for. One of them is enough to end the wait.
+    fn len(&self) -> usize;
+
+    /// Those tasks; `None` if it cannot be told what ends the wait.
+    fn awaited(&self) -> Option<Vec<Edge>>;
+}
+
+/// Why a wait ended before it was ready.
+pub(crate) enum Interrupted {
+    /// The deadline was reached, or the blocker has given up.
+    TimedOut,
+    /// It would never be ready.
+    Stuck(Stuck),
+}
+
+/// Polls until ready, waiting in between as the calling context waits.
+pub(crate) fn block(deadline: Option<Instant>, waiting: &mut dyn Wait) -> Result<(), Interrupted> {
     // Cloned out, so that no borrow lives while user code runs. A thread whose locals are being
     // destroyed parks.
     let blocker = BLOCKER.try_with(|blocker| blocker.borrow().clone());
-    let mut result = None;
-    let mut poll = |context: &mut Context<'_>| {
-        poll(context).map(|ready| {
-            result = Some(ready);
-        })
+    let Ok(Some(blocker)) = blocker else {
+        return park_until(deadline, waiting);
     };
-    match blocker {
-        Ok(Some(blocker)) => blocker.block(deadline, &mut poll),
-        _ => park_until(deadline, &mut poll),
+    let mut is_ready = false;
+    blocker.block(deadline, &mut |context| {
+        let polled = waiting.poll(context);
+        is_ready |= polled.is_ready();
+        polled
+    });
+    if is_ready {
+        Ok(())
+    } else {
+        Err(Interrupted::TimedOut)
     }
-    // Whatever the blocker made of it: what was taken must not be lost.
-    result.ok_or(WaitTimedOut)
 }
 
 /// How a plain thread waits.
-fn park_until(deadline: Option<Instant>, poll: &mut dyn FnMut(&mut Context<'_>) -> Poll<()>) {
+fn park_until(deadline: Option<Instant>, waiting: &mut dyn Wait) -> Result<(), Interrupted> {
     // A wait from within `poll` finds the cell empty and makes a parker of its own, so that it
     // cannot swallow a wake-up that was meant for this one.
     let parker = PARKER.try_with(Cell::take).ok().flatten();
     let parker = parker.unwrap_or_else(Parker::new);
-    parker.poll_until(deadline, poll);
+    let ended = parker.poll_until(deadline, waiting);
     let _ = PARKER.try_with(|cached| cached.set(Some(parker)));
+    ended
 }
 
 /// A thread's ability to be woken by a waker.
@@ -164,29 +214,67 @@ impl Parker {
     fn poll_until(
         &self,
         deadline: Option<Instant>,
-        poll: &mut dyn FnMut(&mut Context<'_>) -> Poll<()>,
-    ) {
+        waiting: &mut dyn Wait,
+    ) -> Result<(), Interrupted> {
         let mut context = Context::from_waker(&self.waker);
+        let mut yields = YIELDS;
         loop {
             // Looked at before polling, so that the last poll comes after the deadline; and also
             // when there was a wake-up, since what is polled may wake itself without end.
-            let is_last = deadline.is_some_and(|deadline| Instant::now() >= deadline);
-            if poll(&mut context).is_ready() || is_last {
-                return;
+            let is_last = is_over(deadline);
+            if waiting.poll(&mut context).is_ready() {
+                return Ok(());
             }
-            // ORDERING: Acquire pairs with the Release in `wake_by_ref`, so that the next poll
-            // sees what was done before the wake-up.
-            while !self.signal.woken.swap(false, Ordering::Acquire) {
-                // The thread's own token may be spent by others' `park` and set by others'
-                // `unpark`: `woken` tells whether it was meant for us.
-                match deadline {
-                    None => thread::park(),
-                    Some(deadline) if Instant::now() < deadline => thread::park_deadline(deadline),
-                    Some(_) => break,
-                }
+            if is_last {
+                return Err(Interrupted::TimedOut);
+            }
+            while yields > 0 && !self.signal.is_woken() && !is_over(deadline) {
+                yields -= 1;
+                thread::yield_now();
+            }
+            if !self.signal.take_woken() {
+                self.park(deadline, waiting)?;
             }
         }
     }
+
+    /// Parks until woken, or until the deadline; not at all if nothing could ever wake the thread.
+    fn park(&self, deadline: Option<Instant>, waiting: &dyn Wait) -> Result<(), Interrupted> {
+        // Until the end of this call, so that it is taken back before the next poll.
+        let _registration = match deadline {
+            None => deadlock::register(&self.signal.thread, &self.waker, waiting)
+                .map_err(Interrupted::Stuck)?,
+            Some(_) => None,
+        };
+        // The thread's own token may be spent by others' `park` and set by others' `unpark`:
+        // `woken` tells whether it was meant for us.
+        while !self.signal.take_woken() {
+            match deadline {
+                None => thread::park(),
+                Some(deadline) if Instant::now() < deadline => thread::park_deadline(deadline),
+                Some(_) => break,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Signal {
+    /// Whether [`take_woken`](Self::take_woken) would be true.
+    fn is_woken(&self) -> bool {
+        // ORDERING: Relaxed; only a hint to look again, which is when the Acquire comes.
+        self.woken.load(Ordering::Relaxed)
+    }
+
+    fn take_woken(&self) -> bool {
+        // ORDERING: Acquire pairs with the Release in `wake_by_ref`, so that the next poll sees what
+        // was done before the wake-up.
+        self.woken.swap(false, Ordering::Acquire)
+    }
+}
+
+fn is_over(deadline: Option<Instant>) -> bool {
+    deadline.is_some_and(|deadline| Instant::now() >= deadline)
 }
 
 impl Wake for Signal {
@@ -195,7 +283,7 @@ impl Wake for Signal {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        // ORDERING: Release pairs with the Acquire in `poll_until`. A wake-up that is already
+        // ORDERING: Release pairs with the Acquire in `take_woken`. A wake-up that is already
         // pending also covers this one, since the swap orders us before its consumer.
         if !self.woken.swap(true, Ordering::AcqRel) {
             self.thread.unpark();

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use crate::cell::RawToken;
-use crate::{Cancel, FutureResult, InPlace, Status};
+use crate::{Awaited, Cancel, FutureResult, InPlace, Status, TaskError};
 
 /// Tells a running task whether somebody wants it to stop.
 ///
@@ -137,6 +137,16 @@ impl<F: FutureResult> FutureResult for CancelOnDrop<F> {
 
     fn run_in_place(&mut self) -> InPlace {
         self.handle.run_in_place()
+    }
+
+    fn awaited(&self) -> Option<Awaited> {
+        self.handle.awaited()
+    }
+
+    fn give_up(&mut self, error: TaskError) {
+        // Letting go of the work cancels it.
+        let _ = self.handle.cancel();
+        self.handle.give_up(error);
     }
 }
 

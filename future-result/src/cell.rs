@@ -7,10 +7,12 @@
 //! | type | the party |
 //! |---|---|
 //! | [`RawTask`] | the task side of a closure: it lies in a queue |
+//! | [`TaskList`], [`TaskInbox`] | many of these, strung on their cells |
 //! | [`Writer`] | the task side of a pair, and its runner once started |
 //! | [`Runner`](runner::Runner) | whoever has won the right to produce the outcome |
 //! | [`Reader`] | the handle |
 //! | [`RawToken`] | a cancel token |
+//! | [`RawClaim`] | a token that may also claim the task |
 //!
 //! # Layout
 //!
@@ -19,6 +21,8 @@
 //! knowing the closure's type, and no table has to be asked for an offset.
 
 mod callbacks;
+mod claim;
+mod list;
 mod reader;
 mod runner;
 mod task;
@@ -27,7 +31,7 @@ mod writer;
 
 use std::alloc::{Layout, handle_alloc_error};
 use std::mem::{ManuallyDrop, MaybeUninit, offset_of};
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 use std::task::Waker;
 
 use crate::TaskError;
@@ -35,9 +39,11 @@ use crate::blocker::PoolId;
 use crate::state::{Release, State};
 use crate::sync::{UnsafeCell, alloc, dealloc};
 
+pub(crate) use self::claim::RawClaim;
+pub use self::list::{TaskInbox, TaskList};
 pub(crate) use self::reader::Reader;
 pub(crate) use self::task::RawTask;
-pub(crate) use self::token::RawToken;
+pub(crate) use self::token::{CellId, RawToken, running};
 pub(crate) use self::writer::Writer;
 
 /// What every cell begins with, whatever it is a cell of.
@@ -47,6 +53,8 @@ struct Header {
     /// The pool whose workers may run the task in place while they wait for it.
     home: Option<PoolId>,
     vtable: &'static VTable,
+    /// The next task of the list that this one is in; the task side's alone.
+    next: UnsafeCell<*mut Header>,
     /// A waker (`WAITER`) or the list of callbacks (`CALLBACKS`).
     slot: UnsafeCell<Slot>,
     /// Stands for the payload in loom's eyes, since the payload itself changes its type.
@@ -68,6 +76,10 @@ union Slot {
 /// What depends on the types of the closure and of the value.
 struct VTable {
     layout: Layout,
+    /// Whether there never was a handle, so that whoever holds the task is its runner.
+    detached: bool,
+    /// What the cell is called where tasks are named: the closure's path, or the value's.
+    name: fn() -> &'static str,
     /// Runs the closure and completes the cell. The caller must be the runner of a cell whose
     /// payload holds the closure, and gives both up.
     run: unsafe fn(NonNull<Header>),
@@ -99,18 +111,19 @@ impl VTable {
     }
 }
 
-/// Allocates a cell that has not started, with both sides alive and an empty payload.
+/// Allocates a cell that has not started, with an empty payload.
 #[inline]
-fn allocate(vtable: &'static VTable, home: Option<PoolId>) -> NonNull<Header> {
+fn allocate(state: State, vtable: &'static VTable, home: Option<PoolId>) -> NonNull<Header> {
     // SAFETY: the layout is that of a `Room`, which holds at least a header, so its size is not 0.
     let memory = unsafe { alloc(vtable.layout) };
     let Some(cell) = NonNull::new(memory.cast::<Header>()) else {
         handle_alloc_error(vtable.layout)
     };
     let header = Header {
-        state: State::new(),
+        state,
         home,
         vtable,
+        next: UnsafeCell::new(ptr::null_mut()),
         slot: UnsafeCell::new(Slot { empty: () }),
         payload: UnsafeCell::new(()),
     };
@@ -139,6 +152,7 @@ unsafe fn free(cell: NonNull<Header>, has_callbacks: bool) {
         unsafe { (vtable.drop_callbacks)(list) };
     }
     // Under loom, fails unless all that others did with the cell has happened before.
+    header.next.with_mut(|_| ());
     header.slot.with_mut(|_| ());
     header.payload.with_mut(|_| ());
     // SAFETY: alive, and not used after this. (Under loom the fields have destructors.)

@@ -8,9 +8,11 @@ use std::time::{Duration, Instant};
 
 use futures_core::Stream;
 
+use crate::blocker::{Interrupted, Wait, block};
+use crate::deadlock::{Edge, Stuck};
 use crate::ready_queue::{ReadyQueue, Ticket};
 use crate::result::may_begin;
-use crate::{FutureResult, InPlace, TaskError, WaitTimedOut, block_until};
+use crate::{FutureResult, InPlace, TaskError, WaitTimedOut};
 
 /// Handles of any pools, yielded as they complete; more can be inserted at any time.
 ///
@@ -215,14 +217,31 @@ impl<K, F: FutureResult> CompletionSet<K, F> {
                 break;
             }
         }
-        block_until(deadline, |context| {
-            let polled = self.poll_completed(context);
-            // Again after every wake-up, since a shared handle may have been busy.
-            if polled.is_pending() && may_begin(deadline) && self.run_one_in_place() {
-                return self.poll_completed(context);
+        let mut waiting = WaitForNext {
+            set: self,
+            deadline,
+            next: None,
+        };
+        loop {
+            match (block(deadline, &mut waiting), waiting.next.take()) {
+                // However it ended: what was taken must not be lost.
+                (_, Some(next)) => return Ok(next),
+                (Err(Interrupted::Stuck(stuck)), None) => waiting.set.give_up(stuck),
+                (Ok(()) | Err(Interrupted::TimedOut), None) => return Err(WaitTimedOut),
             }
-            polled
-        })
+        }
+    }
+
+    /// Ends a wait that would never end: its handle is done, with the error.
+    fn give_up(&mut self, stuck: Stuck) {
+        let slot = &mut self.slots[stuck.place];
+        if let Some(entry) = &mut slot.entry {
+            entry.handle.give_up(TaskError::Deadlock(stuck.cause));
+            self.ready.push(Ticket {
+                index: stuck.place,
+                generation: slot.generation,
+            });
+        }
     }
 
     fn poll_completed(&mut self, context: &mut Context<'_>) -> Poll<Option<Completed<K, F>>> {
@@ -289,6 +308,37 @@ impl<K, F: FutureResult> CompletionSet<K, F> {
                 .retain(|ticket| slots[ticket.index].generation == ticket.generation);
         }
         self.untried.push_back(ticket);
+    }
+}
+
+struct WaitForNext<'a, K, F: FutureResult> {
+    set: &'a mut CompletionSet<K, F>,
+    deadline: Option<Instant>,
+    /// What the set has yielded.
+    next: Option<Option<Completed<K, F>>>,
+}
+
+impl<K, F: FutureResult> Wait for WaitForNext<'_, K, F> {
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let mut polled = self.set.poll_completed(context);
+        // Again after every wake-up, since a shared handle may have been busy.
+        if polled.is_pending() && may_begin(self.deadline) && self.set.run_one_in_place() {
+            polled = self.set.poll_completed(context);
+        }
+        polled.map(|next| self.next = Some(next))
+    }
+
+    fn len(&self) -> usize {
+        self.set.len()
+    }
+
+    fn awaited(&self) -> Option<Vec<Edge>> {
+        let edge = |(place, slot): (usize, &Slot<K, F>)| {
+            let entry = slot.entry.as_ref()?;
+            Some(entry.handle.awaited().map(|task| Edge { place, task }))
+        };
+        let slots = self.set.slots.iter().enumerate();
+        slots.filter_map(edge).collect()
     }
 }
 

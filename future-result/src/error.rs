@@ -41,7 +41,10 @@ pub enum TaskError {
     /// The task was not done within a time limit of its own, or of the `map` that submitted it. The
     /// time-out of a single wait is a [`WaitTimedOut`] instead.
     TimedOut,
-    /// Tasks wait for each other in a circle, so that none of them can ever go on.
+    /// Tasks wait for each other in a circle, so that none of them could ever go on. The wait that
+    /// closed the circle ends with this, and the text names the tasks; the task that was waited for
+    /// is not affected. See [waiting inside a pool](crate::FutureResult#waiting-inside-a-pool).
+    /// Break the circle, or wait with a time limit.
     Deadlock(Cause),
     /// An argument or a result could not be turned into bytes, or back.
     Codec(Cause),
@@ -68,6 +71,74 @@ impl Error for TaskError {
         match self {
             Self::Lost(cause) | Self::Deadlock(cause) | Self::Codec(cause) => cause.0.source(),
             _ => None,
+        }
+    }
+}
+
+/// Why a function that may fail gave no value: its task failed, or it returned an error of its own.
+///
+/// # Examples
+///
+/// ```
+/// use future_result::{task, FutureResult, TryError};
+///
+/// let (task, handle) = task(|| "one".parse::<u32>());
+/// task.run();
+/// match TryError::flatten(handle.result()) {
+///     Ok(number) => println!("got {number}"),
+///     Err(TryError::Task(error)) => println!("it did not run to its end: {error}"),
+///     Err(TryError::Returned(error)) => println!("not a number: {error}"),
+///     Err(other) => println!("{other}"),
+/// }
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum TryError<E> {
+    /// The task has no result at all.
+    Task(TaskError),
+    /// The task ran to its end, and returned this.
+    Returned(E),
+}
+
+impl<E> TryError<E> {
+    /// Makes one `Result` of a task's outcome and the `Result` in it.
+    ///
+    /// # Errors
+    ///
+    /// Either of the two errors.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use future_result::{task, FutureResult, TryError};
+    ///
+    /// let (task, handle) = task(|| "1".parse::<u32>());
+    /// task.run();
+    /// assert_eq!(TryError::flatten(handle.result())?, 1);
+    /// # Ok::<(), TryError<std::num::ParseIntError>>(())
+    /// ```
+    pub fn flatten<T>(result: Result<Result<T, E>, TaskError>) -> Result<T, Self> {
+        match result {
+            Ok(result) => result.map_err(Self::Returned),
+            Err(error) => Err(Self::Task(error)),
+        }
+    }
+}
+
+impl<E: fmt::Display> fmt::Display for TryError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Task(error) => error.fmt(f),
+            Self::Returned(error) => error.fmt(f),
+        }
+    }
+}
+
+impl<E: Error> Error for TryError<E> {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Task(error) => error.source(),
+            Self::Returned(error) => error.source(),
         }
     }
 }

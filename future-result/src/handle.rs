@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use crate::cell::Reader;
-use crate::{Cancel, FutureResult, InPlace, PoolId, Status, TaskError};
+use crate::{Awaited, Cancel, FutureResult, InPlace, PoolId, Status, TaskError};
 
 /// The read half of a task or of a [`pair`](crate::pair), in one pointer.
 ///
@@ -103,6 +103,18 @@ impl<T> FutureResult for JoinHandle<T> {
         match (&mut self.reader, PoolId::current()) {
             (Some(reader), Some(pool)) if reader.run_in_place(pool) => InPlace::Ran,
             _ => InPlace::Never,
+        }
+    }
+
+    fn awaited(&self) -> Option<Awaited> {
+        let reader = self.reader.as_ref();
+        reader.map(|reader| Awaited::new(reader.token()))
+    }
+
+    fn give_up(&mut self, error: TaskError) {
+        if self.reader.is_some() {
+            // The former reader detaches: its callbacks stay with its task, which goes on.
+            drop(self.reader.replace(Reader::failed(error)));
         }
     }
 

@@ -3,8 +3,11 @@
 mod blocker;
 mod cancel;
 mod cell;
+#[doc(hidden)]
+pub mod claim;
 mod completer;
 mod completion;
+mod deadlock;
 mod error;
 mod handle;
 mod map;
@@ -16,17 +19,24 @@ mod state;
 #[doc(hidden)]
 pub mod sync;
 mod task;
+mod try_join;
+mod try_map;
 mod wait;
 
 pub use self::blocker::{Blocker, PoolId, block_until, with_blocker};
 pub use self::cancel::{CancelOnDrop, CancelToken};
+pub use self::cell::{TaskInbox, TaskList};
 pub use self::completer::{Completer, pair};
 pub use self::completion::{AsCompleted, CompletionSet, IntoIter, IterMut, as_completed};
-pub use self::error::{Cause, Rejection, TaskError, WaitTimedOut};
+#[doc(hidden)]
+pub use self::deadlock::Awaited;
+pub use self::error::{Cause, Rejection, TaskError, TryError, WaitTimedOut};
 pub use self::handle::JoinHandle;
 pub use self::map::{Map, run_chunk};
 pub use self::panic::{Panic, contain};
 pub use self::result::{BoxedResult, Cancel, FutureResult, InPlace, Status};
 pub use self::shared::Shared;
 pub use self::task::{Task, task, task_in};
+pub use self::try_join::{FirstError, try_join_all, try_join_all_with};
+pub use self::try_map::{TryMap, try_run_chunk};
 pub use self::wait::{Waited, When, wait};

@@ -12,7 +12,7 @@ use crate::{CompletionSet, FutureResult, TaskError, WaitTimedOut, panic};
 /// It is lazy: nothing is submitted before the first `next`, and then only
 /// [`buffer_size`](Self::buffer_size) tasks ahead of what was taken, so the input may be endless.
 /// Results come in the order of the input, each a `Result` of its own; after an error the rest goes
-/// on.
+/// on. [`TryMap`](crate::TryMap) ends at the first error instead.
 ///
 /// # Panics
 ///
@@ -138,6 +138,10 @@ where
 
     /// Yields results as they complete, instead of in the order of the input.
     ///
+    /// They do not say which item they are of. Where that matters, let the function carry it along:
+    /// give it an [enumerated](Iterator::enumerate) input, as below. (What panicked has no result
+    /// to carry it in.)
+    ///
     /// # Examples
     ///
     /// ```
@@ -152,6 +156,22 @@ where
     /// };
     /// let mut squares = Map::new(1..=2, submit, 8).unordered();
     /// assert_eq!(squares.next().unwrap()?, 4);
+    /// # Ok::<(), future_result::TaskError>(())
+    /// ```
+    ///
+    /// ```
+    /// use future_result::{run_chunk, task, Map};
+    ///
+    /// let submit = |items| {
+    ///     let (task, handle) = task(|| run_chunk(&|(index, n): (usize, u32)| (index, n * n), items));
+    ///     std::thread::spawn(|| task.run());
+    ///     handle
+    /// };
+    /// let numbers = [7, 8, 9];
+    /// for square in Map::new(numbers.into_iter().enumerate(), submit, 8).unordered() {
+    ///     let (index, square) = square?;
+    ///     assert_eq!(square, numbers[index] * numbers[index]);
+    /// }
     /// # Ok::<(), future_result::TaskError>(())
     /// ```
     pub fn unordered(mut self) -> Self {

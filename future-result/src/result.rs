@@ -5,7 +5,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use crate::{CancelOnDrop, PoolId, Shared, TaskError, WaitTimedOut, block_until};
+use crate::blocker::{Interrupted, Wait, block};
+use crate::deadlock::Edge;
+use crate::{Awaited, CancelOnDrop, PoolId, Shared, TaskError, WaitTimedOut, block_until};
 
 /// The result of work that is done elsewhere.
 ///
@@ -21,6 +23,12 @@ use crate::{CancelOnDrop, PoolId, Shared, TaskError, WaitTimedOut, block_until};
 /// sleeps; it never runs an unrelated task meanwhile. So waiting for one's subtasks does not
 /// deadlock however few workers there are, no lock is entered again by surprise, and the stack
 /// grows only with the chain of waits.
+///
+/// Tasks that wait for each other in a circle could never end. Whichever closes the circle gets
+/// [`TaskError::Deadlock`], which names them, instead of its wait; its handle has let go of the task
+/// that it waited for, which goes on, as do the others. That is found where all of them wait in a
+/// thread, each in one of the ways of this crate and without a time limit: not where one of them is
+/// still queued, or awaits in async code, or waits for something else.
 ///
 /// # Cancel safety
 ///
@@ -83,6 +91,16 @@ pub trait FutureResult:
     fn run_in_place(&mut self) -> InPlace {
         InPlace::Never
     }
+
+    /// The task that a wait for this handle waits for; `None` if something else may end the wait.
+    #[doc(hidden)]
+    fn awaited(&self) -> Option<Awaited> {
+        None
+    }
+
+    /// Detaches, with `error` as the outcome. To be written by whoever writes `awaited`.
+    #[doc(hidden)]
+    fn give_up(&mut self, _error: TaskError) {}
 
     /// Whether the outcome is there, or has been taken.
     ///
@@ -254,14 +272,46 @@ fn wait_until<F: FutureResult + ?Sized>(
     if handle.is_done() || (may_begin(deadline) && handle.run_in_place() == InPlace::Ran) {
         return Ok(());
     }
-    block_until(deadline, |context| {
+    let ended = {
+        let handle = &mut *handle;
+        block(deadline, &mut WaitForOne { handle, deadline })
+    };
+    match ended {
+        Ok(()) => Ok(()),
+        Err(Interrupted::TimedOut) => Err(WaitTimedOut),
+        Err(Interrupted::Stuck(stuck)) => {
+            handle.give_up(TaskError::Deadlock(stuck.cause));
+            Ok(())
+        }
+    }
+}
+
+struct WaitForOne<'a, F: ?Sized> {
+    handle: &'a mut F,
+    deadline: Option<Instant>,
+}
+
+impl<F: FutureResult + ?Sized> Wait for WaitForOne<'_, F> {
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
         // Registered first: if the handle is busy, its return wakes us to try again.
-        let polled = handle.poll_done(context);
-        if polled.is_pending() && may_begin(deadline) && handle.run_in_place() == InPlace::Ran {
+        let polled = self.handle.poll_done(context);
+        if polled.is_pending()
+            && may_begin(self.deadline)
+            && self.handle.run_in_place() == InPlace::Ran
+        {
             return Poll::Ready(());
         }
         polled
-    })
+    }
+
+    fn len(&self) -> usize {
+        1
+    }
+
+    fn awaited(&self) -> Option<Vec<Edge>> {
+        let task = self.handle.awaited()?;
+        Some(vec![Edge { place: 0, task }])
+    }
 }
 
 /// Whether a waiting worker may still begin a task in place.
@@ -316,6 +366,14 @@ impl<F: FutureResult + ?Sized> FutureResult for Box<F> {
 
     fn run_in_place(&mut self) -> InPlace {
         (**self).run_in_place()
+    }
+
+    fn awaited(&self) -> Option<Awaited> {
+        (**self).awaited()
+    }
+
+    fn give_up(&mut self, error: TaskError) {
+        (**self).give_up(error);
     }
 }
 

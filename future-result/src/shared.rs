@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use crate::panic::contain;
 use crate::sync::Mutex;
-use crate::{Cancel, Cause, FutureResult, InPlace, Status, TaskError};
+use crate::{Awaited, Cancel, Cause, FutureResult, InPlace, Status, TaskError};
 
 /// A handle that can be cloned; each clone gets a clone of the outcome, from
 /// [`FutureResult::shared`].
@@ -40,6 +40,8 @@ pub struct Shared<F: FutureResult> {
     inner: Arc<Inner<F>>,
     /// This clone's place among the wakers, once it has waited.
     place: Option<usize>,
+    /// What this clone alone has got instead of the outcome.
+    given_up: Option<TaskError>,
 }
 
 struct Inner<F: FutureResult> {
@@ -58,11 +60,20 @@ struct Stage<F: FutureResult> {
     /// Another clone has found the handle checked out, and is to be woken when it is back: it may
     /// be a worker that wants to run the task in place.
     wanted: bool,
+    /// The task of a handle that is checked out to run it in place, which may wait for other clones.
+    run_by_taker: Option<Awaited>,
 }
 
 /// How often a clone looks before it gives its turn back: a handle may wake itself whenever it is
 /// polled.
 const LOOKS_MAX: usize = 8;
+
+/// What a handle is checked out for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Use {
+    Look,
+    Run,
+}
 
 enum CheckOut<F: FutureResult> {
     Handle(F),
@@ -79,19 +90,24 @@ impl<F: FutureResult> Shared<F> {
                     outcome: None,
                     cancel: false,
                     wanted: false,
+                    run_by_taker: None,
                 }),
                 fan_out: Arc::new(FanOut::default()),
             }),
             place: None,
+            given_up: None,
         }
     }
 
     fn poll_outcome(&mut self, context: &mut Context<'_>) -> Poll<Arc<F::Output>> {
+        if let Some(error) = &self.given_up {
+            return Poll::Ready(Arc::new(Err(error.clone())));
+        }
         // Registered before looking: a wake-up from here on finds the waker.
         self.inner
             .fan_out
             .register(&mut self.place, context.waker());
-        match self.inner.drive(|_| {}) {
+        match self.inner.drive(Use::Look, |_| {}) {
             Some(outcome) => Poll::Ready(outcome),
             None => Poll::Pending,
         }
@@ -101,8 +117,8 @@ impl<F: FutureResult> Shared<F> {
 impl<F: FutureResult> Inner<F> {
     /// Lets `act` use the handle, then polls it. None if the outcome is not there, or another clone
     /// has the handle: that one will look again if anything happens meanwhile.
-    fn drive(&self, act: impl FnOnce(&mut F)) -> Option<Arc<F::Output>> {
-        let mut handle = match self.check_out() {
+    fn drive(&self, purpose: Use, act: impl FnOnce(&mut F)) -> Option<Arc<F::Output>> {
+        let mut handle = match self.check_out(purpose) {
             CheckOut::Handle(handle) => handle,
             CheckOut::Busy => return None,
             CheckOut::Done(outcome) => return Some(outcome),
@@ -136,13 +152,18 @@ impl<F: FutureResult> Inner<F> {
         }
     }
 
-    fn check_out(&self) -> CheckOut<F> {
+    fn check_out(&self, purpose: Use) -> CheckOut<F> {
         let mut stage = self.stage.lock();
         if let Some(outcome) = &stage.outcome {
             return CheckOut::Done(Arc::clone(outcome));
         }
         match stage.handle.take() {
-            Some(handle) => CheckOut::Handle(handle),
+            Some(handle) => {
+                if purpose == Use::Run {
+                    stage.run_by_taker = handle.awaited();
+                }
+                CheckOut::Handle(handle)
+            }
             None => {
                 stage.wanted = true;
                 CheckOut::Busy
@@ -162,6 +183,8 @@ impl<F: FutureResult> Inner<F> {
             return CheckIn::LookAgain(handle);
         }
         stage.handle = Some(handle);
+        // The handle keeps the cell, so this frees nothing under the lock.
+        stage.run_by_taker = None;
         CheckIn::Done {
             // After so many looks there may be more to see, but in another turn.
             wake: mem::take(&mut stage.wanted) || looks >= LOOKS_MAX,
@@ -170,7 +193,11 @@ impl<F: FutureResult> Inner<F> {
 
     fn publish(&self, outcome: F::Output) -> Arc<F::Output> {
         let outcome = Arc::new(outcome);
-        self.stage.lock().outcome = Some(Arc::clone(&outcome));
+        let mut stage = self.stage.lock();
+        stage.outcome = Some(Arc::clone(&outcome));
+        let run_by_taker = stage.run_by_taker.take();
+        drop(stage);
+        drop(run_by_taker);
         self.fan_out.wake_all();
         outcome
     }
@@ -291,6 +318,9 @@ where
     }
 
     fn status(&self) -> Status {
+        if self.given_up.is_some() {
+            return Status::Failed;
+        }
         // Asked under the lock: a look must not keep a worker from running the task in place.
         let stage = self.inner.stage.lock();
         match (stage.outcome.as_deref(), &stage.handle) {
@@ -303,8 +333,12 @@ where
     }
 
     fn cancel(&self) -> Cancel {
+        if self.given_up.is_some() {
+            return Cancel::TooLate;
+        }
         let mut answer = None;
-        if let Some(outcome) = self.inner.drive(|handle| answer = Some(handle.cancel()))
+        let cancel = |handle: &mut F| answer = Some(handle.cancel());
+        if let Some(outcome) = self.inner.drive(Use::Look, cancel)
             && answer.is_none()
         {
             return match &*outcome {
@@ -315,17 +349,42 @@ where
         answer.unwrap_or_else(|| {
             self.inner.stage.lock().cancel = true;
             // The other may have checked the handle in meanwhile, without having seen the wish.
-            self.inner.drive(|_| {});
+            self.inner.drive(Use::Look, |_| {});
             Cancel::Requested
         })
     }
 
     fn run_in_place(&mut self) -> InPlace {
+        if self.given_up.is_some() {
+            return InPlace::Never;
+        }
         // Stays so if the handle is checked out; its return will wake us.
         let mut answer = InPlace::Busy;
-        match self.inner.drive(|handle| answer = handle.run_in_place()) {
+        let run = |handle: &mut F| answer = handle.run_in_place();
+        match self.inner.drive(Use::Run, run) {
             Some(_) if answer == InPlace::Busy => InPlace::Never,
             _ => answer,
+        }
+    }
+
+    fn awaited(&self) -> Option<Awaited> {
+        let mut stage = self.inner.stage.lock();
+        match (&stage.outcome, &stage.handle, &stage.run_by_taker) {
+            (None, Some(handle), _) => handle.awaited(),
+            (None, None, Some(task)) => Some(task.clone()),
+            (None, None, None) => {
+                // Its return wakes us, to ask again.
+                stage.wanted = true;
+                None
+            }
+            (Some(_), ..) => None,
+        }
+    }
+
+    fn give_up(&mut self, error: TaskError) {
+        self.given_up = Some(error);
+        if let Some(place) = self.place.take() {
+            self.inner.fan_out.leave(place);
         }
     }
 }
@@ -346,6 +405,7 @@ impl<F: FutureResult> Clone for Shared<F> {
         Self {
             inner: Arc::clone(&self.inner),
             place: None,
+            given_up: None,
         }
     }
 }

@@ -238,6 +238,12 @@ impl State {
         Self(AtomicU32::new(QUEUED | TASK | HANDLE))
     }
 
+    /// A task that never had a handle: nobody else can claim it, or ask how it ended.
+    #[inline]
+    pub(crate) fn detached() -> Self {
+        Self(AtomicU32::new(QUEUED | TASK))
+    }
+
     /// Reads the word. Seeing "done" acquires the payload.
     #[inline]
     pub(crate) fn load(&self) -> Snapshot {

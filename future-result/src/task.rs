@@ -84,6 +84,45 @@ where
 pub struct Task(RawTask);
 
 impl Task {
+    /// A closure without a handle: nobody can wait for it or cancel it, and its panic is reported by
+    /// the panic hook and otherwise ignored. Cheaper than a task whose handle is dropped.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::mpsc;
+    /// use future_result::Task;
+    ///
+    /// let (sender, receiver) = mpsc::channel();
+    /// Task::detached(move || sender.send("done").unwrap()).run();
+    /// assert_eq!(receiver.recv(), Ok("done"));
+    /// ```
+    #[inline]
+    pub fn detached<F>(closure: F) -> Self
+    where
+        F: FnOnce() + Send + 'static,
+    {
+        Self(RawTask::detached(closure))
+    }
+
+    /// One task in 64, for a pool's housekeeping.
+    #[doc(hidden)]
+    #[inline]
+    #[must_use]
+    pub fn is_sampled(&self) -> bool {
+        self.0.is_sampled()
+    }
+
+    #[inline]
+    pub(crate) fn into_raw(self) -> RawTask {
+        self.0
+    }
+
+    #[inline]
+    pub(crate) fn from_raw(raw: RawTask) -> Self {
+        Self(raw)
+    }
+
     /// Runs the closure on this thread, unless it was cancelled or run in place.
     ///
     /// A panic of the closure is its outcome and does not leave this call.

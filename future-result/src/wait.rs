@@ -1,12 +1,14 @@
 //! Waiting for some or all of several handles, which stay with the caller.
 
 use std::collections::VecDeque;
-use std::task::Context;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use crate::blocker::{Interrupted, Wait, block};
+use crate::deadlock::Edge;
 use crate::ready_queue::{ReadyQueue, Ticket};
 use crate::result::may_begin;
-use crate::{FutureResult, InPlace, Status, WaitTimedOut, block_until};
+use crate::{FutureResult, InPlace, Status, TaskError};
 
 /// When [`wait`] comes back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -83,19 +85,24 @@ pub fn wait<F: FutureResult>(handles: &mut [F], when: When, limit: Option<Durati
         if may_begin(deadline) && queue.is_empty() {
             run_one_in_place(handles, &mut untried);
         }
-        let popped = block_until(deadline, |context| {
-            let popped = queue.poll_pop(context);
-            // Again after every wake-up, since a shared handle may have been busy.
-            if popped.is_pending() && may_begin(deadline) && run_one_in_place(handles, &mut untried)
-            {
-                return queue.poll_pop(context);
+        let mut any = WaitForAny {
+            handles,
+            queue: &queue,
+            untried: &mut untried,
+            seen: &waiting.seen,
+            pending: waiting.seen.len() - waiting.done.len(),
+            deadline,
+            popped: None,
+        };
+        match (block(deadline, &mut any), any.popped) {
+            (_, Some(ticket)) => look(handles, &queue, ticket, &mut waiting),
+            (Err(Interrupted::Stuck(stuck)), None) => {
+                let handle = &mut handles[stuck.place];
+                handle.give_up(TaskError::Deadlock(stuck.cause));
+                waiting.note(stuck.place, handle.status());
             }
-            popped
-        });
-        match popped {
-            Ok(ticket) => look(handles, &queue, ticket, &mut waiting),
-            Err(WaitTimedOut) if deadline.is_none() => {}
-            Err(WaitTimedOut) => break,
+            (Ok(()) | Err(Interrupted::TimedOut), None) if deadline.is_none() => {}
+            (Ok(()) | Err(Interrupted::TimedOut), None) => break,
         }
         if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
             // What has completed by now counts; but a handle that wakes itself whenever it is
@@ -108,6 +115,45 @@ pub fn wait<F: FutureResult>(handles: &mut [F], when: When, limit: Option<Durati
         }
     }
     waiting.finish()
+}
+
+/// A wait until some handle has something to say.
+struct WaitForAny<'a, F> {
+    handles: &'a mut [F],
+    queue: &'a ReadyQueue,
+    untried: &'a mut VecDeque<usize>,
+    /// The handles that are done.
+    seen: &'a [bool],
+    pending: usize,
+    deadline: Option<Instant>,
+    popped: Option<Ticket>,
+}
+
+impl<F: FutureResult> Wait for WaitForAny<'_, F> {
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let mut popped = self.queue.poll_pop(context);
+        // Again after every wake-up, since a shared handle may have been busy.
+        if popped.is_pending()
+            && may_begin(self.deadline)
+            && run_one_in_place(self.handles, self.untried)
+        {
+            popped = self.queue.poll_pop(context);
+        }
+        popped.map(|ticket| self.popped = Some(ticket))
+    }
+
+    fn len(&self) -> usize {
+        self.pending
+    }
+
+    fn awaited(&self) -> Option<Vec<Edge>> {
+        let pending = (0..self.handles.len()).filter(|&place| !self.seen[place]);
+        let edges = pending.map(|place| {
+            let task = self.handles[place].awaited()?;
+            Some(Edge { place, task })
+        });
+        edges.collect()
+    }
 }
 
 /// Sees whether the handle that a ticket speaks of is done; it registers again if it is not.

@@ -1,14 +1,18 @@
 //! The settings of a pool, and its start.
 
 use std::fmt;
-
-use future_result::sync::thread;
-use future_result::{FutureResult, PoolId, Rejection, pair};
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::injector::Injector;
-use crate::worker::{self, Core, Initializer, Roll};
+use future_result::{FutureResult, PoolId, pair};
+
+use crate::bound::{Bound, WhenFull};
+use crate::core::{Core, Hook, Threads};
+use crate::sleep::{Sleep, THREADS_MAX};
 use crate::{BuildError, ThreadPoolExecutor};
+
+/// How long an idle thread of a pool that can grow stays by default.
+const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
 /// Settings for a [`ThreadPoolExecutor`], from [`ThreadPoolExecutor::builder`].
 ///
@@ -32,19 +36,25 @@ use crate::{BuildError, ThreadPoolExecutor};
 #[must_use = "a builder does nothing until `build`"]
 pub struct Builder {
     workers: Option<usize>,
+    min_workers: Option<usize>,
+    keep_alive: Duration,
     name: String,
     stack_size: Option<usize>,
     queue_bound: Option<usize>,
-    initializer: Option<Initializer>,
+    when_full: WhenFull,
+    initializer: Option<Hook>,
 }
 
 impl Builder {
     pub(crate) fn new() -> Self {
         Self {
             workers: None,
+            min_workers: None,
+            keep_alive: KEEP_ALIVE,
             name: "thread-pool".to_owned(),
             stack_size: None,
             queue_bound: None,
+            when_full: WhenFull::Block,
             initializer: None,
         }
     }
@@ -64,6 +74,53 @@ impl Builder {
     /// ```
     pub fn workers(mut self, workers: usize) -> Self {
         self.workers = Some(workers);
+        self
+    }
+
+    /// Starts with this many threads, and grows up to [`workers`](Self::workers) of them as work comes
+    /// in and nobody is idle. By default all are there from the start.
+    ///
+    /// A thread beyond this number that has had nothing to do for the time of
+    /// [`keep_alive`](Self::keep_alive) leaves again.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::{Arc, Barrier};
+    /// use thread_pool::{FutureResult, ThreadPoolExecutor};
+    ///
+    /// let pool = ThreadPoolExecutor::builder().workers(8).min_workers(1).build()?;
+    /// // Three jobs that must run at the same time bring up three threads.
+    /// let barrier = Arc::new(Barrier::new(3));
+    /// let handles = [0; 3].map(|_| {
+    ///     let barrier = Arc::clone(&barrier);
+    ///     pool.submit(move || barrier.wait().is_leader())
+    /// });
+    /// let leaders = handles.into_iter().filter_map(|handle| handle.result().ok());
+    /// assert_eq!(leaders.filter(|&leader| leader).count(), 1);
+    /// # Ok::<(), thread_pool::BuildError>(())
+    /// ```
+    pub fn min_workers(mut self, threads: usize) -> Self {
+        self.min_workers = Some(threads);
+        self
+    }
+
+    /// How long a thread that is more than [`min_workers`](Self::min_workers), or that stood in for a
+    /// blocked one, waits for work before it leaves. By default 10 seconds.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use thread_pool::ThreadPoolExecutor;
+    ///
+    /// let builder = ThreadPoolExecutor::builder().workers(8).min_workers(1);
+    /// let pool = builder.keep_alive(Duration::from_millis(100)).build()?;
+    /// # drop(pool);
+    /// # Ok::<(), thread_pool::BuildError>(())
+    /// ```
+    pub fn keep_alive(mut self, limit: Duration) -> Self {
+        self.keep_alive = limit;
         self
     }
 
@@ -103,8 +160,8 @@ impl Builder {
 
     /// How many jobs may wait in the queue. By default any number.
     ///
-    /// When the queue is full, `submit` and `execute` wait for room, and `try_submit` gives the
-    /// job back. The pool's own workers are not held back, since they might wait for themselves.
+    /// When the queue is full, `submit` and `execute` do what [`when_full`](Self::when_full) says, by
+    /// default wait for room, and `try_submit` gives the job back. The pool's own workers are not held back, since they might wait for themselves.
     ///
     /// # Examples
     ///
@@ -123,6 +180,27 @@ impl Builder {
     /// ```
     pub fn queue_bound(mut self, jobs: usize) -> Self {
         self.queue_bound = Some(jobs);
+        self
+    }
+
+    /// What `submit` and `execute` do when the queue is at its [bound](Self::queue_bound). By default
+    /// they wait for room.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use thread_pool::{FutureResult, Rejection, TaskError, ThreadPoolExecutor, WhenFull};
+    ///
+    /// let builder = ThreadPoolExecutor::builder().workers(1).queue_bound(1);
+    /// let pool = builder.when_full(WhenFull::Reject).build()?;
+    /// let flood: Vec<_> = (0..10_000).map(|n| pool.submit(move || n)).collect();
+    /// let refused = |error: &TaskError| matches!(error, TaskError::Rejected(Rejection::Full));
+    /// let errors = flood.into_iter().filter_map(|handle| handle.result().err());
+    /// assert!(errors.into_iter().all(|error| refused(&error)));
+    /// # Ok::<(), thread_pool::BuildError>(())
+    /// ```
+    pub fn when_full(mut self, policy: WhenFull) -> Self {
+        self.when_full = policy;
         self
     }
 
@@ -169,8 +247,15 @@ impl Builder {
     /// ```
     pub fn build(self) -> Result<ThreadPoolExecutor, BuildError> {
         let workers = self.workers.unwrap_or_else(num_cpus::get);
-        if workers == 0 {
+        let min = self.min_workers.unwrap_or(workers);
+        if workers == 0 || min == 0 {
             return Err(BuildError::NoWorkers);
+        }
+        if min > workers {
+            return Err(BuildError::MoreThanMaximum { min, max: workers });
+        }
+        if workers > THREADS_MAX {
+            return Err(BuildError::TooManyWorkers { max: THREADS_MAX });
         }
         if self.queue_bound == Some(0) {
             return Err(BuildError::NoQueue);
@@ -179,39 +264,27 @@ impl Builder {
             return Err(BuildError::InvalidName);
         }
         let id = PoolId::new();
-        let (completer, terminated) = pair();
-        let core = Arc::new(Core {
-            id,
-            injector: Injector::new(id, self.queue_bound),
+        let bound = self.queue_bound.map(|limit| Bound::new(id, limit, self.when_full));
+        let sleep = Sleep::new(min, workers, self.keep_alive);
+        let threads = Threads {
+            name: self.name,
+            stack_size: self.stack_size,
             initializer: self.initializer,
-            roll: Roll::new(workers, completer),
-        });
-        // No capacity for an absurd number of workers: starting them fails with an error instead.
-        let mut threads = Vec::new();
-        for index in 0..workers {
-            let mut thread = thread::Builder::new().name(format!("{}-{index}", self.name));
-            if let Some(bytes) = self.stack_size {
-                thread = thread.stack_size(bytes);
-            }
-            let core_of_worker = Arc::clone(&core);
-            match thread.spawn(move || worker::run(&core_of_worker, index)) {
-                Ok(thread) => threads.push(thread),
-                Err(error) => {
-                    core.roll.leave(workers - index);
-                    core.injector.close(Rejection::ShutDown);
-                    for thread in threads {
-                        // A worker catches every panic; there is nothing to report.
-                        let _ = thread.join();
-                    }
-                    return Err(BuildError::Spawn(error));
-                }
+        };
+        let (completer, terminated) = pair();
+        let core = Arc::new(Core::new(id, bound, sleep, threads, completer));
+        let pool = ThreadPoolExecutor {
+            core,
+            workers,
+            terminated: terminated.shared(),
+        };
+        for index in 0..min {
+            if let Err(error) = pool.core.start_worker() {
+                pool.core.not_started(min - index - 1);
+                return Err(BuildError::Spawn(error));
             }
         }
-        Ok(ThreadPoolExecutor::start(
-            core,
-            threads,
-            terminated.shared(),
-        ))
+        Ok(pool)
     }
 }
 
@@ -219,9 +292,12 @@ impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder")
             .field("workers", &self.workers)
+            .field("min_workers", &self.min_workers)
+            .field("keep_alive", &self.keep_alive)
             .field("name", &self.name)
             .field("stack_size", &self.stack_size)
             .field("queue_bound", &self.queue_bound)
+            .field("when_full", &self.when_full)
             .field("initializer", &self.initializer.is_some())
             .finish()
     }

@@ -21,6 +21,18 @@ use future_result::Rejection;
 pub enum BuildError {
     /// The number of workers was 0.
     NoWorkers,
+    /// More workers were asked for than a pool can have.
+    TooManyWorkers {
+        /// As many are possible.
+        max: usize,
+    },
+    /// `min_workers` was more than `workers`.
+    MoreThanMaximum {
+        /// The threads to start with.
+        min: usize,
+        /// The threads there may be.
+        max: usize,
+    },
     /// The bound of the queue was 0, so that nothing could ever be submitted.
     NoQueue,
     /// The name of the threads contains a NUL byte.
@@ -34,6 +46,16 @@ impl fmt::Display for BuildError {
         match self {
             Self::NoWorkers => f.write_str(
                 "a pool needs at least one worker; leave `workers` out to get one for each CPU",
+            ),
+            Self::TooManyWorkers { max } => write!(
+                f,
+                "a pool has at most {max} workers; for more tasks at a time use several pools, or \
+                 tasks that do not block a thread each"
+            ),
+            Self::MoreThanMaximum { min, max } => write!(
+                f,
+                "a pool cannot start with {min} threads if it may have {max}; lower `min_workers` or \
+                 raise `workers`"
             ),
             Self::NoQueue => f.write_str("a queue bound must be at least 1; leave it out for none"),
             Self::InvalidName => f.write_str("a thread's name must not contain a NUL byte"),

@@ -1,11 +1,18 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod bound;
 mod builder;
+mod core;
+mod deque;
 mod error;
 mod injector;
-mod job;
+mod map;
 mod pool;
+mod roster;
+mod shutdown;
+mod sleep;
+mod submit;
 mod worker;
 
 pub use future_result::{
@@ -14,6 +21,7 @@ pub use future_result::{
     Waited, When, as_completed, wait,
 };
 
+pub use self::bound::WhenFull;
 pub use self::builder::Builder;
 pub use self::error::{BuildError, ShutdownError, SubmitError};
 pub use self::pool::ThreadPoolExecutor;

@@ -9,8 +9,8 @@ use std::task::{Poll, Waker};
 use super::callbacks::{Callback, Callbacks};
 use super::runner::{load, show_outcome};
 use super::{
-    Header, Slot, callbacks, free, free_if_last, put_slot, slot_wakes_same, state, take,
-    take_waker, vtable,
+    Header, RawToken, Slot, Writer, callbacks, free, free_if_last, put_slot, slot_wakes_same,
+    state, take, take_waker, vtable,
 };
 use crate::TaskError;
 use crate::blocker::PoolId;
@@ -42,6 +42,13 @@ impl<T> Reader<T> {
             cell,
             _value: PhantomData,
         }
+    }
+
+    /// The reader of another cell, which has failed already.
+    pub(crate) fn failed(error: TaskError) -> Self {
+        let (writer, reader) = Writer::new();
+        writer.fail(error);
+        reader
     }
 
     #[inline]
@@ -98,6 +105,12 @@ impl<T> Reader<T> {
         // SAFETY: an owner until this very transition; the payload is empty.
         unsafe { release(cell, seen) };
         result
+    }
+
+    /// Keeps the cell's memory, and so its identity, also when this reader is gone.
+    pub(crate) fn token(&self) -> RawToken {
+        // SAFETY: the handle is an owner.
+        unsafe { RawToken::new(self.cell) }
     }
 
     pub(crate) fn cancel(&self) -> Cancel {

@@ -1,14 +1,17 @@
 //! The task side of a closure: what lies in a pool's queue.
 
+use std::any::type_name;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
 use super::callbacks::Callbacks;
 use super::runner::Runner;
 use super::token::Running;
-use super::{Header, Reader, VTable, allocate, free_if_last, put, state, take, vtable};
+use super::{Header, Reader, VTable, allocate, free, free_if_last, put, state, take, vtable};
 use crate::blocker::PoolId;
 use crate::panic::{catch, contain};
+use crate::state::State;
+use crate::sync::is_sampled;
 use crate::{Cause, TaskError};
 
 /// A closure that has not started, of any type, in one pointer.
@@ -27,11 +30,69 @@ impl RawTask {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        let cell = allocate(table::<F, T>(), home);
+        let cell = allocate(State::new(), table::<F, T>(), home);
         // SAFETY: nobody else knows the cell yet, and its layout has room for an `F`.
         unsafe { put::<F>(cell, closure) };
         // SAFETY: the handle's side of a new cell, taken once, with the type of its value.
         (Self(cell), unsafe { Reader::new(cell) })
+    }
+
+    /// One allocation for a closure whose end nobody is told of.
+    #[inline]
+    pub(crate) fn detached<F>(closure: F) -> Self
+    where
+        F: FnOnce() + Send + 'static,
+    {
+        let cell = allocate(State::detached(), detached_table::<F>(), None);
+        // SAFETY: nobody else knows the cell yet, and its layout has room for an `F`.
+        unsafe { put::<F>(cell, closure) };
+        Self(cell)
+    }
+
+    /// Undoes [`RawTask::new`].
+    ///
+    /// # Safety
+    ///
+    /// Both are what one call with an `F` gave, and the handle was never shown to anyone.
+    #[cold]
+    pub(super) unsafe fn into_closure<F, T>(self, reader: Reader<T>) -> F {
+        std::mem::forget(reader);
+        // SAFETY: nobody can have claimed; with both sides here we are the only owner.
+        unsafe { free_closure::<F>(self.into_cell()) }
+    }
+
+    /// Undoes [`RawTask::detached`].
+    ///
+    /// # Safety
+    ///
+    /// The task was made there of an `F`.
+    #[cold]
+    pub(super) unsafe fn into_detached_closure<F>(self) -> F {
+        // SAFETY: nobody else can claim or own a detached task.
+        unsafe { free_closure::<F>(self.into_cell()) }
+    }
+
+    /// One task in 64, chosen by the place of its cell: to do something now and then that must not
+    /// cost much, as long as memory grows.
+    #[inline]
+    pub(crate) fn is_sampled(&self) -> bool {
+        is_sampled(self.0.addr().get())
+    }
+
+    /// Gives up the task without running it, and says where it is.
+    #[inline]
+    pub(super) fn into_cell(self) -> NonNull<Header> {
+        let cell = self.0;
+        std::mem::forget(self);
+        cell
+    }
+
+    /// # Safety
+    ///
+    /// The cell's task was given up by [`RawTask::into_cell`], and was not taken back since.
+    #[inline]
+    pub(super) unsafe fn from_cell(cell: NonNull<Header>) -> Self {
+        Self(cell)
     }
 
     /// Runs the closure here, unless the handle has claimed it.
@@ -65,11 +126,11 @@ impl RawTask {
     /// Becomes the runner, or lets go of the tombstone.
     #[inline]
     fn claim(self) -> Option<NonNull<Header>> {
-        let cell = self.0;
-        std::mem::forget(self);
+        let cell = self.into_cell();
         // SAFETY: the task side is an owner.
         let state = unsafe { state(cell) };
-        if state.start() {
+        // SAFETY: the task side is an owner.
+        if unsafe { vtable(cell) }.detached || state.start() {
             return Some(cell);
         }
         let release = state.release_task();
@@ -96,11 +157,61 @@ where
     const {
         &VTable {
             layout: VTable::layout::<F, T>(),
+            detached: false,
+            name: type_name::<F>,
             run: run::<F, T>,
             fail: fail::<F, T>,
             drop_callbacks: drop_callbacks::<T>,
         }
     }
+}
+
+/// The table for tasks that never had a handle.
+fn detached_table<F>() -> &'static VTable
+where
+    F: FnOnce() + Send + 'static,
+{
+    const {
+        &VTable {
+            layout: VTable::layout::<F, ()>(),
+            detached: true,
+            name: type_name::<F>,
+            run: run_detached::<F>,
+            fail: fail_detached::<F>,
+            drop_callbacks: drop_callbacks::<()>,
+        }
+    }
+}
+
+/// # Safety
+///
+/// As [`VTable::run`] says, of a cell that never had a handle, with the type that it was made with.
+unsafe fn run_detached<F: FnOnce()>(cell: NonNull<Header>) {
+    // SAFETY: passed on to the caller.
+    contain(unsafe { free_closure::<F>(cell) });
+}
+
+/// # Safety
+///
+/// As [`VTable::fail`] says, of a cell that never had a handle, with the type that it was made with.
+unsafe fn fail_detached<F>(cell: NonNull<Header>, _error: TaskError) {
+    // SAFETY: passed on to the caller.
+    let closure = unsafe { free_closure::<F>(cell) };
+    contain(|| drop(closure));
+}
+
+/// Moves the closure out, so that the memory can be used again while it runs.
+///
+/// # Safety
+///
+/// The caller is the only owner of a cell whose payload holds an `F`, and gives both up.
+#[inline]
+unsafe fn free_closure<F>(cell: NonNull<Header>) -> F {
+    // SAFETY: the payload holds the closure and is ours.
+    let closure = unsafe { take::<F>(cell) };
+    // SAFETY: the caller is the only owner; payload and slot are empty.
+    unsafe { free(cell, false) };
+    closure
 }
 
 /// # Safety

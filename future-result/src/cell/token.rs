@@ -1,9 +1,10 @@
-//! Cancel tokens, and which cell the current thread is running.
+//! Cancel tokens, and which cells the current thread is running.
 
 use std::cell::{Cell, RefCell};
+use std::num::NonZeroUsize;
 use std::ptr::NonNull;
 
-use super::{Header, free_if_last, state};
+use super::{Header, free_if_last, state, vtable};
 use crate::sync::thread_locals;
 
 thread_locals! {
@@ -38,6 +39,27 @@ impl Stack {
             below.remove(place);
         }
     }
+}
+
+/// Which cell it is, for as long as something keeps the cell's memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct CellId(NonZeroUsize);
+
+impl CellId {
+    fn new(cell: NonNull<Header>) -> Self {
+        Self(cell.addr())
+    }
+}
+
+/// The cells that this thread is running; each leaves before it can be completed.
+pub(crate) fn running() -> Vec<CellId> {
+    let all = RUNNING.try_with(|running| {
+        // Allocates nothing where nothing is being run.
+        let below = running.below.borrow();
+        let cells = running.top.get().into_iter().chain(below.iter().copied());
+        cells.map(CellId::new).collect()
+    });
+    all.unwrap_or_default()
 }
 
 /// Marks a cell as one that this thread is running, until dropped.
@@ -95,6 +117,23 @@ impl RawToken {
         // SAFETY: a token is an owner.
         unsafe { state(self.0) }.load().is_cancelled()
     }
+
+    /// The cell, which the token keeps.
+    pub(super) fn cell(&self) -> NonNull<Header> {
+        self.0
+    }
+
+    /// Which cell it is: the token keeps the memory, so no other cell gets this identity meanwhile.
+    pub(crate) fn id(&self) -> CellId {
+        CellId::new(self.0)
+    }
+
+    /// What the cell is called.
+    pub(crate) fn name(&self) -> &'static str {
+        // SAFETY: a token is an owner.
+        let name = unsafe { vtable(self.0) }.name;
+        name()
+    }
 }
 
 impl Clone for RawToken {
@@ -120,7 +159,7 @@ mod tests {
     #[test]
     fn cells_that_end_out_of_turn_leave_no_entry_behind() {
         let [a, b, c] = [1_usize, 2, 3].map(|n| {
-            let address = std::num::NonZeroUsize::new(n * align_of::<Header>());
+            let address = NonZeroUsize::new(n * align_of::<Header>());
             NonNull::without_provenance(address.unwrap())
         });
         let stack = Stack {

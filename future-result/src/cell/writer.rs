@@ -1,12 +1,13 @@
 //! The task side of a pair: a cell without a closure, completed by hand.
 
+use std::any::type_name;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
 use super::runner::{Runner, conclude, discard};
 use super::task::drop_callbacks;
 use super::{Header, RawToken, Reader, VTable, allocate, free_if_last, put, state, take};
-use crate::state::{Completion, Outcome};
+use crate::state::{Completion, Outcome, State};
 use crate::{Cause, TaskError};
 
 /// The write half. Holds `TASK` until it has started, and is the runner afterwards.
@@ -25,7 +26,7 @@ unsafe impl<T: Send> Sync for Writer<T> {}
 impl<T> Writer<T> {
     #[inline]
     pub(crate) fn new() -> (Self, Reader<T>) {
-        let cell = allocate(table::<T>(), None);
+        let cell = allocate(State::new(), table::<T>(), None);
         let writer = Self {
             cell,
             started: false,
@@ -126,6 +127,8 @@ fn table<T>() -> &'static VTable {
     const {
         &VTable {
             layout: VTable::layout::<(), T>(),
+            detached: false,
+            name: type_name::<T>,
             run: run::<T>,
             fail: fail::<T>,
             drop_callbacks: drop_callbacks::<T>,

@@ -7,23 +7,57 @@ pub use loom::cell::UnsafeCell;
 pub use loom::sync::MutexGuard;
 
 /// Thread-locals, one for each of the model's threads.
-macro_rules! thread_locals {
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __thread_locals {
     ($($(#[$attribute:meta])* static $name:ident: $type:ty = $init:expr;)*) => {
         loom::thread_local! {
             $($(#[$attribute])* static $name: $type = $init;)*
         }
     };
 }
-pub(crate) use thread_locals;
+pub use crate::__thread_locals as thread_locals;
+
+/// A model looks at every interleaving anyway.
+pub const SEARCHES: usize = 0;
+
+/// A static that is made anew for each execution of the model.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __statics {
+    ($($(#[$attribute:meta])* static $name:ident: $type:ty = $init:expr;)*) => {
+        loom::lazy_static! {
+            $($(#[$attribute])* static ref $name: $type = $init;)*
+        }
+    };
+}
+pub use crate::__statics as statics;
+
+/// A model's thread parks at once: yielding would only make the model larger.
+pub const YIELDS: u32 = 0;
+
+/// A set of two is large here, so that a small model shows what becomes of waits for many tasks.
+pub const LISTED_MIN: usize = 1;
+
+/// Addresses differ from one run of a model to the next, and must not decide anything.
+#[must_use]
+pub fn is_sampled(_address: usize) -> bool {
+    false
+}
 
 /// Atomics and fences.
 pub mod atomic {
-    pub use loom::sync::atomic::{AtomicBool, AtomicU32, Ordering, fence};
+    pub use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering, fence};
+
+    /// loom takes `SeqCst` accesses for `AcqRel` ones, and only fences for what they are.
+    pub fn fence_between_seq_cst() {
+        fence(Ordering::SeqCst);
+    }
 }
 
 /// Threads and parking. Time does not pass in a model, so a deadline is never reached.
 pub mod thread {
-    pub use loom::thread::{Builder, JoinHandle};
+    pub use loom::thread::{Builder, JoinHandle, yield_now};
 
     use std::sync::Arc;
     use std::time::Instant;
@@ -47,6 +81,12 @@ pub mod thread {
     pub struct Thread(Arc<Token>);
 
     impl Thread {
+        /// A model's threads have no names.
+        #[must_use]
+        pub fn name(&self) -> Option<&str> {
+            None
+        }
+
         /// Ends the thread's current or next `park`.
         pub fn unpark(&self) {
             *self.0.is_set.lock() = true;
@@ -95,6 +135,11 @@ impl<T> Mutex<T> {
     /// Locks; a poisoned lock is as good as any, since no user code runs under one.
     pub fn lock(&self) -> MutexGuard<'_, T> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Locks, unless somebody else has it locked.
+    pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+        self.0.try_lock().ok()
     }
 }
 

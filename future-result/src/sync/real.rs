@@ -8,14 +8,44 @@ pub use parking_lot::{Condvar, Mutex, MutexGuard};
 pub use std::alloc::{alloc, dealloc};
 
 /// Thread-locals whose first value is a constant, so that an access is a plain address.
-macro_rules! thread_locals {
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __thread_locals {
     ($($(#[$attribute:meta])* static $name:ident: $type:ty = $init:expr;)*) => {
         std::thread_local! {
             $($(#[$attribute])* static $name: $type = const { $init };)*
         }
     };
 }
-pub(crate) use thread_locals;
+pub use crate::__thread_locals as thread_locals;
+
+/// How often a worker without work yields and looks again before it sleeps.
+pub const SEARCHES: usize = 50;
+
+/// A static whose first value is a constant.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __statics {
+    ($($(#[$attribute:meta])* static $name:ident: $type:ty = $init:expr;)*) => {
+        $($(#[$attribute])* static $name: $type = $init;)*
+    };
+}
+pub use crate::__statics as statics;
+
+/// How often a wait offers its CPU to others before its thread parks: waking it from that costs more
+/// than all of these together.
+pub const YIELDS: u32 = 16;
+
+/// Up to so many tasks that one thread waits for are listed in any case when it registers its wait.
+pub const LISTED_MIN: usize = 16;
+
+/// Says yes to one address in 64, whatever their pattern: multiplied by 2^64 / the golden ratio, its
+/// upper bits depend on all of it (Fibonacci hashing: Knuth, The Art of Computer Programming 3, 6.4).
+#[inline]
+#[must_use]
+pub fn is_sampled(address: usize) -> bool {
+    (address as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 58 == 0
+}
 
 /// Atomics and fences. Types of our own, so that clippy can tell them from std's, which nothing
 /// outside this file may name.
@@ -66,11 +96,58 @@ pub mod atomic {
             &self.0
         }
     }
+
+    /// [`std::sync::atomic::AtomicU64`].
+    #[derive(Debug, Default)]
+    pub struct AtomicU64(atomic::AtomicU64);
+
+    impl AtomicU64 {
+        /// Wraps `value`.
+        #[must_use]
+        pub const fn new(value: u64) -> Self {
+            Self(atomic::AtomicU64::new(value))
+        }
+    }
+
+    impl Deref for AtomicU64 {
+        type Target = atomic::AtomicU64;
+
+        #[inline]
+        fn deref(&self) -> &Self::Target {
+            &self.0
+        }
+    }
+
+    /// [`std::sync::atomic::AtomicPtr`].
+    #[derive(Debug)]
+    pub struct AtomicPtr<T>(atomic::AtomicPtr<T>);
+
+    impl<T> AtomicPtr<T> {
+        /// Wraps `pointer`.
+        #[must_use]
+        pub const fn new(pointer: *mut T) -> Self {
+            Self(atomic::AtomicPtr::new(pointer))
+        }
+    }
+
+    impl<T> Deref for AtomicPtr<T> {
+        type Target = atomic::AtomicPtr<T>;
+
+        #[inline]
+        fn deref(&self) -> &Self::Target {
+            &self.0
+        }
+    }
+
+    /// Stands between a `SeqCst` read-modify-write and a `SeqCst` load that must not overtake it.
+    /// They are in order by themselves, so this does nothing; a model needs a fence here.
+    #[inline]
+    pub fn fence_between_seq_cst() {}
 }
 
 /// Threads and parking.
 pub mod thread {
-    pub use std::thread::{Builder, JoinHandle, Thread, current, park};
+    pub use std::thread::{Builder, JoinHandle, Thread, current, park, yield_now};
 
     use std::time::Instant;
 

@@ -1,0 +1,123 @@
+//! Maps in order: one function over many items, its results in a vector. An item is an amount of
+//! work.
+
+use orx_parallel::{Par, ParCollection};
+use paralight::prelude::{
+    CpuPinningPolicy, ExactParallelSourceExt, RangeStrategy, ThreadCount, ThreadPoolBuilder,
+};
+
+use crate::group::{Group, Workload, timed};
+use crate::pools::{self, WORKERS};
+use crate::work::{STEPS_1_US, STEPS_5_NS_AMONG_MANY, irregular, work};
+
+/// One input, and what those need to know of it who have to be told.
+#[derive(Clone)]
+struct Input {
+    items: Vec<u64>,
+    /// For ours: how many items share a task.
+    chunk: usize,
+    /// For paralight, which steals only if asked to.
+    regular: bool,
+}
+
+fn sequential(input: &Input) -> Vec<u64> {
+    input.items.iter().map(|&item| work(item)).collect()
+}
+
+/// Runs `map` on the input, whose results are known.
+fn over(input: &Input, mut map: impl FnMut(&Input) -> Vec<u64> + 'static) -> Workload {
+    let input = input.clone();
+    let expected = sequential(&input);
+    Box::new(move || {
+        let mut results = Vec::new();
+        let run = timed(|| results = map(&input));
+        assert_eq!(results, expected);
+        run
+    })
+}
+
+fn ours(input: &Input) -> Workload {
+    let pool = pools::ours();
+    over(input, move |input| {
+        let results = pool
+            .map(work, input.items.iter().copied())
+            .chunk_size(input.chunk);
+        pools::done(results.collect())
+    })
+}
+
+fn rayon(input: &Input) -> Workload {
+    use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
+    let pool = pools::rayon();
+    over(input, move |input| {
+        pool.install(|| input.items.par_iter().map(|&item| work(item)).collect())
+    })
+}
+
+fn orx(input: &Input) -> Workload {
+    over(input, |input| {
+        let results = input.items.par().map(|&item| work(item));
+        results.num_threads(WORKERS).collect()
+    })
+}
+
+fn paralight(input: &Input) -> Workload {
+    use paralight::prelude::IntoExactParallelRefSource;
+    let mut pool = ThreadPoolBuilder {
+        num_threads: pools::done(ThreadCount::try_from(WORKERS)),
+        range_strategy: if input.regular {
+            RangeStrategy::Fixed
+        } else {
+            RangeStrategy::WorkStealing
+        },
+        cpu_pinning: CpuPinningPolicy::No,
+    }
+    .build();
+    over(input, move |input| {
+        let results = input.items.par_iter().map(|&item| work(item));
+        results.with_thread_pool(&mut pool).collect()
+    })
+}
+
+/// Every item the same `steps`.
+fn regular(count: usize, steps: u64, chunk: usize) -> Input {
+    Input {
+        items: vec![steps; count],
+        chunk,
+        regular: true,
+    }
+}
+
+fn large(name: &'static str, input: Input) -> Group {
+    small(name, 3, input.clone())
+        .peer("orx-parallel", with(orx, &input))
+        .peer("paralight", with(paralight, &input))
+}
+
+fn small(name: &'static str, runs: u32, input: Input) -> Group {
+    Group::new(name, input.items.len() as u64, runs)
+        .ours(with(ours, &input))
+        .reference("sequential", with(|input| over(input, sequential), &input))
+        .peer("rayon", with(rayon, &input))
+}
+
+fn with(start: fn(&Input) -> Workload, input: &Input) -> impl Fn() -> Workload + use<> {
+    let input = input.clone();
+    move || start(&input)
+}
+
+pub(super) fn groups() -> Vec<Group> {
+    let irregular = Input {
+        items: irregular(5_000, 20 * STEPS_1_US),
+        chunk: 5,
+        regular: false,
+    };
+    vec![
+        large("map/5ns", regular(1_000_000, STEPS_5_NS_AMONG_MANY, 10_000)),
+        large("map/1us", regular(20_000, STEPS_1_US, 50)),
+        large("map/irregular", irregular),
+        small("small_map/10", 1_000, regular(10, STEPS_1_US, 2)),
+        small("small_map/100", 300, regular(100, STEPS_1_US, 25)),
+        small("small_map/1000", 50, regular(1_000, STEPS_1_US, 50)),
+    ]
+}

@@ -1,0 +1,69 @@
+//! One job that does nothing, submitted and waited for, and then the next: back to back, or after a
+//! rest in which the workers fall asleep.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::group::{Group, Run, Workload, timed};
+use crate::pools::{self, Async, Pool, WithOneshot};
+
+/// Starts one of the pools. The rests are not measured. With them every trip is timed for itself;
+/// back to back, reading the clock would count.
+fn run<P: Pool>(start: fn() -> P, trips: u64, rest: Duration) -> impl Fn() -> Workload {
+    move || {
+        let pool = start();
+        let trip = move |n| assert_eq!(pool.take(pool.submit(move || n)), n);
+        if rest.is_zero() {
+            return Box::new(move || timed(|| (0..trips).for_each(&trip)));
+        }
+        Box::new(move || {
+            let rested = |n| {
+                thread::sleep(rest);
+                let start = Instant::now();
+                trip(n);
+                start.elapsed()
+            };
+            let each: Vec<_> = (0..trips).map(rested).collect();
+            let total = each.iter().sum();
+            Run { total, each }
+        })
+    }
+}
+
+pub(super) fn group(name: &'static str, trips: u64, rest: Duration) -> Group {
+    let executors_channel = || WithOneshot(pools::executors_channel());
+    let executors_stealing = || WithOneshot(pools::executors_stealing());
+    let scheduled = || WithOneshot(pools::scheduled());
+    Group::new(name, trips, 3)
+        .ours(run(pools::ours, trips, rest))
+        .peer(
+            "rayon + oneshot",
+            run(|| WithOneshot(pools::rayon()), trips, rest),
+        )
+        .peer(
+            "executors: channel + oneshot",
+            run(executors_channel, trips, rest),
+        )
+        .peer(
+            "executors: stealing + oneshot",
+            run(executors_stealing, trips, rest),
+        )
+        .peer("rusty_pool", run(pools::rusty_pool, trips, rest))
+        .peer(
+            "threadpool + oneshot",
+            run(|| WithOneshot(pools::threadpool()), trips, rest),
+        )
+        .peer(
+            "async-executor",
+            run(|| Async(pools::async_executor()), trips, rest),
+        )
+        .peer("tokio: spawn", run(|| Async(pools::tokio()), trips, rest))
+        .peer(
+            "tokio: spawn_blocking",
+            run(pools::tokio_blocking, trips, rest),
+        )
+        .peer(
+            "scheduled-thread-pool + oneshot",
+            run(scheduled, trips, rest),
+        )
+}

@@ -1,0 +1,62 @@
+//! Jobs that do nothing, submitted by one thread from outside, and every result taken: what the
+//! pool itself costs. In `submit_working` the submitting thread also has something to do.
+
+use crate::group::{Group, Workload, timed};
+use crate::pools::{self, Async, Blocking, Pool, WithOneshot};
+use crate::work::work;
+
+const JOBS: u64 = 100_000;
+
+/// Starts one of the pools; its submitting thread does `steps` of work before each job.
+fn run<P: Pool>(start: fn() -> P, steps: u64) -> impl Fn() -> Workload {
+    move || {
+        let pool = start();
+        Box::new(move || timed(|| submit_and_take_all(&pool, steps)))
+    }
+}
+
+fn submit_and_take_all(pool: &impl Pool, steps: u64) {
+    let submit = |n| {
+        if steps > 0 {
+            work(steps);
+        }
+        pool.submit(move || n)
+    };
+    let handles: Vec<_> = (0..JOBS).map(submit).collect();
+    assert_eq!(pool.sum(handles), (0..JOBS).sum::<u64>());
+}
+
+pub(super) fn group(name: &'static str, steps: u64) -> Group {
+    let executors_channel = || WithOneshot(pools::executors_channel());
+    let executors_stealing = || WithOneshot(pools::executors_stealing());
+    Group::new(name, JOBS, 2)
+        .ours(run(pools::ours, steps))
+        .peer(
+            "executors: channel + oneshot",
+            run(executors_channel, steps),
+        )
+        .peer(
+            "executors: stealing + oneshot",
+            run(executors_stealing, steps),
+        )
+        .peer(
+            "threadpool + oneshot",
+            run(|| WithOneshot(pools::threadpool()), steps),
+        )
+        .peer(
+            "rayon + oneshot",
+            run(|| WithOneshot(pools::rayon()), steps),
+        )
+        .peer("rusty_pool", run(pools::rusty_pool, steps))
+        .peer("blocking", run(|| Blocking, steps))
+        .peer(
+            "async-executor",
+            run(|| Async(pools::async_executor()), steps),
+        )
+        .peer("tokio: spawn", run(|| Async(pools::tokio()), steps))
+        .peer("tokio: spawn_blocking", run(pools::tokio_blocking, steps))
+        .peer(
+            "futures: ThreadPool",
+            run(|| Async(pools::futures_pool()), steps),
+        )
+}

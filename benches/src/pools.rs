@@ -1,0 +1,59 @@
+//! The pools, each with two workers, behind the few operations that workloads need. A pool joins by
+//! a constructor and by implementing one of three traits; each does what the pool's own docs advise.
+
+mod futures;
+mod threads;
+
+pub(crate) use self::futures::*;
+pub(crate) use self::threads::*;
+
+/// Workers of each pool. Where the calling thread takes part in the work (chili, forte), it counts.
+pub(crate) const WORKERS: usize = 2;
+
+/// A pool that gives results back.
+pub(crate) trait Pool: Send + Sync + 'static {
+    /// What a result is taken from.
+    type Handle: Send;
+
+    fn submit(&self, job: impl FnOnce() -> u64 + Send + 'static) -> Self::Handle;
+
+    /// Waits for one result.
+    fn take(&self, handle: Self::Handle) -> u64;
+
+    /// Waits for all results, in this order.
+    fn sum(&self, handles: Vec<Self::Handle>) -> u64 {
+        handles.into_iter().map(|handle| self.take(handle)).sum()
+    }
+}
+
+/// A pool that can run a job and tell nobody.
+pub(crate) trait Execute: Send + Sync + 'static {
+    fn execute(&self, job: impl FnOnce() + Send + 'static);
+}
+
+/// How one gets results from a pool that gives none: by a channel for each job.
+pub(crate) struct WithOneshot<E>(pub(crate) E);
+
+impl<E: Execute> Pool for WithOneshot<E> {
+    type Handle = oneshot::Receiver<u64>;
+
+    fn submit(&self, job: impl FnOnce() -> u64 + Send + 'static) -> Self::Handle {
+        let (sender, receiver) = oneshot::channel();
+        self.0.execute(move || {
+            let _ = sender.send(job());
+        });
+        receiver
+    }
+
+    fn take(&self, handle: Self::Handle) -> u64 {
+        done(handle.recv())
+    }
+}
+
+/// Jobs do not fail here, and pools live until their results are taken.
+pub(crate) fn done<T, E: std::fmt::Display>(result: Result<T, E>) -> T {
+    match result {
+        Ok(value) => value,
+        Err(error) => panic!("a benchmark's pool or job failed: {error}"),
+    }
+}

@@ -1,0 +1,149 @@
+//! The right to run or to end a task that has not started, besides its handle; and tasks that borrow.
+//!
+//! A scope must end all its tasks before what they borrow goes away, whatever becomes of their
+//! handles. So it holds a claim on each of them, which is a token that may also claim; and each task
+//! carries a *guard*, which is dropped when there is nothing left of the task that borrows.
+
+use std::any::type_name;
+use std::ptr::NonNull;
+
+use super::runner::Runner;
+use super::task::drop_callbacks;
+use super::token::Running;
+use super::{Header, RawTask, RawToken, Reader, VTable, allocate, put, state, take, vtable};
+use crate::TaskError;
+use crate::blocker::PoolId;
+use crate::panic::{catch, contain};
+use crate::state::{CancelClaim, State};
+
+/// An owner of the cell's memory that may also claim the task.
+pub(crate) struct RawClaim(RawToken);
+
+impl RawClaim {
+    pub(super) const fn new(token: RawToken) -> Self {
+        Self(token)
+    }
+
+    /// Runs the task here, unless it has started or ended. True if it was run.
+    pub(crate) fn run(&self) -> bool {
+        let cell = self.0.cell();
+        // SAFETY: a token is an owner.
+        if !unsafe { state(cell) }.claim_as_handle() {
+            return false;
+        }
+        // SAFETY: a token is an owner.
+        let run = unsafe { vtable(cell) }.run;
+        // SAFETY: the claim made us the runner, and the payload still holds the closure: claims are
+        // made of tasks alone. We stay an owner besides, by the token.
+        unsafe { run(cell) };
+        true
+    }
+
+    /// Ends the task with an error if it has not started; asks it to stop if it is running.
+    pub(crate) fn fail(&self, error: TaskError) {
+        let cell = self.0.cell();
+        // SAFETY: a token is an owner.
+        if unsafe { state(cell) }.claim_to_cancel() == CancelClaim::Won {
+            // SAFETY: a token is an owner.
+            let fail = unsafe { vtable(cell) }.fail;
+            // SAFETY: the claim made us the runner, and the payload still holds the closure.
+            unsafe { fail(cell, error) };
+        }
+    }
+
+    /// Whether nobody can claim the task any more.
+    pub(crate) fn is_spent(&self) -> bool {
+        // SAFETY: a token is an owner.
+        !unsafe { state(self.0.cell()) }.load().is_queued()
+    }
+}
+
+impl<T> Reader<T> {
+    /// A claim on the task; of a pair there must be none.
+    pub(crate) fn claim(&self) -> RawClaim {
+        RawClaim::new(self.token())
+    }
+}
+
+/// A closure, and what is to be dropped last.
+struct Guarded<F, G> {
+    closure: F,
+    guard: G,
+}
+
+impl RawTask {
+    /// As [`RawTask::new`], for a closure and a value that may borrow. `guard` is dropped after the
+    /// task has ended and the runner has dropped all that was the task's.
+    ///
+    /// # Safety
+    ///
+    /// What closure and value borrow lives until the guard is dropped, and the handle is not used
+    /// longer than that either; it may be leaked.
+    pub(crate) unsafe fn guarded<F, T, G>(
+        closure: F,
+        guard: G,
+        home: Option<PoolId>,
+    ) -> (Self, Reader<T>)
+    where
+        F: FnOnce() -> T + Send,
+        T: Send,
+        G: Send,
+    {
+        let cell = allocate(State::new(), table::<F, T, G>(), home);
+        // SAFETY: nobody else knows the cell yet, and its layout has room for both.
+        unsafe { put(cell, Guarded { closure, guard }) };
+        // SAFETY: the task's side of a new cell, taken once.
+        let task = unsafe { Self::from_cell(cell) };
+        // SAFETY: the handle's side of a new cell, taken once, with the type of its value.
+        (task, unsafe { Reader::new(cell) })
+    }
+}
+
+fn table<F, T, G>() -> &'static VTable
+where
+    F: FnOnce() -> T + Send,
+    T: Send,
+    G: Send,
+{
+    const {
+        &VTable {
+            layout: VTable::layout::<Guarded<F, G>, T>(),
+            detached: false,
+            name: type_name::<F>,
+            run: run::<F, T, G>,
+            fail: fail::<F, T, G>,
+            drop_callbacks: drop_callbacks::<T>,
+        }
+    }
+}
+
+/// # Safety
+///
+/// As [`VTable::run`] says, with the types that the cell was made with.
+unsafe fn run<F, T, G>(cell: NonNull<Header>)
+where
+    F: FnOnce() -> T,
+{
+    // SAFETY: the payload holds both and is ours; it counts as empty from here on.
+    let Guarded { closure, guard } = unsafe { take::<Guarded<F, G>>(cell) };
+    let result = {
+        // SAFETY: we are the runner until after the scope has ended.
+        let _running = unsafe { Running::enter(cell) };
+        catch(closure)
+    };
+    // SAFETY: we are the runner, and the payload is empty.
+    unsafe { Runner::<T>::new(cell) }.finish(result);
+    contain(|| drop(guard));
+}
+
+/// # Safety
+///
+/// As [`VTable::fail`] says, with the types that the cell was made with.
+unsafe fn fail<F, T, G>(cell: NonNull<Header>, error: TaskError) {
+    // SAFETY: the payload holds both and is ours; it counts as empty from here on.
+    let Guarded { closure, guard } = unsafe { take::<Guarded<F, G>>(cell) };
+    contain(|| drop(closure));
+    // SAFETY: we are the runner, and the payload is empty.
+    unsafe { Runner::<T>::new(cell) }.finish(Err(error));
+    contain(|| drop(guard));
+}

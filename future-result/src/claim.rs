@@ -1,0 +1,66 @@
+//! For the pools alone: the right to run or to end a task besides its handle, and tasks that borrow.
+
+use std::fmt;
+
+use crate::cell::{RawClaim, RawTask};
+use crate::{JoinHandle, PoolId, Task, TaskError};
+
+/// The right to run a task that has not started, or to end it: what a scope and a deadline hold.
+///
+/// It keeps the task's memory, not the task.
+pub struct Claim(RawClaim);
+
+impl Claim {
+    pub(crate) const fn new(raw: RawClaim) -> Self {
+        Self(raw)
+    }
+
+    /// Runs the task on this thread, unless it has started or ended. True if it was run.
+    pub fn run(&self) -> bool {
+        self.0.run()
+    }
+
+    /// Ends the task with `error` if it has not started; asks it to stop if it is running.
+    pub fn fail(&self, error: TaskError) {
+        self.0.fail(error);
+    }
+
+    /// Whether the task has started or ended, so that nobody can claim it any more.
+    #[must_use]
+    pub fn is_spent(&self) -> bool {
+        self.0.is_spent()
+    }
+}
+
+impl fmt::Debug for Claim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Claim")
+            .field("is_spent", &self.is_spent())
+            .finish()
+    }
+}
+
+/// As [`task_in`](crate::task_in), for a closure and a value that may borrow.
+///
+/// `guard` is dropped when the task has ended, by whatever way, and nothing of it is left but the
+/// value, which is the handle's then.
+///
+/// # Safety
+///
+/// What closure and value borrow lives until `guard` is dropped, and as long as the handle is used.
+/// (The handle may be leaked: nobody looks at the value any more then.)
+pub unsafe fn task_with_guard<F, T, G>(
+    pool: PoolId,
+    closure: F,
+    guard: G,
+) -> (Task, JoinHandle<T>, Claim)
+where
+    F: FnOnce() -> T + Send,
+    T: Send,
+    G: Send,
+{
+    // SAFETY: passed on to the caller.
+    let (task, reader) = unsafe { RawTask::guarded(closure, guard, Some(pool)) };
+    let claim = Claim::new(reader.claim());
+    (Task::from_raw(task), JoinHandle::new(reader), claim)
+}

@@ -1,0 +1,287 @@
+//! What a pool's workers share with its owner.
+
+use std::sync::Arc;
+
+use future_result::sync::atomic::{AtomicBool, Ordering, fence, fence_between_seq_cst};
+use future_result::sync::{Mutex, thread};
+use future_result::{Completer, PoolId, Rejection, Task, TaskError, TaskList};
+
+use crate::bound::Bound;
+use crate::deque::{Steal, Worker};
+use crate::injector::Injector;
+use crate::roster::{Roster, Seat};
+use crate::sleep::{Sleep, Wake};
+use crate::worker::{self, Local};
+
+/// Run by each worker before its first job, with the worker's number.
+pub(crate) type Hook = Box<dyn Fn(usize) + Send + Sync>;
+
+/// How the threads are made.
+pub(crate) struct Threads {
+    pub(crate) name: String,
+    pub(crate) stack_size: Option<usize>,
+    pub(crate) initializer: Option<Hook>,
+}
+
+pub(crate) struct Core {
+    pub(crate) id: PoolId,
+    pub(crate) injector: Injector,
+    pub(crate) bound: Option<Arc<Bound>>,
+    pub(crate) sleep: Sleep,
+    pub(crate) roster: Roster,
+    pub(crate) threads: Threads,
+    /// Whether nothing is accepted any more.
+    closed: AtomicBool,
+    /// By the number of the worker; a worker that leaves before the end takes its own out.
+    handles: Mutex<Vec<Option<thread::JoinHandle<()>>>>,
+    /// Completed by the last worker to leave.
+    terminated: Mutex<Option<Completer<()>>>,
+}
+
+impl Core {
+    pub(crate) fn new(
+        id: PoolId,
+        bound: Option<Bound>,
+        sleep: Sleep,
+        threads: Threads,
+        terminated: Completer<()>,
+    ) -> Self {
+        Self {
+            id,
+            injector: Injector::new(),
+            bound: bound.map(Arc::new),
+            sleep,
+            roster: Roster::new(),
+            threads,
+            closed: AtomicBool::new(false),
+            handles: Mutex::new(Vec::new()),
+            terminated: Mutex::new(Some(terminated)),
+        }
+    }
+
+    /// Queues a task: a worker's own into its deque, all others into the injector. It comes back if the
+    /// pool is closed.
+    #[inline]
+    pub(crate) fn push(self: &Arc<Self>, task: Task) -> Result<(), Task> {
+        match Local::of(self) {
+            Some(local) => {
+                if self.is_closed() {
+                    return Err(task);
+                }
+                self.push_local(&local, task);
+            }
+            None => {
+                self.injector.push(task)?;
+                self.pushed();
+            }
+        }
+        Ok(())
+    }
+
+    /// Queues a task of the calling worker.
+    #[inline]
+    pub(crate) fn push_local(self: &Arc<Self>, local: &Local, task: Task) {
+        local.push(task);
+        // ORDERING: the producer's fence in the proof of `sleep`.
+        fence(Ordering::SeqCst);
+        self.wake_if_wanting();
+    }
+
+    /// As [`Core::push`], but wakes nobody: for a submitter that holds a lock.
+    pub(crate) fn queue(self: &Arc<Self>, task: Task) -> Result<(), Task> {
+        match Local::of(self) {
+            Some(local) => {
+                local.push(task);
+                Ok(())
+            }
+            None => self.injector.push(task),
+        }
+    }
+
+    /// What is left to do after [`Core::queue`], apart from the lock.
+    pub(crate) fn queued_in_room(self: &Arc<Self>, queued: Result<(), Task>) {
+        if let Err(task) = queued {
+            return self.reject(task);
+        }
+        // ORDERING: the producer's fence in the proof of `sleep`.
+        fence(Ordering::SeqCst);
+        self.wake_if_wanting();
+    }
+
+    /// Why nothing is accepted.
+    #[cold]
+    pub(crate) fn rejection(&self) -> Rejection {
+        self.injector.closed().unwrap_or(Rejection::ShutDown)
+    }
+
+    /// Tells the handle of a task that came back.
+    #[cold]
+    pub(crate) fn reject(&self, task: Task) {
+        task.fail(TaskError::Rejected(self.rejection()));
+    }
+
+    /// Wakes whoever is needed for what the injector was given last.
+    #[inline]
+    pub(crate) fn pushed(self: &Arc<Self>) {
+        // ORDERING: the producer's fence in the proof of `sleep`. The injector's push is a SeqCst
+        // read-modify-write, and the word is read by a SeqCst load.
+        fence_between_seq_cst();
+        self.wake_if_wanting();
+    }
+
+    /// Wakes or starts a worker if there is a place for one. The caller has added work, and has put a
+    /// fence after it.
+    #[inline]
+    pub(crate) fn wake_if_wanting(self: &Arc<Self>) {
+        if self.sleep.is_wanting() {
+            self.wake_one();
+        }
+    }
+
+    #[cold]
+    fn wake_one(self: &Arc<Self>) {
+        match self.sleep.wake_one() {
+            Wake::Nobody => {}
+            Wake::Sleeper(bed) => bed.wake(),
+            Wake::Start => {
+                // Without the thread the work waits for those that there are.
+                let _ = self.start_worker();
+            }
+        }
+    }
+
+    /// Starts a thread that the sleep word counts already.
+    pub(crate) fn start_worker(self: &Arc<Self>) -> std::io::Result<()> {
+        let deque = Worker::new_fifo();
+        let seat = Arc::new(Seat {
+            stealer: deque.stealer(),
+        });
+        let index = self.roster.enter(&seat);
+        let mut builder = thread::Builder::new().name(format!("{}-{index}", self.threads.name));
+        if let Some(bytes) = self.threads.stack_size {
+            builder = builder.stack_size(bytes);
+        }
+        let core = Arc::clone(self);
+        // Held until the handle is in its place, so that the worker cannot leave before.
+        let mut handles = self.handles.lock();
+        match builder.spawn(move || worker::run(core, index, deque)) {
+            Ok(handle) => {
+                if handles.len() <= index {
+                    handles.resize_with(index + 1, || None);
+                }
+                handles[index] = Some(handle);
+                Ok(())
+            }
+            Err(error) => {
+                drop(handles);
+                self.roster.leave(index);
+                self.not_started(1);
+                Err(error)
+            }
+        }
+    }
+
+    /// So many threads that the sleep word counts will never run.
+    pub(crate) fn not_started(&self, threads: usize) {
+        if self.sleep.not_started(threads) {
+            self.terminate();
+        }
+    }
+
+    /// The last thing that a worker does.
+    pub(crate) fn forget_worker(&self, index: usize) {
+        if !self.is_over() {
+            // It leaves early, and nobody will join it.
+            let handle = self.handles.lock().get_mut(index).and_then(Option::take);
+            drop(handle);
+        }
+        self.roster.leave(index);
+    }
+
+    /// A worker goes because the pool is closed.
+    pub(crate) fn leave(&self) {
+        if self.sleep.leave() {
+            self.terminate();
+        }
+    }
+
+    /// Tells whoever waits for the end that no worker is left.
+    pub(crate) fn terminate(&self) {
+        let terminated = self.terminated.lock().take();
+        if let Some(terminated) = terminated {
+            // Nobody to tell if the pool was detached.
+            let _ = terminated.complete(());
+        }
+    }
+
+    /// Whether there are threads that nobody has joined or detached.
+    pub(crate) fn has_handles(&self) -> bool {
+        self.handles.lock().iter().any(Option::is_some)
+    }
+
+    /// The threads that are to be joined.
+    pub(crate) fn take_handles(&self) -> Vec<thread::JoinHandle<()>> {
+        let handles = std::mem::take(&mut *self.handles.lock());
+        handles.into_iter().flatten().collect()
+    }
+
+    #[inline]
+    pub(crate) fn is_closed(&self) -> bool {
+        // ORDERING: Relaxed; a hint. What must not be missed is decided by the inbox.
+        self.closed.load(Ordering::Relaxed)
+    }
+
+    /// Accepts nothing more; what is queued will still run. The first reason stays.
+    pub(crate) fn close(&self, reason: Rejection) {
+        // The bound first: whoever has room may rely on it that the injector is open.
+        if let Some(bound) = &self.bound {
+            bound.close(reason);
+        }
+        self.injector.close(reason);
+        // ORDERING: Release pairs with the Acquire of a worker that is about to leave: it sees all
+        // that the injector was given before.
+        self.closed.store(true, Ordering::Release);
+        self.sleep.close();
+    }
+
+    /// Whether a worker that finds nothing more may leave.
+    pub(crate) fn is_over(&self) -> bool {
+        // ORDERING: Acquire pairs with the Release in `close`.
+        self.closed.load(Ordering::Acquire)
+    }
+
+    /// Gives up everything that is queued.
+    pub(crate) fn fail_queued(&self, error: &TaskError) {
+        let mut tasks = self.injector.take_all();
+        for seat in self.roster.all() {
+            loop {
+                match seat.stealer.steal() {
+                    Steal::Success(task) => tasks.push_back(task),
+                    Steal::Empty => break,
+                    Steal::Retry => {}
+                }
+            }
+        }
+        fail_all(tasks, error);
+    }
+
+    /// How many tasks are queued, tombstones included.
+    pub(crate) fn queued(self: &Arc<Self>) -> usize {
+        let in_deques: usize = self.roster.all().iter().map(|seat| seat.stealer.len()).sum();
+        let queued = in_deques + self.injector.len();
+        // Counting moves tasks about, which a worker that is falling asleep may have missed.
+        // ORDERING: the producer's fence in the proof of `sleep`.
+        fence(Ordering::SeqCst);
+        if queued > 0 {
+            self.wake_if_wanting();
+        }
+        queued
+    }
+}
+
+/// Completes all of them with an error, apart from any lock.
+pub(crate) fn fail_all(mut tasks: TaskList, error: &TaskError) {
+    while let Some(task) = tasks.pop_front() {
+        task.fail(error.clone());
+    }
+}

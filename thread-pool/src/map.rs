@@ -1,0 +1,58 @@
+//! The lazy map.
+
+use std::sync::Arc;
+
+use future_result::{JoinHandle, Map, TaskError, run_chunk};
+
+use crate::ThreadPoolExecutor;
+
+impl ThreadPoolExecutor {
+    /// Applies `function` to every item of `input` on the workers, lazily, and yields the results
+    /// in the order of the input.
+    ///
+    /// Pulls the input only [`buffer_size`](Map::buffer_size) tasks ahead, 8 for each worker unless
+    /// set otherwise. See [`Map`] for chunks, for results in the order of completion, and for
+    /// time-outs.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use thread_pool::ThreadPoolExecutor;
+    ///
+    /// let pool = ThreadPoolExecutor::new(2)?;
+    /// let lengths = pool.map(|word: &str| word.len(), ["one", "three"]);
+    /// assert_eq!(lengths.collect::<Result<Vec<_>, _>>()?, [3, 5]);
+    ///
+    /// // An endless input is no problem, and tiny items can share a task.
+    /// let evens = pool.map(|n| n * 2, 0_u64..).chunk_size(64).take(1000);
+    /// assert_eq!(evens.last().unwrap()?, 1998);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[expect(
+        clippy::type_complexity,
+        reason = "an alias cannot hold the closure's opaque type"
+    )]
+    pub fn map<F, I, R>(
+        &self,
+        function: F,
+        input: I,
+    ) -> Map<
+        I::IntoIter,
+        impl FnMut(Vec<I::Item>) -> JoinHandle<Vec<Result<R, TaskError>>>,
+        JoinHandle<Vec<Result<R, TaskError>>>,
+        R,
+    >
+    where
+        I: IntoIterator,
+        I::Item: Send + 'static,
+        F: Fn(I::Item) -> R + Send + Sync + 'static,
+        R: Send + 'static,
+    {
+        let function = Arc::new(function);
+        let submit = move |items| {
+            let function = Arc::clone(&function);
+            self.submit(move || run_chunk(&*function, items))
+        };
+        Map::new(input, submit, 8 * self.workers)
+    }
+}

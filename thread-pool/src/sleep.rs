@@ -1,0 +1,365 @@
+//! Who sleeps, who is woken, and when a thread is started or let go: decided from one word.
+//!
+//! # The word
+//!
+//! | field | counts the threads that |
+//! |---|---|
+//! | `live` | exist |
+//! | `sleeping` | wait for a wake-up |
+//! | `searching` | are awake and look for work: woken, just started, or with nothing left of their own |
+//! | `blocked` | are inside `blocking`, and do not count as workers meanwhile |
+//!
+//! The others are *active*: `live - sleeping - blocked`, searching ones included. A pool wants as
+//! many active threads as it has places, if there is work for them. Whoever adds work looks at the
+//! word:
+//!
+//! - Somebody is searching: nothing to do, it will be found.
+//! - As many are active as there are places: nothing to do, each looks for work before it sleeps.
+//! - Else one sleeper is woken; if there is none, a thread is started.
+//!
+//! A woken worker counts as searching from the moment of the wake-up, so that a burst of
+//! submissions wakes one. Having found something, it looks whether there is more, and wakes the
+//! next. So the threads come up one after the other for as long as there is work for them, and
+//! none comes up in vain.
+//!
+//! `sleeping` and `live` change under the lock of the list of sleepers, together with the list; the
+//! word is looked at without it.
+//!
+//! # Why no work is slept through
+//!
+//! Who adds work and who goes to sleep each do two things, with a `SeqCst` fence between them:
+//!
+//! ```text
+//! producer: add the work;                       fence;  look at the word
+//! worker:   sleeping + 1, searching - 1;        fence;  look at all queues
+//! ```
+//!
+//! Of two `SeqCst` fences one comes first, and what was written before it is seen by what is read
+//! after the other. If the worker's comes first, the producer sees it sleeping; if the producer's
+//! does, the worker sees the work.
+//!
+//! What if the producer wakes nobody, because it saw another worker searching or all places
+//! taken? That worker has still to leave its state. If it goes to sleep, its own step comes later
+//! in the word's order than what the producer has read; so its fence comes after the producer's (else
+//! the producer would have seen the step), and it sees the work. If a searching worker leaves because
+//! it has found some other work, it does the same: it puts a fence between its step and a
+//! look at all queues, and wakes the next one if they are not empty. An active one goes through one
+//! of the two sooner or later.
+//!
+//! Moving work from one queue to another makes it invisible for a moment. Who does so is active,
+//! looks at the word after the move like any producer, and so repairs what was missed.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use future_result::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
+use future_result::sync::{Mutex, thread};
+
+const FIELD: u64 = 0xFFFF;
+const SEARCHING: u64 = 1;
+const SLEEPING: u64 = 1 << 16;
+const LIVE: u64 = 1 << 32;
+const BLOCKED: u64 = 1 << 48;
+
+/// More threads than this do not fit into the word.
+pub(crate) const THREADS_MAX: usize = 0x7FFF;
+
+/// A snapshot of the word.
+#[derive(Clone, Copy)]
+pub(crate) struct Counts(u64);
+
+impl Counts {
+    #[inline]
+    const fn searching(self) -> u64 {
+        self.0 & FIELD
+    }
+
+    #[inline]
+    pub(crate) const fn sleeping(self) -> u64 {
+        self.0 / SLEEPING & FIELD
+    }
+
+    #[inline]
+    pub(crate) const fn live(self) -> u64 {
+        self.0 / LIVE & FIELD
+    }
+
+    #[inline]
+    const fn blocked(self) -> u64 {
+        self.0 / BLOCKED
+    }
+
+    #[inline]
+    const fn active(self) -> u64 {
+        self.live() - self.sleeping() - self.blocked()
+    }
+}
+
+impl fmt::Debug for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Counts")
+            .field("live", &self.live())
+            .field("sleeping", &self.sleeping())
+            .field("searching", &self.searching())
+            .field("blocked", &self.blocked())
+            .finish()
+    }
+}
+
+/// The word and the sleepers.
+pub(crate) struct Sleep {
+    word: AtomicU64,
+    /// As many threads stay, idle or not.
+    min: u64,
+    /// As many may be active.
+    places: u64,
+    keep_alive: Duration,
+    inner: Mutex<Inner>,
+}
+
+struct Inner {
+    /// The latest to fall asleep last: it is woken first, and the first sleeps long enough to leave.
+    sleepers: Vec<Arc<Bed>>,
+    /// No thread is started any more.
+    closed: bool,
+}
+
+/// Where one worker sleeps.
+pub(crate) struct Bed {
+    thread: thread::Thread,
+    woken: AtomicBool,
+}
+
+/// Whom to wake, or what else is to be done, about work that was added.
+#[must_use]
+pub(crate) enum Wake {
+    /// Nobody.
+    Nobody,
+    /// This one, counted as searching from now on.
+    Sleeper(Arc<Bed>),
+    /// A thread is to be started. It counts as live and searching already; if it cannot be started,
+    /// [`Sleep::not_started`] is to be called.
+    Start,
+}
+
+/// Why a worker is awake again.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Awake {
+    /// To search; it is counted so.
+    Search,
+    /// To leave: there was nothing to do for the time of keep-alive. It is not counted any more.
+    Leave,
+}
+
+impl Sleep {
+    /// For `min` threads that are about to start, and so count as searching.
+    pub(crate) fn new(min: usize, places: usize, keep_alive: Duration) -> Self {
+        let min = min as u64;
+        Self {
+            word: AtomicU64::new(min * (LIVE + SEARCHING)),
+            min,
+            places: places as u64,
+            keep_alive,
+            inner: Mutex::new(Inner {
+                sleepers: Vec::new(),
+                closed: false,
+            }),
+        }
+    }
+
+    pub(crate) fn counts(&self) -> Counts {
+        // ORDERING: Relaxed; for show, nothing is read after it.
+        Counts(self.word.load(Ordering::Relaxed))
+    }
+
+    /// Whether work that was added needs another worker. A fence, or a `SeqCst` read-modify-write that
+    /// added the work, stands before the call.
+    #[inline]
+    pub(crate) fn is_wanting(&self) -> bool {
+        // ORDERING: SeqCst, so that it is not read before the caller's SeqCst read-modify-write.
+        let counts = Counts(self.word.load(Ordering::SeqCst));
+        counts.searching() == 0 && counts.active() < self.places
+    }
+
+    /// Chooses whom to wake about work that was added.
+    #[cold]
+    pub(crate) fn wake_one(&self) -> Wake {
+        let mut inner = self.inner.lock();
+        if !self.is_wanting() {
+            return Wake::Nobody;
+        }
+        if let Some(bed) = inner.sleepers.pop() {
+            self.add(SEARCHING.wrapping_sub(SLEEPING));
+            // ORDERING: Release pairs with the Acquire in `sleep`, which sees the work by it. (A swap
+            // where a store would do, for loom.)
+            bed.woken.swap(true, Ordering::AcqRel);
+            return Wake::Sleeper(bed);
+        }
+        if inner.closed || self.counts().live() >= THREADS_MAX as u64 {
+            return Wake::Nobody;
+        }
+        self.add(LIVE + SEARCHING);
+        Wake::Start
+    }
+
+    /// Takes back a [`Wake::Start`], or as many of the first threads. True if no thread is left.
+    pub(crate) fn not_started(&self, threads: usize) -> bool {
+        let _inner = self.inner.lock();
+        let change = (threads as u64).wrapping_mul(LIVE + SEARCHING);
+        self.add(change.wrapping_neg()).live() == 0
+    }
+
+    /// Starts no thread any more, and wakes all sleepers.
+    pub(crate) fn close(&self) {
+        let mut inner = self.inner.lock();
+        inner.closed = true;
+        let sleepers = std::mem::take(&mut inner.sleepers);
+        for bed in &sleepers {
+            self.add(SEARCHING.wrapping_sub(SLEEPING));
+            // ORDERING: as in `wake_one`.
+            bed.woken.swap(true, Ordering::AcqRel);
+        }
+        drop(inner);
+        for bed in sleepers {
+            bed.thread.unpark();
+        }
+    }
+
+    /// The calling worker has nothing left and begins to search.
+    pub(crate) fn start_searching(&self) {
+        self.add(SEARCHING);
+    }
+
+    /// The calling worker has found something, and goes on with it. True if it was the last one to
+    /// search and there are workers to wake: then it has to look for more.
+    pub(crate) fn stop_searching(&self) -> bool {
+        let counts = self.add(SEARCHING.wrapping_neg());
+        // ORDERING: the fence of the proof above.
+        fence(Ordering::SeqCst);
+        counts.searching() == 0 && counts.active() < self.places
+    }
+
+    /// Whether there are more active threads than places, since a blocked one came back.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.counts().active() > self.places
+    }
+
+    /// The calling worker leaves, which was searching. True if it was the last thread.
+    pub(crate) fn leave(&self) -> bool {
+        let _inner = self.inner.lock();
+        self.add((LIVE + SEARCHING).wrapping_neg()).live() == 0
+    }
+
+    /// The calling worker, which was searching, sleeps until it is woken; not at all if there is
+    /// something `to_do`, given whether there is a place for it. After the time of keep-alive it
+    /// leaves, if it is one too many.
+    pub(crate) fn sleep(&self, bed: &Arc<Bed>, to_do: impl FnOnce(bool) -> bool) -> Awake {
+        let mut inner = self.inner.lock();
+        inner.sleepers.push(Arc::clone(bed));
+        let counts = self.add(SLEEPING.wrapping_sub(SEARCHING));
+        drop(inner);
+        // ORDERING: the fence of the proof above.
+        fence(Ordering::SeqCst);
+        // Without a place, those who have one are active, and look for work before they sleep.
+        if to_do(self.counts().active() < self.places) {
+            self.get_up(bed);
+            return Awake::Search;
+        }
+        let mut deadline = self.deadline(counts);
+        // ORDERING: Acquire pairs with the Release of who wakes, so that we see the work.
+        while !bed.woken.swap(false, Ordering::Acquire) {
+            match deadline {
+                None => thread::park(),
+                Some(at) if self.is_over(at) => match self.expire(bed) {
+                    Some(awake) => return awake,
+                    None => deadline = None,
+                },
+                Some(at) => thread::park_deadline(at),
+            }
+        }
+        Awake::Search
+    }
+
+    fn is_over(&self, deadline: Instant) -> bool {
+        self.keep_alive.is_zero() || Instant::now() >= deadline
+    }
+
+    /// When a sleeper may leave, if it may.
+    fn deadline(&self, counts: Counts) -> Option<Instant> {
+        if counts.live() > self.min {
+            Instant::now().checked_add(self.keep_alive)
+        } else {
+            None
+        }
+    }
+
+    /// Leaves, or finds that it has been woken in the last moment. `None`: it may not leave.
+    fn expire(&self, bed: &Arc<Bed>) -> Option<Awake> {
+        let mut inner = self.inner.lock();
+        if self.counts().live() <= self.min {
+            return None;
+        }
+        if inner.remove(bed) {
+            self.add((LIVE + SLEEPING).wrapping_neg());
+            return Some(Awake::Leave);
+        }
+        // ORDERING: Acquire as in `sleep`; set under the lock by whoever took us off the list.
+        bed.woken.swap(false, Ordering::Acquire);
+        Some(Awake::Search)
+    }
+
+    /// Undoes falling asleep, unless somebody has woken us already.
+    fn get_up(&self, bed: &Arc<Bed>) {
+        let mut inner = self.inner.lock();
+        if inner.remove(bed) {
+            self.add(SEARCHING.wrapping_sub(SLEEPING));
+        } else {
+            // ORDERING: Acquire as in `sleep`; set under the lock by whoever took us off the list.
+            bed.woken.swap(false, Ordering::Acquire);
+        }
+    }
+
+    /// The calling worker does not count as one until [`Sleep::unblock`].
+    pub(crate) fn block(&self) {
+        self.add(BLOCKED);
+        // ORDERING: the fence of the proof above: there is one worker less for the work that is left.
+        fence(Ordering::SeqCst);
+    }
+
+    /// Ends [`Sleep::block`].
+    pub(crate) fn unblock(&self) {
+        self.add(BLOCKED.wrapping_neg());
+    }
+
+    /// Changes the word, and returns what it is then.
+    fn add(&self, change: u64) -> Counts {
+        // ORDERING: AcqRel, so that loom orders the changes as real memory does; what they mean to
+        // others hangs on the fences.
+        let before = self.word.fetch_add(change, Ordering::AcqRel);
+        Counts(before.wrapping_add(change))
+    }
+}
+
+impl Inner {
+    fn remove(&mut self, bed: &Arc<Bed>) -> bool {
+        let place = self.sleepers.iter().rposition(|other| Arc::ptr_eq(other, bed));
+        place.map(|place| self.sleepers.remove(place)).is_some()
+    }
+}
+
+impl Bed {
+    /// The calling thread's.
+    pub(crate) fn new() -> Self {
+        Self {
+            thread: thread::current(),
+            woken: AtomicBool::new(false),
+        }
+    }
+
+    /// Wakes its owner, who was told by [`Sleep::wake_one`].
+    pub(crate) fn wake(&self) {
+        self.thread.unpark();
+    }
+}

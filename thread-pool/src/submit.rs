@@ -1,0 +1,210 @@
+//! Submitting: one job, many, with a handle or without.
+
+use std::sync::Arc;
+
+use future_result::{JoinHandle, Rejection, Task, TaskError, contain, pair, task_in};
+
+use crate::bound::{Bound, Room};
+use crate::worker::Local;
+use crate::{SubmitError, ThreadPoolExecutor, WhenFull};
+
+impl ThreadPoolExecutor {
+    /// Runs `job` on a worker, and gives the handle of its result.
+    ///
+    /// If the queue has a bound and is full, waits for room, or does what the pool was built for
+    /// ([`WhenFull`]). If the pool does not accept the job, the handle says so with
+    /// [`TaskError::Rejected`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use thread_pool::{FutureResult, TaskError, ThreadPoolExecutor};
+    ///
+    /// let pool = ThreadPoolExecutor::new(2)?;
+    /// let divided = pool.submit(|| 1 / "0".parse::<i32>().unwrap());
+    /// match divided.result() {
+    ///     Err(TaskError::Panicked(panic)) => assert!(panic.message().contains("divide by zero")),
+    ///     other => unreachable!("{other:?}"),
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn submit<F, T>(&self, job: F) -> JoinHandle<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        if let Some(bound) = &self.core.bound {
+            return self.submit_bounded(bound, job);
+        }
+        let (task, handle) = task_in(self.core.id, job);
+        if let Err(task) = self.core.push(task) {
+            self.core.reject(task);
+        }
+        handle
+    }
+
+    /// As [`submit`](Self::submit), for a queue with a bound.
+    fn submit_bounded<F, T>(&self, bound: &Arc<Bound>, job: F) -> JoinHandle<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        match (bound.reserve(), bound.when_full()) {
+            (Ok(room), _) => self.fill(room, job),
+            (Err(Rejection::Full), WhenFull::CallerRuns) => {
+                let (task, handle) = task_in(self.core.id, job);
+                task.run();
+                handle
+            }
+            (Err(reason), _) => {
+                contain(|| drop(job));
+                let (completer, handle) = pair();
+                completer.fail(TaskError::Rejected(reason));
+                handle
+            }
+        }
+    }
+
+    /// Makes a task of `job`, and puts it where there is room.
+    fn fill<F, T>(&self, room: Room<'_>, job: F) -> JoinHandle<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        let (queued, handle) = room.fill(|permit| {
+            let (task, handle) = task_in(self.core.id, move || {
+                drop(permit);
+                job()
+            });
+            (self.core.queue(task), handle)
+        });
+        self.core.queued_in_room(queued);
+        handle
+    }
+
+    /// As [`submit`](Self::submit), but never waits: gives the job back instead.
+    ///
+    /// # Errors
+    ///
+    /// [`SubmitError`] with the job, if the queue is full or the pool is shut down.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::mpsc;
+    /// use thread_pool::{FutureResult, Rejection, ThreadPoolExecutor};
+    ///
+    /// let pool = ThreadPoolExecutor::builder().workers(1).queue_bound(1).build()?;
+    /// let (started, wait_for_start) = mpsc::channel();
+    /// let (go, wait_for_go) = mpsc::channel::<()>();
+    /// let running = pool.submit(move || {
+    ///     started.send(()).unwrap();
+    ///     wait_for_go.recv().is_err()
+    /// });
+    /// wait_for_start.recv()?;
+    /// let queued = pool.try_submit(|| 1)?;
+    /// let refused = pool.try_submit(|| 2).unwrap_err();
+    /// assert_eq!(refused.reason(), Rejection::Full);
+    /// drop(go);
+    /// assert_eq!(queued.result()? + refused.into_job()(), 3);
+    /// # drop(running);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn try_submit<F, T>(&self, job: F) -> Result<JoinHandle<T>, SubmitError<F>>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        if let Some(bound) = &self.core.bound {
+            return match bound.try_reserve() {
+                Ok(room) => Ok(self.fill(room, job)),
+                Err(reason) => Err(SubmitError::new(job, reason)),
+            };
+        }
+        if let Some(local) = Local::of(&self.core) {
+            if self.core.is_closed() {
+                return Err(SubmitError::new(job, self.core.rejection()));
+            }
+            let (task, handle) = task_in(self.core.id, job);
+            self.core.push_local(&local, task);
+            return Ok(handle);
+        }
+        match self.core.injector.push_task_in(self.core.id, job) {
+            Ok(handle) => {
+                self.core.pushed();
+                Ok(handle)
+            }
+            Err(job) => Err(SubmitError::new(job, self.core.rejection())),
+        }
+    }
+
+    /// Runs `job` on a worker, and tells nobody of its end: cheaper than a submission whose handle
+    /// is dropped. A panic is reported by the panic hook and otherwise ignored; a cancelling shutdown
+    /// drops what has not started.
+    ///
+    /// If the queue has a bound and is full, waits for room, or does what the pool was built for
+    /// ([`WhenFull`]).
+    ///
+    /// # Errors
+    ///
+    /// [`SubmitError`] with the job, if the pool is shut down, or its queue is full and it rejects then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::mpsc;
+    /// use thread_pool::ThreadPoolExecutor;
+    ///
+    /// let pool = ThreadPoolExecutor::new(2)?;
+    /// let (sender, receiver) = mpsc::channel();
+    /// pool.execute(move || sender.send("done").unwrap())?;
+    /// assert_eq!(receiver.recv()?, "done");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn execute<F>(&self, job: F) -> Result<(), SubmitError<F>>
+    where
+        F: FnOnce() + Send + 'static,
+    {
+        if let Some(bound) = &self.core.bound {
+            return self.execute_bounded(bound, job);
+        }
+        if let Some(local) = Local::of(&self.core) {
+            if self.core.is_closed() {
+                return Err(SubmitError::new(job, self.core.rejection()));
+            }
+            self.core.push_local(&local, Task::detached(job));
+            return Ok(());
+        }
+        match self.core.injector.push_detached(job) {
+            Ok(()) => {
+                self.core.pushed();
+                Ok(())
+            }
+            Err(job) => Err(SubmitError::new(job, self.core.rejection())),
+        }
+    }
+
+    /// As [`execute`](Self::execute), for a queue with a bound.
+    fn execute_bounded<F>(&self, bound: &Arc<Bound>, job: F) -> Result<(), SubmitError<F>>
+    where
+        F: FnOnce() + Send + 'static,
+    {
+        match (bound.reserve(), bound.when_full()) {
+            (Ok(room), _) => {
+                let queued = room.fill(|permit| {
+                    self.core.queue(Task::detached(move || {
+                        drop(permit);
+                        job();
+                    }))
+                });
+                self.core.queued_in_room(queued);
+                Ok(())
+            }
+            (Err(Rejection::Full), WhenFull::CallerRuns) => {
+                contain(job);
+                Ok(())
+            }
+            (Err(reason), _) => Err(SubmitError::new(job, reason)),
+        }
+    }
+}
