@@ -13,6 +13,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Instant;
 
 use crate::WaitTimedOut;
+use crate::cell::CellId;
 use crate::deadlock::{self, Edge, Stuck};
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{YIELDS, thread, thread_locals, unique_id};
@@ -67,6 +68,7 @@ pub trait Blocker {
 thread_locals! {
     static BLOCKER: RefCell<Option<Rc<dyn Blocker>>> = RefCell::new(None);
     static POOL: Cell<Option<PoolId>> = Cell::new(None);
+    static OWN_QUEUE: RefCell<Option<Rc<dyn OwnQueue>>> = RefCell::new(None);
     /// A parker that no wait on this thread is using.
     static PARKER: Cell<Option<Parker>> = Cell::new(None);
 }
@@ -291,6 +293,19 @@ impl Wake for Signal {
     }
 }
 
+/// The queue of a worker, from which its wait may take the awaited task.
+#[doc(hidden)]
+pub trait OwnQueue {
+    /// Takes the task and runs it, if it is the next one. True if it was taken.
+    fn run_if_next(&self, task: CellId) -> bool;
+}
+
+/// Takes the task from the calling worker's queue and runs it, if it is the next one there.
+pub(crate) fn pop_and_run(task: CellId) -> bool {
+    let queue = OWN_QUEUE.try_with(|queue| queue.borrow().clone());
+    queue.ok().flatten().is_some_and(|queue| queue.run_if_next(task))
+}
+
 /// The identity of a pool, by which a worker recognises the tasks that it may run in place.
 ///
 /// # Examples
@@ -338,6 +353,23 @@ impl PoolId {
 
         let _restore = Restore(POOL.with(|pool| pool.replace(Some(self))));
         f()
+    }
+
+    /// As [`enter`](Self::enter), for a worker with a queue of its own.
+    #[doc(hidden)]
+    pub fn enter_with<R>(self, queue: Rc<dyn OwnQueue>, f: impl FnOnce() -> R) -> R {
+        struct Restore(Option<Rc<dyn OwnQueue>>);
+
+        impl Drop for Restore {
+            fn drop(&mut self) {
+                let outer = self.0.take();
+                let ours = OWN_QUEUE.try_with(|queue| queue.replace(outer));
+                drop(ours);
+            }
+        }
+
+        let _restore = Restore(OWN_QUEUE.with(|own| own.replace(Some(queue))));
+        self.enter(f)
     }
 
     /// The pool that the calling thread is a worker of.

@@ -7,7 +7,7 @@
 //! | type | the party |
 //! |---|---|
 //! | [`RawTask`] | the task side of a closure: it lies in a queue |
-//! | [`TaskList`], [`TaskInbox`] | many of these, strung on their cells |
+//! | [`TaskList`], [`TaskInbox`], [`TaskDeque`] | many of these: queues |
 //! | [`Writer`] | the task side of a pair, and its runner once started |
 //! | [`Runner`](runner::Runner) | whoever has won the right to produce the outcome |
 //! | [`Reader`] | the handle |
@@ -24,6 +24,7 @@ mod callbacks;
 mod claim;
 mod list;
 mod reader;
+mod ring;
 mod runner;
 mod task;
 mod token;
@@ -36,14 +37,16 @@ use std::task::Waker;
 
 use crate::TaskError;
 use crate::blocker::PoolId;
-use crate::state::{Release, State};
+use crate::state::{Outcome, Release, State};
 use crate::sync::{UnsafeCell, alloc, dealloc};
 
 pub(crate) use self::claim::RawClaim;
 pub use self::list::{TaskInbox, TaskList};
 pub(crate) use self::reader::Reader;
+pub use self::ring::{TaskDeque, TaskStealer};
 pub(crate) use self::task::RawTask;
-pub(crate) use self::token::{CellId, RawToken, running};
+pub use self::token::CellId;
+pub(crate) use self::token::{RawToken, running};
 pub(crate) use self::writer::Writer;
 
 /// What every cell begins with, whatever it is a cell of.
@@ -80,9 +83,9 @@ struct VTable {
     detached: bool,
     /// What the cell is called where tasks are named: the closure's path, or the value's.
     name: fn() -> &'static str,
-    /// Runs the closure and completes the cell. The caller must be the runner of a cell whose
-    /// payload holds the closure, and gives both up.
-    run: unsafe fn(NonNull<Header>),
+    /// Runs the closure, completes the cell, and says how it went. The caller must be the runner of a
+    /// cell whose payload holds the closure, and gives both up.
+    run: unsafe fn(NonNull<Header>) -> Outcome,
     /// Drops the closure, if there is one, and completes the cell with the error. The same duties.
     fail: unsafe fn(NonNull<Header>, TaskError),
     /// Drops the list of callbacks, given what is in the slot.

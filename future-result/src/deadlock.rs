@@ -38,8 +38,8 @@
 //!
 //! A wait for many tasks does not list them, or else waiting for each in turn would take quadratic
 //! time: it counts on there being more of them than registered threads are running. As soon as that
-//! is no longer so, whoever has registered last wakes it, and it lists them. A list is never given
-//! up for a count while it would be needed, so this comes to an end.
+//! is no longer so, whoever has registered last wakes it, and it lists them. (Many clones of one
+//! shared handle in one set make the count too high: a cycle through such a set may stay unnoticed.)
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

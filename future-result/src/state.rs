@@ -51,6 +51,7 @@
 
 use std::fmt;
 
+use crate::Status;
 use crate::sync::atomic::{AtomicU32, Ordering};
 
 const PHASE: u32 = 0b111;
@@ -97,6 +98,16 @@ impl Outcome {
             Self::Value => VALUE,
             Self::Failed => FAILED,
             Self::Cancelled => EMPTY,
+        }
+    }
+
+    /// What users call it.
+    #[inline]
+    pub(crate) const fn status(self) -> Status {
+        match self {
+            Self::Value => Status::Succeeded,
+            Self::Failed => Status::Failed,
+            Self::Cancelled => Status::Cancelled,
         }
     }
 }
@@ -162,6 +173,15 @@ impl Snapshot {
             FAILED => Some(Outcome::Failed),
             EMPTY => Some(Outcome::Cancelled),
             _ => None,
+        }
+    }
+
+    /// The outcome in users' terms; `Pending` while there is none.
+    #[inline]
+    pub(crate) const fn status(self) -> Status {
+        match self.outcome() {
+            Some(outcome) => outcome.status(),
+            None => Status::Pending,
         }
     }
 

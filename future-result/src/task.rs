@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::cell::RawTask;
-use crate::{JoinHandle, PoolId, TaskError};
+use crate::{JoinHandle, PoolId, Status, TaskError};
 
 /// Makes a task of `closure`, and the handle that gets its result: the two ends of an executor.
 ///
@@ -139,6 +139,21 @@ impl Task {
     #[inline]
     pub fn run(self) {
         self.0.run();
+    }
+
+    /// As [`run`](Self::run), and says how it went, for a pool's statistics. Of what was cancelled or
+    /// run in place, says what has become of it until now.
+    #[doc(hidden)]
+    #[inline]
+    pub fn run_to_status(self) -> Status {
+        self.0.run()
+    }
+
+    /// What has become of it: pending unless it was cancelled or run in place.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.0.status()
     }
 
     /// Drops the closure, and gives the handle `error`; unless it was cancelled or run in place.

@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use future_result::sync::atomic::{AtomicBool, Ordering, fence, fence_between_seq_cst};
 use future_result::sync::{Mutex, thread};
-use future_result::{Completer, PoolId, Rejection, Task, TaskError, TaskList};
+use future_result::{Completer, PoolId, Rejection, Task, TaskDeque, TaskError, TaskList};
 
 use crate::bound::Bound;
-use crate::deque::{Steal, Worker};
 use crate::injector::Injector;
 use crate::roster::{Roster, Seat};
 use crate::sleep::{Sleep, Wake};
@@ -87,6 +86,32 @@ impl Core {
         self.wake_if_wanting();
     }
 
+    /// Queues many tasks as [`Core::push`] does, with one step and one wake-up; their handles learn
+    /// of it if the pool is closed.
+    pub(crate) fn push_all(self: &Arc<Self>, mut tasks: TaskList) {
+        if tasks.is_empty() {
+            return;
+        }
+        let refused = match Local::of(self) {
+            Some(_) if self.is_closed() => Err(tasks),
+            Some(local) => {
+                while let Some(task) = tasks.pop_front() {
+                    local.push(task);
+                }
+                Ok(())
+            }
+            None => self.injector.push_all(tasks),
+        };
+        match refused {
+            Err(tasks) => fail_all(tasks, &TaskError::Rejected(self.rejection())),
+            Ok(()) => {
+                // ORDERING: the producer's fence in the proof of `sleep`.
+                fence(Ordering::SeqCst);
+                self.wake_if_wanting();
+            }
+        }
+    }
+
     /// As [`Core::push`], but wakes nobody: for a submitter that holds a lock.
     pub(crate) fn queue(self: &Arc<Self>, task: Task) -> Result<(), Task> {
         match Local::of(self) {
@@ -152,7 +177,7 @@ impl Core {
 
     /// Starts a thread that the sleep word counts already.
     pub(crate) fn start_worker(self: &Arc<Self>) -> std::io::Result<()> {
-        let deque = Worker::new_fifo();
+        let deque = TaskDeque::new();
         let seat = Arc::new(Seat {
             stealer: deque.stealer(),
         });
@@ -254,12 +279,8 @@ impl Core {
     pub(crate) fn fail_queued(&self, error: &TaskError) {
         let mut tasks = self.injector.take_all();
         for seat in self.roster.all() {
-            loop {
-                match seat.stealer.steal() {
-                    Steal::Success(task) => tasks.push_back(task),
-                    Steal::Empty => break,
-                    Steal::Retry => {}
-                }
+            while let Some(task) = seat.stealer.steal() {
+                tasks.push_back(task);
             }
         }
         fail_all(tasks, error);

@@ -15,16 +15,14 @@
 
 use future_result::sync::atomic::{AtomicBool, Ordering};
 use future_result::sync::{Mutex, MutexGuard};
-use future_result::{JoinHandle, PoolId, Rejection, Task, TaskInbox, TaskList};
-
-use crate::deque::Worker;
+use future_result::{JoinHandle, PoolId, Rejection, Task, TaskDeque, TaskInbox, TaskList};
 
 /// As many tasks, at most, a worker takes at a time: enough to spread the cost of the lock, and few
 /// enough that the others find their share.
 const BATCH: usize = 32;
 
 /// Below this length tombstones are left alone.
-pub(crate) const WATERMARK_MIN: usize = 64;
+const WATERMARK_MIN: usize = 64;
 
 pub(crate) struct Injector {
     inbox: TaskInbox,
@@ -38,6 +36,17 @@ struct Backlog {
     tasks: TaskList,
     watermark: usize,
     closed: Option<Rejection>,
+}
+
+impl Backlog {
+    /// Drops the tombstones, if there may be many.
+    fn sweep(&mut self) {
+        if self.tasks.len() >= self.watermark {
+            // Dropping a tombstone frees memory and runs nothing of the user's.
+            self.tasks.drop_stale();
+            self.watermark = WATERMARK_MIN.max(2 * self.tasks.len());
+        }
+    }
 }
 
 impl Injector {
@@ -71,6 +80,16 @@ impl Injector {
         Ok(())
     }
 
+    /// Takes over what a worker has no room for. It has a right to run even if the injector is closed
+    /// meanwhile.
+    #[cold]
+    pub(crate) fn overflow(&self, mut tasks: TaskList) {
+        let mut backlog = self.backlog.lock();
+        backlog.tasks.append(&mut tasks);
+        backlog.sweep();
+        self.unlock(backlog);
+    }
+
     /// Adds a closure whose end nobody is told of. It comes back if the injector is closed.
     #[inline]
     pub(crate) fn push_detached<F>(&self, closure: F) -> Result<(), F>
@@ -100,11 +119,7 @@ impl Injector {
         };
         let mut newer = self.inbox.take_all();
         backlog.tasks.append(&mut newer);
-        if backlog.tasks.len() >= backlog.watermark {
-            // Dropping a tombstone frees memory and runs nothing of the user's.
-            backlog.tasks.drop_stale();
-            backlog.watermark = WATERMARK_MIN.max(2 * backlog.tasks.len());
-        }
+        backlog.sweep();
         self.unlock(backlog);
     }
 
@@ -117,7 +132,7 @@ impl Injector {
 
     /// Moves the oldest tasks to the end of `deque`: a fair share if `workers` of them come. False if
     /// there was nothing to move.
-    pub(crate) fn refill(&self, deque: &Worker<Task>, workers: usize) -> bool {
+    pub(crate) fn refill(&self, deque: &TaskDeque, workers: usize) -> bool {
         if self.is_empty() {
             return false;
         }
@@ -127,8 +142,12 @@ impl Injector {
         }
         let share = backlog.tasks.len().div_ceil(workers.max(1)).min(BATCH);
         for _ in 0..share {
-            match backlog.tasks.pop_front() {
-                Some(task) => deque.push(task),
+            match backlog.tasks.pop_front().map(|task| deque.push(task)) {
+                Some(Ok(())) => {}
+                Some(Err(task)) => {
+                    backlog.tasks.push_front(task);
+                    break;
+                }
                 None => break,
             }
         }

@@ -4,7 +4,6 @@
 mod bound;
 mod builder;
 mod core;
-mod deque;
 mod error;
 mod injector;
 mod map;

@@ -1,8 +1,8 @@
-//! The lazy map.
+//! The lazy maps.
 
 use std::sync::Arc;
 
-use future_result::{JoinHandle, Map, TaskError, run_chunk};
+use future_result::{JoinHandle, Map, TaskError, TryMap, run_chunk, try_run_chunk};
 
 use crate::ThreadPoolExecutor;
 
@@ -54,5 +54,57 @@ impl ThreadPoolExecutor {
             self.submit(move || run_chunk(&*function, items))
         };
         Map::new(input, submit, 8 * self.workers)
+    }
+    /// As [`map`](Self::map), for a function that may fail: yields values up to the first error, which
+    /// comes last.
+    ///
+    /// Before the error is yielded, what was submitted and has not started is cancelled, what is
+    /// running is asked to stop, and the input is dropped. See [`TryMap`], also for how to hear of an
+    /// error before the items that precede it are done.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use thread_pool::{ThreadPoolExecutor, TryError};
+    ///
+    /// let pool = ThreadPoolExecutor::new(2)?;
+    /// let parse = |text: &str| text.parse::<u32>();
+    /// let numbers = pool.try_map(parse, ["1", "2"]).collect::<Result<Vec<_>, _>>()?;
+    /// assert_eq!(numbers, [1, 2]);
+    ///
+    /// let mut numbers = pool.try_map(parse, ["1", "two", "3"]);
+    /// assert_eq!(numbers.next().unwrap()?, 1);
+    /// assert!(matches!(numbers.next(), Some(Err(TryError::Returned(_)))));
+    /// assert!(numbers.next().is_none());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[expect(
+        clippy::type_complexity,
+        reason = "an alias cannot hold the closure's opaque type"
+    )]
+    pub fn try_map<F, I, R, E>(
+        &self,
+        function: F,
+        input: I,
+    ) -> TryMap<
+        I::IntoIter,
+        impl FnMut(Vec<I::Item>) -> JoinHandle<Vec<Result<Result<R, E>, TaskError>>>,
+        JoinHandle<Vec<Result<Result<R, E>, TaskError>>>,
+        R,
+        E,
+    >
+    where
+        I: IntoIterator,
+        I::Item: Send + 'static,
+        F: Fn(I::Item) -> Result<R, E> + Send + Sync + 'static,
+        R: Send + 'static,
+        E: Send + 'static,
+    {
+        let function = Arc::new(function);
+        let submit = move |items| {
+            let function = Arc::clone(&function);
+            self.submit(move || try_run_chunk(&*function, items))
+        };
+        TryMap::new(input, submit, 8 * self.workers)
     }
 }

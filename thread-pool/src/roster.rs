@@ -3,11 +3,9 @@
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
-use future_result::Task;
+use future_result::{Task, TaskDeque, TaskStealer};
 use future_result::sync::Mutex;
 use future_result::sync::atomic::{AtomicU32, Ordering};
-
-use crate::deque::{Steal, Stealer, Worker};
 
 /// All workers of a pool.
 pub(crate) struct Roster {
@@ -18,7 +16,7 @@ pub(crate) struct Roster {
 
 /// What a worker shows to the others.
 pub(crate) struct Seat {
-    pub(crate) stealer: Stealer<Task>,
+    pub(crate) stealer: TaskStealer,
 }
 
 /// A worker's own copy of the roster.
@@ -95,23 +93,16 @@ impl Others {
     }
 
     /// Steals half of what one of the others has; the rest of it goes into `deque`.
-    pub(crate) fn steal(&self, roster: &Roster, deque: &Worker<Task>) -> Option<Task> {
+    pub(crate) fn steal(&self, roster: &Roster, deque: &TaskDeque) -> Option<Task> {
         self.refresh(roster);
         let seats = self.seats.borrow();
         let start = self.next.get();
         for offset in 0..seats.len() {
             let place = (start + offset) % seats.len();
-            let victim = &seats[place].stealer;
-            while !victim.is_empty() {
-                match victim.steal_batch_and_pop(deque) {
-                    Steal::Success(task) => {
-                        // There may be more where that came from.
-                        self.next.set(place);
-                        return Some(task);
-                    }
-                    Steal::Empty => break,
-                    Steal::Retry => {}
-                }
+            if let Some(task) = seats[place].stealer.steal_into(deque) {
+                // There may be more where that came from.
+                self.next.set(place);
+                return Some(task);
             }
         }
         self.next.set(start.wrapping_add(1));

@@ -6,11 +6,9 @@ use std::sync::Arc;
 
 use future_result::sync::atomic::{Ordering, fence};
 use future_result::sync::{SEARCHES, thread, thread_locals};
-use future_result::{Rejection, Task, TaskError, contain};
+use future_result::{CellId, OwnQueue, Rejection, Task, TaskDeque, TaskError, TaskList, contain};
 
 use crate::core::Core;
-use crate::deque::Worker;
-use crate::injector::WATERMARK_MIN;
 use crate::roster::Others;
 use crate::sleep::{Awake, Bed};
 
@@ -26,15 +24,11 @@ thread_locals! {
 pub(crate) struct Local {
     core: Arc<Core>,
     index: usize,
-    deque: Worker<Task>,
+    deque: TaskDeque,
     others: Others,
     bed: Arc<Bed>,
     /// Tasks popped from the deque.
     pops: Cell<u32>,
-    /// Tasks pushed to the deque by tasks.
-    pushes: Cell<u32>,
-    /// The length of the deque at which tombstones are swept out.
-    watermark: Cell<usize>,
 }
 
 impl Local {
@@ -59,26 +53,32 @@ impl Local {
     /// Adds a task to the deque; the caller wakes who is needed for it.
     #[inline]
     pub(crate) fn push(&self, task: Task) {
-        self.deque.push(task);
-        let pushes = self.pushes.get().wrapping_add(1);
-        self.pushes.set(pushes);
-        if pushes.is_multiple_of(WATERMARK_MIN as u32) && self.deque.len() >= self.watermark.get() {
-            self.sweep();
+        if let Err(task) = self.deque.push(task) {
+            self.make_room(task);
         }
     }
 
-    /// Drops tombstones, and keeps the order of the others.
+    /// Drops the deque's tombstones, and if that is not enough, moves its newer half to the injector.
     #[cold]
-    fn sweep(&self) {
-        for _ in 0..self.deque.len() {
-            match self.deque.pop() {
-                // Dropping a tombstone frees memory and runs nothing of the user's.
-                Some(task) if task.is_stale() => drop(task),
-                Some(task) => self.deque.push(task),
+    fn make_room(&self, newest: Task) {
+        let mut kept = TaskList::new();
+        while let Some(task) = self.deque.pop() {
+            // Dropping a tombstone frees memory and runs nothing of the user's.
+            if !task.is_stale() {
+                kept.push_back(task);
+            }
+        }
+        kept.push_back(newest);
+        for _ in 0..TaskDeque::CAPACITY / 2 {
+            match kept.pop_front().map(|task| self.deque.push(task)) {
+                Some(Ok(())) => {}
+                Some(Err(task)) => kept.push_front(task),
                 None => break,
             }
         }
-        self.watermark.set(WATERMARK_MIN.max(2 * self.deque.len()));
+        if !kept.is_empty() {
+            self.core.injector.overflow(kept);
+        }
     }
 
     /// The next task; searches and sleeps while there is none. `None` when the worker is to leave.
@@ -162,8 +162,20 @@ impl Local {
     }
 }
 
+impl OwnQueue for Local {
+    fn run_if_next(&self, task: CellId) -> bool {
+        match self.deque.pop_if(task) {
+            Some(task) => {
+                task.run();
+                true
+            }
+            None => false,
+        }
+    }
+}
+
 /// The body of a worker's thread.
-pub(crate) fn run(core: Arc<Core>, index: usize, deque: Worker<Task>) {
+pub(crate) fn run(core: Arc<Core>, index: usize, deque: TaskDeque) {
     let local = Rc::new(Local {
         core,
         index,
@@ -171,11 +183,10 @@ pub(crate) fn run(core: Arc<Core>, index: usize, deque: Worker<Task>) {
         others: Others::new(index),
         bed: Arc::new(Bed::new()),
         pops: Cell::new(0),
-        pushes: Cell::new(0),
-        watermark: Cell::new(WATERMARK_MIN),
     });
     let core = &local.core;
-    core.id.enter(|| {
+    let queue: Rc<dyn OwnQueue> = local.clone();
+    core.id.enter_with(queue, || {
         let _ = LOCAL.try_with(|place| place.replace(Some(Rc::clone(&local))));
         if core.threads.initializer.is_some() && !initialize(core, index) {
             // Each of the others leaves after what it is running.

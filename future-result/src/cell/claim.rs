@@ -14,7 +14,7 @@ use super::{Header, RawTask, RawToken, Reader, VTable, allocate, put, state, tak
 use crate::TaskError;
 use crate::blocker::PoolId;
 use crate::panic::{catch, contain};
-use crate::state::{CancelClaim, State};
+use crate::state::{CancelClaim, Outcome, State};
 
 /// An owner of the cell's memory that may also claim the task.
 pub(crate) struct RawClaim(RawToken);
@@ -120,7 +120,7 @@ where
 /// # Safety
 ///
 /// As [`VTable::run`] says, with the types that the cell was made with.
-unsafe fn run<F, T, G>(cell: NonNull<Header>)
+unsafe fn run<F, T, G>(cell: NonNull<Header>) -> Outcome
 where
     F: FnOnce() -> T,
 {
@@ -132,8 +132,9 @@ where
         catch(closure)
     };
     // SAFETY: we are the runner, and the payload is empty.
-    unsafe { Runner::<T>::new(cell) }.finish(result);
+    let outcome = unsafe { Runner::<T>::new(cell) }.finish(result);
     contain(|| drop(guard));
+    outcome
 }
 
 /// # Safety

@@ -11,7 +11,7 @@ use std::mem;
 use std::ptr::{self, NonNull};
 
 use super::{Header, RawTask};
-use crate::{JoinHandle, PoolId, Task};
+use crate::{JoinHandle, PoolId, Status, Task};
 use crate::sync::atomic::{AtomicPtr, Ordering};
 
 /// What the head of an inbox is when it is closed; the address of no cell.
@@ -90,6 +90,33 @@ impl TaskList {
         self.len += 1;
     }
 
+    /// Adds a task at the front.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use future_result::{task, FutureResult, TaskList};
+    ///
+    /// let mut list = TaskList::new();
+    /// let [late, early] = [2, 1].map(|n| {
+    ///     let (task, handle) = task(move || n);
+    ///     list.push_front(task);
+    ///     handle
+    /// });
+    /// list.pop_front().unwrap().run();
+    /// assert!(early.is_done() && !late.is_done());
+    /// ```
+    pub fn push_front(&mut self, task: Task) {
+        let cell = task.into_raw().into_cell();
+        // SAFETY: the cell's task was just given to us.
+        unsafe { set_next(cell, self.first) };
+        if self.first.is_null() {
+            self.last = cell.as_ptr();
+        }
+        self.first = cell.as_ptr();
+        self.len += 1;
+    }
+
     /// Takes the oldest task.
     #[inline]
     pub fn pop_front(&mut self) -> Option<Task> {
@@ -153,11 +180,17 @@ impl TaskList {
     /// assert!(list.is_empty());
     /// ```
     pub fn drop_stale(&mut self) {
+        self.drop_stale_with(|_| ());
+    }
+
+    /// As [`drop_stale`](Self::drop_stale), and tells what has become of each that it drops.
+    #[doc(hidden)]
+    pub fn drop_stale_with(&mut self, mut tell: impl FnMut(Status)) {
         for _ in 0..self.len {
-            if let Some(task) = self.pop_front()
-                && !task.is_stale()
-            {
-                self.push_back(task);
+            match self.pop_front() {
+                Some(task) if task.is_stale() => tell(task.status()),
+                Some(task) => self.push_back(task),
+                None => break,
             }
         }
     }

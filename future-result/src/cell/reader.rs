@@ -9,14 +9,14 @@ use std::task::{Poll, Waker};
 use super::callbacks::{Callback, Callbacks};
 use super::runner::{load, show_outcome};
 use super::{
-    Header, RawToken, Slot, Writer, callbacks, free, free_if_last, put_slot, slot_wakes_same,
+    CellId, Header, RawToken, Slot, Writer, callbacks, free, free_if_last, put_slot, slot_wakes_same,
     state, take, take_waker, vtable,
 };
 use crate::TaskError;
-use crate::blocker::PoolId;
+use crate::blocker::{PoolId, pop_and_run};
 use crate::panic::contain;
 use crate::result::{Cancel, Status};
-use crate::state::{CancelClaim, Outcome, Snapshot};
+use crate::state::{CancelClaim, Snapshot};
 
 /// The owner of `HANDLE`; what may be done through it follows from `&mut self` or `self`.
 pub(crate) struct Reader<T> {
@@ -58,12 +58,7 @@ impl<T> Reader<T> {
     }
 
     pub(crate) fn status(&self) -> Status {
-        match self.snapshot().outcome() {
-            None => Status::Pending,
-            Some(Outcome::Value) => Status::Succeeded,
-            Some(Outcome::Failed) => Status::Failed,
-            Some(Outcome::Cancelled) => Status::Cancelled,
-        }
+        self.snapshot().status()
     }
 
     /// The outcome; what `otherwise` makes of the handle if there is none yet.
@@ -135,6 +130,10 @@ impl<T> Reader<T> {
         let home = unsafe { self.cell.as_ref() }.home;
         if home != Some(pool) {
             return false;
+        }
+        // Best taken out of the queue: then no tombstone stays there.
+        if pop_and_run(CellId::new(self.cell)) {
+            return self.snapshot().is_done();
         }
         // SAFETY: the handle is an owner.
         if !unsafe { state(self.cell) }.claim_as_handle() {

@@ -29,15 +29,17 @@ impl<T> Runner<T> {
         }
     }
 
-    /// Completes the cell, notifies, and frees what nobody owns any more.
+    /// Completes the cell, notifies, and frees what nobody owns any more. Says how the outcome was
+    /// stored.
     #[inline]
-    pub(super) fn finish(self, result: Result<T, TaskError>) {
+    pub(super) fn finish(self, result: Result<T, TaskError>) -> Outcome {
         // SAFETY: the payload is the runner's and empty; the types are right, says `new`.
         let outcome = unsafe { store(self.cell, result) };
         // SAFETY: a runner is an owner.
         let completion = unsafe { state(self.cell) }.complete(outcome, true);
         // SAFETY: the outcome was stored, and this is what completing answered.
         unsafe { conclude::<T>(self.cell, outcome, completion) };
+        outcome
     }
 }
 

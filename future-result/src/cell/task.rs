@@ -10,9 +10,9 @@ use super::token::Running;
 use super::{Header, Reader, VTable, allocate, free, free_if_last, put, state, take, vtable};
 use crate::blocker::PoolId;
 use crate::panic::{catch, contain};
-use crate::state::State;
+use crate::state::{Outcome, State};
 use crate::sync::is_sampled;
-use crate::{Cause, TaskError};
+use crate::{Cause, Status, TaskError};
 
 /// A closure that has not started, of any type, in one pointer.
 pub(crate) struct RawTask(NonNull<Header>);
@@ -95,20 +95,24 @@ impl RawTask {
         Self(cell)
     }
 
-    /// Runs the closure here, unless the handle has claimed it.
+    /// Runs the closure here, unless the handle has claimed it. Says how it went, or what has become of
+    /// it until now.
     #[inline]
-    pub(crate) fn run(self) {
-        if let Some(cell) = self.claim() {
-            // SAFETY: the claim made us the runner, which is an owner.
-            let run = unsafe { vtable(cell) }.run;
-            // SAFETY: we are the runner, and the payload still holds the closure.
-            unsafe { run(cell) };
+    pub(crate) fn run(self) -> Status {
+        match self.claim() {
+            Ok(cell) => {
+                // SAFETY: the claim made us the runner, which is an owner.
+                let run = unsafe { vtable(cell) }.run;
+                // SAFETY: we are the runner, and the payload still holds the closure.
+                unsafe { run(cell) }.status()
+            }
+            Err(status) => status,
         }
     }
 
     /// Completes with an error instead, unless the handle has claimed it.
     pub(crate) fn fail(self, error: impl FnOnce() -> TaskError) {
-        if let Some(cell) = self.claim() {
+        if let Ok(cell) = self.claim() {
             let error = error();
             // SAFETY: the claim made us the runner, which is an owner.
             let fail = unsafe { vtable(cell) }.fail;
@@ -123,21 +127,28 @@ impl RawTask {
         !unsafe { state(self.0) }.load().is_queued()
     }
 
-    /// Becomes the runner, or lets go of the tombstone.
+    /// What has become of it.
+    pub(crate) fn status(&self) -> Status {
+        // SAFETY: the task side is an owner.
+        unsafe { state(self.0) }.load().status()
+    }
+
+    /// Becomes the runner; or lets go of the tombstone, and says what it is of.
     #[inline]
-    fn claim(self) -> Option<NonNull<Header>> {
+    fn claim(self) -> Result<NonNull<Header>, Status> {
         let cell = self.into_cell();
         // SAFETY: the task side is an owner.
         let state = unsafe { state(cell) };
         // SAFETY: the task side is an owner.
         if unsafe { vtable(cell) }.detached || state.start() {
-            return Some(cell);
+            return Ok(cell);
         }
+        let status = state.load().status();
         let release = state.release_task();
         // SAFETY: whoever claimed has emptied the payload before the cell was done, or the handle
         // has afterwards; nobody is left who could have put anything there.
         unsafe { free_if_last(cell, release) };
-        None
+        Err(status)
     }
 }
 
@@ -186,9 +197,15 @@ where
 /// # Safety
 ///
 /// As [`VTable::run`] says, of a cell that never had a handle, with the type that it was made with.
-unsafe fn run_detached<F: FnOnce()>(cell: NonNull<Header>) {
+unsafe fn run_detached<F: FnOnce()>(cell: NonNull<Header>) -> Outcome {
     // SAFETY: passed on to the caller.
-    contain(unsafe { free_closure::<F>(cell) });
+    let closure = unsafe { free_closure::<F>(cell) };
+    let mut outcome = Outcome::Failed;
+    contain(|| {
+        closure();
+        outcome = Outcome::Value;
+    });
+    outcome
 }
 
 /// # Safety
@@ -217,7 +234,7 @@ unsafe fn free_closure<F>(cell: NonNull<Header>) -> F {
 /// # Safety
 ///
 /// As [`VTable::run`] says, with the types that the cell was made with.
-unsafe fn run<F, T>(cell: NonNull<Header>)
+unsafe fn run<F, T>(cell: NonNull<Header>) -> Outcome
 where
     F: FnOnce() -> T,
 {
@@ -229,7 +246,7 @@ where
         catch(closure)
     };
     // SAFETY: we are the runner, and the payload is empty.
-    unsafe { Runner::<T>::new(cell) }.finish(result);
+    unsafe { Runner::<T>::new(cell) }.finish(result)
 }
 
 /// # Safety

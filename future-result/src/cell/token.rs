@@ -43,11 +43,16 @@ impl Stack {
 
 /// Which cell it is, for as long as something keeps the cell's memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct CellId(NonZeroUsize);
+pub struct CellId(NonZeroUsize);
 
 impl CellId {
-    fn new(cell: NonNull<Header>) -> Self {
+    pub(super) fn new(cell: NonNull<Header>) -> Self {
         Self(cell.addr())
+    }
+
+    #[inline]
+    pub(super) fn is_at(self, cell: *mut Header) -> bool {
+        self.0.get() == cell.addr()
     }
 }
 

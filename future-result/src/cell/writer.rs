@@ -141,9 +141,10 @@ fn table<T>() -> &'static VTable {
 /// # Safety
 ///
 /// As [`VTable::run`] says.
-unsafe fn run<T>(cell: NonNull<Header>) {
+unsafe fn run<T>(cell: NonNull<Header>) -> Outcome {
     // SAFETY: passed on to the caller.
     unsafe { fail::<T>(cell, TaskError::Cancelled) };
+    Outcome::Cancelled
 }
 
 /// # Safety

@@ -45,6 +45,9 @@ pub fn is_sampled(_address: usize) -> bool {
     false
 }
 
+/// Few enough that a model sees a ring go round.
+pub const RING: usize = 4;
+
 /// Atomics and fences.
 pub mod atomic {
     pub use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering, fence};

@@ -47,6 +47,9 @@ pub fn is_sampled(address: usize) -> bool {
     (address as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 58 == 0
 }
 
+/// How many tasks a worker has of its own at most.
+pub const RING: usize = 256;
+
 /// Atomics and fences. Types of our own, so that clippy can tell them from std's, which nothing
 /// outside this file may name.
 pub mod atomic {
