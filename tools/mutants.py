@@ -370,6 +370,45 @@ MUTANTS = [
         "if PoolId::current() == Some(self.core.id) {",
         "if false {",
     ),
+    (
+        "nobody stands in for a blocked worker",
+        "thread-pool",
+        "src/blocking.rs",
+        """        if blocked.0.sees_work() {
+            core.wake_if_wanting();
+        }
+""",
+        "",
+    ),
+    (
+        "nobody stands in when the pool is closed",
+        "thread-pool",
+        "src/sleep.rs",
+        "let starts = !inner.closed || counts.blocked() > 0;",
+        "let starts = !inner.closed;",
+    ),
+    (
+        "broadcast wakes nobody",
+        "thread-pool",
+        "src/broadcast.rs",
+        """        core.wake_all();
+""",
+        "",
+    ),
+    (
+        "worker sleeps without looking for mail",
+        "thread-pool",
+        "src/worker.rs",
+        "core.is_over() || !mailbox.is_empty() || (has_place && self.sees_work())",
+        "core.is_over() || (has_place && self.sees_work())",
+    ),
+    (
+        "worker leaves with mail",
+        "thread-pool",
+        "src/worker.rs",
+        "if core.is_over() && !self.sees_work() && mailbox.close_if_empty() {",
+        "if core.is_over() && !self.sees_work() {",
+    ),
 ]
 
 

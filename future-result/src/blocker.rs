@@ -12,11 +12,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Instant;
 
-use crate::WaitTimedOut;
+use crate::{WaitTimedOut, forked};
 use crate::cell::CellId;
 use crate::deadlock::{self, Edge, Stuck};
 use crate::sync::atomic::{AtomicBool, Ordering};
-use crate::sync::{YIELDS, thread, thread_locals, unique_id};
+use crate::sync::{YIELDS, is_inherited, now, thread, thread_locals, unique_id};
 
 /// A way to wait, other than parking the thread.
 ///
@@ -242,6 +242,16 @@ impl Parker {
 
     /// Parks until woken, or until the deadline; not at all if nothing could ever wake the thread.
     fn park(&self, deadline: Option<Instant>, waiting: &dyn Wait) -> Result<(), Interrupted> {
+        if let Some(look_at) = forked::look_at(waiting) {
+            let until = deadline.map_or(look_at, |deadline| deadline.min(look_at));
+            while !self.signal.is_woken() && now() < until {
+                thread::park_deadline(until);
+            }
+            if self.signal.take_woken() {
+                return Ok(());
+            }
+            forked::check(waiting).map_err(Interrupted::Stuck)?;
+        }
         // Until the end of this call, so that it is taken back before the next poll.
         let _registration = match deadline {
             None => deadlock::register(&self.signal.thread, &self.waker, waiting)
@@ -253,7 +263,7 @@ impl Parker {
         while !self.signal.take_woken() {
             match deadline {
                 None => thread::park(),
-                Some(deadline) if Instant::now() < deadline => thread::park_deadline(deadline),
+                Some(deadline) if now() < deadline => thread::park_deadline(deadline),
                 Some(_) => break,
             }
         }
@@ -276,7 +286,7 @@ impl Signal {
 }
 
 fn is_over(deadline: Option<Instant>) -> bool {
-    deadline.is_some_and(|deadline| Instant::now() >= deadline)
+    deadline.is_some_and(|deadline| now() >= deadline)
 }
 
 impl Wake for Signal {
@@ -370,6 +380,22 @@ impl PoolId {
 
         let _restore = Restore(OWN_QUEUE.with(|own| own.replace(Some(queue))));
         self.enter(f)
+    }
+
+    /// Whether the pool was made before this process was forked off its parent, so that its threads
+    /// are not in this process.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use future_result::PoolId;
+    ///
+    /// assert!(!PoolId::new().is_inherited());
+    /// ```
+    #[inline]
+    #[must_use]
+    pub fn is_inherited(self) -> bool {
+        is_inherited(self.0)
     }
 
     /// The pool that the calling thread is a worker of.

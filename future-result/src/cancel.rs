@@ -63,7 +63,7 @@ impl CancelToken {
         Self(RawToken::current())
     }
 
-    /// Whether the task's handle has cancelled it. Once true, it stays so.
+    /// Whether the task's handle has cancelled it, or its deadline has passed. Once true, it stays so.
     ///
     /// # Examples
     ///

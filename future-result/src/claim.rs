@@ -25,6 +25,12 @@ impl Claim {
         self.0.fail(error);
     }
 
+    /// Whether the task has ended, so that there is nothing left to do about it.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.0.is_done()
+    }
+
     /// Whether the task has started or ended, so that nobody can claim it any more.
     #[must_use]
     pub fn is_spent(&self) -> bool {
@@ -38,6 +44,17 @@ impl fmt::Debug for Claim {
             .field("is_spent", &self.is_spent())
             .finish()
     }
+}
+
+/// As [`task_in`](crate::task_in), with a claim on the task besides.
+pub fn claimable_task_in<F, T>(pool: PoolId, closure: F) -> (Task, JoinHandle<T>, Claim)
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    let (task, reader) = RawTask::new(closure, Some(pool));
+    let claim = Claim::new(reader.claim());
+    (Task::from_raw(task), JoinHandle::new(reader), claim)
 }
 
 /// As [`task_in`](crate::task_in), for a closure and a value that may borrow.

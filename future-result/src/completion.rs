@@ -12,6 +12,7 @@ use crate::blocker::{Interrupted, Wait, block};
 use crate::deadlock::{Edge, Stuck};
 use crate::ready_queue::{ReadyQueue, Ticket};
 use crate::result::may_begin;
+use crate::sync::now;
 use crate::{FutureResult, InPlace, TaskError, WaitTimedOut};
 
 /// Handles of any pools, yielded as they complete; more can be inserted at any time.
@@ -176,7 +177,7 @@ impl<K, F: FutureResult> CompletionSet<K, F> {
         &mut self,
         limit: Duration,
     ) -> Result<Option<Completed<K, F>>, WaitTimedOut> {
-        self.wait_deadline(Instant::now().checked_add(limit))
+        self.wait_deadline(now().checked_add(limit))
     }
 
     /// Takes the handles that have not been yielded, with their keys, in no particular order.
@@ -236,7 +237,7 @@ impl<K, F: FutureResult> CompletionSet<K, F> {
     fn give_up(&mut self, stuck: Stuck) {
         let slot = &mut self.slots[stuck.place];
         if let Some(entry) = &mut slot.entry {
-            entry.handle.give_up(TaskError::Deadlock(stuck.cause));
+            entry.handle.give_up(stuck.error);
             self.ready.push(Ticket {
                 index: stuck.place,
                 generation: slot.generation,
@@ -483,7 +484,7 @@ impl<F: FutureResult> AsCompleted<F> {
     /// }
     /// ```
     pub fn timeout(mut self, limit: Duration) -> Self {
-        self.deadline = Instant::now().checked_add(limit);
+        self.deadline = now().checked_add(limit);
         self
     }
 

@@ -45,8 +45,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::task::Waker;
 
-use crate::Cause;
-use crate::blocker::Wait;
+use crate::{Cause, TaskError};
+use crate::blocker::{PoolId, Wait};
 use crate::cell::{CellId, RawToken, running};
 use crate::sync::thread::Thread;
 use crate::sync::{LISTED_MIN, Mutex, statics};
@@ -58,6 +58,11 @@ pub struct Awaited(RawToken);
 impl Awaited {
     pub(crate) const fn new(token: RawToken) -> Self {
         Self(token)
+    }
+
+    /// Whether it has not ended, and its pool's threads are in the parent of this process.
+    pub(crate) fn is_inherited(&self) -> bool {
+        !self.0.is_done() && self.0.home().is_some_and(PoolId::is_inherited)
     }
 }
 
@@ -76,10 +81,10 @@ pub(crate) struct Edge {
 
 /// The wait would never end.
 pub(crate) struct Stuck {
-    /// The place of a task that is on the cycle.
+    /// The place of a task that is on the cycle, or will never end for another reason.
     pub(crate) place: usize,
-    /// Names the tasks of the cycle.
-    pub(crate) cause: Cause,
+    /// Says why; of a cycle, it names the tasks.
+    pub(crate) error: TaskError,
 }
 
 statics! {
@@ -270,7 +275,7 @@ impl Registry {
         text += "; break the cycle, or wait with a time limit";
         Stuck {
             place: way[way.len() - 1].1.place,
-            cause: Cause::new(text),
+            error: TaskError::Deadlock(Cause::new(text)),
         }
     }
 

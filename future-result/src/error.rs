@@ -165,6 +165,9 @@ pub enum Rejection {
     /// The pool's workers cannot start, since their initializer failed. Mend that, and make another
     /// pool.
     Broken,
+    /// The pool was made before this process was forked off its parent, and its threads are only
+    /// there. Make a pool in the child, or start the child by exec.
+    Forked,
 }
 
 impl fmt::Display for Rejection {
@@ -175,6 +178,10 @@ impl fmt::Display for Rejection {
                 "its queue is full; wait for results before submitting more, or raise its bound"
             }
             Self::Broken => "its workers' initializer panicked; mend it, and make another pool",
+            Self::Forked => {
+                "this process was forked off, and the pool's threads are only in its parent; make a \
+                 pool in the child, or start the child by exec"
+            }
         })
     }
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::iter::FusedIterator;
 use std::time::{Duration, Instant};
 
+use crate::sync::now;
 use crate::{CompletionSet, FutureResult, TaskError, WaitTimedOut, panic};
 
 /// An iterator over the results of a function that runs elsewhere, from a pool's `map`.
@@ -204,7 +205,7 @@ where
     /// assert!(squares.next().is_none());
     /// ```
     pub fn timeout(mut self, limit: Duration) -> Self {
-        self.deadline = Instant::now().checked_add(limit);
+        self.deadline = now().checked_add(limit);
         self
     }
 
@@ -256,7 +257,7 @@ where
 
     fn is_expired(&self) -> bool {
         self.deadline
-            .is_some_and(|deadline| Instant::now() >= deadline)
+            .is_some_and(|deadline| now() >= deadline)
     }
 
     /// The time is up: what is not done is cancelled, and everything left becomes ready.
@@ -408,7 +409,7 @@ impl<F: FutureResult> InFlight<F> {
                         true
                     }
                     Some(deadline) => {
-                        handle.wait_timeout(deadline.saturating_duration_since(Instant::now()))
+                        handle.wait_timeout(deadline.saturating_duration_since(now()))
                     }
                 };
                 if !in_time {

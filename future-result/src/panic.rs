@@ -45,7 +45,8 @@ fn drop_payload(mut payload: Box<dyn Any + Send>) {
 
 /// Runs code that must not unwind half-way, since others would see a half-made transition: a panic
 /// that crosses it aborts the process.
-pub(crate) fn abort_on_unwind<R>(code: impl FnOnce() -> R) -> R {
+#[doc(hidden)]
+pub fn abort_on_unwind<R>(code: impl FnOnce() -> R) -> R {
     struct Bomb;
 
     impl Drop for Bomb {

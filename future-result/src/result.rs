@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::blocker::{Interrupted, Wait, block};
 use crate::deadlock::Edge;
+use crate::sync::now;
 use crate::{Awaited, CancelOnDrop, PoolId, Shared, TaskError, WaitTimedOut, block_until};
 
 /// The result of work that is done elsewhere.
@@ -196,7 +197,7 @@ pub trait FutureResult:
     /// ```
     fn wait_timeout(&mut self, limit: Duration) -> bool {
         // A limit beyond what the clock can say is none.
-        wait_until(self, Instant::now().checked_add(limit)).is_ok()
+        wait_until(self, now().checked_add(limit)).is_ok()
     }
 
     /// Lets several take the same outcome, each a clone of it.
@@ -280,7 +281,7 @@ fn wait_until<F: FutureResult + ?Sized>(
         Ok(()) => Ok(()),
         Err(Interrupted::TimedOut) => Err(WaitTimedOut),
         Err(Interrupted::Stuck(stuck)) => {
-            handle.give_up(TaskError::Deadlock(stuck.cause));
+            handle.give_up(stuck.error);
             Ok(())
         }
     }
@@ -316,7 +317,7 @@ impl<F: FutureResult + ?Sized> Wait for WaitForOne<'_, F> {
 
 /// Whether a waiting worker may still begin a task in place.
 pub(crate) fn may_begin(deadline: Option<Instant>) -> bool {
-    PoolId::current().is_some() && deadline.is_none_or(|deadline| Instant::now() < deadline)
+    PoolId::current().is_some() && deadline.is_none_or(|deadline| now() < deadline)
 }
 
 /// What became of an attempt to run a task in place.

@@ -145,6 +145,7 @@ impl Task {
     /// run in place, says what has become of it until now.
     #[doc(hidden)]
     #[inline]
+    #[must_use]
     pub fn run_to_status(self) -> Status {
         self.0.run()
     }

@@ -8,7 +8,8 @@ use crate::blocker::{Interrupted, Wait, block};
 use crate::deadlock::Edge;
 use crate::ready_queue::{ReadyQueue, Ticket};
 use crate::result::may_begin;
-use crate::{FutureResult, InPlace, Status, TaskError};
+use crate::sync::now;
+use crate::{FutureResult, InPlace, Status};
 
 /// When [`wait`] comes back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -58,7 +59,7 @@ pub struct Waited {
 /// # Ok::<(), future_result::TaskError>(())
 /// ```
 pub fn wait<F: FutureResult>(handles: &mut [F], when: When, limit: Option<Duration>) -> Waited {
-    let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
+    let deadline = limit.and_then(|limit| now().checked_add(limit));
     let queue = ReadyQueue::new();
     let mut waiting = Waiting {
         seen: vec![false; handles.len()],
@@ -98,13 +99,13 @@ pub fn wait<F: FutureResult>(handles: &mut [F], when: When, limit: Option<Durati
             (_, Some(ticket)) => look(handles, &queue, ticket, &mut waiting),
             (Err(Interrupted::Stuck(stuck)), None) => {
                 let handle = &mut handles[stuck.place];
-                handle.give_up(TaskError::Deadlock(stuck.cause));
+                handle.give_up(stuck.error);
                 waiting.note(stuck.place, handle.status());
             }
             (Ok(()) | Err(Interrupted::TimedOut), None) if deadline.is_none() => {}
             (Ok(()) | Err(Interrupted::TimedOut), None) => break,
         }
-        if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+        if deadline.is_some_and(|deadline| now() >= deadline) {
             // What has completed by now counts; but a handle that wakes itself whenever it is
             // polled must not keep us here.
             let tickets = std::iter::from_fn(|| queue.try_pop()).take(handles.len());

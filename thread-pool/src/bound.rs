@@ -5,8 +5,9 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Instant;
 
-use future_result::sync::{Mutex, MutexGuard};
+use future_result::sync::{Mutex, MutexGuard, now};
 use future_result::{Completer, FutureResult, JoinHandle, PoolId, Rejection, pair};
 
 pub(crate) struct Bound {
@@ -74,20 +75,37 @@ impl Bound {
 
     /// Room for one job, if there is any and the pool is open.
     pub(crate) fn try_reserve(self: &Arc<Self>) -> Result<Room<'_>, Rejection> {
+        if self.pool.is_inherited() {
+            return Err(Rejection::Forked);
+        }
         self.reserve_in(self.inner.lock())
             .map_err(|(_, reason)| reason)
     }
 
     /// Room for one job, after waiting for it if that is what the pool does. Fails if the pool is closed.
     pub(crate) fn reserve(self: &Arc<Self>) -> Result<Room<'_>, Rejection> {
+        self.reserve_until(None)
+    }
+
+    /// As [`Bound::reserve`]. If there is no room by the deadline, the queue is full.
+    pub(crate) fn reserve_until(
+        self: &Arc<Self>,
+        deadline: Option<Instant>,
+    ) -> Result<Room<'_>, Rejection> {
+        if self.pool.is_inherited() {
+            return Err(Rejection::Forked);
+        }
+        let mut in_time = true;
         loop {
             match self.reserve_in(self.inner.lock()) {
                 Ok(room) => return Ok(room),
-                Err((mut inner, Rejection::Full)) if self.when_full == WhenFull::Block => {
+                Err((mut inner, Rejection::Full))
+                    if in_time && self.when_full == WhenFull::Block =>
+                {
                     let room = inner.wait_for_room();
                     drop(inner);
                     // A permit was returned, or the pool closed: either way the next try tells.
-                    drop(room.result());
+                    in_time = wait_for(room, deadline);
                 }
                 Err((_, reason)) => return Err(reason),
             }
@@ -140,6 +158,21 @@ impl Inner {
     }
 }
 
+/// Waits until there may be room. False when the time is over.
+fn wait_for(room: JoinHandle<()>, deadline: Option<Instant>) -> bool {
+    let Some(deadline) = deadline else {
+        drop(room.result());
+        return true;
+    };
+    let limit = deadline.saturating_duration_since(now());
+    // One try is left: if our turn came in this very moment, nobody else would have it.
+    if let Err(room) = room.result_timeout(limit) {
+        let _ = room.cancel();
+        return false;
+    }
+    true
+}
+
 /// Room for one job. The pool cannot be closed while it is held, and no user code may run.
 pub(crate) struct Room<'a> {
     bound: &'a Arc<Bound>,
@@ -161,6 +194,9 @@ pub(crate) struct Permit(Arc<Bound>);
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.0.return_permit();
+        // In a child process the lock may never be unlocked, and nobody is admitted any more.
+        if !self.0.pool.is_inherited() {
+            self.0.return_permit();
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! The settings of a pool, and its start.
 
 use std::fmt;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use future_result::{FutureResult, PoolId, pair};
 use crate::bound::{Bound, WhenFull};
 use crate::core::{Core, Hook, Threads};
 use crate::sleep::{Sleep, THREADS_MAX};
+use crate::worker_state::Factory;
 use crate::{BuildError, ThreadPoolExecutor};
 
 /// How long an idle thread of a pool that can grow stays by default.
@@ -43,6 +45,9 @@ pub struct Builder {
     queue_bound: Option<usize>,
     when_full: WhenFull,
     initializer: Option<Hook>,
+    make_state: Option<Factory>,
+    exit_hook: Option<Hook>,
+    measures_delays: bool,
 }
 
 impl Builder {
@@ -56,6 +61,9 @@ impl Builder {
             queue_bound: None,
             when_full: WhenFull::Block,
             initializer: None,
+            make_state: None,
+            exit_hook: None,
+            measures_delays: false,
         }
     }
 
@@ -227,6 +235,80 @@ impl Builder {
         self
     }
 
+    /// Has each worker, given its number from 0 up, make a state for its tasks to use, which
+    /// [`with_worker_state`](crate::with_worker_state) shows them: a connection, a buffer, a generator
+    /// of random numbers. It need not be `Send`.
+    ///
+    /// It is made after the [`initializer`](Self::initializer) and dropped on the worker when that
+    /// leaves. If making it panics, the pool is broken, as with an initializer that does; if dropping
+    /// it panics, the panic hook reports that.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::cell::Cell;
+    /// use thread_pool::{with_worker_state, FutureResult, ThreadPoolExecutor};
+    ///
+    /// let builder = ThreadPoolExecutor::builder().workers(1);
+    /// let pool = builder.worker_state(|_index| Cell::new(0_u32)).build()?;
+    /// let count = || with_worker_state(|calls: &Cell<u32>| calls.replace(calls.get() + 1));
+    /// assert_eq!(pool.submit(count).result()?, Some(0));
+    /// assert_eq!(pool.submit(count).result()?, Some(1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn worker_state<S: 'static>(
+        mut self,
+        make: impl Fn(usize) -> S + Send + Sync + 'static,
+    ) -> Self {
+        self.make_state = Some(Box::new(move |index| Rc::new(make(index))));
+        self
+    }
+
+    /// Runs on each worker that leaves, with its number, after its last job and after its
+    /// [state](Self::worker_state) was dropped: when the pool is shut down, or when the worker was idle
+    /// for the time of [`keep_alive`](Self::keep_alive).
+    ///
+    /// A shutdown that waits returns after all these hooks. A hook that panics is reported by the
+    /// panic hook and otherwise ignored. It also runs where the [`initializer`](Self::initializer) has
+    /// panicked.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::mpsc;
+    /// use thread_pool::ThreadPoolExecutor;
+    ///
+    /// let (sender, left) = mpsc::channel();
+    /// let exit_hook = move |index| sender.send(index).unwrap();
+    /// let pool = ThreadPoolExecutor::builder().workers(2).exit_hook(exit_hook).build()?;
+    /// pool.shutdown()?;
+    /// assert_eq!(left.try_iter().sum::<usize>(), 0 + 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn exit_hook(mut self, hook: impl Fn(usize) + Send + Sync + 'static) -> Self {
+        self.exit_hook = Some(Box::new(hook));
+        self
+    }
+
+    /// Whether the pool measures how long jobs are queued, for
+    /// [`Metrics::delays`](crate::Metrics::delays). By default it does not, since that reads the clock
+    /// twice for each job, which costs some 25 ns each. Tasks of a scope are not measured.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use thread_pool::{FutureResult, ThreadPoolExecutor};
+    ///
+    /// let pool = ThreadPoolExecutor::builder().measure_delays(true).build()?;
+    /// pool.submit(|| ()).result()?;
+    /// assert_eq!(pool.metrics().delays.count(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn measure_delays(mut self, measure: bool) -> Self {
+        self.measures_delays = measure;
+        self
+    }
+
     /// Starts the workers.
     ///
     /// # Errors
@@ -270,6 +352,9 @@ impl Builder {
             name: self.name,
             stack_size: self.stack_size,
             initializer: self.initializer,
+            make_state: self.make_state,
+            exit_hook: self.exit_hook,
+            measures_delays: self.measures_delays,
         };
         let (completer, terminated) = pair();
         let core = Arc::new(Core::new(id, bound, sleep, threads, completer));
@@ -299,6 +384,9 @@ impl fmt::Debug for Builder {
             .field("queue_bound", &self.queue_bound)
             .field("when_full", &self.when_full)
             .field("initializer", &self.initializer.is_some())
+            .field("worker_state", &self.make_state.is_some())
+            .field("exit_hook", &self.exit_hook.is_some())
+            .field("measure_delays", &self.measures_delays)
             .finish()
     }
 }

@@ -4,15 +4,24 @@ use std::sync::Arc;
 
 use future_result::sync::atomic::{AtomicBool, Ordering, fence, fence_between_seq_cst};
 use future_result::sync::{Mutex, thread};
-use future_result::{Completer, PoolId, Rejection, Task, TaskDeque, TaskError, TaskList};
+use future_result::{
+    Cause, Completer, PoolId, Rejection, Status, Task, TaskDeque, TaskError, TaskList,
+};
 
 use crate::bound::Bound;
 use crate::injector::Injector;
+use crate::lanes::Lanes;
+use crate::join::Slots;
+use crate::mailbox::Mailbox;
 use crate::roster::{Roster, Seat};
 use crate::sleep::{Sleep, Wake};
+use crate::tally::{Tally, Totals};
+use crate::timer::Timer;
+use crate::trace;
 use crate::worker::{self, Local};
+use crate::worker_state::Factory;
 
-/// Run by each worker before its first job, with the worker's number.
+/// Run by each worker before its first job or after its last, with the worker's number.
 pub(crate) type Hook = Box<dyn Fn(usize) + Send + Sync>;
 
 /// How the threads are made.
@@ -20,19 +29,32 @@ pub(crate) struct Threads {
     pub(crate) name: String,
     pub(crate) stack_size: Option<usize>,
     pub(crate) initializer: Option<Hook>,
+    pub(crate) make_state: Option<Factory>,
+    pub(crate) exit_hook: Option<Hook>,
+    pub(crate) measures_delays: bool,
+}
+
+impl Threads {
+    /// Whether a worker runs code of the user's before its first job.
+    pub(crate) fn has_beginning(&self) -> bool {
+        self.initializer.is_some() || self.make_state.is_some()
+    }
 }
 
 pub(crate) struct Core {
     pub(crate) id: PoolId,
     pub(crate) injector: Injector,
+    pub(crate) lanes: Lanes,
+    pub(crate) timer: Arc<Timer>,
     pub(crate) bound: Option<Arc<Bound>>,
     pub(crate) sleep: Sleep,
     pub(crate) roster: Roster,
     pub(crate) threads: Threads,
     /// Whether nothing is accepted any more.
     closed: AtomicBool,
-    /// By the number of the worker; a worker that leaves before the end takes its own out.
-    handles: Mutex<Vec<Option<thread::JoinHandle<()>>>>,
+    /// By the number of the worker; a worker that leaves before the end takes its own out. `None` if
+    /// nobody will join them.
+    handles: Mutex<Option<Vec<Option<thread::JoinHandle<()>>>>>,
     /// Completed by the last worker to leave.
     terminated: Mutex<Option<Completer<()>>>,
 }
@@ -48,12 +70,14 @@ impl Core {
         Self {
             id,
             injector: Injector::new(),
+            lanes: Lanes::new(),
+            timer: Arc::new(Timer::new()),
             bound: bound.map(Arc::new),
             sleep,
             roster: Roster::new(),
             threads,
             closed: AtomicBool::new(false),
-            handles: Mutex::new(Vec::new()),
+            handles: Mutex::new(Some(Vec::new())),
             terminated: Mutex::new(Some(terminated)),
         }
     }
@@ -62,6 +86,9 @@ impl Core {
     /// pool is closed.
     #[inline]
     pub(crate) fn push(self: &Arc<Self>, task: Task) -> Result<(), Task> {
+        if self.is_forked() {
+            return Err(task);
+        }
         match Local::of(self) {
             Some(local) => {
                 if self.is_closed() {
@@ -81,8 +108,9 @@ impl Core {
     #[inline]
     pub(crate) fn push_local(self: &Arc<Self>, local: &Local, task: Task) {
         local.push(task);
-        // ORDERING: the producer's fence in the proof of `sleep`.
-        fence(Ordering::SeqCst);
+        // ORDERING: the producer's fence in the proof of `sleep`. A deque's push is a SeqCst
+        // read-modify-write, and the word is read by a SeqCst load.
+        fence_between_seq_cst();
         self.wake_if_wanting();
     }
 
@@ -93,6 +121,7 @@ impl Core {
             return;
         }
         let refused = match Local::of(self) {
+            _ if self.is_forked() => Err(tasks),
             Some(_) if self.is_closed() => Err(tasks),
             Some(local) => {
                 while let Some(task) = tasks.pop_front() {
@@ -133,9 +162,19 @@ impl Core {
         self.wake_if_wanting();
     }
 
+    /// Runs a task on the thread that has submitted it, and counts it.
+    pub(crate) fn run_by_caller(&self, task: Task) {
+        let status = task.run_to_status();
+        self.roster.count(|departed| departed.count(status));
+    }
+
     /// Why nothing is accepted.
     #[cold]
     pub(crate) fn rejection(&self) -> Rejection {
+        if self.is_forked() {
+            // Somebody who is not in this process may have locked anything.
+            return Rejection::Forked;
+        }
         self.injector.closed().unwrap_or(Rejection::ShutDown)
     }
 
@@ -170,7 +209,9 @@ impl Core {
             Wake::Sleeper(bed) => bed.wake(),
             Wake::Start => {
                 // Without the thread the work waits for those that there are.
-                let _ = self.start_worker();
+                if self.start_worker().is_err() {
+                    self.sleep.wake_instead();
+                }
             }
         }
     }
@@ -179,7 +220,10 @@ impl Core {
     pub(crate) fn start_worker(self: &Arc<Self>) -> std::io::Result<()> {
         let deque = TaskDeque::new();
         let seat = Arc::new(Seat {
+            slots: Slots::new(),
             stealer: deque.stealer(),
+            mailbox: Mailbox::new(),
+            tally: Tally::new(self.threads.measures_delays),
         });
         let index = self.roster.enter(&seat);
         let mut builder = thread::Builder::new().name(format!("{}-{index}", self.threads.name));
@@ -187,19 +231,26 @@ impl Core {
             builder = builder.stack_size(bytes);
         }
         let core = Arc::clone(self);
+        let its_seat = Arc::clone(&seat);
         // Held until the handle is in its place, so that the worker cannot leave before.
         let mut handles = self.handles.lock();
-        match builder.spawn(move || worker::run(core, index, deque)) {
+        match builder.spawn(move || worker::run(core, index, deque, its_seat)) {
             Ok(handle) => {
-                if handles.len() <= index {
-                    handles.resize_with(index + 1, || None);
+                if let Some(handles) = &mut *handles {
+                    if handles.len() <= index {
+                        handles.resize_with(index + 1, || None);
+                    }
+                    handles[index] = Some(handle);
                 }
-                handles[index] = Some(handle);
+                self.sleep.started();
                 Ok(())
             }
             Err(error) => {
                 drop(handles);
                 self.roster.leave(index);
+                let unread = seat.mailbox.close();
+                let lost = Cause::new("the worker's thread could not be started");
+                fail_all(unread, &TaskError::Lost(lost));
                 self.not_started(1);
                 Err(error)
             }
@@ -217,21 +268,27 @@ impl Core {
     pub(crate) fn forget_worker(&self, index: usize) {
         if !self.is_over() {
             // It leaves early, and nobody will join it.
-            let handle = self.handles.lock().get_mut(index).and_then(Option::take);
+            let mut handles = self.handles.lock();
+            let handle = handles
+                .as_mut()
+                .and_then(|handles| handles.get_mut(index)?.take());
+            drop(handles);
             drop(handle);
         }
         self.roster.leave(index);
-    }
-
-    /// A worker goes because the pool is closed.
-    pub(crate) fn leave(&self) {
-        if self.sleep.leave() {
+        if self.sleep.left() {
             self.terminate();
         }
     }
 
+    /// Wakes all workers, since each has mail.
+    pub(crate) fn wake_all(&self) {
+        self.sleep.wake_all();
+    }
+
     /// Tells whoever waits for the end that no worker is left.
     pub(crate) fn terminate(&self) {
+        self.timer.close();
         let terminated = self.terminated.lock().take();
         if let Some(terminated) = terminated {
             // Nobody to tell if the pool was detached.
@@ -241,13 +298,26 @@ impl Core {
 
     /// Whether there are threads that nobody has joined or detached.
     pub(crate) fn has_handles(&self) -> bool {
-        self.handles.lock().iter().any(Option::is_some)
+        self.handles.lock().iter().flatten().any(Option::is_some)
+    }
+
+    /// Nobody will join the threads, nor those that are still to start.
+    pub(crate) fn detach_threads(&self) {
+        let handles = self.handles.lock().take();
+        drop(handles);
     }
 
     /// The threads that are to be joined.
     pub(crate) fn take_handles(&self) -> Vec<thread::JoinHandle<()>> {
-        let handles = std::mem::take(&mut *self.handles.lock());
-        handles.into_iter().flatten().collect()
+        let handles = self.handles.lock().as_mut().map(std::mem::take);
+        handles.into_iter().flatten().flatten().collect()
+    }
+
+    /// Whether the threads are not in this process, which was forked off, so that its locks may never be
+    /// unlocked.
+    #[inline]
+    pub(crate) fn is_forked(&self) -> bool {
+        self.id.is_inherited()
     }
 
     #[inline]
@@ -263,10 +333,13 @@ impl Core {
             bound.close(reason);
         }
         self.injector.close(reason);
+        self.lanes.close(reason);
         // ORDERING: Release pairs with the Acquire of a worker that is about to leave: it sees all
         // that the injector was given before.
         self.closed.store(true, Ordering::Release);
-        self.sleep.close();
+        if self.sleep.close() {
+            self.terminate();
+        }
     }
 
     /// Whether a worker that finds nothing more may leave.
@@ -278,18 +351,43 @@ impl Core {
     /// Gives up everything that is queued.
     pub(crate) fn fail_queued(&self, error: &TaskError) {
         let mut tasks = self.injector.take_all();
+        tasks.append(&mut self.lanes.take_all());
         for seat in self.roster.all() {
             while let Some(task) = seat.stealer.steal() {
                 tasks.push_back(task);
             }
+            tasks.append(&mut seat.mailbox.take_all());
         }
+        let mut totals = Totals::default();
+        tasks.drop_stale_with(|status| totals.count(status));
+        for _ in 0..tasks.len() {
+            totals.count(Status::Cancelled);
+        }
+        self.roster.count(|departed| departed.add_tasks(&totals));
         fail_all(tasks, error);
+    }
+
+    /// What all workers have counted, and whoever swept the injector.
+    pub(crate) fn totals(&self) -> Totals {
+        let mut totals = self.roster.totals();
+        totals.add_tasks(&self.injector.swept());
+        self.lanes.add_swept(&mut totals);
+        totals
+    }
+
+    /// Whether what is submitted carries a [`Watch`](crate::watch::Watch).
+    #[inline]
+    pub(crate) fn is_watched(&self) -> bool {
+        trace::IS_ON || self.threads.measures_delays
     }
 
     /// How many tasks are queued, tombstones included.
     pub(crate) fn queued(self: &Arc<Self>) -> usize {
-        let in_deques: usize = self.roster.all().iter().map(|seat| seat.stealer.len()).sum();
-        let queued = in_deques + self.injector.len();
+        let seats = self.roster.all();
+        let with_workers = seats
+            .iter()
+            .map(|seat| seat.stealer.len() + seat.mailbox.len());
+        let queued = with_workers.sum::<usize>() + self.injector.len() + self.lanes.len();
         // Counting moves tasks about, which a worker that is falling asleep may have missed.
         // ORDERING: the producer's fence in the proof of `sleep`.
         fence(Ordering::SeqCst);

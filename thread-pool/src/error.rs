@@ -177,6 +177,9 @@ pub enum ShutdownError {
     FromWorker,
     /// Tasks were still running when the time was over. The pool goes on shutting down.
     TimedOut,
+    /// The pool was made before this process was forked off its parent, and its threads are only there.
+    /// There is nothing to shut down.
+    Forked,
 }
 
 impl fmt::Display for ShutdownError {
@@ -189,6 +192,10 @@ impl fmt::Display for ShutdownError {
             Self::TimedOut => {
                 "tasks are still running; wait longer, cancel them by their handles, or detach \
                  the pool"
+            }
+            Self::Forked => {
+                "this process was forked off, and the pool's threads are only in its parent; it can \
+                 only be dropped here"
             }
         })
     }

@@ -17,6 +17,8 @@ use future_result::sync::atomic::{AtomicBool, Ordering};
 use future_result::sync::{Mutex, MutexGuard};
 use future_result::{JoinHandle, PoolId, Rejection, Task, TaskDeque, TaskInbox, TaskList};
 
+use crate::tally::Totals;
+
 /// As many tasks, at most, a worker takes at a time: enough to spread the cost of the lock, and few
 /// enough that the others find their share.
 const BATCH: usize = 32;
@@ -35,7 +37,14 @@ struct Backlog {
     /// Older than everything in the inbox.
     tasks: TaskList,
     watermark: usize,
+    /// The tombstones that were swept out.
+    swept: Totals,
     closed: Option<Rejection>,
+}
+
+/// As long as this lives, the injector cannot be closed.
+pub(crate) struct Open<'a> {
+    _backlog: MutexGuard<'a, Backlog>,
 }
 
 impl Backlog {
@@ -43,8 +52,16 @@ impl Backlog {
     fn sweep(&mut self) {
         if self.tasks.len() >= self.watermark {
             // Dropping a tombstone frees memory and runs nothing of the user's.
-            self.tasks.drop_stale();
+            self.tasks
+                .drop_stale_with(|status| self.swept.count(status));
             self.watermark = WATERMARK_MIN.max(2 * self.tasks.len());
+        }
+    }
+
+    /// Expects fewer tasks, after some were taken.
+    fn lower_watermark(&mut self) {
+        if self.tasks.len() < self.watermark / 4 {
+            self.watermark = WATERMARK_MIN.max(self.watermark / 2);
         }
     }
 }
@@ -57,6 +74,7 @@ impl Injector {
             backlog: Mutex::new(Backlog {
                 tasks: TaskList::new(),
                 watermark: WATERMARK_MIN,
+                swept: Totals::default(),
                 closed: None,
             }),
         }
@@ -151,11 +169,24 @@ impl Injector {
                 None => break,
             }
         }
-        if backlog.tasks.len() < backlog.watermark / 4 {
-            backlog.watermark = WATERMARK_MIN.max(backlog.watermark / 2);
-        }
+        backlog.lower_watermark();
         self.unlock(backlog);
         share > 0
+    }
+
+    /// Takes the oldest task.
+    pub(crate) fn pop(&self) -> Option<Task> {
+        if self.is_empty() {
+            return None;
+        }
+        let mut backlog = self.backlog.lock();
+        if backlog.tasks.is_empty() {
+            backlog.tasks = self.inbox.take_all();
+        }
+        let task = backlog.tasks.pop_front();
+        backlog.lower_watermark();
+        self.unlock(backlog);
+        task
     }
 
     fn unlock(&self, backlog: MutexGuard<'_, Backlog>) {
@@ -174,6 +205,21 @@ impl Injector {
         let mut newer = self.inbox.close();
         backlog.tasks.append(&mut newer);
         self.unlock(backlog);
+    }
+
+    /// Keeps the injector open, if it is, until the answer is dropped: for a submitter that must not
+    /// find it closed any more. No user code may run meanwhile.
+    pub(crate) fn keep_open(&self) -> Result<Open<'_>, Rejection> {
+        let backlog = self.backlog.lock();
+        match backlog.closed {
+            Some(reason) => Err(reason),
+            None => Ok(Open { _backlog: backlog }),
+        }
+    }
+
+    /// What became of the tombstones that were swept out.
+    pub(crate) fn swept(&self) -> Totals {
+        self.backlog.lock().swept.clone()
     }
 
     /// Why nothing is accepted any more.

@@ -1,29 +1,55 @@
 #![doc = include_str!("../README.md")]
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
+mod block;
+mod blocking;
 mod bound;
+mod broadcast;
 mod builder;
 mod core;
 mod error;
+mod histogram;
 mod injector;
+mod lanes;
+mod join;
+mod mailbox;
 mod map;
+mod metrics;
 mod pool;
+#[cfg(feature = "metrics")]
+mod record;
 mod roster;
+mod scope;
 mod shutdown;
 mod sleep;
+mod slice_map;
 mod submit;
+mod submit_all;
+mod tally;
+mod task_builder;
+mod timer;
+mod trace;
+mod watch;
 mod worker;
+mod worker_state;
 
 pub use future_result::{
-    AsCompleted, BoxedResult, Cancel, CancelOnDrop, CancelToken, Cause, CompletionSet,
-    FutureResult, JoinHandle, Map, Panic, Rejection, Shared, Status, TaskError, WaitTimedOut,
-    Waited, When, as_completed, wait,
+    AsCompleted, BoxedResult, Cancel, CancelOnDrop, CancelToken, Cause, CompletionSet, FirstError,
+    FutureResult, JoinHandle, Map, Panic, Rejection, Shared, Status, TaskError, TryError, TryMap,
+    WaitTimedOut, Waited, When, as_completed, try_join_all, try_join_all_with, wait,
 };
 
+pub use self::blocking::blocking;
 pub use self::bound::WhenFull;
 pub use self::builder::Builder;
 pub use self::error::{BuildError, ShutdownError, SubmitError};
+pub use self::histogram::Histogram;
+pub use self::lanes::Priority;
+pub use self::metrics::Metrics;
 pub use self::pool::ThreadPoolExecutor;
+pub use self::scope::{Scope, ScopedHandle};
+pub use self::task_builder::TaskBuilder;
+pub use self::worker_state::with_worker_state;
 
 /// The workspace's README, whose examples are tested here.
 #[cfg(doctest)]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use future_result::{JoinHandle, Map, TaskError, TryMap, run_chunk, try_run_chunk};
 
 use crate::ThreadPoolExecutor;
+use crate::trace::Origin;
 
 impl ThreadPoolExecutor {
     /// Applies `function` to every item of `input` on the workers, lazily, and yields the results
@@ -32,6 +33,7 @@ impl ThreadPoolExecutor {
         clippy::type_complexity,
         reason = "an alias cannot hold the closure's opaque type"
     )]
+    #[track_caller]
     pub fn map<F, I, R>(
         &self,
         function: F,
@@ -48,10 +50,11 @@ impl ThreadPoolExecutor {
         F: Fn(I::Item) -> R + Send + Sync + 'static,
         R: Send + 'static,
     {
+        let origin = Origin::here();
         let function = Arc::new(function);
         let submit = move |items| {
             let function = Arc::clone(&function);
-            self.submit(move || run_chunk(&*function, items))
+            self.submit_from(origin, move || run_chunk(&*function, items))
         };
         Map::new(input, submit, 8 * self.workers)
     }
@@ -82,6 +85,7 @@ impl ThreadPoolExecutor {
         clippy::type_complexity,
         reason = "an alias cannot hold the closure's opaque type"
     )]
+    #[track_caller]
     pub fn try_map<F, I, R, E>(
         &self,
         function: F,
@@ -100,10 +104,11 @@ impl ThreadPoolExecutor {
         R: Send + 'static,
         E: Send + 'static,
     {
+        let origin = Origin::here();
         let function = Arc::new(function);
         let submit = move |items| {
             let function = Arc::clone(&function);
-            self.submit(move || try_run_chunk(&*function, items))
+            self.submit_from(origin, move || try_run_chunk(&*function, items))
         };
         TryMap::new(input, submit, 8 * self.workers)
     }

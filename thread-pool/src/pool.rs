@@ -23,6 +23,18 @@ use crate::{BuildError, Builder};
 /// [`shutdown`](Self::shutdown) for the other ways. Dropped by one of its own workers, it drains
 /// without being waited for.
 ///
+/// # Forks
+///
+/// A process that is forked off has none of its parent's threads but the one that has called `fork`. So
+/// a pool that was made before refuses everything there with [`Rejection::Forked`](crate::Rejection),
+/// a wait for one of its tasks ends with [`TaskError::Lost`](crate::TaskError), shutting it down is an
+/// error, and dropping it does nothing. Pools that the child makes are as good as any.
+///
+/// That is noticed where the process is forked by the `fork` of the C library on Unix. It does not mend
+/// what else is wrong with a fork in a program with threads: memory that they had locked stays locked.
+/// A task that forks must not return in the child, where its worker would go on; let the child make its
+/// way to `exec` or `_exit`.
+///
 /// # Examples
 ///
 /// ```
@@ -89,9 +101,14 @@ impl ThreadPoolExecutor {
 
 impl fmt::Debug for ThreadPoolExecutor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let queued = if self.core.is_forked() {
+            0
+        } else {
+            self.core.queued()
+        };
         f.debug_struct("ThreadPoolExecutor")
             .field("workers", &self.workers)
-            .field("queued", &self.core.queued())
+            .field("queued", &queued)
             .finish_non_exhaustive()
     }
 }

@@ -3,20 +3,34 @@
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
-use future_result::{Task, TaskDeque, TaskStealer};
 use future_result::sync::Mutex;
 use future_result::sync::atomic::{AtomicU32, Ordering};
+use future_result::{Task, TaskDeque, TaskStealer};
+
+use crate::join::{Slots, Stolen};
+use crate::mailbox::Mailbox;
+use crate::tally::{Tally, Totals};
 
 /// All workers of a pool.
 pub(crate) struct Roster {
     /// A copy that was made at another version is out of date.
     version: AtomicU32,
-    seats: Mutex<Vec<Option<Arc<Seat>>>>,
+    inner: Mutex<Inner>,
+}
+
+struct Inner {
+    /// By the number of the worker.
+    seats: Vec<Option<Arc<Seat>>>,
+    /// What was counted by those who have left, and by whoever is no worker.
+    departed: Totals,
 }
 
 /// What a worker shows to the others.
 pub(crate) struct Seat {
     pub(crate) stealer: TaskStealer,
+    pub(crate) slots: Slots,
+    pub(crate) mailbox: Mailbox,
+    pub(crate) tally: Tally,
 }
 
 /// A worker's own copy of the roster.
@@ -31,13 +45,16 @@ impl Roster {
     pub(crate) fn new() -> Self {
         Self {
             version: AtomicU32::new(1),
-            seats: Mutex::new(Vec::new()),
+            inner: Mutex::new(Inner {
+                seats: Vec::new(),
+                departed: Totals::default(),
+            }),
         }
     }
 
     /// The lowest number that no worker has, for a worker that is about to start.
     pub(crate) fn enter(&self, seat: &Arc<Seat>) -> usize {
-        let mut seats = self.seats.lock();
+        let seats = &mut self.inner.lock().seats;
         let index = seats.iter().position(Option::is_none);
         let index = index.unwrap_or_else(|| {
             seats.push(None);
@@ -50,8 +67,10 @@ impl Roster {
 
     /// The worker of this number is gone, or was not started.
     pub(crate) fn leave(&self, index: usize) {
-        let mut seats = self.seats.lock();
-        seats[index] = None;
+        let inner = &mut *self.inner.lock();
+        if let Some(seat) = inner.seats[index].take() {
+            inner.departed.add(&seat.tally);
+        }
         self.changed();
     }
 
@@ -64,7 +83,30 @@ impl Roster {
 
     /// Everybody who is there.
     pub(crate) fn all(&self) -> Vec<Arc<Seat>> {
-        self.seats.lock().iter().flatten().cloned().collect()
+        self.inner.lock().seats.iter().flatten().cloned().collect()
+    }
+
+    /// Everybody who is there, with their numbers.
+    pub(crate) fn numbered(&self) -> Vec<(usize, Arc<Seat>)> {
+        let inner = self.inner.lock();
+        let seats = inner.seats.iter().enumerate();
+        let seats = seats.filter_map(|(index, seat)| Some((index, Arc::clone(seat.as_ref()?))));
+        seats.collect()
+    }
+
+    /// Counts what was done by somebody who is no worker.
+    pub(crate) fn count(&self, count: impl FnOnce(&mut Totals)) {
+        count(&mut self.inner.lock().departed);
+    }
+
+    /// What all have counted together.
+    pub(crate) fn totals(&self) -> Totals {
+        let inner = self.inner.lock();
+        let mut totals = inner.departed.clone();
+        for seat in inner.seats.iter().flatten() {
+            totals.add(&seat.tally);
+        }
+        totals
     }
 }
 
@@ -89,7 +131,36 @@ impl Others {
     /// Whether nobody has anything to steal, the asking worker included.
     pub(crate) fn are_idle(&self, roster: &Roster) -> bool {
         self.refresh(roster);
-        self.seats.borrow().iter().all(|seat| seat.stealer.is_empty())
+        let seats = self.seats.borrow();
+        seats.iter().all(|seat| seat.stealer.is_empty() && seat.slots.are_empty())
+    }
+
+    /// Whether somebody offers a join.
+    pub(crate) fn offer_joins(&self, roster: &Roster) -> bool {
+        self.refresh(roster);
+        self.seats.borrow().iter().any(|seat| !seat.slots.are_empty())
+    }
+
+    /// Steals a join that one of the others offers.
+    pub(crate) fn steal_join(&self, roster: &Roster) -> Option<Stolen> {
+        self.refresh(roster);
+        let seats = self.seats.borrow();
+        let start = self.next.get();
+        let offers = (0..seats.len()).map(|offset| &seats[(start + offset) % seats.len()].slots);
+        offers.into_iter().find_map(|slots| Stolen::from_slots(slots, 0))
+    }
+
+    /// Steals a join that this worker offers, on this level or above.
+    pub(crate) fn steal_join_from(
+        &self,
+        roster: &Roster,
+        worker: usize,
+        level: usize,
+    ) -> Option<Stolen> {
+        self.refresh(roster);
+        let seats = self.seats.borrow();
+        let seat = seats.iter().find(|seat| seat.slots.are_of(worker))?;
+        Stolen::from_slots(&seat.slots, level)
     }
 
     /// Steals half of what one of the others has; the rest of it goes into `deque`.

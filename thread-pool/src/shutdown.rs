@@ -1,5 +1,6 @@
 //! The end of a pool: drained, cancelled, timed, or left to itself.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use future_result::sync::thread;
@@ -14,7 +15,8 @@ impl ThreadPoolExecutor {
     ///
     /// # Errors
     ///
-    /// [`ShutdownError::FromWorker`] if one of the pool's own workers calls it.
+    /// [`ShutdownError::FromWorker`] if one of the pool's own workers calls it,
+    /// [`ShutdownError::Forked`] in a process that was [forked off](Self#forks).
     ///
     /// # Examples
     ///
@@ -40,7 +42,8 @@ impl ThreadPoolExecutor {
     ///
     /// # Errors
     ///
-    /// [`ShutdownError::FromWorker`] if one of the pool's own workers calls it.
+    /// [`ShutdownError::FromWorker`] if one of the pool's own workers calls it,
+    /// [`ShutdownError::Forked`] in a process that was [forked off](Self#forks).
     ///
     /// # Examples
     ///
@@ -75,7 +78,7 @@ impl ThreadPoolExecutor {
     ///
     /// [`ShutdownError::TimedOut`] if work is left then; it goes on, and the pool may be waited for
     /// again, or [detached](Self::detach). [`ShutdownError::FromWorker`] if one of the pool's own
-    /// workers calls it.
+    /// workers calls it, [`ShutdownError::Forked`] in a process that was [forked off](Self#forks).
     ///
     /// # Examples
     ///
@@ -116,12 +119,18 @@ impl ThreadPoolExecutor {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn detach(self) {
+        if self.core.is_forked() {
+            return;
+        }
         self.core.close(Rejection::ShutDown);
-        drop(self.core.take_handles());
+        self.core.detach_threads();
         // What is left for `drop` to do is what was done here.
     }
 
     fn close(&self) -> Result<(), ShutdownError> {
+        if self.core.is_forked() {
+            return Err(ShutdownError::Forked);
+        }
         if PoolId::current() == Some(self.core.id) {
             return Err(ShutdownError::FromWorker);
         }
@@ -137,16 +146,21 @@ impl ThreadPoolExecutor {
                 let _ = thread.join();
             }
         }
+        self.core.timer.join();
     }
 }
 
 impl Drop for ThreadPoolExecutor {
     fn drop(&mut self) {
+        if self.core.is_forked() {
+            // Nothing of it may be dropped: the threads that it names are not in this process.
+            return std::mem::forget(Arc::clone(&self.core));
+        }
         self.core.close(Rejection::ShutDown);
         // Detached or already shut down if there are no threads; from one of its own workers the
         // wait would never end.
         if self.core.has_handles() && self.shutdown().is_err() {
-            drop(self.core.take_handles());
+            self.core.detach_threads();
         }
     }
 }

@@ -48,13 +48,28 @@
 //!
 //! Moving work from one queue to another makes it invisible for a moment. Who does so is active,
 //! looks at the word after the move like any producer, and so repairs what was missed.
+//!
+//! A worker that enters `blocking` leaves the active ones without looking for work to do. So it does as
+//! who goes to sleep does, and if it sees work, wakes another in its place: `blocked + 1; fence; look
+//! at all queues`.
+//!
+//! # Mail
+//!
+//! Tasks for one certain worker are no work for the others, so nobody is chosen: who sends them to all
+//! workers then wakes all sleepers, under the lock of the list. Who goes to sleep enters the list before
+//! it looks for mail; one that was not in the list yet sees the mail by that lock.
+//!
+//! # Leaving
+//!
+//! A worker that leaves does not count any more while it cleans up, which runs the user's code. The
+//! last to have done that, once the pool is closed, is the end of the pool.
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use future_result::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
-use future_result::sync::{Mutex, thread};
+use future_result::sync::{Mutex, MutexGuard, now, thread};
 
 const FIELD: u64 = 0xFFFF;
 const SEARCHING: u64 = 1;
@@ -71,7 +86,7 @@ pub(crate) struct Counts(u64);
 
 impl Counts {
     #[inline]
-    const fn searching(self) -> u64 {
+    pub(crate) const fn searching(self) -> u64 {
         self.0 & FIELD
     }
 
@@ -86,7 +101,7 @@ impl Counts {
     }
 
     #[inline]
-    const fn blocked(self) -> u64 {
+    pub(crate) const fn blocked(self) -> u64 {
         self.0 / BLOCKED
     }
 
@@ -121,7 +136,11 @@ pub(crate) struct Sleep {
 struct Inner {
     /// The latest to fall asleep last: it is woken first, and the first sleeps long enough to leave.
     sleepers: Vec<Arc<Bed>>,
-    /// No thread is started any more.
+    /// Threads that count as live, but it is not known yet whether they can be started.
+    starting: u64,
+    /// Threads that do not count any more, and still clean up.
+    leaving: usize,
+    /// No thread is started any more, but in place of a blocked one.
     closed: bool,
 }
 
@@ -149,7 +168,8 @@ pub(crate) enum Wake {
 pub(crate) enum Awake {
     /// To search; it is counted so.
     Search,
-    /// To leave: there was nothing to do for the time of keep-alive. It is not counted any more.
+    /// To leave: there was nothing to do for the time of keep-alive. It is not counted any more, and
+    /// calls [`Sleep::left`] in the end.
     Leave,
 }
 
@@ -164,6 +184,8 @@ impl Sleep {
             keep_alive,
             inner: Mutex::new(Inner {
                 sleepers: Vec::new(),
+                starting: min,
+                leaving: 0,
                 closed: false,
             }),
         }
@@ -197,24 +219,69 @@ impl Sleep {
             bed.woken.swap(true, Ordering::AcqRel);
             return Wake::Sleeper(bed);
         }
-        if inner.closed || self.counts().live() >= THREADS_MAX as u64 {
+        let counts = self.counts();
+        // What a blocked worker waits for may be in the queue, also when that is closed.
+        let starts = !inner.closed || counts.blocked() > 0;
+        if !starts || counts.live() >= THREADS_MAX as u64 {
             return Wake::Nobody;
         }
+        inner.starting += 1;
         self.add(LIVE + SEARCHING);
         Wake::Start
     }
 
-    /// Takes back a [`Wake::Start`], or as many of the first threads. True if no thread is left.
-    pub(crate) fn not_started(&self, threads: usize) -> bool {
-        let _inner = self.inner.lock();
-        let change = (threads as u64).wrapping_mul(LIVE + SEARCHING);
-        self.add(change.wrapping_neg()).live() == 0
+    /// A thread was started that counts already.
+    pub(crate) fn started(&self) {
+        self.inner.lock().starting -= 1;
     }
 
-    /// Starts no thread any more, and wakes all sleepers.
-    pub(crate) fn close(&self) {
+    /// Takes back a [`Wake::Start`], or as many of the first threads. True if no thread is left.
+    pub(crate) fn not_started(&self, threads: usize) -> bool {
+        let mut inner = self.inner.lock();
+        inner.starting -= threads as u64;
+        let change = (threads as u64).wrapping_mul(LIVE + SEARCHING);
+        self.add(change.wrapping_neg());
+        self.is_deserted(&inner)
+    }
+
+    /// Wakes a sleeper, if there is one, in place of a thread that could not be started: others may have
+    /// relied on that one, since it counted as searching.
+    pub(crate) fn wake_instead(&self) {
+        // ORDERING: the fence of the proof above: what was added in that reliance is seen from here.
+        fence(Ordering::SeqCst);
+        let mut inner = self.inner.lock();
+        let bed = inner.sleepers.pop();
+        if let Some(bed) = &bed {
+            self.add(SEARCHING.wrapping_sub(SLEEPING));
+            // ORDERING: as in `wake_one`.
+            bed.woken.swap(true, Ordering::AcqRel);
+        }
+        drop(inner);
+        if let Some(bed) = bed {
+            bed.wake();
+        }
+    }
+
+    /// Starts no thread any more, and wakes all sleepers. True if no thread is left.
+    pub(crate) fn close(&self) -> bool {
         let mut inner = self.inner.lock();
         inner.closed = true;
+        // The last ones may have left already, since they see by another flag that the pool is closed.
+        let is_deserted = self.is_deserted(&inner);
+        self.wake_sleepers(inner);
+        is_deserted
+    }
+
+    fn is_deserted(&self, inner: &Inner) -> bool {
+        inner.leaving == 0 && self.counts().live() == 0
+    }
+
+    /// Wakes all sleepers.
+    pub(crate) fn wake_all(&self) {
+        self.wake_sleepers(self.inner.lock());
+    }
+
+    fn wake_sleepers(&self, mut inner: MutexGuard<'_, Inner>) {
         let sleepers = std::mem::take(&mut inner.sleepers);
         for bed in &sleepers {
             self.add(SEARCHING.wrapping_sub(SLEEPING));
@@ -241,21 +308,49 @@ impl Sleep {
         counts.searching() == 0 && counts.active() < self.places
     }
 
+    /// Whether the calling worker is the only one that searches.
+    pub(crate) fn is_sole_searcher(&self) -> bool {
+        self.counts().searching() == 1
+    }
+
+    /// Whether some worker is awake and looks for work.
+    pub(crate) fn has_searchers(&self) -> bool {
+        self.counts().searching() > 0
+    }
+
+    /// How many threads may be active.
+    pub(crate) const fn places(&self) -> usize {
+        self.places as usize
+    }
+
     /// Whether there are more active threads than places, since a blocked one came back.
     pub(crate) fn is_crowded(&self) -> bool {
         self.counts().active() > self.places
     }
 
-    /// The calling worker leaves, which was searching. True if it was the last thread.
-    pub(crate) fn leave(&self) -> bool {
-        let _inner = self.inner.lock();
-        self.add((LIVE + SEARCHING).wrapping_neg()).live() == 0
+    /// The calling worker, which was searching, begins to leave, and does not count any more.
+    pub(crate) fn leave(&self) {
+        let mut inner = self.inner.lock();
+        inner.leaving += 1;
+        self.add((LIVE + SEARCHING).wrapping_neg());
+    }
+
+    /// The calling worker has left. True if it was the last thread, and the pool is closed.
+    pub(crate) fn left(&self) -> bool {
+        let mut inner = self.inner.lock();
+        inner.leaving -= 1;
+        inner.closed && self.is_deserted(&inner)
     }
 
     /// The calling worker, which was searching, sleeps until it is woken; not at all if there is
     /// something `to_do`, given whether there is a place for it. After the time of keep-alive it
-    /// leaves, if it is one too many.
-    pub(crate) fn sleep(&self, bed: &Arc<Bed>, to_do: impl FnOnce(bool) -> bool) -> Awake {
+    /// leaves, if it is one too many and `may_leave` agrees.
+    pub(crate) fn sleep(
+        &self,
+        bed: &Arc<Bed>,
+        to_do: impl FnOnce(bool) -> bool,
+        may_leave: impl Fn() -> bool,
+    ) -> Awake {
         let mut inner = self.inner.lock();
         inner.sleepers.push(Arc::clone(bed));
         let counts = self.add(SLEEPING.wrapping_sub(SEARCHING));
@@ -272,7 +367,7 @@ impl Sleep {
         while !bed.woken.swap(false, Ordering::Acquire) {
             match deadline {
                 None => thread::park(),
-                Some(at) if self.is_over(at) => match self.expire(bed) {
+                Some(at) if self.is_over(at) => match self.expire(bed, &may_leave) {
                     Some(awake) => return awake,
                     None => deadline = None,
                 },
@@ -283,25 +378,30 @@ impl Sleep {
     }
 
     fn is_over(&self, deadline: Instant) -> bool {
-        self.keep_alive.is_zero() || Instant::now() >= deadline
+        self.keep_alive.is_zero() || now() >= deadline
     }
 
     /// When a sleeper may leave, if it may.
     fn deadline(&self, counts: Counts) -> Option<Instant> {
         if counts.live() > self.min {
-            Instant::now().checked_add(self.keep_alive)
+            now().checked_add(self.keep_alive)
         } else {
             None
         }
     }
 
     /// Leaves, or finds that it has been woken in the last moment. `None`: it may not leave.
-    fn expire(&self, bed: &Arc<Bed>) -> Option<Awake> {
+    fn expire(&self, bed: &Arc<Bed>, may_leave: impl Fn() -> bool) -> Option<Awake> {
         let mut inner = self.inner.lock();
-        if self.counts().live() <= self.min {
+        if self.counts().live() - inner.starting <= self.min {
             return None;
         }
         if inner.remove(bed) {
+            if !may_leave() {
+                self.add(SEARCHING.wrapping_sub(SLEEPING));
+                return Some(Awake::Search);
+            }
+            inner.leaving += 1;
             self.add((LIVE + SLEEPING).wrapping_neg());
             return Some(Awake::Leave);
         }

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use future_result::{JoinHandle, Rejection, Task, TaskError, contain, pair, task_in};
 
 use crate::bound::{Bound, Room};
+use crate::trace::Origin;
+use crate::watch::Watch;
 use crate::worker::Local;
 use crate::{SubmitError, ThreadPoolExecutor, WhenFull};
 
@@ -28,32 +30,55 @@ impl ThreadPoolExecutor {
     /// }
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[track_caller]
     pub fn submit<F, T>(&self, job: F) -> JoinHandle<T>
     where
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
+        self.submit_from(Origin::here(), job)
+    }
+
+    /// As [`submit`](Self::submit), called there.
+    pub(crate) fn submit_from<F, T>(&self, origin: Origin, job: F) -> JoinHandle<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
         if let Some(bound) = &self.core.bound {
-            return self.submit_bounded(bound, job);
+            return self.submit_bounded(bound, Watch::new(&self.core, origin), job);
         }
-        let (task, handle) = task_in(self.core.id, job);
+        let (task, handle) = self.task_from(origin, job);
         if let Err(task) = self.core.push(task) {
             self.core.reject(task);
         }
         handle
     }
 
+    /// Makes a task of a job that was submitted there.
+    pub(crate) fn task_from<F, T>(&self, origin: Origin, job: F) -> (Task, JoinHandle<T>)
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        if self.core.is_watched() {
+            let watch = Watch::new(&self.core, origin);
+            return task_in(self.core.id, move || watch.run(job));
+        }
+        task_in(self.core.id, job)
+    }
+
     /// As [`submit`](Self::submit), for a queue with a bound.
-    fn submit_bounded<F, T>(&self, bound: &Arc<Bound>, job: F) -> JoinHandle<T>
+    fn submit_bounded<F, T>(&self, bound: &Arc<Bound>, watch: Watch, job: F) -> JoinHandle<T>
     where
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
         match (bound.reserve(), bound.when_full()) {
-            (Ok(room), _) => self.fill(room, job),
+            (Ok(room), _) => self.fill(room, watch, job),
             (Err(Rejection::Full), WhenFull::CallerRuns) => {
-                let (task, handle) = task_in(self.core.id, job);
-                task.run();
+                let (task, handle) = task_in(self.core.id, || watch.run(job));
+                self.core.run_by_caller(task);
                 handle
             }
             (Err(reason), _) => {
@@ -66,7 +91,7 @@ impl ThreadPoolExecutor {
     }
 
     /// Makes a task of `job`, and puts it where there is room.
-    fn fill<F, T>(&self, room: Room<'_>, job: F) -> JoinHandle<T>
+    fn fill<F, T>(&self, room: Room<'_>, watch: Watch, job: F) -> JoinHandle<T>
     where
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
@@ -74,7 +99,7 @@ impl ThreadPoolExecutor {
         let (queued, handle) = room.fill(|permit| {
             let (task, handle) = task_in(self.core.id, move || {
                 drop(permit);
-                job()
+                watch.run(job)
             });
             (self.core.queue(task), handle)
         });
@@ -110,16 +135,26 @@ impl ThreadPoolExecutor {
     /// # drop(running);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[track_caller]
     pub fn try_submit<F, T>(&self, job: F) -> Result<JoinHandle<T>, SubmitError<F>>
     where
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
+        if self.core.is_forked() {
+            return Err(SubmitError::new(job, Rejection::Forked));
+        }
         if let Some(bound) = &self.core.bound {
+            let watch = Watch::new(&self.core, Origin::here());
             return match bound.try_reserve() {
-                Ok(room) => Ok(self.fill(room, job)),
+                Ok(room) => Ok(self.fill(room, watch, job)),
                 Err(reason) => Err(SubmitError::new(job, reason)),
             };
+        }
+        if self.core.is_watched() {
+            let watch = Watch::new(&self.core, Origin::here());
+            let make = |job| task_in(self.core.id, move || watch.run(job));
+            return self.add_watched(job, make);
         }
         if let Some(local) = Local::of(&self.core) {
             if self.core.is_closed() {
@@ -161,12 +196,21 @@ impl ThreadPoolExecutor {
     /// assert_eq!(receiver.recv()?, "done");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[track_caller]
     pub fn execute<F>(&self, job: F) -> Result<(), SubmitError<F>>
     where
         F: FnOnce() + Send + 'static,
     {
+        if self.core.is_forked() {
+            return Err(SubmitError::new(job, Rejection::Forked));
+        }
         if let Some(bound) = &self.core.bound {
-            return self.execute_bounded(bound, job);
+            return self.execute_bounded(bound, Watch::new(&self.core, Origin::here()), job);
+        }
+        if self.core.is_watched() {
+            let watch = Watch::new(&self.core, Origin::here());
+            let make = |job| (Task::detached(move || watch.run::<()>(job)), ());
+            return self.add_watched(job, make);
         }
         if let Some(local) = Local::of(&self.core) {
             if self.core.is_closed() {
@@ -185,7 +229,12 @@ impl ThreadPoolExecutor {
     }
 
     /// As [`execute`](Self::execute), for a queue with a bound.
-    fn execute_bounded<F>(&self, bound: &Arc<Bound>, job: F) -> Result<(), SubmitError<F>>
+    fn execute_bounded<F>(
+        &self,
+        bound: &Arc<Bound>,
+        watch: Watch,
+        job: F,
+    ) -> Result<(), SubmitError<F>>
     where
         F: FnOnce() + Send + 'static,
     {
@@ -194,17 +243,44 @@ impl ThreadPoolExecutor {
                 let queued = room.fill(|permit| {
                     self.core.queue(Task::detached(move || {
                         drop(permit);
-                        job();
+                        watch.run(job);
                     }))
                 });
                 self.core.queued_in_room(queued);
                 Ok(())
             }
             (Err(Rejection::Full), WhenFull::CallerRuns) => {
-                contain(job);
+                self.core.run_by_caller(Task::detached(|| watch.run(job)));
                 Ok(())
             }
             (Err(reason), _) => Err(SubmitError::new(job, reason)),
         }
+    }
+
+    /// Adds what `make` makes of a job, which cannot be undone: so the pool is kept open before that,
+    /// or the job comes back.
+    fn add_watched<F, R>(
+        &self,
+        job: F,
+        make: impl FnOnce(F) -> (Task, R),
+    ) -> Result<R, SubmitError<F>> {
+        let core = &self.core;
+        if let Some(local) = Local::of(core) {
+            if core.is_closed() {
+                return Err(SubmitError::new(job, core.rejection()));
+            }
+            let (task, handle) = make(job);
+            core.push_local(&local, task);
+            return Ok(handle);
+        }
+        let open = match core.injector.keep_open() {
+            Ok(open) => open,
+            Err(reason) => return Err(SubmitError::new(job, reason)),
+        };
+        let (task, handle) = make(job);
+        let queued = core.queue(task);
+        drop(open);
+        core.queued_in_room(queued);
+        Ok(handle)
     }
 }

@@ -1,8 +1,9 @@
 //! Submitting many jobs with one step.
 
-use future_result::{JoinHandle, TaskList, task_in};
+use future_result::{JoinHandle, TaskList};
 
 use crate::ThreadPoolExecutor;
+use crate::trace::Origin;
 
 impl ThreadPoolExecutor {
     /// Submits all of `jobs` at once, in their order, and gives their handles in the same order:
@@ -28,6 +29,7 @@ impl ThreadPoolExecutor {
     /// assert_eq!(try_join_all(handles)?, [1, 4, 9, 16]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[track_caller]
     #[must_use = "dropping the handles detaches the jobs: their results and errors will be lost"]
     pub fn submit_all<I, F, T>(&self, jobs: I) -> Vec<JoinHandle<T>>
     where
@@ -35,13 +37,14 @@ impl ThreadPoolExecutor {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
+        let origin = Origin::here();
         let jobs = jobs.into_iter();
         if self.core.bound.is_some() {
-            return jobs.map(|job| self.submit(job)).collect();
+            return jobs.map(|job| self.submit_from(origin, job)).collect();
         }
         let mut tasks = TaskList::new();
         let handles = jobs.map(|job| {
-            let (task, handle) = task_in(self.core.id, job);
+            let (task, handle) = self.task_from(origin, job);
             tasks.push_back(task);
             handle
         });

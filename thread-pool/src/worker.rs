@@ -1,5 +1,6 @@
 //! A worker: initialize, then find and run until the pool is closed and drained.
 
+use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -9,8 +10,11 @@ use future_result::sync::{SEARCHES, thread, thread_locals};
 use future_result::{CellId, OwnQueue, Rejection, Task, TaskDeque, TaskError, TaskList, contain};
 
 use crate::core::Core;
-use crate::roster::Others;
+use crate::lanes::Turns;
+use crate::join::{Entered, Slots, Stack, Stolen};
+use crate::roster::{Others, Seat};
 use crate::sleep::{Awake, Bed};
+use crate::tally::Tally;
 
 /// After so many tasks of its own a worker lets some from outside in, so that tasks which submit
 /// tasks without end cannot shut the others out.
@@ -25,10 +29,19 @@ pub(crate) struct Local {
     core: Arc<Core>,
     index: usize,
     deque: TaskDeque,
+    /// What the others see of it.
+    seat: Arc<Seat>,
     others: Others,
+    joins: Stack,
     bed: Arc<Bed>,
     /// Tasks popped from the deque.
     pops: Cell<u32>,
+    /// Which lane it takes from next.
+    turns: Turns,
+    /// Whether it is inside `blocking`, and so does not count.
+    blocked: Cell<bool>,
+    /// What it has made for its tasks.
+    state: RefCell<Option<Rc<dyn Any>>>,
 }
 
 impl Local {
@@ -50,6 +63,66 @@ impl Local {
         &self.core
     }
 
+    /// Its number.
+    pub(crate) fn index(&self) -> usize {
+        self.index
+    }
+
+    /// What it counts.
+    pub(crate) fn tally(&self) -> &Tally {
+        &self.seat.tally
+    }
+
+    /// Notes whether it is inside `blocking`, and says whether it was.
+    pub(crate) fn set_blocked(&self, blocked: bool) -> bool {
+        self.blocked.replace(blocked)
+    }
+
+    /// What it has made for its tasks.
+    pub(crate) fn state(&self) -> Option<Rc<dyn Any>> {
+        self.state.borrow().clone()
+    }
+
+    /// Where it sleeps.
+    pub(crate) fn bed(&self) -> *const Bed {
+        Arc::as_ptr(&self.bed)
+    }
+
+    /// The joins that it is in.
+    pub(crate) fn joins(&self) -> &Stack {
+        &self.joins
+    }
+
+    /// The joins that it offers to the others.
+    pub(crate) fn slots(&self) -> &Slots {
+        &self.seat.slots
+    }
+
+    /// Tells the others of a join that they may take part in.
+    #[cold]
+    pub(crate) fn offered(&self) {
+        // ORDERING: the producer's fence in the proof of `sleep`.
+        fence(Ordering::SeqCst);
+        self.core.wake_if_wanting();
+    }
+
+    /// Steals a join that this worker offers, on this level or above.
+    pub(crate) fn steal_join_from(&self, worker: usize, level: usize) -> Option<Stolen> {
+        self.others.steal_join_from(&self.core.roster, worker, level)
+    }
+
+    /// Takes part in somebody's join. False if nobody offers one.
+    fn take_part(&self) -> bool {
+        let stolen = self.others.steal_join(&self.core.roster);
+        stolen.map(|job| job.run_on_top(self)).is_some()
+    }
+
+    /// Runs a task that left the queue, and counts it.
+    #[inline]
+    pub(crate) fn run(&self, task: Task) {
+        self.seat.tally.count(task.run_to_status());
+    }
+
     /// Adds a task to the deque; the caller wakes who is needed for it.
     #[inline]
     pub(crate) fn push(&self, task: Task) {
@@ -64,7 +137,9 @@ impl Local {
         let mut kept = TaskList::new();
         while let Some(task) = self.deque.pop() {
             // Dropping a tombstone frees memory and runs nothing of the user's.
-            if !task.is_stale() {
+            if task.is_stale() {
+                self.seat.tally.count(task.status());
+            } else {
                 kept.push_back(task);
             }
         }
@@ -78,21 +153,36 @@ impl Local {
         }
         if !kept.is_empty() {
             self.core.injector.overflow(kept);
+            // ORDERING: the producer's fence in the proof of `sleep`, which a push needs no other for.
+            fence(Ordering::SeqCst);
         }
     }
 
     /// The next task; searches and sleeps while there is none. `None` when the worker is to leave.
     fn next(&self) -> Option<Task> {
         let core = &self.core;
+        if let Some(task) = self.seat.mailbox.take() {
+            return Some(task);
+        }
+        if core.lanes.are_in_use()
+            && !self.is_surplus()
+            && let Some(task) = self.take_from_lanes()
+        {
+            self.tell_of_more();
+            return Some(task);
+        }
         let pops = self.pops.get().wrapping_add(1);
         self.pops.set(pops);
-        if pops.is_multiple_of(OUTSIDE_EVERY) && self.refill() {
-            self.tell_of_more();
+        if pops.is_multiple_of(OUTSIDE_EVERY) {
+            self.take_part();
+            if self.refill() {
+                self.tell_of_more();
+            }
         }
         if let Some(task) = self.deque.pop() {
             return Some(task);
         }
-        if !core.sleep.is_crowded()
+        if !self.is_surplus()
             && self.refill()
             && let Some(task) = self.deque.pop()
         {
@@ -118,41 +208,83 @@ impl Local {
         }
     }
 
-    fn sees_work(&self) -> bool {
+    /// Whether others have taken its place while it was blocked. When the pool is closed, each helps.
+    fn is_surplus(&self) -> bool {
+        self.core.sleep.is_crowded() && !self.core.is_over()
+    }
+
+    /// Whether there is something that any worker could do.
+    pub(crate) fn sees_work(&self) -> bool {
+        self.sees_normal() || !self.core.lanes.are_empty()
+    }
+
+    /// Whether there is something of normal priority that any worker could do.
+    fn sees_normal(&self) -> bool {
         let core = &self.core;
         !core.injector.is_empty() || !self.others.are_idle(&core.roster)
     }
 
-    /// As [`Local::next`], for a worker that counts as searching.
+    /// Takes a task that is not of normal priority, if it is its turn. The caller tells others of more.
+    #[cold]
+    fn take_from_lanes(&self) -> Option<Task> {
+        self.core.lanes.take(&self.turns, self.sees_normal())
+    }
+
+    /// As [`Local::next`], for a worker that counts as searching. One that is to leave does not count
+    /// any more, and its mailbox is closed.
     fn search(&self) -> Option<Task> {
         let core = &self.core;
-        loop {
-            for turn in 0..=SEARCHES {
+        let mailbox = &self.seat.mailbox;
+        'search: loop {
+            // One that keeps looking is enough; a crowd of them would only be in the way.
+            let turns = if core.sleep.is_sole_searcher() { SEARCHES } else { 0 };
+            for turn in 0..=turns {
                 if turn > 0 {
                     thread::yield_now();
                 }
-                if core.sleep.is_crowded() {
-                    break;
+                let mut found = mailbox.take();
+                if found.is_none() {
+                    if self.is_surplus() {
+                        break;
+                    }
+                    found = self.find();
                 }
-                if let Some(task) = self.find() {
+                if found.is_none() && self.others.offer_joins(&core.roster) {
+                    // Whoever searches is relied on, so it must not work meanwhile.
                     if core.sleep.stop_searching() && self.sees_work() {
                         core.wake_if_wanting();
                     }
-                    return Some(task);
+                    self.take_part();
+                    core.sleep.start_searching();
+                    continue 'search;
+                }
+                if found.is_some() {
+                    if core.sleep.stop_searching() && self.sees_work() {
+                        core.wake_if_wanting();
+                    }
+                    return found;
                 }
             }
-            if core.is_over() && !self.sees_work() {
-                core.leave();
+            if core.is_over() && !self.sees_work() && mailbox.close_if_empty() {
+                core.sleep.leave();
                 return None;
             }
-            let to_do = |has_place| core.is_over() || (has_place && self.sees_work());
-            if core.sleep.sleep(&self.bed, to_do) == Awake::Leave {
+            let to_do = |has_place| {
+                core.is_over() || !mailbox.is_empty() || (has_place && self.sees_work())
+            };
+            let may_leave = || mailbox.close_if_empty();
+            if core.sleep.sleep(&self.bed, to_do, may_leave) == Awake::Leave {
                 return None;
             }
         }
     }
 
     fn find(&self) -> Option<Task> {
+        if self.core.lanes.are_in_use()
+            && let Some(task) = self.take_from_lanes()
+        {
+            return Some(task);
+        }
         if self.refill()
             && let Some(task) = self.deque.pop()
         {
@@ -166,7 +298,7 @@ impl OwnQueue for Local {
     fn run_if_next(&self, task: CellId) -> bool {
         match self.deque.pop_if(task) {
             Some(task) => {
-                task.run();
+                self.run(task);
                 true
             }
             None => false,
@@ -175,47 +307,72 @@ impl OwnQueue for Local {
 }
 
 /// The body of a worker's thread.
-pub(crate) fn run(core: Arc<Core>, index: usize, deque: TaskDeque) {
+pub(crate) fn run(core: Arc<Core>, index: usize, deque: TaskDeque, seat: Arc<Seat>) {
+    seat.slots.set_owner(index);
     let local = Rc::new(Local {
+        joins: Stack::new(core.sleep.places() - 1),
         core,
         index,
         deque,
+        seat,
         others: Others::new(index),
         bed: Arc::new(Bed::new()),
         pops: Cell::new(0),
+        turns: Turns::default(),
+        blocked: Cell::new(false),
+        state: RefCell::new(None),
     });
     let core = &local.core;
     let queue: Rc<dyn OwnQueue> = local.clone();
     core.id.enter_with(queue, || {
         let _ = LOCAL.try_with(|place| place.replace(Some(Rc::clone(&local))));
-        if core.threads.initializer.is_some() && !initialize(core, index) {
+        if core.threads.has_beginning() && !initialize(&local) {
             // Each of the others leaves after what it is running.
             core.close(Rejection::Broken);
             core.fail_queued(&TaskError::Rejected(Rejection::Broken));
         }
+        let entered = Entered::new(Rc::clone(&local));
         let mut next = local.search();
         while let Some(task) = next {
-            task.run();
+            local.run(task);
             next = local.next();
         }
+        drop(entered);
+        // From here on it is no worker: what the user's code submits goes to the others.
         let _ = LOCAL.try_with(RefCell::take);
+        finalize(&local);
+        core.forget_worker(index);
     });
-    core.forget_worker(index);
 }
 
-/// Runs the initializer. False if it panicked.
-fn initialize(core: &Arc<Core>, index: usize) -> bool {
+/// Runs the initializer, and makes the worker's state. False if either panicked.
+fn initialize(local: &Local) -> bool {
+    let core = &local.core;
     // It may take long; nobody is to rely on this worker meanwhile.
-    if core.sleep.stop_searching() && !core.injector.is_empty() {
+    if core.sleep.stop_searching() && local.sees_work() {
         core.wake_if_wanting();
     }
     let mut succeeded = false;
     contain(|| {
         if let Some(initializer) = &core.threads.initializer {
-            initializer(index);
+            initializer(local.index);
+        }
+        if let Some(make_state) = &core.threads.make_state {
+            local.state.replace(Some(make_state(local.index)));
         }
         succeeded = true;
     });
     core.sleep.start_searching();
     succeeded
+}
+
+/// Drops the worker's state, and runs the exit hook.
+fn finalize(local: &Local) {
+    let state = local.state.take();
+    contain(|| drop(state));
+    contain(|| {
+        if let Some(exit_hook) = &local.core.threads.exit_hook {
+            exit_hook(local.index);
+        }
+    });
 }

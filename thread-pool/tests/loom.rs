@@ -183,3 +183,66 @@ fn broken_initializer_fails_what_is_queued() {
         ));
     });
 }
+
+#[test]
+fn broadcast_races_sleep_and_the_share_runs() {
+    loom::model(|| {
+        let pool = pool(1);
+        let shares = pool.broadcast(|index| index + 1);
+        for share in shares {
+            assert_eq!(share.result().unwrap(), 1);
+        }
+    });
+}
+
+#[test]
+fn broadcast_races_shutdown_and_the_share_runs_or_is_refused() {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(1);
+    model.check(|| {
+        let pool = Arc::new(pool(1));
+        let sending = thread::spawn({
+            let pool = Arc::clone(&pool);
+            move || {
+                let shares = pool.broadcast(|index| index);
+                drop(pool);
+                shares.into_iter().map(FutureResult::result).collect()
+            }
+        });
+        pool.shutdown().unwrap();
+        let results: Vec<_> = sending.join().unwrap();
+        for result in results {
+            assert!(matches!(result, Ok(0) | Err(TaskError::Rejected(_))));
+        }
+    });
+}
+
+#[test]
+fn blocking_races_a_push_and_a_spare_worker_runs_it() {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(1);
+    model.check(|| {
+        let pool = pool(1);
+        let (completer, awaited) = future_result::pair();
+        let waiting = pool.submit(move || thread_pool::blocking(|| awaited.result().unwrap()));
+        pool.execute(move || completer.complete(7).unwrap())
+            .unwrap();
+        assert_eq!(waiting.result().unwrap(), 7);
+    });
+}
+
+#[test]
+fn blocking_races_shutdown_and_a_spare_worker_runs_what_is_left() {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(1);
+    model.check(|| {
+        let pool = pool(1);
+        let (completer, awaited) = future_result::pair();
+        let waiting = pool.submit(move || thread_pool::blocking(|| awaited.result().unwrap()));
+        pool.execute(move || completer.complete(7).unwrap())
+            .unwrap();
+        pool.shutdown().unwrap();
+        assert!(waiting.is_done());
+        assert_eq!(waiting.result().unwrap(), 7);
+    });
+}

@@ -3,6 +3,8 @@
 
 use std::hint::black_box;
 
+use thread_pool::ThreadPoolExecutor;
+
 use crate::group::{Group, Workload, timed};
 use crate::pools;
 
@@ -33,6 +35,14 @@ fn forte(worker: &forte::Worker, n: u64) -> u64 {
     a + b
 }
 
+fn ours(pool: &ThreadPoolExecutor, n: u64) -> u64 {
+    if n < 2 {
+        return n;
+    }
+    let (a, b) = pool.join(|| ours(pool, n - 1), || ours(pool, n - 2));
+    a + b
+}
+
 fn rayon(n: u64) -> u64 {
     if n < 2 {
         return n;
@@ -46,9 +56,12 @@ fn fib(fib: impl Fn(u64) -> u64 + 'static) -> Workload {
     Box::new(move || timed(|| assert_eq!(fib(black_box(N)), FIB_N)))
 }
 
-// Ours has no join yet; `.ours(…)` stands first once it has.
 pub(super) fn group() -> Group {
     Group::new("join", 1, 20)
+        .ours(|| {
+            let pool = pools::ours();
+            fib(move |n| pool.join(|| ours(&pool, n), || ()).0)
+        })
         .reference("sequential", || fib(sequential))
         .peer("chili", || {
             let pool = pools::chili();

@@ -51,6 +51,11 @@ impl RawClaim {
         }
     }
 
+    /// Whether the task has ended.
+    pub(crate) fn is_done(&self) -> bool {
+        self.0.is_done()
+    }
+
     /// Whether nobody can claim the task any more.
     pub(crate) fn is_spent(&self) -> bool {
         // SAFETY: a token is an owner.

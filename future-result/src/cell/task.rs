@@ -130,7 +130,7 @@ impl RawTask {
     /// What has become of it.
     pub(crate) fn status(&self) -> Status {
         // SAFETY: the task side is an owner.
-        unsafe { state(self.0) }.load().status()
+        tombstone_status(unsafe { state(self.0) })
     }
 
     /// Becomes the runner; or lets go of the tombstone, and says what it is of.
@@ -143,7 +143,7 @@ impl RawTask {
         if unsafe { vtable(cell) }.detached || state.start() {
             return Ok(cell);
         }
-        let status = state.load().status();
+        let status = tombstone_status(state);
         let release = state.release_task();
         // SAFETY: whoever claimed has emptied the payload before the cell was done, or the handle
         // has afterwards; nobody is left who could have put anything there.
@@ -156,6 +156,16 @@ impl Drop for RawTask {
     fn drop(&mut self) {
         let lost = || TaskError::Lost(Cause::new("the task was dropped before it ran"));
         Self(self.0).fail(lost);
+    }
+}
+
+/// What has become of a task that somebody else has claimed. One that was ended by its deadline did
+/// not fail by itself, so it counts as cancelled; and so does one that was asked to stop and panicked.
+fn tombstone_status(state: &State) -> Status {
+    let now = state.load();
+    match now.status() {
+        Status::Failed if now.is_cancelled() => Status::Cancelled,
+        status => status,
     }
 }
 

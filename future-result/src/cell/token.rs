@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use std::ptr::NonNull;
 
 use super::{Header, free_if_last, state, vtable};
+use crate::blocker::PoolId;
 use crate::sync::thread_locals;
 
 thread_locals! {
@@ -131,6 +132,18 @@ impl RawToken {
     /// Which cell it is: the token keeps the memory, so no other cell gets this identity meanwhile.
     pub(crate) fn id(&self) -> CellId {
         CellId::new(self.0)
+    }
+
+    /// The pool that the task belongs to.
+    pub(crate) fn home(&self) -> Option<PoolId> {
+        // SAFETY: a token is an owner, so the header is alive.
+        unsafe { self.0.as_ref() }.home
+    }
+
+    /// Whether the task has ended.
+    pub(crate) fn is_done(&self) -> bool {
+        // SAFETY: a token is an owner.
+        unsafe { state(self.0) }.load().is_done()
     }
 
     /// What the cell is called.

@@ -1,10 +1,12 @@
 //! The facade under loom: every access is a step of the model.
 
 use std::sync::PoisonError;
+use std::time::Instant;
 
 pub use loom::alloc::{alloc, dealloc};
 pub use loom::cell::UnsafeCell;
-pub use loom::sync::MutexGuard;
+
+use super::MutexGuard;
 
 /// Thread-locals, one for each of the model's threads.
 #[doc(hidden)]
@@ -33,6 +35,12 @@ macro_rules! __statics {
 }
 pub use crate::__statics as statics;
 
+/// The time, which nothing in a model may hang on.
+#[must_use]
+pub fn now() -> Instant {
+    Instant::now()
+}
+
 /// A model's thread parks at once: yielding would only make the model larger.
 pub const YIELDS: u32 = 0;
 
@@ -47,6 +55,9 @@ pub fn is_sampled(_address: usize) -> bool {
 
 /// Few enough that a model sees a ring go round.
 pub const RING: usize = 4;
+
+/// Time must not decide anything in a model.
+pub const WORTH_WAKING: std::time::Duration = std::time::Duration::ZERO;
 
 /// Atomics and fences.
 pub mod atomic {
@@ -65,7 +76,8 @@ pub mod thread {
     use std::sync::Arc;
     use std::time::Instant;
 
-    use super::{Condvar, Mutex};
+    use super::Condvar;
+    use crate::sync::Mutex;
 
     loom::thread_local! {
         static TOKEN: Arc<Token> = Arc::default();
@@ -122,27 +134,6 @@ pub mod thread {
     /// Parks this thread until it is unparked.
     pub fn park_deadline(_deadline: Instant) {
         park();
-    }
-}
-
-/// loom's mutex with the signatures of parking_lot's.
-#[derive(Debug, Default)]
-pub struct Mutex<T>(loom::sync::Mutex<T>);
-
-impl<T> Mutex<T> {
-    /// Wraps `value`.
-    pub fn new(value: T) -> Self {
-        Self(loom::sync::Mutex::new(value))
-    }
-
-    /// Locks; a poisoned lock is as good as any, since no user code runs under one.
-    pub fn lock(&self) -> MutexGuard<'_, T> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Locks, unless somebody else has it locked.
-    pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
-        self.0.try_lock().ok()
     }
 }
 

@@ -4,6 +4,8 @@
     reason = "the facade is where the std types come from"
 )]
 
+use std::time::Instant;
+
 pub use parking_lot::{Condvar, Mutex, MutexGuard};
 pub use std::alloc::{alloc, dealloc};
 
@@ -32,6 +34,13 @@ macro_rules! __statics {
 }
 pub use crate::__statics as statics;
 
+/// The time.
+#[inline]
+#[must_use]
+pub fn now() -> Instant {
+    Instant::now()
+}
+
 /// How often a wait offers its CPU to others before its thread parks: waking it from that costs more
 /// than all of these together.
 pub const YIELDS: u32 = 16;
@@ -49,6 +58,10 @@ pub fn is_sampled(address: usize) -> bool {
 
 /// How many tasks a worker has of its own at most.
 pub const RING: usize = 256;
+
+/// What must be left of a parallel map for another thread to be worth its waking, which takes 2 to
+/// 15 µs.
+pub const WORTH_WAKING: std::time::Duration = std::time::Duration::from_micros(20);
 
 /// Atomics and fences. Types of our own, so that clippy can tell them from std's, which nothing
 /// outside this file may name.
@@ -169,27 +182,4 @@ pub mod thread {
 /// An unbounded queue of completions, many producers to one consumer.
 pub mod channel {
     pub use crossbeam_channel::{Receiver, Sender, unbounded};
-}
-
-/// [`std::cell::UnsafeCell`] in the closure shape that loom can check.
-#[derive(Debug, Default)]
-pub struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
-
-impl<T> UnsafeCell<T> {
-    /// Wraps `value`.
-    pub const fn new(value: T) -> Self {
-        Self(std::cell::UnsafeCell::new(value))
-    }
-
-    /// Calls `f` with a pointer through which the content is only read.
-    #[inline]
-    pub fn with<R>(&self, f: impl FnOnce(*const T) -> R) -> R {
-        f(self.0.get())
-    }
-
-    /// Calls `f` with a pointer through which the content may be written.
-    #[inline]
-    pub fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
-        f(self.0.get())
-    }
 }

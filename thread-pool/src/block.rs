@@ -1,0 +1,287 @@
+//! Many calls of one function, shared out by a cursor: what a map over a slice is made of.
+//!
+//! Nothing is queued for an item. There is one block for the whole map, on the caller's stack, and
+//! whoever takes part moves its cursor on and makes the calls that it has moved over. The caller
+//! begins at once; tasks that bring others in are queued when there turns out to be enough to do, one
+//! for each worker at most. Those that nobody has taken by the end are cancelled.
+//!
+//! The share that one takes at a time is a fixed part of what is left, so the shares get smaller
+//! towards the end and all come to it at about the same time, however different the calls are
+//! (guided self-scheduling: Polychronopoulos and Kuck, IEEE Transactions on Computers, 1987).
+//!
+//! A panic moves the cursor to the end, so that nobody begins another share.
+
+#![expect(
+    unsafe_code,
+    reason = "many threads write the results into one allocation"
+)]
+
+use std::any::Any;
+use std::mem::{self, MaybeUninit};
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use future_result::claim::{Claim, task_with_guard};
+use future_result::sync::atomic::{AtomicU64, Ordering};
+use future_result::sync::{Mutex, WORTH_WAKING};
+use future_result::{TaskError, TaskList, abort_on_unwind, contain};
+
+use crate::core::Core;
+use crate::scope::Crowd;
+
+/// Each takes one of so many parts of what is left, times the number of workers.
+const PARTS: u64 = 8;
+/// A look at the clock stands between spans of at least this.
+const SPAN: Duration = Duration::from_micros(1);
+
+/// Where the calls get their arguments from, each once.
+pub(crate) trait Source: Sync {
+    type Item;
+
+    /// # Safety
+    ///
+    /// Each index is below the number of calls, and is asked for once at most.
+    unsafe fn get(&self, index: usize) -> Self::Item;
+
+    /// Drops what will not be asked for.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Source::get`], of each of these.
+    unsafe fn drop_items(&self, indices: Range<usize>);
+}
+
+/// Calls `function` with all items of `source`, on the calling thread and on workers, and gives the
+/// results in their order.
+pub(crate) fn map<S, R, F>(core: &Arc<Core>, len: usize, source: &S, function: &F) -> Vec<R>
+where
+    S: Source,
+    R: Send,
+    F: Fn(S::Item) -> R + Sync,
+{
+    let mut results = Vec::with_capacity(len);
+    let block = Block {
+        source,
+        function,
+        results: Results(results.spare_capacity_mut().as_mut_ptr()),
+        len: len as u64,
+        parts: PARTS * core.sleep.places() as u64,
+        cursor: AtomicU64::new(0),
+        done: Mutex::new(Vec::new()),
+        panic: Mutex::new(None),
+    };
+    // The others borrow the block: nothing may end this frame before they have left.
+    abort_on_unwind(|| block.run(core));
+    let panic = block.panic.lock().take();
+    if let Some(payload) = panic {
+        for range in mem::take(&mut *block.done.lock()) {
+            // SAFETY: these were written, and nobody else looks any more.
+            contain(|| unsafe { block.results.drop_in(range) });
+        }
+        resume_unwind(payload);
+    }
+    // SAFETY: all calls were made, none has panicked, and each has written its result.
+    unsafe { results.set_len(len) };
+    results
+}
+
+struct Block<'a, S, F, R> {
+    source: &'a S,
+    function: &'a F,
+    /// Room for `len` of them.
+    results: Results<R>,
+    len: u64,
+    parts: u64,
+    /// The calls below it have been taken by somebody.
+    cursor: AtomicU64,
+    /// The shares whose results are there. Looked at only after a panic.
+    done: Mutex<Vec<Range<usize>>>,
+    /// The first one.
+    panic: Mutex<Option<Box<dyn Any + Send>>>,
+}
+
+struct Results<R>(*mut MaybeUninit<R>);
+
+// SAFETY: each place is written by the one that has moved the cursor over it, and `R` is `Send`.
+unsafe impl<R: Send> Sync for Results<R> {}
+
+impl<R> Results<R> {
+    /// # Safety
+    ///
+    /// The caller has moved the cursor over the index.
+    unsafe fn write(&self, index: usize, result: R) {
+        // SAFETY: inside the allocation, as the cursor stays within it.
+        let place = unsafe { self.0.add(index) };
+        // SAFETY: valid for writes, and the caller's alone.
+        unsafe { place.write(MaybeUninit::new(result)) };
+    }
+
+    /// # Safety
+    ///
+    /// The results in the range were written, and belong to the caller, who never looks at them again.
+    unsafe fn drop_in(&self, range: Range<usize>) {
+        for index in range {
+            // SAFETY: inside the allocation.
+            let place = unsafe { self.0.add(index) };
+            // SAFETY: written, says the caller; nobody else has a reference.
+            let place = unsafe { &mut *place };
+            // SAFETY: written, and not looked at again.
+            contain(|| unsafe { place.assume_init_drop() });
+        }
+    }
+}
+
+/// Who has announced the block so far.
+struct Helpers {
+    crowd: Arc<Crowd>,
+    claims: Vec<Claim>,
+}
+
+impl<S, F, R> Block<'_, S, F, R>
+where
+    S: Source,
+    R: Send,
+    F: Fn(S::Item) -> R + Sync,
+{
+    /// The caller's part, and all that is to happen before it may go.
+    fn run(&self, core: &Arc<Core>) {
+        let mut helpers = None;
+        let mut count = 1;
+        let mut before = Instant::now();
+        while let Some(range) = self.take(count) {
+            let made = (range.end - range.start) as u32;
+            self.call(range);
+            if helpers.is_some() {
+                continue;
+            }
+            // Not announced yet: small shares, until it is clear whether it is worth it.
+            let now = Instant::now();
+            let span = now - before;
+            before = now;
+            if self.left() > 0 && self.is_worth_waking(core, span / made) {
+                helpers = Some(self.announce(core));
+                count = u64::MAX;
+            } else if span < SPAN {
+                count *= 2;
+            }
+        }
+        if let Some(Helpers { crowd, claims }) = helpers {
+            for claim in claims {
+                claim.fail(TaskError::Cancelled);
+            }
+            crowd.wait_until_empty(core.id);
+        }
+    }
+
+    /// How many calls nobody has taken.
+    fn left(&self) -> u64 {
+        // ORDERING: Relaxed; for an estimate.
+        self.len - self.cursor.load(Ordering::Relaxed)
+    }
+
+    fn is_worth_waking(&self, core: &Core, each: Duration) -> bool {
+        if core.sleep.places() == 1 {
+            return false;
+        }
+        let left = each.saturating_mul(u32::try_from(self.left()).unwrap_or(u32::MAX));
+        // Somebody who is awake already comes cheaper.
+        let worth = if core.sleep.has_searchers() {
+            WORTH_WAKING / 5
+        } else {
+            WORTH_WAKING
+        };
+        left >= worth
+    }
+
+    /// Brings the other workers in.
+    fn announce(&self, core: &Arc<Core>) -> Helpers {
+        let crowd = Arc::new(Crowd::new());
+        let mut tasks = TaskList::new();
+        let others = (core.sleep.places() - 1).min(usize::try_from(self.left()).unwrap_or(usize::MAX));
+        let mut claims = Vec::with_capacity(others);
+        for _ in 0..others {
+            let closure = || {
+                while let Some(range) = self.take(u64::MAX) {
+                    self.call(range);
+                }
+            };
+            // SAFETY: what the closure borrows lasts until the crowd has been waited for, and so
+            // until the presence is dropped; the handle is dropped at once.
+            let (task, _, claim) =
+                unsafe { task_with_guard(core.id, closure, Crowd::enter(&crowd)) };
+            tasks.push_back(task);
+            claims.push(claim);
+        }
+        core.push_all(tasks);
+        Helpers { crowd, claims }
+    }
+
+    /// Takes a share of what is left, `most` at most.
+    fn take(&self, most: u64) -> Option<Range<usize>> {
+        // ORDERING: Relaxed everywhere; only who has which share is decided here. The block itself
+        // came to the others with their task, and the results go back with the end of it.
+        let mut start = self.cursor.load(Ordering::Relaxed);
+        while start < self.len {
+            let share = (self.len - start).div_ceil(self.parts).min(most);
+            match self.cursor.compare_exchange_weak(
+                start,
+                start + share,
+                Ordering::Relaxed,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => return Some(start as usize..(start + share) as usize),
+                Err(seen) => start = seen,
+            }
+        }
+        None
+    }
+
+    /// Makes the calls of a share.
+    fn call(&self, range: Range<usize>) {
+        let mut next = range.start;
+        let calls = || {
+            while next < range.end {
+                // Counted before the call, which consumes the item even if it panics.
+                next += 1;
+                // SAFETY: ours to ask for, as we have moved the cursor over it; once.
+                let item = unsafe { self.source.get(next - 1) };
+                let result = (self.function)(item);
+                // SAFETY: the same.
+                unsafe { self.results.write(next - 1, result) };
+            }
+        };
+        let outcome = catch_unwind(AssertUnwindSafe(calls));
+        let written = match &outcome {
+            Ok(()) => range.clone(),
+            Err(_) => range.start..next - 1,
+        };
+        if mem::needs_drop::<R>() {
+            self.done.lock().push(written);
+        }
+        if let Err(payload) = outcome {
+            self.stop(next..range.end, payload);
+        }
+    }
+
+    /// A call has panicked: nobody makes another one.
+    #[cold]
+    fn stop(&self, mut rest: Range<usize>, payload: Box<dyn Any + Send>) {
+        let mut panic = self.panic.lock();
+        let later = if panic.is_none() {
+            *panic = Some(payload);
+            None
+        } else {
+            Some(payload)
+        };
+        drop(panic);
+        // ORDERING: Relaxed, as in `take`.
+        let start = self.cursor.swap(self.len, Ordering::Relaxed);
+        for range in [mem::take(&mut rest), start as usize..self.len as usize] {
+            // SAFETY: these were taken, by us, and will not be asked for.
+            contain(|| unsafe { self.source.drop_items(range) });
+        }
+        contain(|| drop(later));
+    }
+}

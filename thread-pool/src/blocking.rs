@@ -1,0 +1,70 @@
+//! Telling the pool that a worker is about to wait, so that another stands in.
+
+use std::rc::Rc;
+
+use crate::worker::Local;
+
+/// Runs `f`, which is about to block the calling thread for long: for input or output, a lock, a
+/// sleep. If that thread is a worker, another stands in for it meanwhile.
+///
+/// The pool then keeps as many workers busy as it has places, not counting those inside `blocking`:
+/// if there is work in the queue, an idle worker is woken, or a spare one is started, up to 32,767
+/// threads in all. When this worker comes back there may be one too many; those who find nothing of
+/// their own to do step aside first, and leave when they were not needed for the time of
+/// [`keep_alive`](crate::Builder::keep_alive). A spare worker has the lowest number that is free, and
+/// runs the pool's initializer.
+///
+/// Waiting for a task of the same pool needs no `blocking` as long as the task has not started, since
+/// the waiting worker runs it itself; but it does no harm.
+///
+/// On a thread that is no worker this only calls `f`, and so does `blocking` inside of `blocking`. The
+/// tasks that `f` itself runs, such as those it waits for, count as blocking, too.
+///
+/// # Panics
+///
+/// If `f` does; the worker counts again then.
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::mpsc;
+/// use thread_pool::{blocking, FutureResult, ThreadPoolExecutor};
+///
+/// let pool = ThreadPoolExecutor::new(1)?;
+/// let (sender, receiver) = mpsc::channel();
+/// let waiting = pool.submit(move || blocking(|| receiver.recv()));
+/// // Would never run if the only worker were lost to the pool.
+/// pool.execute(move || sender.send("from another worker").unwrap())?;
+/// assert_eq!(waiting.result()??, "from another worker");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn blocking<R>(f: impl FnOnce() -> R) -> R {
+    let _blocked = Local::current().and_then(Blocked::enter);
+    f()
+}
+
+/// A worker that does not count as one until this is dropped.
+struct Blocked(Rc<Local>);
+
+impl Blocked {
+    /// `None` if it does not count already.
+    fn enter(local: Rc<Local>) -> Option<Self> {
+        if local.core().is_forked() || local.set_blocked(true) {
+            return None;
+        }
+        let blocked = Self(local);
+        let core = blocked.0.core();
+        core.sleep.block();
+        if blocked.0.sees_work() {
+            core.wake_if_wanting();
+        }
+        Some(blocked)
+    }
+}
+
+impl Drop for Blocked {
+    fn drop(&mut self) {
+        self.0.core().sleep.unblock();
+        self.0.set_blocked(false);
+    }
+}

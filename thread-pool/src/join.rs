@@ -1,0 +1,399 @@
+//! Two things at once, on the caller's stack.
+//!
+//! The second closure lies on the stack of the worker that calls `join`, and is offered to the
+//! others while the first one runs; see [`stack`]. Nobody has taken it in most cases, and then it
+//! is an ordinary call.
+//!
+//! # Why the job outlives its thief
+//!
+//! The worker does not leave `join`, by returning or unwinding, before it has the job back or the
+//! thief has set `state` to `DONE`, which is the thief's last touch. The thief keeps the bed of the
+//! worker that it may have to wake by a count of its own.
+//!
+//! | who | may touch `body` |
+//! |---|---|
+//! | the worker that made it | before it is offered; after it was popped; once `DONE` is seen |
+//! | the thief | from taking it out of the slot until it sets `DONE` |
+
+#![expect(
+    unsafe_code,
+    reason = "a job on the stack is known to its thief by its address alone"
+)]
+
+mod stack;
+
+use std::any::Any;
+use std::cell::Cell;
+use std::mem::ManuallyDrop;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::ptr::{self, NonNull};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use future_result::sync::atomic::{AtomicU32, Ordering};
+use future_result::sync::{SEARCHES, UnsafeCell, thread, thread_locals};
+use future_result::{FutureResult, Task, TaskError, contain};
+
+pub(crate) use self::stack::{Slots, Stack};
+
+use self::stack::{LEVEL_MAX, Pushed};
+use crate::ThreadPoolExecutor;
+use crate::sleep::Bed;
+use crate::worker::Local;
+
+/// The job is not done, and nobody has to be woken when it is.
+const PENDING: u32 = 0;
+/// The job is not done, and its worker sleeps or is about to.
+const AWAITED: u32 = 1;
+/// The job is done. Its thief touches it no more.
+const DONE: u32 = 2;
+
+thread_locals! {
+    /// The worker that the calling thread is, for as long as its [`Entered`] lives.
+    static CURRENT: Cell<*const Local> = Cell::new(ptr::null());
+}
+
+/// Makes a worker known to its thread.
+pub(crate) struct Entered {
+    /// Kept, so that the pointer stays good.
+    _local: Rc<Local>,
+}
+
+impl Entered {
+    pub(crate) fn new(local: Rc<Local>) -> Self {
+        let _ = CURRENT.try_with(|current| current.set(Rc::as_ptr(&local)));
+        Self { _local: local }
+    }
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        let _ = CURRENT.try_with(|current| current.set(ptr::null()));
+    }
+}
+
+/// The worker that the calling thread is, if it is one.
+///
+/// # Safety
+///
+/// The reference does not get out of the caller's frame: what is below that keeps the worker alive.
+#[inline]
+unsafe fn current<'frame>() -> Option<&'frame Local> {
+    let current = CURRENT.try_with(Cell::get).unwrap_or(ptr::null());
+    // SAFETY: null, or set by an `Entered` that lives in a frame below the caller's, as the caller is
+    // run by the worker; and it keeps the worker alive.
+    unsafe { current.as_ref() }
+}
+
+impl ThreadPoolExecutor {
+    /// Runs both closures, possibly at the same time, and gives both results.
+    ///
+    /// On one of the pool's own workers the second is offered to the others while the first one
+    /// runs; if none of them has taken it by then, the worker runs it itself. That costs a few
+    /// nanoseconds and no allocation, so that recursion may go down to small parts. A worker that
+    /// has to wait for the second helps whoever is running it, and does nothing unrelated meanwhile.
+    ///
+    /// Called from elsewhere, both run on the pool, and the caller waits. If the pool does not accept
+    /// them, the caller runs both itself.
+    ///
+    /// # Panics
+    ///
+    /// If one of the closures does, when both have ended. If both do, with the panic of the first.
+    /// The second one may not have been run then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use thread_pool::ThreadPoolExecutor;
+    ///
+    /// fn sum(pool: &ThreadPoolExecutor, numbers: &[u64]) -> u64 {
+    ///     if numbers.len() <= 1000 {
+    ///         return numbers.iter().sum();
+    ///     }
+    ///     let (left, right) = numbers.split_at(numbers.len() / 2);
+    ///     let (left, right) = pool.join(|| sum(pool, left), || sum(pool, right));
+    ///     left + right
+    /// }
+    ///
+    /// let pool = ThreadPoolExecutor::new(2)?;
+    /// let numbers: Vec<u64> = (1..=100_000).collect();
+    /// assert_eq!(sum(&pool, &numbers), 5_000_050_000);
+    /// # Ok::<(), thread_pool::BuildError>(())
+    /// ```
+    #[inline]
+    pub fn join<A, B, RA, RB>(&self, a: A, b: B) -> (RA, RB)
+    where
+        A: FnOnce() -> RA + Send,
+        B: FnOnce() -> RB + Send,
+        RA: Send,
+        RB: Send,
+    {
+        // Not handed to a closure: moving the closures through one costs more than all the rest.
+        // SAFETY: it does not get out of this frame.
+        match unsafe { current() } {
+            Some(local) if Arc::ptr_eq(local.core(), &self.core) => join_here(local, a, b),
+            _ => self.join_inside(a, b),
+        }
+    }
+
+    /// Has a worker do it.
+    #[cold]
+    fn join_inside<A, B, RA, RB>(&self, a: A, b: B) -> (RA, RB)
+    where
+        A: FnOnce() -> RA + Send,
+        B: FnOnce() -> RB + Send,
+        RA: Send,
+        RB: Send,
+    {
+        let mut closures = Some((a, b));
+        let result = self.scope(|scope| {
+            let closures = &mut closures;
+            let both = scope.spawn(move || closures.take().map(|(a, b)| self.join(a, b)));
+            both.result()
+        });
+        match result {
+            Ok(Some(results)) => results,
+            Err(TaskError::Panicked(panic)) => panic.resume(),
+            // Refused.
+            _ => match closures.take() {
+                Some((a, b)) => (a(), b()),
+                None => unreachable!("a task that ran neither returns nor panics"),
+            },
+        }
+    }
+}
+
+#[inline]
+fn join_here<A, B, RA, RB>(local: &Local, a: A, b: B) -> (RA, RB)
+where
+    A: FnOnce() -> RA,
+    B: FnOnce() -> RB + Send,
+    RB: Send,
+{
+    let job = Job {
+        header: Header {
+            run: Job::<B, RB>::run,
+            state: AtomicU32::new(PENDING),
+            taker: AtomicU32::new(0),
+            bed: local.bed(),
+        },
+        body: UnsafeCell::new(Body {
+            closure: ManuallyDrop::new(b),
+        }),
+    };
+    match local.joins().push(local.slots(), NonNull::from(&job).cast()) {
+        Pushed::No => {
+            let result = a();
+            // SAFETY: nobody else knows of it, and it holds the closure.
+            return (result, unsafe { job.take_closure() }());
+        }
+        Pushed::Kept => {}
+        Pushed::Offered => local.offered(),
+    }
+    let pending = Pending { local, job: &job };
+    let result = a();
+    std::mem::forget(pending);
+    if local.joins().pop(local.slots()) {
+        // SAFETY: taken back, so it is ours alone, and holds the closure.
+        return (result, unsafe { job.take_closure() }());
+    }
+    wait_for(local, &job.header);
+    // SAFETY: `DONE` was seen, so the thief has left a result.
+    match unsafe { job.take_result() } {
+        Ok(other) => (result, other),
+        Err(payload) => resume_unwind(payload),
+    }
+}
+
+/// What a thief knows of a job.
+#[repr(C, align(8))]
+pub(crate) struct Header {
+    /// Runs the job that this is the header of; to be called once, by whoever has stolen it.
+    run: unsafe fn(NonNull<Self>),
+    state: AtomicU32,
+    /// Where it is being run: 1 + the level + 8 times the worker's number; 0 if nowhere yet.
+    taker: AtomicU32,
+    /// Where the worker sleeps that waits for it. Good until the job is done.
+    bed: *const Bed,
+}
+
+#[repr(C)]
+struct Job<B, R> {
+    header: Header,
+    body: UnsafeCell<Body<B, R>>,
+}
+
+/// The closure until it is run, by whomever; then, if a thief has run it, the result.
+#[repr(C)]
+union Body<B, R> {
+    closure: ManuallyDrop<B>,
+    result: ManuallyDrop<Outcome<R>>,
+}
+
+type Outcome<R> = Result<R, Box<dyn Any + Send>>;
+
+impl<B, R> Job<B, R>
+where
+    B: FnOnce() -> R,
+{
+    /// # Safety
+    ///
+    /// The body is the caller's (see the table above) and holds the closure; it is empty afterwards.
+    #[inline]
+    unsafe fn take_closure(&self) -> B {
+        // SAFETY: passed on to the caller.
+        self.body.with(|body| unsafe { body.cast::<B>().read() })
+    }
+
+    /// # Safety
+    ///
+    /// The body is the caller's (see the table above) and holds the result; it is empty afterwards.
+    unsafe fn take_result(&self) -> Outcome<R> {
+        // SAFETY: passed on to the caller.
+        self.body.with(|body| unsafe { body.cast::<Outcome<R>>().read() })
+    }
+
+    /// # Safety
+    ///
+    /// `header` is that of a job of this type, and the caller has stolen it.
+    unsafe fn run(header: NonNull<Header>) {
+        // SAFETY: stolen, so its worker keeps it until it is done.
+        let job = unsafe { header.cast::<Self>().as_ref() };
+        // SAFETY: stolen, so the body is ours, and nobody has run it.
+        let closure = unsafe { job.take_closure() };
+        let result = catch_unwind(AssertUnwindSafe(closure));
+        // SAFETY: the body is still ours.
+        let result = ManuallyDrop::new(result);
+        job.body.with_mut(|body| unsafe { body.write(Body { result }) });
+    }
+}
+
+/// Sees to it that the job has ended before `join` unwinds.
+struct Pending<'a, B: FnOnce() -> R, R> {
+    local: &'a Local,
+    job: &'a Job<B, R>,
+}
+
+impl<B: FnOnce() -> R, R> Drop for Pending<'_, B, R> {
+    fn drop(&mut self) {
+        if self.local.joins().pop(self.local.slots()) {
+            // SAFETY: taken back, so it is ours alone, and holds the closure.
+            let closure = unsafe { self.job.take_closure() };
+            contain(|| drop(closure));
+        } else {
+            wait_for(self.local, &self.job.header);
+            // SAFETY: `DONE` was seen, so the thief has left a result.
+            let result = unsafe { self.job.take_result() };
+            contain(|| drop(result));
+        }
+    }
+}
+
+/// A job that was stolen, and must be run.
+pub(crate) struct Stolen(NonNull<Header>);
+
+// SAFETY: closure and result are `Send`, as `join` demands, and whoever holds this is the only thief.
+unsafe impl Send for Stolen {}
+
+impl Stolen {
+    pub(crate) fn from_slots(slots: &Slots, level: usize) -> Option<Self> {
+        slots.steal(level).map(Self)
+    }
+
+    /// Runs it on the calling worker's level.
+    fn run(self, local: &Local) {
+        // SAFETY: stolen, so its worker keeps it until it is done.
+        let header = unsafe { self.0.as_ref() };
+        let taker = 1 + local.joins().level() + local.index() * (LEVEL_MAX + 1);
+        // ORDERING: Relaxed; it is only a place to look at. (A swap where a store would do, for loom.)
+        header.taker.swap(taker as u32, Ordering::Relaxed);
+        drop(self);
+    }
+
+    /// Runs it as a worker that has nothing else to do.
+    pub(crate) fn run_on_top(self, local: &Local) {
+        local.joins().on_level(0, || self.run(local));
+    }
+}
+
+/// Dropping it runs it, wherever that happens: its worker waits for it.
+impl Drop for Stolen {
+    fn drop(&mut self) {
+        // SAFETY: stolen, so its worker keeps it until it is done.
+        let header = unsafe { self.0.as_ref() };
+        // SAFETY: the bed is an `Arc`'s, and its owner waits for us.
+        unsafe { Arc::increment_strong_count(header.bed) };
+        // SAFETY: the count just made.
+        let bed = unsafe { Arc::from_raw(header.bed) };
+        // SAFETY: stolen, and run once, since it is dropped once.
+        unsafe { (header.run)(self.0) };
+        // ORDERING: Release publishes the result to `wait_for`. Last touch: the job may be gone.
+        if header.state.swap(DONE, Ordering::AcqRel) == AWAITED {
+            bed.wake();
+        }
+    }
+}
+
+/// Waits until a stolen job is done, and meanwhile helps its thief.
+#[cold]
+fn wait_for(local: &Local, header: &Header) {
+    let mut turns = SEARCHES;
+    loop {
+        // ORDERING: Acquire pairs with the Release of `run`: we see the result.
+        if header.state.load(Ordering::Acquire) == DONE {
+            return;
+        }
+        if help(local, header) {
+            turns = SEARCHES;
+        } else if turns > 0 {
+            turns -= 1;
+            thread::yield_now();
+        } else {
+            break;
+        }
+    }
+    // ORDERING: Acquire on failure, as above. On success nothing is published.
+    let asleep = header.state.compare_exchange(
+        PENDING,
+        AWAITED,
+        Ordering::AcqRel,
+        Ordering::Acquire,
+    );
+    if asleep.is_ok() {
+        while header.state.load(Ordering::Acquire) != DONE {
+            thread::park();
+        }
+    }
+}
+
+/// Runs a part of the stolen job. False if there is none to be had.
+fn help(local: &Local, header: &Header) -> bool {
+    let level = local.joins().level() + 1;
+    // ORDERING: Relaxed, as in `run`.
+    let taker = header.taker.load(Ordering::Relaxed) as usize;
+    if taker == 0 || level > LEVEL_MAX {
+        return false;
+    }
+    let (thief, thief_level) = ((taker - 1) / (LEVEL_MAX + 1), (taker - 1) % (LEVEL_MAX + 1));
+    let Some(part) = local.steal_join_from(thief, thief_level) else {
+        return false;
+    };
+    // ORDERING: Acquire, so that this look comes after the theft.
+    if header.state.load(Ordering::Acquire) == DONE {
+        // It may be a part of something else that the thief has begun since. Others shall run it.
+        let task = Task::detached(move || run_later(part));
+        local.core().push_local(local, task);
+        return true;
+    }
+    local.joins().on_level(level, || part.run(local));
+    true
+}
+
+/// Runs a stolen job that went through the queue.
+fn run_later(part: Stolen) {
+    // SAFETY: it does not get out of this frame.
+    match unsafe { current() } {
+        Some(local) => part.run_on_top(local),
+        None => drop(part),
+    }
+}

@@ -1,0 +1,103 @@
+//! A pool's numbers at a moment.
+
+use crate::{Histogram, ThreadPoolExecutor};
+
+/// A snapshot of a pool's numbers, from [`ThreadPoolExecutor::metrics`].
+///
+/// They are taken one after the other while the pool goes on, so they need not add up: for a person
+/// to look at, or a dashboard, not to decide from.
+///
+/// # Examples
+///
+/// ```
+/// use thread_pool::ThreadPoolExecutor;
+///
+/// let pool = ThreadPoolExecutor::new(2)?;
+/// pool.execute(|| ())?;
+/// pool.shutdown()?;
+/// let metrics = pool.metrics();
+/// assert_eq!((metrics.done, metrics.queued, metrics.threads), (1, 0, 0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Metrics {
+    /// Tasks that wait in the queues. What was cancelled, or what a waiting worker has run in place,
+    /// counts until the queue comes upon it.
+    pub queued: usize,
+    /// Workers that are at work: they run a task, or their initializer, or wait in either.
+    pub running: usize,
+    /// Tasks that have run to their end. A task is counted after its handle is done, and one that was
+    /// run in place when the queue comes upon it. The halves of a `join` are no tasks.
+    pub done: u64,
+    /// Tasks that were cancelled before they started, or did not start before their deadline, counted
+    /// when the queue comes upon them.
+    pub cancelled: u64,
+    /// Tasks that panicked.
+    pub panicked: u64,
+    /// Threads that there are: `running` and `idle` ones.
+    pub threads: usize,
+    /// Workers with nothing to do: asleep, or looking for work.
+    pub idle: usize,
+    /// Workers inside [`blocking`](crate::blocking), which count as running, too.
+    pub blocked: usize,
+    /// How long tasks were queued before they started; empty unless the pool
+    /// [measures delays](crate::Builder::measure_delays).
+    pub delays: Histogram,
+}
+
+impl ThreadPoolExecutor {
+    /// The pool's numbers at this moment. Asking takes the queue's lock for some steps for each task
+    /// in it, so once a second is fine, and once a task is not. All are zero in a process that was
+    /// [forked off](Self#forks).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::mpsc;
+    /// use thread_pool::ThreadPoolExecutor;
+    ///
+    /// let pool = ThreadPoolExecutor::new(1)?;
+    /// let (started, wait_for_start) = mpsc::channel();
+    /// let (go, wait_for_go) = mpsc::channel::<()>();
+    /// pool.execute(move || {
+    ///     started.send(()).unwrap();
+    ///     wait_for_go.recv().unwrap_err();
+    /// })?;
+    /// wait_for_start.recv()?;
+    /// pool.execute(|| ())?;
+    /// let metrics = pool.metrics();
+    /// assert_eq!((metrics.running, metrics.queued), (1, 1));
+    /// drop(go);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn metrics(&self) -> Metrics {
+        let core = &self.core;
+        if core.is_forked() {
+            return Metrics::default();
+        }
+        let queued = core.queued();
+        let totals = core.totals();
+        let counts = core.sleep.counts();
+        let [threads, searching, sleeping, blocked] = [
+            counts.live(),
+            counts.searching(),
+            counts.sleeping(),
+            counts.blocked(),
+        ]
+        .map(|count| count as usize);
+        let idle = searching + sleeping;
+        Metrics {
+            queued,
+            running: threads.saturating_sub(idle),
+            done: totals.done,
+            cancelled: totals.cancelled,
+            panicked: totals.panicked,
+            threads,
+            idle,
+            blocked,
+            delays: totals.delays,
+        }
+    }
+}

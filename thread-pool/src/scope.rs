@@ -1,0 +1,391 @@
+//! Tasks that borrow from their caller's stack.
+//!
+//! # Why what they borrow outlives them
+//!
+//! Each task carries a [`Presence`] as its guard, which is dropped when nothing is left of the task
+//! but its value, and then belongs to a handle that cannot leave `'scope`. [`Crowd::wait_until_empty`]
+//! returns when all of them are gone. [`ThreadPoolExecutor::scope`] calls it before it returns, whether
+//! its closure has returned or unwound; and nobody else can end `'scope`, since a [`Scope`] is only
+//! ever lent out. Leaking a handle leaks a value that nobody looks at any more, and leaking the scope
+//! is impossible.
+
+#![expect(
+    unsafe_code,
+    reason = "that a task may borrow is what no type can tell"
+)]
+
+use std::fmt;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use future_result::claim::{Claim, task_with_guard};
+use future_result::sync::Mutex;
+use future_result::sync::atomic::{AtomicU64, Ordering};
+use future_result::{
+    Cancel, FutureResult, InPlace, JoinHandle, PoolId, Status, TaskError, abort_on_unwind,
+    block_until,
+};
+
+use crate::ThreadPoolExecutor;
+use crate::worker::Local;
+
+/// Below this many claims, spent ones are left alone.
+const CLAIMS_MIN: usize = 32;
+
+impl ThreadPoolExecutor {
+    /// Runs `f` with a [`Scope`], in which tasks may borrow what outlives this call. Returns when all
+    /// of these tasks have ended.
+    ///
+    /// On one of the pool's own workers, tasks that have not started by the end of `f` are run right
+    /// there.
+    ///
+    /// # Panics
+    ///
+    /// If `f` does; or if a task has panicked whose result nobody has taken. In either case all
+    /// tasks have ended before.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use thread_pool::{FutureResult, TaskError, ThreadPoolExecutor};
+    ///
+    /// let pool = ThreadPoolExecutor::new(2)?;
+    /// let text = String::from("borrowed, not moved");
+    /// let mut counts = [0; 3];
+    /// let longest = pool.scope(|scope| {
+    ///     for (word, count) in text.split(' ').zip(&mut counts) {
+    ///         scope.spawn(move || *count = word.len());
+    ///     }
+    ///     let longest = scope.spawn(|| text.split(' ').max_by_key(|word| word.len()));
+    ///     longest.result()
+    /// })?;
+    /// assert_eq!(longest, Some("borrowed,"));
+    /// assert_eq!(counts, [9, 3, 5]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn scope<'env, F, R>(&'env self, f: F) -> R
+    where
+        F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> R,
+    {
+        let scope = Scope {
+            pool: self,
+            crowd: Arc::new(Crowd::new()),
+            scope: PhantomData,
+            env: PhantomData,
+        };
+        let result = catch_unwind(AssertUnwindSafe(|| f(&scope)));
+        // A blocker or a waker of the user's may panic.
+        abort_on_unwind(|| scope.crowd.wait_until_empty(self.core.id));
+        match result {
+            Ok(_) if scope.crowd.has_panicked() => {
+                panic!("a task of the scope has panicked, and nobody has taken its result")
+            }
+            Ok(result) => result,
+            Err(payload) => resume_unwind(payload),
+        }
+    }
+}
+
+/// Where tasks may borrow, from [`ThreadPoolExecutor::scope`].
+///
+/// # Examples
+///
+/// A task may add others:
+///
+/// ```
+/// use std::sync::mpsc;
+/// use thread_pool::{Scope, ThreadPoolExecutor};
+///
+/// fn visit<'scope>(scope: &'scope Scope<'scope, '_>, found: mpsc::Sender<u32>, n: u32) {
+///     if n > 0 {
+///         for child in [n - 1, n / 2] {
+///             let found = found.clone();
+///             scope.spawn(move || visit(scope, found, child));
+///         }
+///     }
+///     found.send(n).unwrap();
+/// }
+///
+/// let pool = ThreadPoolExecutor::new(2)?;
+/// let (sender, found) = mpsc::channel();
+/// pool.scope(|scope| visit(scope, sender, 3));
+/// assert_eq!(found.into_iter().count(), 13);
+/// # Ok::<(), thread_pool::BuildError>(())
+/// ```
+///
+/// What a task borrows must outlive the scope:
+///
+/// ```compile_fail,E0373
+/// # let pool = thread_pool::ThreadPoolExecutor::new(1).unwrap();
+/// pool.scope(|scope| {
+///     let inside = String::from("gone when the closure returns");
+///     scope.spawn(|| println!("{inside}"));
+/// });
+/// ```
+pub struct Scope<'scope, 'env: 'scope> {
+    pool: &'env ThreadPoolExecutor,
+    crowd: Arc<Crowd>,
+    /// Invariant: else `'scope` could be shrunk, and tasks could borrow from inside the closure.
+    scope: PhantomData<&'scope mut &'scope ()>,
+    env: PhantomData<&'env mut &'env ()>,
+}
+
+impl<'scope> Scope<'scope, '_> {
+    /// Runs `job` on a worker, and gives the handle of its result.
+    ///
+    /// The bound of the pool's queue does not hold it back. If the pool is shut down, the handle says
+    /// so with [`TaskError::Rejected`]; but a task of the pool that is still running may go on to spawn
+    /// its parts.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use thread_pool::{as_completed, ThreadPoolExecutor};
+    ///
+    /// let pool = ThreadPoolExecutor::new(2)?;
+    /// let lines = ["one two", "three"];
+    /// let words: usize = pool.scope(|scope| {
+    ///     let counts = lines.iter().map(|line| scope.spawn(|| line.split(' ').count()));
+    ///     as_completed(counts).filter_map(|(_, count)| count.ok()).sum()
+    /// });
+    /// assert_eq!(words, 3);
+    /// # Ok::<(), thread_pool::BuildError>(())
+    /// ```
+    pub fn spawn<F, T>(&'scope self, job: F) -> ScopedHandle<'scope, T>
+    where
+        F: FnOnce() -> T + Send + 'scope,
+        T: Send + 'scope,
+    {
+        let crowd = Arc::clone(&self.crowd);
+        let closure = move || {
+            let panics = PanicCount(&crowd);
+            let value = job();
+            std::mem::forget(panics);
+            value
+        };
+        let core = &self.pool.core;
+        // SAFETY: what closure and value borrow outlives `'scope`; this lasts until the crowd has
+        // been waited for, and so until the presence is dropped. The handle cannot leave `'scope`.
+        let (task, inner, claim) =
+            unsafe { task_with_guard(core.id, closure, Crowd::enter(&self.crowd)) };
+        // Only a worker runs in place what has not started.
+        match Local::of(core) {
+            Some(local) => {
+                self.crowd.add_claim(claim);
+                // Also when the pool is shut down: it is a part of a task that still runs.
+                core.push_local(&local, task);
+            }
+            None => {
+                if let Err(task) = core.push(task) {
+                    core.reject(task);
+                }
+            }
+        }
+        ScopedHandle {
+            inner,
+            crowd: Arc::clone(&self.crowd),
+            scope: PhantomData,
+        }
+    }
+}
+
+impl fmt::Debug for Scope<'_, '_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scope").finish_non_exhaustive()
+    }
+}
+
+/// The tasks of a scope that are still there.
+pub(crate) struct Crowd {
+    /// Tasks of which something is left, and one for the scope itself.
+    present: AtomicU64,
+    /// Panics that nobody has seen.
+    panics: AtomicU64,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    /// Of the scope that waits for the others to go.
+    waker: Option<Waker>,
+    claims: Vec<Claim>,
+    /// As many claims as call for a look at which of them are spent.
+    watermark: usize,
+}
+
+impl Crowd {
+    pub(crate) fn new() -> Self {
+        Self {
+            present: AtomicU64::new(1),
+            panics: AtomicU64::new(0),
+            inner: Mutex::new(Inner::default()),
+        }
+    }
+
+    pub(crate) fn enter(self: &Arc<Self>) -> Presence {
+        // ORDERING: Relaxed; who enters another is present itself, so the count is not 0.
+        self.present.fetch_add(1, Ordering::Relaxed);
+        Presence(Arc::clone(self))
+    }
+
+    /// Keeps a claim, to run the task at the end of the scope if nobody has until then.
+    pub(crate) fn add_claim(&self, claim: Claim) {
+        let mut inner = self.inner.lock();
+        if inner.claims.len() >= inner.watermark {
+            // Dropping a spent claim may free a cell, and runs nothing of the user's.
+            inner.claims.retain(|claim| !claim.is_spent());
+            inner.watermark = CLAIMS_MIN.max(2 * inner.claims.len());
+        }
+        inner.claims.push(claim);
+    }
+
+    /// Returns when nothing is left of any task. May be called once, by whoever made the crowd.
+    pub(crate) fn wait_until_empty(&self, pool: PoolId) {
+        if PoolId::current() == Some(pool) {
+            loop {
+                let claims = std::mem::take(&mut self.inner.lock().claims);
+                if claims.is_empty() {
+                    break;
+                }
+                for claim in claims {
+                    claim.run();
+                }
+            }
+        }
+        // ORDERING: AcqRel, so that all that the tasks did happens before what follows.
+        if self.present.fetch_sub(1, Ordering::AcqRel) == 1 {
+            return;
+        }
+        let mut is_empty = |context: &mut Context<'_>| {
+            let waker = context.waker().clone();
+            let before = self.inner.lock().waker.replace(waker);
+            drop(before);
+            // ORDERING: Acquire pairs with the Release of the last to go. It takes the lock after
+            // that: either it finds the waker, or we see the count.
+            if self.present.load(Ordering::Acquire) == 0 {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
+        };
+        while block_until(None, &mut is_empty).is_err() {}
+    }
+
+    fn has_panicked(&self) -> bool {
+        // ORDERING: Relaxed; the tasks are gone, and the Acquire of their count orders it.
+        self.panics.load(Ordering::Relaxed) > 0
+    }
+}
+
+/// Something of a task is left.
+pub(crate) struct Presence(Arc<Crowd>);
+
+impl Drop for Presence {
+    fn drop(&mut self) {
+        // ORDERING: Release pairs with the Acquire in `wait_until_empty`; Acquire, so that the last
+        // to go hands on what the others did.
+        if self.0.present.fetch_sub(1, Ordering::AcqRel) == 1 {
+            let waker = self.0.inner.lock().waker.take();
+            if let Some(waker) = waker {
+                waker.wake();
+            }
+        }
+    }
+}
+
+/// Counts a panic when it is dropped, which happens only if its task unwinds.
+struct PanicCount<'a>(&'a Crowd);
+
+impl Drop for PanicCount<'_> {
+    fn drop(&mut self) {
+        // ORDERING: Relaxed; see `has_panicked`.
+        self.0.panics.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// The handle of a task that may borrow, from [`Scope::spawn`]. Dropping it detaches; the scope
+/// waits for the task all the same.
+///
+/// It is a [`FutureResult`] like any other handle.
+///
+/// # Examples
+///
+/// ```
+/// use thread_pool::{FutureResult, ThreadPoolExecutor};
+///
+/// let pool = ThreadPoolExecutor::new(2)?;
+/// let words = vec!["the", "longest", "word"];
+/// let longest: &&str = pool.scope(|scope| {
+///     // The result borrows, too.
+///     scope.spawn(|| words.iter().max_by_key(|word| word.len())).result()
+/// })?.unwrap();
+/// assert_eq!(*longest, "longest");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use = "dropping a handle detaches it: the result and its error will be lost"]
+pub struct ScopedHandle<'scope, T> {
+    inner: JoinHandle<T>,
+    crowd: Arc<Crowd>,
+    /// The value may borrow, so it must not get out of the scope.
+    scope: PhantomData<&'scope mut &'scope ()>,
+}
+
+impl<T> ScopedHandle<'_, T> {
+    /// Notes that a panic was seen.
+    fn seen(&self, error: &TaskError) {
+        if matches!(error, TaskError::Panicked(_)) {
+            // ORDERING: Relaxed; see `has_panicked`. The task has counted its panic before.
+            self.crowd.panics.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl<T> Future for ScopedHandle<'_, T> {
+    type Output = Result<T, TaskError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let polled = Pin::new(&mut self.inner).poll(context);
+        if let Poll::Ready(Err(error)) = &polled {
+            self.seen(error);
+        }
+        polled
+    }
+}
+
+impl<T> FutureResult for ScopedHandle<'_, T> {
+    type Value = T;
+
+    fn poll_done(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        self.inner.poll_done(context)
+    }
+
+    fn status(&self) -> Status {
+        self.inner.status()
+    }
+
+    fn cancel(&self) -> Cancel {
+        self.inner.cancel()
+    }
+
+    fn run_in_place(&mut self) -> InPlace {
+        self.inner.run_in_place()
+    }
+
+    fn awaited(&self) -> Option<future_result::Awaited> {
+        self.inner.awaited()
+    }
+
+    fn give_up(&mut self, error: TaskError) {
+        self.inner.give_up(error);
+    }
+}
+
+impl<T> fmt::Debug for ScopedHandle<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ScopedHandle").field(&self.inner).finish()
+    }
+}

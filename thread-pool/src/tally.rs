@@ -1,0 +1,89 @@
+//! What the workers count, each on its own: how tasks ended, and how long they were queued.
+//!
+//! Nothing is ever decided from these numbers.
+
+use std::time::Duration;
+
+use future_result::Status;
+use future_result::sync::Counter;
+
+use crate::Histogram;
+use crate::histogram::Recorder;
+
+/// What one worker has counted. It alone writes here, and the others' lines are not touched.
+#[derive(Debug)]
+#[repr(align(128))]
+pub(crate) struct Tally {
+    done: Counter,
+    cancelled: Counter,
+    panicked: Counter,
+    /// Only if the pool measures them.
+    delays: Option<Box<Recorder>>,
+}
+
+impl Tally {
+    pub(crate) fn new(measures_delays: bool) -> Self {
+        Self {
+            done: Counter::new(),
+            cancelled: Counter::new(),
+            panicked: Counter::new(),
+            delays: measures_delays.then(Box::default),
+        }
+    }
+
+    /// Counts a task that left the queue.
+    #[inline]
+    pub(crate) fn count(&self, status: Status) {
+        let counter = match status {
+            Status::Failed => &self.panicked,
+            Status::Cancelled => &self.cancelled,
+            // What is pending is just being run in place, and how it will end is not known.
+            Status::Succeeded | Status::Taken | Status::Pending => &self.done,
+        };
+        counter.add(1);
+    }
+
+    /// Records how long a task was queued.
+    pub(crate) fn record_delay(&self, delay: Duration) {
+        if let Some(recorder) = &self.delays {
+            recorder.record(delay);
+        }
+    }
+}
+
+/// What several workers have counted together, or somebody who is no worker.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Totals {
+    pub(crate) done: u64,
+    pub(crate) cancelled: u64,
+    pub(crate) panicked: u64,
+    pub(crate) delays: Histogram,
+}
+
+impl Totals {
+    /// As [`Tally::count`].
+    pub(crate) fn count(&mut self, status: Status) {
+        match status {
+            Status::Failed => self.panicked += 1,
+            Status::Cancelled => self.cancelled += 1,
+            Status::Succeeded | Status::Taken | Status::Pending => self.done += 1,
+        }
+    }
+
+    /// Adds what a worker has counted.
+    pub(crate) fn add(&mut self, tally: &Tally) {
+        self.done += tally.done.get();
+        self.cancelled += tally.cancelled.get();
+        self.panicked += tally.panicked.get();
+        if let Some(recorder) = &tally.delays {
+            self.delays.add(recorder);
+        }
+    }
+
+    /// Adds other totals' tasks; of delays, those have none.
+    pub(crate) fn add_tasks(&mut self, other: &Self) {
+        self.done += other.done;
+        self.cancelled += other.cancelled;
+        self.panicked += other.panicked;
+    }
+}

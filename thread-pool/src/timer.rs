@@ -1,0 +1,221 @@
+//! Time limits of tasks: a thread for each pool that uses them, which ends what has not started in
+//! time and asks what is running to stop.
+//!
+//! The thread is started with the first time limit, and sleeps until the earliest deadline. Whoever
+//! adds one wakes it only if the new one is the earliest. It knows the timer, not the pool, so it keeps
+//! no pool alive; the last worker to leave ends it, when there is nothing left to time.
+//!
+//! A deadline holds a claim, which keeps the memory of its task's cell, not the task. Nobody tells the
+//! timer that a task has ended. So when there are twice as many deadlines as the last look has left,
+//! those of ended tasks are thrown out: O(1) amortised, and no more than twice what was pending at
+//! once, or 64.
+
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
+use std::io;
+use std::sync::Arc;
+use std::time::Instant;
+
+use future_result::claim::Claim;
+use future_result::sync::{Mutex, now, thread};
+use future_result::{Cause, TaskError};
+
+use crate::core::Core;
+
+/// Below this length deadlines of ended tasks are left alone.
+const WATERMARK_MIN: usize = 64;
+
+pub(crate) struct Timer {
+    inner: Mutex<Inner>,
+}
+
+struct Inner {
+    /// The earliest comes first.
+    deadlines: BinaryHeap<Deadline>,
+    /// At this length the ended ones are thrown out.
+    watermark: usize,
+    /// Of the thread, once it is started.
+    handle: Option<thread::JoinHandle<()>>,
+    /// The thread, once it looks at the deadlines.
+    sleeper: Option<thread::Thread>,
+    /// No worker is left.
+    closed: bool,
+}
+
+struct Deadline {
+    at: Instant,
+    claim: Claim,
+}
+
+/// What the thread does next.
+enum Next {
+    /// Ends this task.
+    Expire(Claim),
+    /// Sleeps, until then if there is a deadline.
+    Sleep(Option<Instant>),
+    /// Ends.
+    End,
+}
+
+impl Timer {
+    pub(crate) fn new() -> Self {
+        Self {
+            inner: Mutex::new(Inner {
+                deadlines: BinaryHeap::new(),
+                watermark: WATERMARK_MIN,
+                handle: None,
+                sleeper: None,
+                closed: false,
+            }),
+        }
+    }
+
+    /// Ends the task at this moment, or asks it to stop. If the thread for that cannot be started, the
+    /// task fails now.
+    pub(crate) fn add(self: &Arc<Self>, core: &Core, at: Instant, claim: Claim) {
+        let mut inner = self.inner.lock();
+        if inner.closed {
+            // Every task has ended, but for one that its submitter runs.
+            drop(inner);
+            return;
+        }
+        if inner.handle.is_none() {
+            match self.start(core) {
+                Ok(handle) => inner.handle = Some(handle),
+                Err(error) => {
+                    drop(inner);
+                    let text = format!(
+                        "the system did not start the thread that keeps time limits ({error}); \
+                         submit without one"
+                    );
+                    return claim.fail(TaskError::Lost(Cause::new(text)));
+                }
+            }
+        }
+        let is_earliest = inner.deadlines.peek().is_none_or(|next| at < next.at);
+        inner.deadlines.push(Deadline { at, claim });
+        let ended = inner.sweep();
+        let sleeper = if is_earliest {
+            inner.sleeper.clone()
+        } else {
+            None
+        };
+        drop(inner);
+        drop(ended);
+        if let Some(sleeper) = sleeper {
+            sleeper.unpark();
+        }
+    }
+
+    fn start(self: &Arc<Self>, core: &Core) -> io::Result<thread::JoinHandle<()>> {
+        let mut builder = thread::Builder::new().name(format!("{}-timer", core.threads.name));
+        if let Some(bytes) = core.threads.stack_size {
+            builder = builder.stack_size(bytes);
+        }
+        let timer = Arc::clone(self);
+        let id = core.id;
+        // It belongs to the pool: what it drops may be the pool's last owner, and must not wait for it.
+        builder.spawn(move || id.enter(|| timer.run()))
+    }
+
+    fn run(&self) {
+        self.inner.lock().sleeper = Some(thread::current());
+        loop {
+            // Users' code may have used up a wake-up, but then we look again before we sleep.
+            match self.next() {
+                Next::Expire(claim) => claim.fail(TaskError::TimedOut),
+                Next::Sleep(Some(deadline)) => thread::park_deadline(deadline),
+                Next::Sleep(None) => thread::park(),
+                Next::End => return,
+            }
+        }
+    }
+
+    fn next(&self) -> Next {
+        let mut inner = self.inner.lock();
+        if inner.closed {
+            return Next::End;
+        }
+        let Some(next) = inner.deadlines.peek() else {
+            return Next::Sleep(None);
+        };
+        // One of an ended task does not have to be waited for.
+        if !next.claim.is_done() && now() < next.at {
+            return Next::Sleep(Some(next.at));
+        }
+        match inner.pop() {
+            Some(due) => Next::Expire(due.claim),
+            None => Next::Sleep(None),
+        }
+    }
+
+    /// Nothing is left to be timed.
+    pub(crate) fn close(&self) {
+        let mut inner = self.inner.lock();
+        inner.closed = true;
+        let rest = std::mem::take(&mut inner.deadlines);
+        let sleeper = inner.sleeper.take();
+        drop(inner);
+        drop(rest);
+        if let Some(sleeper) = sleeper {
+            sleeper.unpark();
+        }
+    }
+
+    /// Waits for the thread's end, after [`Timer::close`].
+    pub(crate) fn join(&self) {
+        let handle = self.inner.lock().handle.take();
+        if let Some(handle) = handle
+            && !thread::is_current(&handle)
+        {
+            // What it runs of the user's is contained; there is nothing to report.
+            let _ = handle.join();
+        }
+    }
+}
+
+impl Inner {
+    /// Takes out the deadlines of ended tasks, if there may be many.
+    fn sweep(&mut self) -> Vec<Deadline> {
+        if self.deadlines.len() < self.watermark {
+            return Vec::new();
+        }
+        let all = std::mem::take(&mut self.deadlines);
+        let (ended, pending) = all
+            .into_iter()
+            .partition::<Vec<_>, _>(|it| it.claim.is_done());
+        self.watermark = WATERMARK_MIN.max(2 * pending.len());
+        self.deadlines = pending.into();
+        ended
+    }
+
+    fn pop(&mut self) -> Option<Deadline> {
+        let earliest = self.deadlines.pop();
+        if self.deadlines.len() < self.watermark / 4 {
+            self.watermark = WATERMARK_MIN.max(self.watermark / 2);
+            self.deadlines.shrink_to(self.watermark);
+        }
+        earliest
+    }
+}
+
+impl Ord for Deadline {
+    fn cmp(&self, other: &Self) -> Ordering {
+        // The heap gives the greatest first.
+        other.at.cmp(&self.at)
+    }
+}
+
+impl PartialOrd for Deadline {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Deadline {
+    fn eq(&self, other: &Self) -> bool {
+        self.at == other.at
+    }
+}
+
+impl Eq for Deadline {}

@@ -1,0 +1,41 @@
+//! What goes along with a job from its submission to its start, if somebody watches.
+
+use std::time::Instant;
+
+use future_result::PoolId;
+use future_result::sync::now;
+
+use crate::core::Core;
+use crate::trace::{Origin, Span};
+use crate::worker::Local;
+
+/// When and where a job was submitted.
+pub(crate) struct Watch {
+    /// With the pool in whose numbers it is to appear, if that measures delays.
+    submitted: Option<(Instant, PoolId)>,
+    span: Span,
+}
+
+impl Watch {
+    /// Begins now. It runs a subscriber's code, so not under a lock.
+    pub(crate) fn new(core: &Core, origin: Origin) -> Self {
+        let submitted = core.threads.measures_delays.then(|| (now(), core.id));
+        Self {
+            submitted,
+            span: Span::new(origin),
+        }
+    }
+
+    /// Runs the job as what was submitted.
+    pub(crate) fn run<T>(self, job: impl FnOnce() -> T) -> T {
+        if let Some((submitted, pool)) = self.submitted
+            && let Some(local) = Local::current()
+            && local.core().id == pool
+        {
+            local
+                .tally()
+                .record_delay(now().saturating_duration_since(submitted));
+        }
+        self.span.enter(job)
+    }
+}

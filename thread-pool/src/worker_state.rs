@@ -1,0 +1,51 @@
+//! What each worker makes for itself and its tasks may use.
+
+use std::any::Any;
+use std::rc::Rc;
+
+use crate::worker::Local;
+
+/// Makes a worker's state, given its number.
+pub(crate) type Factory = Box<dyn Fn(usize) -> Rc<dyn Any> + Send + Sync>;
+
+/// Shows `f` the state that the calling worker has made by
+/// [`Builder::worker_state`](crate::Builder::worker_state). `None`, and `f` is not called, if the
+/// calling thread is no worker, or its state is no `S`.
+///
+/// The state is the worker's alone, and need be neither `Send` nor `Sync`. It is shown by shared
+/// reference, so that `f` may wait for other tasks, which may use the state on the same thread
+/// meanwhile; to change it takes a [`Cell`](std::cell::Cell) or [`RefCell`](std::cell::RefCell).
+///
+/// # Panics
+///
+/// If `f` does.
+///
+/// # Examples
+///
+/// A buffer for each worker, instead of one for each task:
+///
+/// ```
+/// use std::cell::RefCell;
+/// use thread_pool::{with_worker_state, FutureResult, ThreadPoolExecutor};
+///
+/// let builder = ThreadPoolExecutor::builder().workers(2);
+/// let pool = builder.worker_state(|_| RefCell::new(String::new())).build()?;
+/// let lengths = pool.map(
+///     |n: u32| {
+///         with_worker_state(|buffer: &RefCell<String>| {
+///             let mut buffer = buffer.borrow_mut();
+///             buffer.clear();
+///             buffer.push_str(&n.to_string());
+///             buffer.len()
+///         })
+///     },
+///     [7, 42, 1000],
+/// );
+/// assert_eq!(lengths.collect::<Result<Vec<_>, _>>()?, [Some(1), Some(2), Some(4)]);
+/// assert_eq!(with_worker_state(|_: &RefCell<String>| ()), None);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn with_worker_state<S: 'static, R>(f: impl FnOnce(&S) -> R) -> Option<R> {
+    let state = Local::current()?.state()?;
+    state.downcast_ref::<S>().map(f)
+}
