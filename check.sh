@@ -7,7 +7,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
-gates=(fmt arch clippy deny doc test bench-smoke loom memcheck asan tsan)
+gates=(fmt arch clippy deny doc test bench-smoke loom sim memcheck asan tsan)
 # Run by name alone: they need a component or a toolchain that a developer may not have.
 gates_by_name=(miri msrv mutants)
 
@@ -17,8 +17,15 @@ libs=(-p future-result -p thread-pool)
 unsafe_files=(
     future-result/src/cell.rs
     future-result/src/cell/*.rs
+    future-result/src/claim.rs
     future-result/src/sync/identity.rs
     future-result/src/sync/model.rs
+    future-result/src/sync/sim.rs
+    thread-pool/src/block.rs
+    thread-pool/src/join.rs
+    thread-pool/src/join/*.rs
+    thread-pool/src/scope.rs
+    thread-pool/src/slice_map.rs
 )
 # The only library files that may name std's atomics.
 facade_files=(
@@ -44,9 +51,11 @@ gate_fmt() {
 gate_clippy() {
     cargo clippy --workspace --all-targets --locked -- -D warnings
     cargo clippy -p thread-pool --all-targets --all-features --locked -- -D warnings
-    # The model-checked build is other code behind the facade. Only what has models is built so.
-    RUSTFLAGS='--cfg pool_loom' cargo clippy "${libs[@]}" --lib --test loom --locked \
+    # The checked builds are other code behind the facade. Only what has models is built so.
+    RUSTFLAGS='--cfg pool_loom' cargo clippy "${libs[@]}" --lib --test 'loom*' --locked \
         --target-dir "$target/loom-check" -- -D warnings
+    RUSTFLAGS='--cfg pool_sim' cargo clippy "${libs[@]}" --lib --test sim --locked \
+        --target-dir "$target/sim-check" -- -D warnings
 }
 
 # Exactly what the README tells a user to run; then what is off by default.
@@ -71,7 +80,7 @@ gate_loom() {
 # loom CRATE PREEMPTIONS: the bound keeps the search finite; more is slower and finds more.
 loom() (
     export RUSTFLAGS='--cfg pool_loom' LOOM_MAX_PREEMPTIONS=${LOOM_MAX_PREEMPTIONS:-$2}
-    models=(cargo test --release --locked -p "$1" --test loom --target-dir "$target/loom")
+    models=(cargo test --release --locked -p "$1" --test 'loom*' --target-dir "$target/loom")
     "${models[@]}"
     # Models that a wrong cfg compiles away would pass too.
     "${models[@]}" -- --list 2>/dev/null | grep -c ': test$' >/dev/null || {
@@ -79,6 +88,11 @@ loom() (
         return 1
     }
 )
+
+# Whole programs on simulated threads. SIM_SEED=n SIM_RUNS=1 replays one.
+gate_sim() {
+    RUSTFLAGS='--cfg pool_sim' cargo test --release --locked -p thread-pool --test sim --target-dir "$target/sim"
+}
 
 gate_asan() {
     RUSTFLAGS='-Zsanitizer=address' ASAN_OPTIONS='detect_leaks=1' \

@@ -16,6 +16,7 @@ impl Claim {
     }
 
     /// Runs the task on this thread, unless it has started or ended. True if it was run.
+    #[must_use = "another may have been faster"]
     pub fn run(&self) -> bool {
         self.0.run()
     }

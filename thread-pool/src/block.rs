@@ -17,6 +17,7 @@
 )]
 
 use std::any::Any;
+use std::cell::Cell;
 use std::mem::{self, MaybeUninit};
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -240,28 +241,26 @@ where
 
     /// Makes the calls of a share.
     fn call(&self, range: Range<usize>) {
-        let mut next = range.start;
+        // Only ever written, until a call panics.
+        let begun = Cell::new(range.start);
         let calls = || {
-            while next < range.end {
-                // Counted before the call, which consumes the item even if it panics.
-                next += 1;
+            for index in range.clone() {
+                begun.set(index);
                 // SAFETY: ours to ask for, as we have moved the cursor over it; once.
-                let item = unsafe { self.source.get(next - 1) };
+                let item = unsafe { self.source.get(index) };
                 let result = (self.function)(item);
                 // SAFETY: the same.
-                unsafe { self.results.write(next - 1, result) };
+                unsafe { self.results.write(index, result) };
             }
         };
         let outcome = catch_unwind(AssertUnwindSafe(calls));
-        let written = match &outcome {
-            Ok(()) => range.clone(),
-            Err(_) => range.start..next - 1,
-        };
         if mem::needs_drop::<R>() {
-            self.done.lock().push(written);
+            let end = outcome.as_ref().map_or(begun.get(), |()| range.end);
+            self.done.lock().push(range.start..end);
         }
         if let Err(payload) = outcome {
-            self.stop(next..range.end, payload);
+            // The item of the call that panicked was consumed by it.
+            self.stop(begun.get() + 1..range.end, payload);
         }
     }
 

@@ -93,8 +93,11 @@ impl ThreadPoolExecutor {
     /// nanoseconds and no allocation, so that recursion may go down to small parts. A worker that
     /// has to wait for the second helps whoever is running it, and does nothing unrelated meanwhile.
     ///
-    /// Called from elsewhere, both run on the pool, and the caller waits. If the pool does not accept
-    /// them, the caller runs both itself.
+    /// Called from a thread that is no worker, both run on the pool, and the caller waits. If the pool
+    /// does not accept them, the caller runs both itself. Called from a worker of another pool, it is
+    /// that pool's affair, so that pools which use each other do not wait for each other.
+    ///
+    /// The two must not wait for each other, as they may run one after the other.
     ///
     /// # Panics
     ///
@@ -131,8 +134,8 @@ impl ThreadPoolExecutor {
         // Not handed to a closure: moving the closures through one costs more than all the rest.
         // SAFETY: it does not get out of this frame.
         match unsafe { current() } {
-            Some(local) if Arc::ptr_eq(local.core(), &self.core) => join_here(local, a, b),
-            _ => self.join_inside(a, b),
+            Some(local) => join_here(local, a, b),
+            None => self.join_inside(a, b),
         }
     }
 
@@ -262,8 +265,8 @@ where
         // SAFETY: stolen, so the body is ours, and nobody has run it.
         let closure = unsafe { job.take_closure() };
         let result = catch_unwind(AssertUnwindSafe(closure));
-        // SAFETY: the body is still ours.
         let result = ManuallyDrop::new(result);
+        // SAFETY: the body is still ours.
         job.body.with_mut(|body| unsafe { body.write(Body { result }) });
     }
 }

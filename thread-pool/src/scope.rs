@@ -113,7 +113,7 @@ impl ThreadPoolExecutor {
 /// let pool = ThreadPoolExecutor::new(2)?;
 /// let (sender, found) = mpsc::channel();
 /// pool.scope(|scope| visit(scope, sender, 3));
-/// assert_eq!(found.into_iter().count(), 13);
+/// assert_eq!(found.into_iter().count(), 11);
 /// # Ok::<(), thread_pool::BuildError>(())
 /// ```
 ///
@@ -252,7 +252,8 @@ impl Crowd {
                     break;
                 }
                 for claim in claims {
-                    claim.run();
+                    // Whoever else has begun it will end it.
+                    let _ = claim.run();
                 }
             }
         }

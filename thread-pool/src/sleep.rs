@@ -92,12 +92,12 @@ impl Counts {
 
     #[inline]
     pub(crate) const fn sleeping(self) -> u64 {
-        self.0 / SLEEPING & FIELD
+        (self.0 / SLEEPING) & FIELD
     }
 
     #[inline]
     pub(crate) const fn live(self) -> u64 {
-        self.0 / LIVE & FIELD
+        (self.0 / LIVE) & FIELD
     }
 
     #[inline]

@@ -138,7 +138,7 @@ fn closures_and_results_are_dropped_once() {
             Counted(counts[1])
         };
         pool.join(
-            move || branch(left, panics && depth % 2 == 0),
+            move || branch(left, panics && depth.is_multiple_of(2)),
             move || branch(right, panics && depth % 2 == 1),
         );
     }

@@ -27,17 +27,6 @@ fn push_races_sleep_and_the_job_runs() {
 }
 
 #[test]
-fn two_pushes_race_two_sleepers_and_both_jobs_run() {
-    let mut model = loom::model::Builder::new();
-    model.preemption_bound = Some(1);
-    model.check(|| {
-        let pool = pool(2);
-        let (one, two) = (pool.submit(|| 1), pool.submit(|| 2));
-        assert_eq!(one.result().unwrap() + two.result().unwrap(), 3);
-    });
-}
-
-#[test]
 fn drop_drains() {
     loom::model(|| {
         let runs = Arc::new(AtomicUsize::new(0));
@@ -244,5 +233,57 @@ fn blocking_races_shutdown_and_a_spare_worker_runs_what_is_left() {
         pool.shutdown().unwrap();
         assert!(waiting.is_done());
         assert_eq!(waiting.result().unwrap(), 7);
+    });
+}
+
+#[test]
+fn a_push_to_a_lane_races_sleep_and_the_job_runs() {
+    loom::model(|| {
+        let pool = pool(1);
+        let urgent = pool
+            .task()
+            .priority(thread_pool::Priority::High)
+            .submit(|| 7);
+        assert_eq!(urgent.result().unwrap(), 7);
+    });
+}
+
+#[test]
+fn a_push_to_a_lane_races_shutdown_and_is_run_or_refused() {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(1);
+    model.check(|| {
+        let runs = Arc::new(AtomicUsize::new(0));
+        let pool = Arc::new(pool(1));
+        let submitting = {
+            let (pool, runs) = (Arc::clone(&pool), Arc::clone(&runs));
+            thread::spawn(move || {
+                pool.task()
+                    .priority(thread_pool::Priority::Low)
+                    .submit(move || runs.fetch_add(1, Ordering::Relaxed))
+            })
+        };
+        pool.shutdown().unwrap();
+        match submitting.join().unwrap().result() {
+            Ok(_) => assert_eq!(runs.load(Ordering::Relaxed), 1),
+            Err(TaskError::Rejected(_)) => assert_eq!(runs.load(Ordering::Relaxed), 0),
+            Err(other) => panic!("{other}"),
+        }
+    });
+}
+
+#[test]
+fn a_deadline_races_shutdown_and_the_timer_ends() {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(1);
+    model.check(|| {
+        let pool = pool(1);
+        // In a model no deadline is reached.
+        let limited = pool
+            .task()
+            .time_limit(std::time::Duration::from_secs(3600))
+            .submit(|| 7);
+        pool.shutdown().unwrap();
+        assert_eq!(limited.result().unwrap(), 7);
     });
 }

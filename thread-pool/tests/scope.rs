@@ -32,11 +32,11 @@ impl Drop for Counted<'_> {
 #[test]
 fn tasks_borrow_and_results_borrow() {
     let pool = pool(2);
-    let words = vec![String::from("a"), String::from("bb"), String::from("ccc")];
+    let words = ["a", "bb", "ccc"].map(String::from);
     let mut lengths = vec![0; 3];
     let longest = pool.scope(|scope| {
         for (word, length) in words.iter().zip(&mut lengths) {
-            scope.spawn(move || *length = word.len());
+            drop(scope.spawn(move || *length = word.len()));
         }
         let longest = scope.spawn(|| words.iter().max_by_key(|word| word.len()));
         longest.result().unwrap()

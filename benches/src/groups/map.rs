@@ -14,8 +14,6 @@ use crate::work::{STEPS_1_US, STEPS_5_NS_AMONG_MANY, irregular, work};
 #[derive(Clone)]
 struct Input {
     items: Vec<u64>,
-    /// For ours: how many items share a task.
-    chunk: usize,
     /// For paralight, which steals only if asked to.
     regular: bool,
 }
@@ -39,10 +37,7 @@ fn over(input: &Input, mut map: impl FnMut(&Input) -> Vec<u64> + 'static) -> Wor
 fn ours(input: &Input) -> Workload {
     let pool = pools::ours();
     over(input, move |input| {
-        let results = pool
-            .map(work, input.items.iter().copied())
-            .chunk_size(input.chunk);
-        pools::done(results.collect())
+        pool.map_slice(&input.items, |&item| work(item))
     })
 }
 
@@ -80,10 +75,9 @@ fn paralight(input: &Input) -> Workload {
 }
 
 /// Every item the same `steps`.
-fn regular(count: usize, steps: u64, chunk: usize) -> Input {
+fn regular(count: usize, steps: u64) -> Input {
     Input {
         items: vec![steps; count],
-        chunk,
         regular: true,
     }
 }
@@ -109,15 +103,14 @@ fn with(start: fn(&Input) -> Workload, input: &Input) -> impl Fn() -> Workload +
 pub(super) fn groups() -> Vec<Group> {
     let irregular = Input {
         items: irregular(5_000, 20 * STEPS_1_US),
-        chunk: 5,
         regular: false,
     };
     vec![
-        large("map/5ns", regular(1_000_000, STEPS_5_NS_AMONG_MANY, 10_000)),
-        large("map/1us", regular(20_000, STEPS_1_US, 50)),
+        large("map/5ns", regular(1_000_000, STEPS_5_NS_AMONG_MANY)),
+        large("map/1us", regular(20_000, STEPS_1_US)),
         large("map/irregular", irregular),
-        small("small_map/10", 1_000, regular(10, STEPS_1_US, 2)),
-        small("small_map/100", 300, regular(100, STEPS_1_US, 25)),
-        small("small_map/1000", 50, regular(1_000, STEPS_1_US, 50)),
+        small("small_map/10", 1_000, regular(10, STEPS_1_US)),
+        small("small_map/100", 300, regular(100, STEPS_1_US)),
+        small("small_map/1000", 50, regular(1_000, STEPS_1_US)),
     ]
 }

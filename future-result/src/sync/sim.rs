@@ -47,6 +47,10 @@ pub const SEARCHES: usize = 1;
 /// As [`SEARCHES`].
 pub const YIELDS: u32 = 1;
 
+/// How long a block must be, at the least, for another worker to be woken for half of it: time is no
+/// measure in a simulation.
+pub const WORTH_WAKING: Duration = Duration::ZERO;
+
 /// A set of two is large here, so that small programs show what becomes of waits for many tasks.
 pub const LISTED_MIN: usize = 1;
 

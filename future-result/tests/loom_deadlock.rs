@@ -1,0 +1,118 @@
+//! The races of waits that go round in a circle, or look as if they did.
+//!
+//! Run by `./check.sh loom`.
+#![cfg(pool_loom)]
+#![expect(
+    clippy::disallowed_types,
+    reason = "what a model counts with is no part of the model"
+)]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use future_result::{CompletionSet, FutureResult, JoinHandle, TaskError, task};
+use loom::thread;
+
+/// Where a task finds the handle that it is to wait for; put there before any thread begins.
+type Slot<T> = Arc<std::sync::Mutex<Option<T>>>;
+
+#[expect(clippy::unwrap_used, reason = "it is filled, and taken from once")]
+fn take<T>(slot: &Slot<T>) -> T {
+    slot.lock().unwrap().take().unwrap()
+}
+
+fn is_deadlock<T>(result: &Result<T, TaskError>) -> bool {
+    matches!(result, Err(TaskError::Deadlock(_)))
+}
+
+#[test]
+fn two_tasks_that_wait_for_each_other_end_with_one_error() {
+    loom::model(|| {
+        let errors = Arc::new(AtomicUsize::new(0));
+        let slots: [Slot<JoinHandle<()>>; 2] = Default::default();
+        let [one, other] = [0, 1].map(|index| {
+            let (errors, awaited) = (Arc::clone(&errors), Arc::clone(&slots[1 - index]));
+            let (task, handle) = task(move || {
+                if is_deadlock(&take(&awaited).result()) {
+                    errors.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+            *slots[index].lock().unwrap() = Some(handle);
+            task
+        });
+        let thread = thread::spawn(|| one.run());
+        other.run();
+        thread.join().unwrap();
+        assert_eq!(errors.load(Ordering::Relaxed), 1);
+    });
+}
+
+#[test]
+fn task_that_completes_while_its_waiter_registers_is_no_deadlock() {
+    loom::model(|| {
+        let (first, handle) = task(|| 1);
+        let (waiter, waiting) = task(|| handle.result().unwrap());
+        let (next, last) = task(|| waiting.result().unwrap());
+        let thread = thread::spawn(|| waiter.run());
+        // The thread that runs what the waiter waits for goes on to wait for the waiter.
+        first.run();
+        next.run();
+        assert_eq!(last.result().unwrap(), 1);
+        thread.join().unwrap();
+    });
+}
+
+#[test]
+fn cell_that_takes_the_place_of_a_shared_one_is_no_deadlock() {
+    /// Of a size that nothing else has, so that the next cell gets the place of the last.
+    type Large = [u64; 32];
+
+    loom::model(|| {
+        let (first, handle) = task(Large::default);
+        let one = handle.shared();
+        let other = one.clone();
+        let (waiter, waiting) = task(|| other.result().is_ok());
+        let thread = thread::spawn(|| waiter.run());
+        first.run();
+        // Frees the cell.
+        assert!(one.result().is_ok());
+        let (next, last) = task(|| [u64::from(waiting.result().unwrap()); 32]);
+        next.run();
+        assert_eq!(last.result().unwrap()[0], 1);
+        thread.join().unwrap();
+    });
+}
+
+#[test]
+fn set_that_counts_on_its_size_is_woken_when_that_is_no_help() {
+    loom::model(|| {
+        let errors = Arc::new(AtomicUsize::new(0));
+        let awaited: Slot<JoinHandle<()>> = Slot::default();
+        let (inner, inner_handle) = task({
+            let (errors, awaited) = (Arc::clone(&errors), Arc::clone(&awaited));
+            move || {
+                if is_deadlock(&take(&awaited).result()) {
+                    errors.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        });
+        // Two tasks on one thread, so that two threads are enough for a set of two.
+        let (outer, outer_handle) = task(|| inner.run());
+        let (collector, handle) = task({
+            let errors = Arc::clone(&errors);
+            move || {
+                let mut set = CompletionSet::new();
+                set.insert(0, inner_handle);
+                set.insert(1, outer_handle);
+                let results = set.into_iter().map(|(_, result)| result);
+                let failed = results.filter(is_deadlock).count();
+                errors.fetch_add(failed, Ordering::Relaxed);
+            }
+        });
+        *awaited.lock().unwrap() = Some(handle);
+        let thread = thread::spawn(|| outer.run());
+        collector.run();
+        thread.join().unwrap();
+        assert!(errors.load(Ordering::Relaxed) > 0);
+    });
+}
