@@ -80,7 +80,7 @@ gate_loom() {
 # loom CRATE PREEMPTIONS: the bound keeps the search finite; more is slower and finds more.
 loom() (
     export RUSTFLAGS='--cfg pool_loom' LOOM_MAX_PREEMPTIONS=${LOOM_MAX_PREEMPTIONS:-$2}
-    models=(cargo test --release --locked -p "$1" --test 'loom*' --target-dir "$target/loom")
+    models=(cargo test --release --locked -p "$1" --lib --test 'loom*' --target-dir "$target/loom")
     "${models[@]}"
     # Models that a wrong cfg compiles away would pass too.
     "${models[@]}" -- --list 2>/dev/null | grep -c ': test$' >/dev/null || {

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Weakens the code in one place at a time and expects the loom models to fail.
+"""Weakens the code in one place at a time and expects the loom models to fail, or the simulation where
+the name begins with `sim:`.
 
     ./check.sh mutants            all of them, about ten seconds each
     tools/mutants.py fence        those with this in their name
@@ -335,40 +336,279 @@ MUTANTS = [
         "drop(disproved);",
     ),
     (
+        "inbox push publishes nothing",
+        "future-result",
+        "src/cell/list.rs",
+        """                Ordering::SeqCst,
+                Ordering::Relaxed,
+            ) {
+                // Last touch""",
+        """                Ordering::Relaxed,
+                Ordering::Relaxed,
+            ) {
+                // Last touch""",
+    ),
+    (
+        "inbox take acquires nothing",
+        "future-result",
+        "src/cell/list.rs",
+        """                Ordering::Acquire,
+                Ordering::Relaxed,
+            ) {
+                // SAFETY: the swap""",
+        """                Ordering::Relaxed,
+                Ordering::Relaxed,
+            ) {
+                // SAFETY: the swap""",
+    ),
+    (
+        "inbox close acquires nothing",
+        "future-result",
+        "src/cell/list.rs",
+        "let newest = self.head.swap(CLOSED, Ordering::SeqCst);",
+        "let newest = self.head.swap(CLOSED, Ordering::Relaxed);",
+    ),
+    (
+        "inbox push ignores the closing",
+        "future-result",
+        "src/cell/list.rs",
+        """            if head == CLOSED {
+                return false;
+            }
+            // ORDERING""",
+        "            // ORDERING",
+    ),
+    (
+        "inbox push goes ahead of what it has not seen",
+        "future-result",
+        "src/cell/list.rs",
+        """                Ok(_) => return true,
+                Err(seen) => head = seen,""",
+        """                Ok(_) => return true,
+                Err(_) => head = ptr::null_mut(),""",
+    ),
+    (
+        "ring is filled too far",
+        "future-result",
+        "src/cell/ring.rs",
+        "if tail - head >= RING as u64 {",
+        "if tail - head > RING as u64 {",
+    ),
+    (
+        "ring push publishes nothing",
+        "future-result",
+        "src/cell/ring.rs",
+        "ring.tail.0.swap(tail + 1, Ordering::SeqCst);",
+        "ring.tail.0.swap(tail + 1, Ordering::Relaxed);",
+    ),
+    (
+        "ring pop acquires nothing",
+        "future-result",
+        "src/cell/ring.rs",
+        "        let tail = ring.tail.0.load(Ordering::Acquire);",
+        "        let tail = ring.tail.0.load(Ordering::Relaxed);",
+    ),
+    (
+        "thief of many does not compete",
+        "future-result",
+        "src/cell/ring.rs",
+        """            match from.head.0.compare_exchange(
+                head,
+                head + count,
+                Ordering::AcqRel,
+                Ordering::Acquire,
+            ) {""",
+        """            match Ok::<u64, u64>(from.head.0.swap(head + count, Ordering::AcqRel)) {""",
+    ),
+    (
+        "thief looks at the old slot",
+        "future-result",
+        "src/cell/ring.rs",
+        """            let first = from.slot(head).load(Ordering::Relaxed);
+            for""",
+        """            let first = from.slot(head + 1).load(Ordering::Relaxed);
+            for""",
+    ),
+    (
+        "guard goes before the value",
+        "future-result",
+        "src/cell/claim.rs",
+        """    // SAFETY: we are the runner, and the payload is empty.
+    let outcome = unsafe { Runner::<T>::new(cell) }.finish(result);
+    contain(|| drop(guard));""",
+        """    contain(|| drop(guard));
+    // SAFETY: we are the runner, and the payload is empty.
+    let outcome = unsafe { Runner::<T>::new(cell) }.finish(result);""",
+    ),
+    (
+        "failing claim takes what it has not won",
+        "future-result",
+        "src/cell/claim.rs",
+        ".claim_to_cancel() == CancelClaim::Won {",
+        ".claim_to_cancel() != CancelClaim::Lost {",
+    ),
+    (
         "push wakes nobody",
         "thread-pool",
-        "src/injector.rs",
-        "let wake = inner.waking < inner.sleeping;",
-        "let wake = inner.waking > inner.sleeping;",
-    ),
-    (
-        "returned permit tells nobody",
-        "thread-pool",
-        "src/injector.rs",
-        "let next = inner.waiting.pop_front();",
-        "let next: Option<Completer<()>> = None;",
-    ),
-    (
-        "close wakes nobody",
-        "thread-pool",
-        "src/injector.rs",
-        """        self.work.notify_all();
+        "src/core.rs",
+        """        if self.sleep.is_wanting() {
+            self.wake_one();
+        }
 """,
         "",
     ),
     (
-        "workers leave before the queue is empty",
+        "counting wakes nobody",
         "thread-pool",
-        "src/injector.rs",
-        "if let Some(job) = inner.jobs.pop_front() {",
-        "if let Some(job) = inner.jobs.pop_front().filter(|_| inner.closed.is_none()) {",
+        "src/core.rs",
+        """        if queued > 0 {
+            self.wake_if_wanting();
+        }
+""",
+        "",
+    ),
+    (
+        "no fence before sleep",
+        "thread-pool",
+        "src/sleep.rs",
+        """        fence(Ordering::SeqCst);
+        // Without a place""",
+        "        // Without a place",
+    ),
+    (
+        "no look before sleep",
+        "thread-pool",
+        "src/sleep.rs",
+        "if to_do(self.counts().active() < self.places) {",
+        "if false && to_do(true) {",
+    ),
+    (
+        "no fence after a find",
+        "thread-pool",
+        "src/sleep.rs",
+        """        fence(Ordering::SeqCst);
+        counts.searching() == 0 && counts.active() < self.places
+""",
+        """        counts.searching() == 0 && counts.active() < self.places
+""",
+    ),
+    (
+        "last searcher never looks for more",
+        "thread-pool",
+        "src/sleep.rs",
+        """        fence(Ordering::SeqCst);
+        counts.searching() == 0 && counts.active() < self.places
+""",
+        """        fence(Ordering::SeqCst);
+        counts.searching() != 0 && counts.active() < self.places
+""",
+    ),
+    (
+        "worker leaves though it was woken",
+        "thread-pool",
+        "src/sleep.rs",
+        """        if inner.remove(bed) {
+            if !may_leave() {""",
+        """        if inner.remove(bed) || true {
+            if !may_leave() {""",
+    ),
+    (
+        "thread that is not there yet lets another leave",
+        "thread-pool",
+        "src/sleep.rs",
+        "if self.counts().live() - inner.starting <= self.min {",
+        "if self.counts().live() <= self.min {",
+    ),
+    (
+        "thread that cannot be started wakes nobody",
+        "thread-pool",
+        "src/sleep.rs",
+        """        let bed = inner.sleepers.pop();
+        if let Some(bed) = &bed {""",
+        """        let bed = inner.sleepers.pop().filter(|_| false);
+        if let Some(bed) = &bed {""",
+    ),
+    (
+        "close releases one who waits for room",
+        "thread-pool",
+        "src/bound.rs",
+        "let waiting = std::mem::take(&mut inner.waiting);",
+        "let waiting = inner.waiting.pop_front();",
+    ),
+    (
+        "returned permit tells nobody",
+        "thread-pool",
+        "src/bound.rs",
+        "while let Some(next) = inner.waiting.pop_front() {",
+        "while let Some(next) = None::<Completer<()>> {",
     ),
     (
         "shutdown from a worker waits",
         "thread-pool",
-        "src/pool.rs",
+        "src/shutdown.rs",
         "if PoolId::current() == Some(self.core.id) {",
         "if false {",
+    ),
+    (
+        "sim: push wakes nobody",
+        "thread-pool",
+        "src/core.rs",
+        """        if self.sleep.is_wanting() {
+            self.wake_one();
+        }
+""",
+        "",
+    ),
+    (
+        "sim: woken flag is left set",
+        "thread-pool",
+        "src/sleep.rs",
+        """        if inner.remove(bed) {
+            self.add(SEARCHING.wrapping_sub(SLEEPING));
+        } else {
+            // ORDERING: Acquire as in `sleep`; set under the lock by whoever took us off the list.
+            bed.woken.swap(false, Ordering::Acquire);
+        }""",
+        """        if inner.remove(bed) {
+            self.add(SEARCHING.wrapping_sub(SLEEPING));
+        }""",
+    ),
+    (
+        "sim: finder wakes nobody",
+        "thread-pool",
+        "src/worker.rs",
+        """                if found.is_some() {
+                    if core.sleep.stop_searching() && self.sees_work() {""",
+        """                if found.is_some() {
+                    if core.sleep.stop_searching() && false {""",
+    ),
+    (
+        "sim: worker that moves a batch wakes nobody",
+        "thread-pool",
+        "src/worker.rs",
+        "if self.core.sleep.is_wanting() && self.sees_work() {",
+        "if false {",
+    ),
+    (
+        "sim: the end is not noticed by who closes",
+        "thread-pool",
+        "src/core.rs",
+        "if self.sleep.close() {",
+        "if self.sleep.close() && false {",
+    ),
+    (
+        "sim: workers leave before the queue is empty",
+        "thread-pool",
+        "src/worker.rs",
+        "if core.is_over() && !self.sees_work() && mailbox.close_if_empty() {",
+        "if core.is_over() && mailbox.close_if_empty() {",
+    ),
+    (
+        "sim: thread that is not there yet lets another leave",
+        "thread-pool",
+        "src/sleep.rs",
+        "if self.counts().live() - inner.starting <= self.min {",
+        "if self.counts().live() <= self.min {",
     ),
     (
         "nobody stands in for a blocked worker",
@@ -409,6 +649,27 @@ MUTANTS = [
         "if core.is_over() && !self.sees_work() && mailbox.close_if_empty() {",
         "if core.is_over() && !self.sees_work() {",
     ),
+    (
+        "a thief publishes nothing",
+        "thread-pool",
+        "src/join.rs",
+        "if header.state.swap(DONE, Ordering::AcqRel)",
+        "if header.state.swap(DONE, Ordering::Relaxed)",
+    ),
+    (
+        "a scope's task publishes nothing",
+        "thread-pool",
+        "src/scope.rs",
+        "if self.0.present.fetch_sub(1, Ordering::AcqRel) == 1 {",
+        "if self.0.present.fetch_sub(1, Ordering::Relaxed) == 1 {",
+    ),
+    (
+        "a scope does not wait",
+        "thread-pool",
+        "src/scope.rs",
+        "while block_until(None, &mut is_empty).is_err() {}",
+        "let _ = &mut is_empty;",
+    ),
 ]
 
 
@@ -429,10 +690,14 @@ def survives(mutant, work):
         return f"stale: its text occurs {text.count(old)} times in {crate}/{file}"
     with open(path, "w") as source:
         source.write(text.replace(old, new))
-    command = ["cargo", "test", "--quiet", "--release", "--test", "loom", "-p", crate]
-    environment = dict(os.environ, RUSTFLAGS="--cfg pool_loom", RUST_BACKTRACE="0")
-    environment.setdefault("LOOM_MAX_PREEMPTIONS", "3")
-    environment["CARGO_TARGET_DIR"] = os.path.join(work, "target")
+    simulated = name.startswith("sim:")
+    tests = ["--test", "sim"] if simulated else ["--lib", "--test", "loom*"]
+    command = ["cargo", "test", "--quiet", "--release", "-p", crate, *tests]
+    checker = "pool_sim" if simulated else "pool_loom"
+    environment = dict(os.environ, RUSTFLAGS=f"--cfg {checker}", RUST_BACKTRACE="0")
+    # As ./check.sh does.
+    environment.setdefault("LOOM_MAX_PREEMPTIONS", "3" if crate == "future-result" else "2")
+    environment["CARGO_TARGET_DIR"] = os.path.join(work, checker)
     try:
         run = subprocess.run(command, cwd=work, env=environment, capture_output=True, text=True, timeout=300)
     except subprocess.TimeoutExpired:

@@ -12,11 +12,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Instant;
 
-use crate::{WaitTimedOut, forked};
 use crate::cell::CellId;
 use crate::deadlock::{self, Edge, Stuck};
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{YIELDS, is_inherited, now, thread, thread_locals, unique_id};
+use crate::{WaitTimedOut, forked};
 
 /// A way to wait, other than parking the thread.
 ///
@@ -313,7 +313,10 @@ pub trait OwnQueue {
 /// Takes the task from the calling worker's queue and runs it, if it is the next one there.
 pub(crate) fn pop_and_run(task: CellId) -> bool {
     let queue = OWN_QUEUE.try_with(|queue| queue.borrow().clone());
-    queue.ok().flatten().is_some_and(|queue| queue.run_if_next(task))
+    queue
+        .ok()
+        .flatten()
+        .is_some_and(|queue| queue.run_if_next(task))
 }
 
 /// The identity of a pool, by which a worker recognises the tasks that it may run in place.

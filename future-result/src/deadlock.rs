@@ -45,11 +45,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::task::Waker;
 
-use crate::{Cause, TaskError};
 use crate::blocker::{PoolId, Wait};
 use crate::cell::{CellId, RawToken, running};
 use crate::sync::thread::Thread;
 use crate::sync::{LISTED_MIN, Mutex, statics};
+use crate::{Cause, TaskError};
 
 /// A task that somebody waits for.
 #[derive(Clone)]

@@ -27,9 +27,9 @@ mod wait;
 #[doc(hidden)]
 pub use self::blocker::OwnQueue;
 pub use self::blocker::{Blocker, PoolId, block_until, with_blocker};
+pub use self::cancel::{CancelOnDrop, CancelToken};
 #[doc(hidden)]
 pub use self::cell::CellId;
-pub use self::cancel::{CancelOnDrop, CancelToken};
 pub use self::cell::{TaskDeque, TaskInbox, TaskList, TaskStealer};
 pub use self::completer::{Completer, pair};
 pub use self::completion::{AsCompleted, CompletionSet, IntoIter, IterMut, as_completed};

@@ -256,8 +256,7 @@ where
     }
 
     fn is_expired(&self) -> bool {
-        self.deadline
-            .is_some_and(|deadline| now() >= deadline)
+        self.deadline.is_some_and(|deadline| now() >= deadline)
     }
 
     /// The time is up: what is not done is cancelled, and everything left becomes ready.

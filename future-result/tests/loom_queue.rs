@@ -8,7 +8,6 @@
 )]
 
 use std::rc::Rc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use future_result::claim::{Claim, task_with_guard};
@@ -252,10 +251,14 @@ fn thief_that_reads_a_slot_used_again_takes_nothing_twice() {
                 task.run();
             }
         });
-        // Goes round: the new task gets the slot of the first.
+        // Goes round: the new task gets the slot of the first. For the next one there is room only if the
+        // thief has made some.
         mine.pop().unwrap().run();
-        let newest = TaskDeque::CAPACITY as u32 + 1;
-        push(&mine, &log, newest);
+        let newest = TaskDeque::CAPACITY as u32 + 2;
+        push(&mine, &log, newest - 1);
+        if let Err(task) = mine.push(log.task(newest)) {
+            task.run();
+        }
         while let Some(task) = mine.pop() {
             task.run();
         }
@@ -291,7 +294,8 @@ fn pop_of_a_certain_task_races_a_thief_and_it_runs_once() {
                 task.run();
             }
         });
-        pool.enter_with(Rc::new(Own(Rc::clone(&mine))), || handle.result()).unwrap();
+        pool.enter_with(Rc::new(Own(Rc::clone(&mine))), || handle.result())
+            .unwrap();
         while let Some(task) = mine.pop() {
             task.run();
         }
@@ -319,7 +323,7 @@ fn claim_races_the_worker_and_the_task_runs_once() {
         let log = Log::default();
         let (task, handle, claim) = guarded(&log);
         let worker = thread::spawn(|| task.run());
-        claim.run();
+        let _ = claim.run();
         worker.join().unwrap();
         drop(handle.result().unwrap());
         assert_eq!(log.get()[..2], [1, 2]);
@@ -339,7 +343,11 @@ fn claim_races_cancel_races_the_worker_and_one_of_them_has_the_task() {
         let claimed = claiming.join().unwrap();
         assert!(!(prevented && claimed));
         assert_eq!(handle.result().is_err(), prevented);
-        let expected = if prevented { &[2, 4][..] } else { &[1, 2, 3, 4] };
+        let expected = if prevented {
+            &[2, 4][..]
+        } else {
+            &[1, 2, 3, 4]
+        };
         assert_eq!(log.sorted(), expected);
     });
 }
@@ -372,7 +380,7 @@ fn guard_goes_after_the_value_that_nobody_takes() {
         let (task, handle, claim) = guarded(&log);
         drop(handle);
         let worker = thread::spawn(|| task.run());
-        claim.run();
+        let _ = claim.run();
         drop(claim);
         worker.join().unwrap();
         assert_eq!(log.get(), [1, 2, 3, 4]);

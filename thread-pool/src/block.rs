@@ -200,7 +200,8 @@ where
     fn announce(&self, core: &Arc<Core>) -> Helpers {
         let crowd = Arc::new(Crowd::new());
         let mut tasks = TaskList::new();
-        let others = (core.sleep.places() - 1).min(usize::try_from(self.left()).unwrap_or(usize::MAX));
+        let others =
+            (core.sleep.places() - 1).min(usize::try_from(self.left()).unwrap_or(usize::MAX));
         let mut claims = Vec::with_capacity(others);
         for _ in 0..others {
             let closure = || {

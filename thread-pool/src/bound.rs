@@ -3,6 +3,9 @@
 //! What the bound counts is not the queue's length but the [`Permit`]s in the closures: so
 //! cancelling a task, or running it in place, makes room at once, though its tombstone stays.
 
+#[cfg(all(test, pool_loom))]
+mod model;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;

@@ -346,7 +346,9 @@ impl Builder {
             return Err(BuildError::InvalidName);
         }
         let id = PoolId::new();
-        let bound = self.queue_bound.map(|limit| Bound::new(id, limit, self.when_full));
+        let bound = self
+            .queue_bound
+            .map(|limit| Bound::new(id, limit, self.when_full));
         let sleep = Sleep::new(min, workers, self.keep_alive);
         let threads = Threads {
             name: self.name,

@@ -10,8 +10,8 @@ use future_result::{
 
 use crate::bound::Bound;
 use crate::injector::Injector;
-use crate::lanes::Lanes;
 use crate::join::Slots;
+use crate::lanes::Lanes;
 use crate::mailbox::Mailbox;
 use crate::roster::{Roster, Seat};
 use crate::sleep::{Sleep, Wake};

@@ -184,7 +184,10 @@ where
             closure: ManuallyDrop::new(b),
         }),
     };
-    match local.joins().push(local.slots(), NonNull::from(&job).cast()) {
+    match local
+        .joins()
+        .push(local.slots(), NonNull::from(&job).cast())
+    {
         Pushed::No => {
             let result = a();
             // SAFETY: nobody else knows of it, and it holds the closure.
@@ -253,7 +256,8 @@ where
     /// The body is the caller's (see the table above) and holds the result; it is empty afterwards.
     unsafe fn take_result(&self) -> Outcome<R> {
         // SAFETY: passed on to the caller.
-        self.body.with(|body| unsafe { body.cast::<Outcome<R>>().read() })
+        self.body
+            .with(|body| unsafe { body.cast::<Outcome<R>>().read() })
     }
 
     /// # Safety
@@ -267,7 +271,8 @@ where
         let result = catch_unwind(AssertUnwindSafe(closure));
         let result = ManuallyDrop::new(result);
         // SAFETY: the body is still ours.
-        job.body.with_mut(|body| unsafe { body.write(Body { result }) });
+        job.body
+            .with_mut(|body| unsafe { body.write(Body { result }) });
     }
 }
 
@@ -356,12 +361,10 @@ fn wait_for(local: &Local, header: &Header) {
         }
     }
     // ORDERING: Acquire on failure, as above. On success nothing is published.
-    let asleep = header.state.compare_exchange(
-        PENDING,
-        AWAITED,
-        Ordering::AcqRel,
-        Ordering::Acquire,
-    );
+    let asleep =
+        header
+            .state
+            .compare_exchange(PENDING, AWAITED, Ordering::AcqRel, Ordering::Acquire);
     if asleep.is_ok() {
         while header.state.load(Ordering::Acquire) != DONE {
             thread::park();

@@ -132,13 +132,18 @@ impl Others {
     pub(crate) fn are_idle(&self, roster: &Roster) -> bool {
         self.refresh(roster);
         let seats = self.seats.borrow();
-        seats.iter().all(|seat| seat.stealer.is_empty() && seat.slots.are_empty())
+        seats
+            .iter()
+            .all(|seat| seat.stealer.is_empty() && seat.slots.are_empty())
     }
 
     /// Whether somebody offers a join.
     pub(crate) fn offer_joins(&self, roster: &Roster) -> bool {
         self.refresh(roster);
-        self.seats.borrow().iter().any(|seat| !seat.slots.are_empty())
+        self.seats
+            .borrow()
+            .iter()
+            .any(|seat| !seat.slots.are_empty())
     }
 
     /// Steals a join that one of the others offers.
@@ -147,7 +152,9 @@ impl Others {
         let seats = self.seats.borrow();
         let start = self.next.get();
         let offers = (0..seats.len()).map(|offset| &seats[(start + offset) % seats.len()].slots);
-        offers.into_iter().find_map(|slots| Stolen::from_slots(slots, 0))
+        offers
+            .into_iter()
+            .find_map(|slots| Stolen::from_slots(slots, 0))
     }
 
     /// Steals a join that this worker offers, on this level or above.

@@ -64,6 +64,9 @@
 //! A worker that leaves does not count any more while it cleans up, which runs the user's code. The
 //! last to have done that, once the pool is closed, is the end of the pool.
 
+#[cfg(all(test, pool_loom))]
+mod model;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -444,7 +447,10 @@ impl Sleep {
 
 impl Inner {
     fn remove(&mut self, bed: &Arc<Bed>) -> bool {
-        let place = self.sleepers.iter().rposition(|other| Arc::ptr_eq(other, bed));
+        let place = self
+            .sleepers
+            .iter()
+            .rposition(|other| Arc::ptr_eq(other, bed));
         place.map(|place| self.sleepers.remove(place)).is_some()
     }
 }

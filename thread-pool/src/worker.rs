@@ -10,8 +10,8 @@ use future_result::sync::{SEARCHES, thread, thread_locals};
 use future_result::{CellId, OwnQueue, Rejection, Task, TaskDeque, TaskError, TaskList, contain};
 
 use crate::core::Core;
-use crate::lanes::Turns;
 use crate::join::{Entered, Slots, Stack, Stolen};
+use crate::lanes::Turns;
 use crate::roster::{Others, Seat};
 use crate::sleep::{Awake, Bed};
 use crate::tally::Tally;
@@ -49,7 +49,10 @@ impl Local {
     #[inline]
     pub(crate) fn current() -> Option<Rc<Self>> {
         // A thread whose locals are being destroyed is no worker any more.
-        LOCAL.try_with(|local| local.borrow().clone()).ok().flatten()
+        LOCAL
+            .try_with(|local| local.borrow().clone())
+            .ok()
+            .flatten()
     }
 
     /// The calling thread's, if it is a worker of this pool.
@@ -108,7 +111,8 @@ impl Local {
 
     /// Steals a join that this worker offers, on this level or above.
     pub(crate) fn steal_join_from(&self, worker: usize, level: usize) -> Option<Stolen> {
-        self.others.steal_join_from(&self.core.roster, worker, level)
+        self.others
+            .steal_join_from(&self.core.roster, worker, level)
     }
 
     /// Takes part in somebody's join. False if nobody offers one.
@@ -237,7 +241,11 @@ impl Local {
         let mailbox = &self.seat.mailbox;
         'search: loop {
             // One that keeps looking is enough; a crowd of them would only be in the way.
-            let turns = if core.sleep.is_sole_searcher() { SEARCHES } else { 0 };
+            let turns = if core.sleep.is_sole_searcher() {
+                SEARCHES
+            } else {
+                0
+            };
             for turn in 0..=turns {
                 if turn > 0 {
                     thread::yield_now();

@@ -168,12 +168,14 @@ fn a_lock_held_around_a_join_is_not_entered_by_unrelated_work() {
     let holder = pool.submit({
         let lock = Arc::clone(&lock);
         move || {
-            (0..100).map(|_| {
-                let held = lock.lock().unwrap();
-                let sum = fib(&inside, 12);
-                drop(held);
-                sum
-            }).sum::<u64>()
+            (0..100)
+                .map(|_| {
+                    let held = lock.lock().unwrap();
+                    let sum = fib(&inside, 12);
+                    drop(held);
+                    sum
+                })
+                .sum::<u64>()
         }
     });
     assert_eq!(holder.result().unwrap(), 14_400);

@@ -287,3 +287,16 @@ fn a_deadline_races_shutdown_and_the_timer_ends() {
         assert_eq!(limited.result().unwrap(), 7);
     });
 }
+
+#[test]
+fn counting_what_is_queued_races_a_worker_that_falls_asleep_and_the_job_runs() {
+    loom::model(|| {
+        let pool = Arc::new(ThreadPoolExecutor::new(1).unwrap());
+        let looking = thread::spawn({
+            let pool = Arc::clone(&pool);
+            move || drop(format!("{pool:?}"))
+        });
+        assert_eq!(pool.submit(|| 7).result().unwrap(), 7);
+        looking.join().unwrap();
+    });
+}

@@ -152,7 +152,10 @@ fn a_panic_that_nobody_has_seen_is_the_scopes() {
     // Seen by whoever took it.
     pool.scope(|scope| {
         let handle = scope.spawn(|| resume_unwind(Box::new(1)));
-        assert!(matches!(handle.result(), Err::<(), _>(TaskError::Panicked(_))));
+        assert!(matches!(
+            handle.result(),
+            Err::<(), _>(TaskError::Panicked(_))
+        ));
         let handles = [1, 2].map(|n| scope.spawn(move || resume_unwind(Box::new(n))));
         for (_, result) in as_completed(handles) {
             assert!(matches!(result, Err::<(), _>(TaskError::Panicked(_))));
@@ -198,7 +201,10 @@ fn scope_of_a_pool_that_is_shut_down_rejects() {
     pool.shutdown().unwrap();
     pool.scope(|scope| {
         let refused = scope.spawn(|| unreachable!("it never runs"));
-        assert!(matches!(refused.result(), Err::<(), _>(TaskError::Rejected(_))));
+        assert!(matches!(
+            refused.result(),
+            Err::<(), _>(TaskError::Rejected(_))
+        ));
     });
 }
 

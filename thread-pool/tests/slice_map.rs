@@ -42,7 +42,12 @@ fn every_item_is_called_once_and_results_are_in_order() {
                 work(50);
                 n * 2
             });
-            assert!(results.iter().enumerate().all(|(n, &result)| result == 2 * n));
+            assert!(
+                results
+                    .iter()
+                    .enumerate()
+                    .all(|(n, &result)| result == 2 * n)
+            );
             assert_eq!(results.len(), len);
             assert!(calls.iter().all(|calls| calls.load(SeqCst) == 1));
         }

@@ -23,18 +23,23 @@ fn main() {
     let tasks: usize = tasks.map_or(1_000_000, |text| {
         text.parse().expect("STRESS_TASKS must be a number")
     });
-    stress::every_task_runs_once(tasks / 2);
+    stress::every_task_runs_once(tasks / 4);
+    stress::batches_are_stolen(tasks / 4);
     stress::every_task_of_a_bounded_queue_runs_or_is_cancelled(tasks / 4);
     stress::nested_waits_end(tasks / 4);
     stress::pools_come_and_go(tasks / 1000);
+    stress::borrowing_ends_in_time(tasks / 4);
+    stress::pools_grow_and_shrink(tasks / 4);
     println!("stress: {tasks} tasks, each to its end once");
 }
 
 #[cfg(not(pool_loom))]
 mod stress {
+    use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
     use std::sync::Arc;
     use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
     use std::thread;
+    use std::time::Duration;
 
     use thread_pool::{
         Cancel, FutureResult, JoinHandle, TaskError, ThreadPoolExecutor, as_completed,
@@ -91,7 +96,7 @@ mod stress {
                         let handle = pool.submit(move || {
                             ran.fetch_add(1, Ordering::Relaxed);
                             if n % 100 == 0 {
-                                std::panic::resume_unwind(Box::new(n));
+                                resume_unwind(Box::new(n));
                             }
                         });
                         match n % 4 {
@@ -137,6 +142,43 @@ mod stress {
         pool.shutdown().expect("not a worker");
     }
 
+    /// All work begins in one worker's deque, and the others live on what they steal: a tree of tasks,
+    /// half of whose inner nodes wait for those below.
+    pub(crate) fn batches_are_stolen(tasks: usize) {
+        fn grow(pool: &Arc<ThreadPoolExecutor>, ran: &Arc<AtomicUsize>, depth: usize) {
+            ran.fetch_add(1, Ordering::Relaxed);
+            if depth == 0 {
+                return;
+            }
+            let handles = (0..8).map(|_| {
+                let (inner, ran) = (Arc::clone(pool), Arc::clone(ran));
+                pool.submit(move || grow(&inner, &ran, depth - 1))
+            });
+            let handles: Vec<_> = handles.collect();
+            if depth.is_multiple_of(2) {
+                for handle in handles {
+                    handle.result().expect("it ran");
+                }
+            }
+        }
+
+        const TREE: usize = 1 + 8 + 64 + 512;
+        let trees = tasks.div_ceil(TREE);
+        let ran = Arc::new(AtomicUsize::new(0));
+        let pool = Arc::new(pool(4));
+        for _ in 0..trees {
+            let (inner, ran) = (Arc::clone(&pool), Arc::clone(&ran));
+            let root = pool.submit(move || grow(&inner, &ran, 3));
+            root.result().expect("it ran");
+        }
+        // Not all are waited for, and a pool that shuts down takes no new ones.
+        while ran.load(Ordering::Relaxed) < trees * TREE {
+            thread::yield_now();
+        }
+        pool.shutdown().expect("not a worker");
+        assert_eq!(ran.load(Ordering::Relaxed), trees * TREE);
+    }
+
     /// Start and every kind of shutdown, with work in all stages.
     pub(crate) fn pools_come_and_go(pools: usize) {
         for n in 0..pools {
@@ -172,5 +214,81 @@ mod stress {
                 }
             }
         }
+    }
+
+    /// Joins, scopes and maps on and off the workers, with panics and more workers than CPUs.
+    pub(crate) fn borrowing_ends_in_time(calls: usize) {
+        fn count(pool: &ThreadPoolExecutor, marks: &mut [u8]) -> usize {
+            if marks.len() <= 2 {
+                marks.iter_mut().for_each(|mark| *mark += 1);
+                return marks.len();
+            }
+            let (left, right) = marks.split_at_mut(marks.len() / 2);
+            let (left, right) = pool.join(|| count(pool, left), || count(pool, right));
+            left + right
+        }
+
+        let pool = Arc::new(pool(4));
+        let rounds = calls.div_ceil(1000);
+        let outside: Vec<_> = (0..2)
+            .map(|_| {
+                let pool = Arc::clone(&pool);
+                thread::spawn(move || {
+                    for round in 0..rounds {
+                        let mut marks = vec![0_u8; 300];
+                        assert_eq!(count(&pool, &mut marks), 300);
+                        let sums = pool.map_slice(&marks, |&mark| Box::new(usize::from(mark)));
+                        assert_eq!(sums.into_iter().map(|sum| *sum).sum::<usize>(), 300);
+                        let total = AtomicUsize::new(0);
+                        pool.scope(|scope| {
+                            for mark in &mut marks {
+                                let total = &total;
+                                let handle = scope.spawn(move || {
+                                    *mark += 1;
+                                    total.fetch_add(1, Ordering::Relaxed);
+                                });
+                                if round % 2 == 0 {
+                                    drop(handle);
+                                }
+                            }
+                        });
+                        assert_eq!(total.into_inner(), 300);
+                        assert!(marks.iter().all(|&mark| mark == 2));
+                        let unwound = catch_unwind(AssertUnwindSafe(|| {
+                            pool.map_slice(&marks, |_| -> Box<u8> { resume_unwind(Box::new(0)) })
+                        }));
+                        assert!(unwound.is_err());
+                    }
+                })
+            })
+            .collect();
+        for thread in outside {
+            thread.join().expect("no assertion failed");
+        }
+    }
+
+    /// Threads that leave at once when they have nothing to do, and come back with the next job.
+    pub(crate) fn pools_grow_and_shrink(tasks: usize) {
+        let builder = ThreadPoolExecutor::builder().workers(4).min_workers(1);
+        let builder = builder.keep_alive(Duration::ZERO);
+        let pool = Arc::new(builder.build().expect("threads can be started"));
+        let producers: Vec<_> = (0..2)
+            .map(|_| {
+                let pool = Arc::clone(&pool);
+                thread::spawn(move || {
+                    for n in 0..tasks / 200 {
+                        let handles = pool.submit_all((0..10).map(|m| move || n + m));
+                        let sum: usize = as_completed(handles)
+                            .map(|(_, value)| value.expect("it ran"))
+                            .sum();
+                        assert_eq!(sum, 10 * n + 45);
+                    }
+                })
+            })
+            .collect();
+        for producer in producers {
+            producer.join().expect("no assertion failed");
+        }
+        pool.shutdown().expect("not a worker");
     }
 }

@@ -11,8 +11,8 @@ use std::mem;
 use std::ptr::{self, NonNull};
 
 use super::{Header, RawTask};
-use crate::{JoinHandle, PoolId, Status, Task};
 use crate::sync::atomic::{AtomicPtr, Ordering};
+use crate::{JoinHandle, PoolId, Status, Task};
 
 /// What the head of an inbox is when it is closed; the address of no cell.
 const CLOSED: *mut Header = ptr::without_provenance_mut(1);

@@ -9,8 +9,8 @@ use std::task::{Poll, Waker};
 use super::callbacks::{Callback, Callbacks};
 use super::runner::{load, show_outcome};
 use super::{
-    CellId, Header, RawToken, Slot, Writer, callbacks, free, free_if_last, put_slot, slot_wakes_same,
-    state, take, take_waker, vtable,
+    CellId, Header, RawToken, Slot, Writer, callbacks, free, free_if_last, put_slot,
+    slot_wakes_same, state, take, take_waker, vtable,
 };
 use crate::TaskError;
 use crate::blocker::{PoolId, pop_and_run};

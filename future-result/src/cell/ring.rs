@@ -240,12 +240,11 @@ fn take_one(ring: &Ring, is_wanted: impl Fn(*mut Header) -> bool) -> Option<Task
             return None;
         }
         // ORDERING: Release pairs with the Acquire of `push`, which may then use the slot again.
-        match ring.head.0.compare_exchange_weak(
-            head,
-            head + 1,
-            Ordering::AcqRel,
-            Ordering::Acquire,
-        ) {
+        match ring
+            .head
+            .0
+            .compare_exchange_weak(head, head + 1, Ordering::AcqRel, Ordering::Acquire)
+        {
             // SAFETY: moving the head over it made the task ours.
             Ok(_) => return unsafe { task_at(cell) },
             Err(seen) => head = seen,
@@ -265,12 +264,16 @@ unsafe fn task_at(cell: *mut Header) -> Option<Task> {
 
 impl fmt::Debug for TaskDeque {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TaskDeque").field("len", &self.len()).finish()
+        f.debug_struct("TaskDeque")
+            .field("len", &self.len())
+            .finish()
     }
 }
 
 impl fmt::Debug for TaskStealer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TaskStealer").field("len", &self.len()).finish()
+        f.debug_struct("TaskStealer")
+            .field("len", &self.len())
+            .finish()
     }
 }

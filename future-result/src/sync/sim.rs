@@ -95,7 +95,10 @@ pub fn cells() -> usize {
 
 /// Whether something happens that has a chance of one in so many.
 fn happens(one_in: u64) -> bool {
-    one_in > 0 && shuttle::rand::thread_rng().next_u64().is_multiple_of(one_in)
+    one_in > 0
+        && shuttle::rand::thread_rng()
+            .next_u64()
+            .is_multiple_of(one_in)
 }
 
 /// The run's time: it passes where somebody waits for it, and a little with each look at it.
@@ -134,9 +137,7 @@ pub unsafe fn dealloc(memory: *mut u8, layout: Layout) {
 
 /// Atomics and fences.
 pub mod atomic {
-    pub use shuttle::sync::atomic::{
-        AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering, fence,
-    };
+    pub use shuttle::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering, fence};
 
     /// All accesses are in one order.
     pub fn fence_between_seq_cst() {}

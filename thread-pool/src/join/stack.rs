@@ -85,7 +85,9 @@ impl Slots {
     /// Whether nothing is offered.
     pub(crate) fn are_empty(&self) -> bool {
         // ORDERING: Relaxed; who asks in order to sleep has a fence before it, as `sleep` explains.
-        self.jobs.iter().all(|slot| slot.load(Ordering::Relaxed).is_null())
+        self.jobs
+            .iter()
+            .all(|slot| slot.load(Ordering::Relaxed).is_null())
     }
 
     /// Takes a job that was offered on this level or above. It is the caller's to run.
@@ -198,7 +200,10 @@ impl Stack {
         self.stolen.set(self.stolen.get().min(place));
         self.watch();
         // ORDERING: AcqRel, as in `steal`: the exchange decides who has it.
-        !slots.at(place).swap(ptr::null_mut(), Ordering::AcqRel).is_null()
+        !slots
+            .at(place)
+            .swap(ptr::null_mut(), Ordering::AcqRel)
+            .is_null()
     }
 }
 

@@ -114,7 +114,8 @@ impl Ledger {
     pub(crate) fn check(&self) {
         let inner = self.inner();
         for (id, job) in inner.jobs.iter().enumerate() {
-            job.check(inner.cancels).unwrap_or_else(|what| panic!("job {id}: {what}: {job:?}"));
+            job.check(inner.cancels)
+                .unwrap_or_else(|what| panic!("job {id}: {what}: {job:?}"));
         }
     }
 }
@@ -127,22 +128,44 @@ impl Job {
     fn check(&self, cancels: bool) -> Result<(), &'static str> {
         let rules = [
             (self.runs <= 1, "it ran twice"),
-            (self.closures_dropped == 1, "its closure was not dropped once"),
-            (self.values == self.values_dropped, "its value was not dropped once"),
-            (self.callbacks == self.callbacks_called, "a callback was not called once"),
-            (!(self.given_back && self.runs > 0), "it was given back and ran"),
-            (!(self.prevented && self.runs > 0), "it was cancelled and ran"),
             (
-                self.told.iter().all(|&end| (end == End::Ran) == (self.runs > 0)),
+                self.closures_dropped == 1,
+                "its closure was not dropped once",
+            ),
+            (
+                self.values == self.values_dropped,
+                "its value was not dropped once",
+            ),
+            (
+                self.callbacks == self.callbacks_called,
+                "a callback was not called once",
+            ),
+            (
+                !(self.given_back && self.runs > 0),
+                "it was given back and ran",
+            ),
+            (
+                !(self.prevented && self.runs > 0),
+                "it was cancelled and ran",
+            ),
+            (
+                self.told
+                    .iter()
+                    .all(|&end| (end == End::Ran) == (self.runs > 0)),
                 "it did not end as its handle was told",
             ),
             (
-                self.told.iter().all(|&end| !(self.prevented && end == End::Rejected)),
+                self.told
+                    .iter()
+                    .all(|&end| !(self.prevented && end == End::Rejected)),
                 "it was cancelled, but its handle was told something else",
             ),
             (!self.accepted || self.has_ended(cancels), "it was lost"),
         ];
-        rules.iter().find(|rule| !rule.0).map_or(Ok(()), |rule| Err(rule.1))
+        rules
+            .iter()
+            .find(|rule| !rule.0)
+            .map_or(Ok(()), |rule| Err(rule.1))
     }
 }
 
@@ -188,7 +211,8 @@ impl Entry {
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        self.ledger.note(3, self.id, |job| job.closures_dropped += 1);
+        self.ledger
+            .note(3, self.id, |job| job.closures_dropped += 1);
         explode(self.has_bomb);
     }
 }
@@ -230,7 +254,8 @@ impl Observer {
     }
 
     pub(crate) fn callback(&self, result: Result<&Value, &TaskError>) {
-        self.ledger.note(9, self.id, |job| job.callbacks_called += 1);
+        self.ledger
+            .note(9, self.id, |job| job.callbacks_called += 1);
         self.told(result);
     }
 
@@ -246,7 +271,8 @@ impl Observer {
             Err(TaskError::Rejected(_)) => End::Rejected,
             Err(error) => panic!("job {}: {error}", self.id),
         };
-        self.ledger.note(10 + end as u64, self.id, |job| job.told.push(end));
+        self.ledger
+            .note(10 + end as u64, self.id, |job| job.told.push(end));
     }
 }
 

@@ -9,6 +9,7 @@
     clippy::disallowed_types,
     reason = "what a simulation counts with is no part of it"
 )]
+#![expect(clippy::expect_used, reason = "a failed expectation is a failed test")]
 
 mod ledger;
 mod program;
@@ -90,7 +91,11 @@ fn a_seed_gives_the_same_run_again() {
         let add = |digest| {
             DIGEST.fetch_xor(digest, Ordering::Relaxed);
         };
-        simulate(Seeds::new(first, 200).with_digest(add), Plan::any, program::run);
+        simulate(
+            Seeds::new(first, 200).with_digest(add),
+            Plan::any,
+            program::run,
+        );
         DIGEST.load(Ordering::Relaxed)
     });
     assert_eq!(digests[0], digests[1]);

@@ -362,7 +362,8 @@ fn submit_all(owner: &Arc<Owner>, depth: usize) -> Vec<Held> {
     let (observers, jobs): (Vec<_>, Vec<_>) = (0..count).map(|_| job(owner, depth)).unzip();
     let handles = owner.pool().submit_all(jobs);
     let held = handles.into_iter().zip(observers);
-    held.map(|(handle, observer)| hold(owner, handle, observer)).collect()
+    held.map(|(handle, observer)| hold(owner, handle, observer))
+        .collect()
 }
 
 fn hold(owner: &Arc<Owner>, mut handle: JoinHandle<Value>, observer: Observer) -> Held {
@@ -382,7 +383,9 @@ fn hold(owner: &Arc<Owner>, mut handle: JoinHandle<Value>, observer: Observer) -
 fn broadcast(owner: &Arc<Owner>, depth: usize) {
     let calls = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&calls);
-    let handles = owner.pool().broadcast(move |_| count.fetch_add(1, Ordering::Relaxed));
+    let handles = owner
+        .pool()
+        .broadcast(move |_| count.fetch_add(1, Ordering::Relaxed));
     if depth > 0 {
         // Waiting for the others could be waiting for each other.
         return;
@@ -426,8 +429,10 @@ fn settle(owner: &Arc<Owner>, held: Held) {
 
 /// Takes what is done first, to the last one.
 fn collect(held: Vec<Held>) {
-    let (observers, handles): (Vec<_>, Vec<_>) =
-        held.into_iter().map(|held| (held.observer, held.handle)).unzip();
+    let (observers, handles): (Vec<_>, Vec<_>) = held
+        .into_iter()
+        .map(|held| (held.observer, held.handle))
+        .unzip();
     for (index, result) in as_completed(handles) {
         tell(&observers[index], result);
     }

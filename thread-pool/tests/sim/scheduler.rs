@@ -137,7 +137,8 @@ impl Seeded {
         };
         ledger.check();
         assert_eq!(sync::cells(), 0, "cells that were not freed");
-        let mut digest = Random::new(SEED.get().unwrap_or(0) ^ ledger.digest() ^ (self.steps << 32));
+        let mut digest =
+            Random::new(SEED.get().unwrap_or(0) ^ ledger.digest() ^ (self.steps << 32));
         (self.seeds.digest)(digest.next());
     }
 
@@ -160,7 +161,9 @@ impl Seeded {
                     self.lowest -= 1;
                     self.ranks[usize::from(last.id())] = self.lowest;
                 }
-                let highest = tasks.iter().max_by_key(|task| self.ranks[usize::from(task.id())]);
+                let highest = tasks
+                    .iter()
+                    .max_by_key(|task| self.ranks[usize::from(task.id())]);
                 highest.expect("there is one")
             }
         }
@@ -189,15 +192,14 @@ impl Scheduler for Seeded {
         Some(Schedule::new(seed))
     }
 
-    fn next_task(
-        &mut self,
-        tasks: &[&Task],
-        last: Option<TaskId>,
-        yields: bool,
-    ) -> Option<TaskId> {
+    fn next_task(&mut self, tasks: &[&Task], last: Option<TaskId>, yields: bool) -> Option<TaskId> {
         self.steps += 1;
         // The others are parked, and may wake for no reason.
-        let awake: Vec<_> = tasks.iter().copied().filter(|task| task.runnable()).collect();
+        let awake: Vec<_> = tasks
+            .iter()
+            .copied()
+            .filter(|task| task.runnable())
+            .collect();
         let all = self.random.one_in(64);
         let task = self.choose(if all { tasks } else { &awake }, last, yields);
         Some(task.id())

@@ -1,0 +1,189 @@
+//! Models of the protocol alone, with workers that do nothing but look for work and sleep: two of them
+//! in a whole pool are more than loom can look through.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use future_result::sync::Counter;
+use future_result::{Task, TaskDeque, TaskList, TaskStealer};
+use loom::thread;
+
+use super::*;
+use crate::injector::Injector;
+
+struct Pool {
+    sleep: Sleep,
+    injector: Injector,
+    stealer: TaskStealer,
+    /// All threads of a model are one real thread, so nothing that they count is lost.
+    runs: Arc<Counter>,
+}
+
+impl Pool {
+    /// With a deque that others than its owner may steal from.
+    fn new(sleep: Sleep) -> (Arc<Self>, TaskDeque) {
+        let deque = TaskDeque::new();
+        let pool = Self {
+            sleep,
+            injector: Injector::new(),
+            stealer: deque.stealer(),
+            runs: Arc::default(),
+        };
+        (Arc::new(pool), deque)
+    }
+
+    fn task(&self) -> Task {
+        let runs = Arc::clone(&self.runs);
+        Task::detached(move || {
+            runs.add(1);
+        })
+    }
+
+    fn runs(&self) -> u64 {
+        self.runs.get()
+    }
+
+    fn sees_work(&self) -> bool {
+        !self.injector.is_empty() || !self.stealer.is_empty()
+    }
+
+    /// As a submitter does.
+    fn push(&self) -> Wake {
+        assert!(self.injector.push(self.task()).is_ok());
+        fence(Ordering::SeqCst);
+        self.wake()
+    }
+
+    fn wake(&self) -> Wake {
+        if !self.sleep.is_wanting() {
+            return Wake::Nobody;
+        }
+        let wake = self.sleep.wake_one();
+        if let Wake::Sleeper(bed) = &wake {
+            bed.wake();
+        }
+        wake
+    }
+
+    /// A worker that leaves when it has run one task, and then counts as busy. False if it left before.
+    fn run_one(&self) -> bool {
+        let bed = Arc::new(Bed::new());
+        loop {
+            if let Some(task) = self.injector.pop().or_else(|| self.stealer.steal()) {
+                if self.sleep.stop_searching() && self.sees_work() {
+                    assert!(!matches!(self.wake(), Wake::Start));
+                }
+                task.run();
+                return true;
+            }
+            let to_do = |has_place| has_place && self.sees_work();
+            if self.sleep.sleep(&bed, to_do, || true) == Awake::Leave {
+                self.sleep.left();
+                return false;
+            }
+        }
+    }
+}
+
+fn model(preemptions: usize, f: impl Fn() + Send + Sync + 'static) {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(preemptions);
+    model.check(f);
+}
+
+fn start(pool: &Arc<Pool>) -> thread::JoinHandle<bool> {
+    let pool = Arc::clone(pool);
+    thread::spawn(move || pool.run_one())
+}
+
+#[test]
+fn two_pushes_race_two_sleepers_and_each_finds_one() {
+    model(2, || {
+        let (pool, _) = Pool::new(Sleep::new(2, 2, Duration::ZERO));
+        let workers = [start(&pool), start(&pool)];
+        assert!(!matches!(pool.push(), Wake::Start));
+        assert!(!matches!(pool.push(), Wake::Start));
+        for worker in workers {
+            assert!(worker.join().unwrap());
+        }
+        assert_eq!(pool.runs(), 2);
+    });
+}
+
+#[test]
+fn finder_of_the_first_of_two_wakes_the_other() {
+    model(2, || {
+        let (pool, _) = Pool::new(Sleep::new(2, 2, Duration::ZERO));
+        let workers = [start(&pool), start(&pool)];
+        let mut tasks = TaskList::new();
+        tasks.extend([pool.task(), pool.task()]);
+        assert!(pool.injector.push_all(tasks).is_ok());
+        fence(Ordering::SeqCst);
+        // One wake-up for both.
+        assert!(!matches!(pool.wake(), Wake::Start));
+        for worker in workers {
+            assert!(worker.join().unwrap());
+        }
+        assert_eq!(pool.runs(), 2);
+    });
+}
+
+#[test]
+fn batch_that_is_moved_races_a_worker_that_falls_asleep() {
+    model(3, || {
+        let (pool, deque) = Pool::new(Sleep::new(2, 2, Duration::ZERO));
+        assert!(pool.injector.push(pool.task()).is_ok());
+        assert!(pool.injector.push(pool.task()).is_ok());
+        let worker = start(&pool);
+        // This thread is the other worker, and takes both tasks at once.
+        let _ = pool.sleep.stop_searching();
+        pool.injector.refill(&deque, 1);
+        fence(Ordering::SeqCst);
+        if pool.sleep.is_wanting() && pool.sees_work() {
+            assert!(!matches!(pool.wake(), Wake::Start));
+        }
+        assert!(worker.join().unwrap());
+        // The worker may have been faster, and have hidden the other task from us.
+        while let Some(task) = deque.pop().or_else(|| pool.injector.pop()) {
+            task.run();
+        }
+        assert_eq!(pool.runs(), 2);
+    });
+}
+
+#[test]
+fn push_races_a_worker_that_leaves_and_the_task_runs() {
+    model(3, || {
+        // This thread is the worker that stays, and is busy.
+        let (pool, _) = Pool::new(Sleep::new(1, 2, Duration::ZERO));
+        let _ = pool.sleep.stop_searching();
+        assert!(matches!(pool.wake(), Wake::Start));
+        pool.sleep.started();
+        let worker = start(&pool);
+        let starts = matches!(pool.push(), Wake::Start);
+        let ran = worker.join().unwrap();
+        assert_ne!(
+            starts, ran,
+            "a worker runs it, or another is started for it"
+        );
+    });
+}
+
+#[test]
+fn thread_that_cannot_be_started_races_the_last_worker() {
+    model(3, || {
+        let (pool, _) = Pool::new(Sleep::new(1, 2, Duration::ZERO));
+        pool.sleep.started();
+        // What the other thread is wanted for is done by the time that it cannot be started.
+        let _ = pool.sleep.stop_searching();
+        assert!(matches!(pool.wake(), Wake::Start));
+        pool.sleep.start_searching();
+        let worker = start(&pool);
+        // Somebody relies on it.
+        let wake = pool.push();
+        assert!(!matches!(wake, Wake::Start));
+        assert!(!pool.sleep.not_started(1));
+        pool.sleep.wake_instead();
+        assert!(worker.join().unwrap());
+    });
+}
