@@ -445,7 +445,7 @@ MUTANTS = [
         "future-result",
         "src/cell/claim.rs",
         ".claim_to_cancel() == CancelClaim::Won {",
-        ".claim_to_cancel() != CancelClaim::Lost {",
+        ".claim_to_cancel() != CancelClaim::TooLate {",
     ),
     (
         "push wakes nobody",

@@ -8,7 +8,7 @@
 //! a task that no registered thread is running (it is queued, or runs on a thread that is awake, or
 //! is done, or is completed by hand), the wait may end. If it finds no such task, nothing that was
 //! found can go on before something else of it does: that is a cycle, and instead of parking, the
-//! last thread to join it gets [`TaskError::Deadlock`](crate::TaskError::Deadlock). Its handle gives
+//! last thread to join it gets [`TaskError::Deadlock`]. Its handle gives
 //! up; the task goes on, and so can the others.
 //!
 //! Threads that run no task do not come here, as nobody can wait for them, nor do waits with a

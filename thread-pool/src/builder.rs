@@ -215,7 +215,7 @@ impl Builder {
     /// Runs on each worker, with its number from 0 up, before its first job.
     ///
     /// If it panics, the pool is broken: what is queued fails with
-    /// [`Rejection::Broken`], and so does every later submission.
+    /// [`Rejection::Broken`](crate::Rejection::Broken), and so does every later submission.
     ///
     /// # Examples
     ///

@@ -39,7 +39,7 @@ pub struct Metrics {
     pub threads: usize,
     /// Workers with nothing to do: asleep, or looking for work.
     pub idle: usize,
-    /// Workers inside [`blocking`](crate::blocking), which count as running, too.
+    /// Workers inside [`blocking`](crate::blocking()), which count as running, too.
     pub blocked: usize,
     /// How long tasks were queued before they started; empty unless the pool
     /// [measures delays](crate::Builder::measure_delays).

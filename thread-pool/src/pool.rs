@@ -8,16 +8,17 @@ use future_result::{JoinHandle, Shared};
 use crate::core::Core;
 use crate::{BuildError, Builder};
 
-/// A fixed number of threads that run what is submitted to them, in the order of submission.
+/// Threads that run what is submitted to them, in the order of submission.
 ///
 /// Every submission gives a [`JoinHandle`]: a future for async code, and with
-/// [`FutureResult`] in scope every other way to wait. A task that panics costs nobody but its
-/// waiter.
+/// [`FutureResult`](crate::FutureResult) in scope every other way to wait. A task that panics costs
+/// nobody but its waiter.
 ///
 /// A task may wait for the handles of tasks that it has submitted to its own pool: a worker that waits
 /// for a queued task runs it in place, so that the smallest pool does not deadlock. That holds for
-/// the calls that wait ([`FutureResult::result`], [`as_completed`](crate::as_completed), …), not for
-/// an async executor that a task runs, which may starve if it awaits its own pool's last worker.
+/// the calls that wait ([`result`](crate::FutureResult::result),
+/// [`as_completed`](crate::as_completed), …), not for an async executor that a task runs, which may
+/// starve if it awaits its own pool's last worker.
 ///
 /// Dropping the pool drains it: what was submitted is run to its end first. See
 /// [`shutdown`](Self::shutdown) for the other ways. Dropped by one of its own workers, it drains
