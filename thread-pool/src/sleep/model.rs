@@ -156,6 +156,7 @@ fn push_races_a_worker_that_leaves_and_the_task_runs() {
     model(3, || {
         // This thread is the worker that stays, and is busy.
         let (pool, _) = Pool::new(Sleep::new(1, 2, Duration::ZERO));
+        pool.sleep.started();
         let _ = pool.sleep.stop_searching();
         assert!(matches!(pool.wake(), Wake::Start));
         pool.sleep.started();
