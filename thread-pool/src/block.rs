@@ -34,6 +34,8 @@ use crate::scope::Crowd;
 
 /// Each takes one of so many parts of what is left, times the number of workers.
 const PARTS: u64 = 8;
+/// As many calls are made between two looks at the clock, at most.
+const COUNT_MAX: u64 = 1 << 20;
 /// A look at the clock stands between spans of at least this.
 const SPAN: Duration = Duration::from_micros(1);
 
@@ -77,7 +79,8 @@ where
     abort_on_unwind(|| block.run(core));
     let panic = block.panic.lock().take();
     if let Some(payload) = panic {
-        for range in mem::take(&mut *block.done.lock()) {
+        let done = mem::take(&mut *block.done.lock());
+        for range in done {
             // SAFETY: these were written, and nobody else looks any more.
             contain(|| unsafe { block.results.drop_in(range) });
         }
@@ -152,7 +155,7 @@ where
         let mut count = 1;
         let mut before = Instant::now();
         while let Some(range) = self.take(count) {
-            let made = (range.end - range.start) as u32;
+            let made = u32::try_from(range.len()).unwrap_or(u32::MAX);
             self.call(range);
             if helpers.is_some() {
                 continue;
@@ -165,7 +168,7 @@ where
                 helpers = Some(self.announce(core));
                 count = u64::MAX;
             } else if span < SPAN {
-                count *= 2;
+                count = (2 * count).min(COUNT_MAX);
             }
         }
         if let Some(Helpers { crowd, claims }) = helpers {

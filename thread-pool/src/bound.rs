@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use future_result::sync::{Mutex, MutexGuard, now};
-use future_result::{Completer, FutureResult, JoinHandle, PoolId, Rejection, pair};
+use future_result::{Cancel, Completer, FutureResult, JoinHandle, PoolId, Rejection, Status, pair};
 
 pub(crate) struct Bound {
     /// Its own workers are never held back: they might wait for themselves.
@@ -105,10 +105,13 @@ impl Bound {
                 Err((mut inner, Rejection::Full))
                     if in_time && self.when_full == WhenFull::Block =>
                 {
-                    let room = inner.wait_for_room();
+                    let turn = Turn {
+                        bound: self,
+                        room: inner.wait_for_room(),
+                    };
                     drop(inner);
                     // A permit was returned, or the pool closed: either way the next try tells.
-                    in_time = wait_for(room, deadline);
+                    in_time = turn.wait(deadline);
                 }
                 Err((_, reason)) => return Err(reason),
             }
@@ -141,6 +144,11 @@ impl Bound {
     fn return_permit(&self) {
         let mut inner = self.inner.lock();
         inner.permits -= 1;
+        self.call_next(inner);
+    }
+
+    /// Tells the next submitter that there may be room.
+    fn call_next<'a>(&'a self, mut inner: MutexGuard<'a, Inner>) {
         // A submitter whose wait was unwound is gone: its turn is the next one's.
         while let Some(next) = inner.waiting.pop_front() {
             drop(inner);
@@ -161,19 +169,39 @@ impl Inner {
     }
 }
 
-/// Waits until there may be room. False when the time is over.
-fn wait_for(room: JoinHandle<()>, deadline: Option<Instant>) -> bool {
-    let Some(deadline) = deadline else {
-        drop(room.result());
-        return true;
-    };
-    let limit = deadline.saturating_duration_since(now());
-    // One try is left: if our turn came in this very moment, nobody else would have it.
-    if let Err(room) = room.result_timeout(limit) {
-        let _ = room.cancel();
-        return false;
+/// A submitter's place among those who wait for room.
+struct Turn<'a> {
+    bound: &'a Bound,
+    room: JoinHandle<()>,
+}
+
+impl Turn<'_> {
+    /// Waits until there may be room. False when the time is over.
+    fn wait(mut self, deadline: Option<Instant>) -> bool {
+        let in_time = match deadline {
+            None => {
+                self.room.wait();
+                true
+            }
+            Some(deadline) => {
+                let limit = deadline.saturating_duration_since(now());
+                // If our turn came in this very moment, nobody else would have it.
+                self.room.wait_timeout(limit) || self.room.cancel() == Cancel::TooLate
+            }
+        };
+        // Whoever has waited to the end tries, and needs to pass nothing on.
+        self.room = pair().1;
+        in_time
     }
-    true
+}
+
+/// If the wait was unwound after our turn had come, it is the next one's.
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        if self.room.cancel() == Cancel::TooLate && self.room.status() == Status::Succeeded {
+            self.bound.call_next(self.bound.inner.lock());
+        }
+    }
 }
 
 /// Room for one job. The pool cannot be closed while it is held, and no user code may run.

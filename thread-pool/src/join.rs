@@ -7,13 +7,13 @@
 //! # Why the job outlives its thief
 //!
 //! The worker does not leave `join`, by returning or unwinding, before it has the job back or the
-//! thief has set `state` to `DONE`, which is the thief's last touch. The thief keeps the bed of the
+//! thief has set `state` to `DONE` or `RETURNED`, which is the thief's last touch. The thief keeps the bed of the
 //! worker that it may have to wake by a count of its own.
 //!
 //! | who | may touch `body` |
 //! |---|---|
-//! | the worker that made it | before it is offered; after it was popped; once `DONE` is seen |
-//! | the thief | from taking it out of the slot until it sets `DONE` |
+//! | the worker that made it | before it is offered; after it was popped; once `DONE` or `RETURNED` is seen |
+//! | the thief | from taking it out of the slot until it sets one of these |
 
 #![expect(
     unsafe_code,
@@ -32,7 +32,7 @@ use std::sync::Arc;
 
 use future_result::sync::atomic::{AtomicU32, Ordering};
 use future_result::sync::{SEARCHES, UnsafeCell, thread, thread_locals};
-use future_result::{FutureResult, Task, TaskError, contain};
+use future_result::{FutureResult, TaskError, abort_on_unwind, contain};
 
 pub(crate) use self::stack::{Slots, Stack};
 
@@ -47,6 +47,8 @@ const PENDING: u32 = 0;
 const AWAITED: u32 = 1;
 /// The job is done. Its thief touches it no more.
 const DONE: u32 = 2;
+/// The thief has given the job back as it was, and touches it no more.
+const RETURNED: u32 = 3;
 
 thread_locals! {
     /// The worker that the calling thread is, for as long as its [`Entered`] lives.
@@ -148,6 +150,9 @@ impl ThreadPoolExecutor {
         RA: Send,
         RB: Send,
     {
+        if self.core.is_closed() {
+            return (a(), b());
+        }
         let mut closures = Some((a, b));
         let result = self.scope(|scope| {
             let closures = &mut closures;
@@ -157,7 +162,7 @@ impl ThreadPoolExecutor {
         match result {
             Ok(Some(results)) => results,
             Err(TaskError::Panicked(panic)) => panic.resume(),
-            // Refused.
+            // Cancelled by a shutdown.
             _ => match closures.take() {
                 Some((a, b)) => (a(), b()),
                 None => unreachable!("a task that ran neither returns nor panics"),
@@ -184,26 +189,23 @@ where
             closure: ManuallyDrop::new(b),
         }),
     };
-    match local
-        .joins()
-        .push(local.slots(), NonNull::from(&job).cast())
-    {
+    match local.joins().push(local.slots(), job.header()) {
         Pushed::No => {
             let result = a();
             // SAFETY: nobody else knows of it, and it holds the closure.
             return (result, unsafe { job.take_closure() }());
         }
         Pushed::Kept => {}
-        Pushed::Offered => local.offered(),
+        // Nothing is known of it yet that could unwind; but the job is out of our hands already.
+        Pushed::Offered => abort_on_unwind(|| local.offered()),
     }
     let pending = Pending { local, job: &job };
     let result = a();
     std::mem::forget(pending);
-    if local.joins().pop(local.slots()) {
-        // SAFETY: taken back, so it is ours alone, and holds the closure.
+    if local.joins().pop(local.slots(), job.header()) || !wait_for(local, &job.header) {
+        // SAFETY: taken or given back, so it is ours alone, and holds the closure.
         return (result, unsafe { job.take_closure() }());
     }
-    wait_for(local, &job.header);
     // SAFETY: `DONE` was seen, so the thief has left a result.
     match unsafe { job.take_result() } {
         Ok(other) => (result, other),
@@ -242,6 +244,12 @@ impl<B, R> Job<B, R>
 where
     B: FnOnce() -> R,
 {
+    /// Where the job is, good for all of it.
+    #[inline]
+    fn header(&self) -> NonNull<Header> {
+        NonNull::from(self).cast()
+    }
+
     /// # Safety
     ///
     /// The body is the caller's (see the table above) and holds the closure; it is empty afterwards.
@@ -284,12 +292,12 @@ struct Pending<'a, B: FnOnce() -> R, R> {
 
 impl<B: FnOnce() -> R, R> Drop for Pending<'_, B, R> {
     fn drop(&mut self) {
-        if self.local.joins().pop(self.local.slots()) {
-            // SAFETY: taken back, so it is ours alone, and holds the closure.
+        let Self { local, job } = self;
+        if local.joins().pop(local.slots(), job.header()) || !wait_for(local, &job.header) {
+            // SAFETY: taken or given back, so it is ours alone, and holds the closure.
             let closure = unsafe { self.job.take_closure() };
             contain(|| drop(closure));
         } else {
-            wait_for(self.local, &self.job.header);
             // SAFETY: `DONE` was seen, so the thief has left a result.
             let result = unsafe { self.job.take_result() };
             contain(|| drop(result));
@@ -315,7 +323,28 @@ impl Stolen {
         let taker = 1 + local.joins().level() + local.index() * (LEVEL_MAX + 1);
         // ORDERING: Relaxed; it is only a place to look at. (A swap where a store would do, for loom.)
         header.taker.swap(taker as u32, Ordering::Relaxed);
-        drop(self);
+        // SAFETY: stolen, and run once, as `self` is consumed.
+        unsafe { (header.run)(self.0) };
+        self.settle(DONE);
+    }
+
+    /// Gives it back as it was: its worker will run it.
+    fn give_back(self) {
+        self.settle(RETURNED);
+    }
+
+    /// Tells the worker what became of it.
+    fn settle(self, state: u32) {
+        // SAFETY: stolen, so its worker keeps it until it is settled.
+        let header = unsafe { self.0.as_ref() };
+        // SAFETY: the bed is an `Arc`'s, and its owner waits for us.
+        unsafe { Arc::increment_strong_count(header.bed) };
+        // SAFETY: the count just made.
+        let bed = unsafe { Arc::from_raw(header.bed) };
+        // ORDERING: Release publishes the result to `wait_for`. Last touch: the job may be gone.
+        if header.state.swap(state, Ordering::AcqRel) == AWAITED {
+            bed.wake();
+        }
     }
 
     /// Runs it as a worker that has nothing else to do.
@@ -324,32 +353,17 @@ impl Stolen {
     }
 }
 
-/// Dropping it runs it, wherever that happens: its worker waits for it.
-impl Drop for Stolen {
-    fn drop(&mut self) {
-        // SAFETY: stolen, so its worker keeps it until it is done.
-        let header = unsafe { self.0.as_ref() };
-        // SAFETY: the bed is an `Arc`'s, and its owner waits for us.
-        unsafe { Arc::increment_strong_count(header.bed) };
-        // SAFETY: the count just made.
-        let bed = unsafe { Arc::from_raw(header.bed) };
-        // SAFETY: stolen, and run once, since it is dropped once.
-        unsafe { (header.run)(self.0) };
-        // ORDERING: Release publishes the result to `wait_for`. Last touch: the job may be gone.
-        if header.state.swap(DONE, Ordering::AcqRel) == AWAITED {
-            bed.wake();
-        }
-    }
-}
-
-/// Waits until a stolen job is done, and meanwhile helps its thief.
+/// Waits until a stolen job is settled, and meanwhile helps its thief. True if it is done, false if
+/// it was given back.
 #[cold]
-fn wait_for(local: &Local, header: &Header) {
+fn wait_for(local: &Local, header: &Header) -> bool {
     let mut turns = SEARCHES;
     loop {
-        // ORDERING: Acquire pairs with the Release of `run`: we see the result.
-        if header.state.load(Ordering::Acquire) == DONE {
-            return;
+        // ORDERING: Acquire pairs with the Release of `settle`: we see the result.
+        match header.state.load(Ordering::Acquire) {
+            DONE => return true,
+            RETURNED => return false,
+            _ => {}
         }
         if help(local, header) {
             turns = SEARCHES;
@@ -360,14 +374,16 @@ fn wait_for(local: &Local, header: &Header) {
             break;
         }
     }
-    // ORDERING: Acquire on failure, as above. On success nothing is published.
-    let asleep =
-        header
-            .state
-            .compare_exchange(PENDING, AWAITED, Ordering::AcqRel, Ordering::Acquire);
-    if asleep.is_ok() {
-        while header.state.load(Ordering::Acquire) != DONE {
-            thread::park();
+    // ORDERING: Relaxed; nothing is published, and what it finds is loaded again below.
+    let _ = header
+        .state
+        .compare_exchange(PENDING, AWAITED, Ordering::Relaxed, Ordering::Relaxed);
+    loop {
+        // ORDERING: Acquire as above.
+        match header.state.load(Ordering::Acquire) {
+            DONE => return true,
+            RETURNED => return false,
+            _ => thread::park(),
         }
     }
 }
@@ -385,21 +401,11 @@ fn help(local: &Local, header: &Header) -> bool {
         return false;
     };
     // ORDERING: Acquire, so that this look comes after the theft.
-    if header.state.load(Ordering::Acquire) == DONE {
-        // It may be a part of something else that the thief has begun since. Others shall run it.
-        let task = Task::detached(move || run_later(part));
-        local.core().push_local(local, task);
+    if matches!(header.state.load(Ordering::Acquire), DONE | RETURNED) {
+        // It may be a part of something else that the thief has begun since.
+        part.give_back();
         return true;
     }
     local.joins().on_level(level, || part.run(local));
     true
-}
-
-/// Runs a stolen job that went through the queue.
-fn run_later(part: Stolen) {
-    // SAFETY: it does not get out of this frame.
-    match unsafe { current() } {
-        Some(local) => part.run_on_top(local),
-        None => drop(part),
-    }
 }

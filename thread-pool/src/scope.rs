@@ -24,7 +24,7 @@ use std::task::{Context, Poll, Waker};
 
 use future_result::claim::{Claim, task_with_guard};
 use future_result::sync::Mutex;
-use future_result::sync::atomic::{AtomicU64, Ordering};
+use future_result::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use future_result::{
     Cancel, FutureResult, InPlace, JoinHandle, PoolId, Status, TaskError, abort_on_unwind,
     block_until,
@@ -45,8 +45,8 @@ impl ThreadPoolExecutor {
     ///
     /// # Panics
     ///
-    /// If `f` does; or if a task has panicked whose result nobody has taken. In either case all
-    /// tasks have ended before.
+    /// If `f` does; or if a task has panicked, or was cancelled by a shutdown of the pool, and nobody has
+    /// taken its result. In either case all tasks have ended before.
     ///
     /// # Examples
     ///
@@ -81,9 +81,9 @@ impl ThreadPoolExecutor {
         // A blocker or a waker of the user's may panic.
         abort_on_unwind(|| scope.crowd.wait_until_empty(self.core.id));
         match result {
-            Ok(_) if scope.crowd.has_panicked() => {
-                panic!("a task of the scope has panicked, and nobody has taken its result")
-            }
+            Ok(_) if scope.crowd.has_failed() => panic!(
+                "a task of the scope has panicked or was not run, and nobody has taken its result"
+            ),
             Ok(result) => result,
             Err(payload) => resume_unwind(payload),
         }
@@ -137,9 +137,9 @@ pub struct Scope<'scope, 'env: 'scope> {
 impl<'scope> Scope<'scope, '_> {
     /// Runs `job` on a worker, and gives the handle of its result.
     ///
-    /// The bound of the pool's queue does not hold it back. If the pool is shut down, the handle says
-    /// so with [`TaskError::Rejected`]; but a task of the pool that is still running may go on to spawn
-    /// its parts.
+    /// The bound of the pool's queue does not hold it back. If the pool is shut down, a task of the pool
+    /// that is still running may go on to spawn its parts; on any other thread the job is run at once,
+    /// right there.
     ///
     /// # Examples
     ///
@@ -160,11 +160,13 @@ impl<'scope> Scope<'scope, '_> {
         F: FnOnce() -> T + Send + 'scope,
         T: Send + 'scope,
     {
-        let crowd = Arc::clone(&self.crowd);
+        let fate = Fate {
+            crowd: Arc::clone(&self.crowd),
+            is_good: false,
+        };
         let closure = move || {
-            let panics = PanicCount(&crowd);
             let value = job();
-            std::mem::forget(panics);
+            fate.is_good();
             value
         };
         let core = &self.pool.core;
@@ -181,13 +183,14 @@ impl<'scope> Scope<'scope, '_> {
             }
             None => {
                 if let Err(task) = core.push(task) {
-                    core.reject(task);
+                    task.run();
                 }
             }
         }
         ScopedHandle {
             inner,
             crowd: Arc::clone(&self.crowd),
+            is_seen: AtomicBool::new(false),
             scope: PhantomData,
         }
     }
@@ -203,8 +206,8 @@ impl fmt::Debug for Scope<'_, '_> {
 pub(crate) struct Crowd {
     /// Tasks of which something is left, and one for the scope itself.
     present: AtomicU64,
-    /// Panics that nobody has seen.
-    panics: AtomicU64,
+    /// Tasks that have panicked or were not run, and nobody has seen it.
+    failures: AtomicU64,
     inner: Mutex<Inner>,
 }
 
@@ -221,7 +224,7 @@ impl Crowd {
     pub(crate) fn new() -> Self {
         Self {
             present: AtomicU64::new(1),
-            panics: AtomicU64::new(0),
+            failures: AtomicU64::new(0),
             inner: Mutex::new(Inner::default()),
         }
     }
@@ -276,9 +279,9 @@ impl Crowd {
         while block_until(None, &mut is_empty).is_err() {}
     }
 
-    fn has_panicked(&self) -> bool {
+    fn has_failed(&self) -> bool {
         // ORDERING: Relaxed; the tasks are gone, and the Acquire of their count orders it.
-        self.panics.load(Ordering::Relaxed) > 0
+        self.failures.load(Ordering::Relaxed) > 0
     }
 }
 
@@ -298,13 +301,26 @@ impl Drop for Presence {
     }
 }
 
-/// Counts a panic when it is dropped, which happens only if its task unwinds.
-struct PanicCount<'a>(&'a Crowd);
+/// Goes along with a task's closure, and counts a failure if it is dropped before the task has ended
+/// well: it has panicked, or was never run.
+struct Fate {
+    crowd: Arc<Crowd>,
+    is_good: bool,
+}
 
-impl Drop for PanicCount<'_> {
+impl Fate {
+    /// The task has ended well. By value, so that a closure captures it whole.
+    fn is_good(mut self) {
+        self.is_good = true;
+    }
+}
+
+impl Drop for Fate {
     fn drop(&mut self) {
-        // ORDERING: Relaxed; see `has_panicked`.
-        self.0.panics.fetch_add(1, Ordering::Relaxed);
+        if !self.is_good {
+            // ORDERING: Relaxed; see `has_failed`.
+            self.crowd.failures.fetch_add(1, Ordering::Relaxed);
+        }
     }
 }
 
@@ -327,20 +343,21 @@ impl Drop for PanicCount<'_> {
 /// assert_eq!(*longest, "longest");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[must_use = "dropping a handle detaches it: the result and its error will be lost"]
 pub struct ScopedHandle<'scope, T> {
     inner: JoinHandle<T>,
     crowd: Arc<Crowd>,
+    /// Whether a failure of the task is known to whoever has the handle.
+    is_seen: AtomicBool,
     /// The value may borrow, so it must not get out of the scope.
     scope: PhantomData<&'scope mut &'scope ()>,
 }
 
 impl<T> ScopedHandle<'_, T> {
-    /// Notes that a panic was seen.
-    fn seen(&self, error: &TaskError) {
-        if matches!(error, TaskError::Panicked(_)) {
-            // ORDERING: Relaxed; see `has_panicked`. The task has counted its panic before.
-            self.crowd.panics.fetch_sub(1, Ordering::Relaxed);
+    /// Notes that the failure of the task was seen.
+    fn seen(&self) {
+        // ORDERING: Relaxed; see `has_failed`. The task has counted its failure before.
+        if !self.is_seen.swap(true, Ordering::Relaxed) {
+            self.crowd.failures.fetch_sub(1, Ordering::Relaxed);
         }
     }
 }
@@ -350,8 +367,10 @@ impl<T> Future for ScopedHandle<'_, T> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let polled = Pin::new(&mut self.inner).poll(context);
-        if let Poll::Ready(Err(error)) = &polled {
-            self.seen(error);
+        match &polled {
+            // The handle has given up, not the task.
+            Poll::Ready(Ok(_) | Err(TaskError::Deadlock(_))) | Poll::Pending => {}
+            Poll::Ready(Err(_)) => self.seen(),
         }
         polled
     }
@@ -369,7 +388,11 @@ impl<T> FutureResult for ScopedHandle<'_, T> {
     }
 
     fn cancel(&self) -> Cancel {
-        self.inner.cancel()
+        let cancel = self.inner.cancel();
+        if cancel == Cancel::Prevented {
+            self.seen();
+        }
+        cancel
     }
 
     fn run_in_place(&mut self) -> InPlace {

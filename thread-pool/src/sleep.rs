@@ -223,8 +223,9 @@ impl Sleep {
             return Wake::Sleeper(bed);
         }
         let counts = self.counts();
-        // What a blocked worker waits for may be in the queue, also when that is closed.
-        let starts = !inner.closed || counts.blocked() > 0;
+        // A pool that is closed may need more threads for what is queued, as tasks may need each other;
+        // but one whose last thread has left is at its end.
+        let starts = !inner.closed || counts.live() > 0;
         if !starts || counts.live() >= THREADS_MAX as u64 {
             return Wake::Nobody;
         }
@@ -311,6 +312,12 @@ impl Sleep {
         counts.searching() == 0 && counts.active() < self.places
     }
 
+    /// Whether no thread is at work, so that no more work can come from one.
+    pub(crate) fn is_quiet(&self) -> bool {
+        let counts = self.counts();
+        counts.live() == counts.sleeping() + counts.searching()
+    }
+
     /// Whether the calling worker is the only one that searches.
     pub(crate) fn is_sole_searcher(&self) -> bool {
         self.counts().searching() == 1
@@ -336,6 +343,10 @@ impl Sleep {
         let mut inner = self.inner.lock();
         inner.leaving += 1;
         self.add((LIVE + SEARCHING).wrapping_neg());
+        if inner.closed {
+            // It has found that all is quiet, so they may leave, too.
+            self.wake_sleepers(inner);
+        }
     }
 
     /// The calling worker has left. True if it was the last thread, and the pool is closed.
@@ -396,7 +407,7 @@ impl Sleep {
     /// Leaves, or finds that it has been woken in the last moment. `None`: it may not leave.
     fn expire(&self, bed: &Arc<Bed>, may_leave: impl Fn() -> bool) -> Option<Awake> {
         let mut inner = self.inner.lock();
-        if self.counts().live() - inner.starting <= self.min {
+        if self.counts().live().saturating_sub(inner.starting) <= self.min {
             return None;
         }
         if inner.remove(bed) {

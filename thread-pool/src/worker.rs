@@ -273,13 +273,14 @@ impl Local {
                     return found;
                 }
             }
-            if core.is_over() && !self.sees_work() && mailbox.close_if_empty() {
+            // What is running may still make work that needs others.
+            let is_over = || core.is_over() && core.sleep.is_quiet();
+            if is_over() && !self.sees_work() && mailbox.close_if_empty() {
                 core.sleep.leave();
                 return None;
             }
-            let to_do = |has_place| {
-                core.is_over() || !mailbox.is_empty() || (has_place && self.sees_work())
-            };
+            let to_do =
+                |has_place| is_over() || !mailbox.is_empty() || (has_place && self.sees_work());
             let may_leave = || mailbox.close_if_empty();
             if core.sleep.sleep(&self.bed, to_do, may_leave) == Awake::Leave {
                 return None;

@@ -196,16 +196,47 @@ fn handles_of_a_scope_are_handles_like_any_other() {
 }
 
 #[test]
-fn scope_of_a_pool_that_is_shut_down_rejects() {
+fn scope_of_a_pool_that_is_shut_down_runs_its_tasks_on_the_caller() {
     let pool = pool(1);
     pool.shutdown().unwrap();
+    let here = thread::current().id();
+    let ran_on = pool.scope(|scope| scope.spawn(|| thread::current().id()).result());
+    assert_eq!(ran_on.unwrap(), here);
+}
+
+#[test]
+fn a_task_that_a_shutdown_has_cancelled_is_the_scopes_failure() {
+    let pool = Arc::new(pool(1));
+    let other = Arc::clone(&pool);
+    let unwound = catch_unwind(AssertUnwindSafe(|| {
+        pool.scope(|scope| {
+            let (started, wait_for_start) = mpsc::channel();
+            let (go, gate) = mpsc::channel::<()>();
+            scope.spawn(move || {
+                started.send(()).unwrap();
+                gate.recv().is_err()
+            });
+            wait_for_start.recv().unwrap();
+            let mut queued = pool.submit(|| ());
+            queued.on_done(move |_| drop(go));
+            scope.spawn(|| unreachable!("it never runs"));
+            let closing = thread::spawn(move || other.shutdown_now());
+            closing.join().unwrap().unwrap();
+        });
+    }));
+    assert!(unwound.is_err());
+}
+
+#[test]
+fn a_job_without_a_result_needs_no_look_at_its_handle() {
+    let pool = pool(2);
+    let mut values = [0; 4];
     pool.scope(|scope| {
-        let refused = scope.spawn(|| unreachable!("it never runs"));
-        assert!(matches!(
-            refused.result(),
-            Err::<(), _>(TaskError::Rejected(_))
-        ));
+        for value in &mut values {
+            scope.spawn(move || *value = 1);
+        }
     });
+    assert_eq!(values, [1; 4]);
 }
 
 #[test]

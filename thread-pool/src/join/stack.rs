@@ -90,6 +90,17 @@ impl Slots {
             .all(|slot| slot.load(Ordering::Relaxed).is_null())
     }
 
+    /// Takes a job back that was offered in the slot of this place. False if it was stolen.
+    fn take_back(&self, place: usize, job: NonNull<Header>) -> bool {
+        let slot = self.at(place);
+        // ORDERING: Relaxed; the exchange decides. Nobody but us puts anything into the slot.
+        let tagged = slot.load(Ordering::Relaxed);
+        tagged.map_addr(|address| address & !LEVEL_MAX) == job.as_ptr()
+            && slot
+                .compare_exchange(tagged, ptr::null_mut(), Ordering::AcqRel, Ordering::Relaxed)
+                .is_ok()
+    }
+
     /// Takes a job that was offered on this level or above. It is the caller's to run.
     pub(super) fn steal(&self, level: usize) -> Option<NonNull<Header>> {
         for slot in &self.jobs {
@@ -164,8 +175,14 @@ impl Stack {
         }
         let before = offered;
         while offered < self.depth.get() && offered - stolen < self.width {
+            let job = self.jobs[offered].get();
+            if job.is_null() {
+                // A hole: as good as stolen.
+                offered += 1;
+                continue;
+            }
             let level = self.level.get();
-            let tagged = self.jobs[offered].get().map_addr(|address| address | level);
+            let tagged = job.map_addr(|address| address | level);
             // ORDERING: Release publishes the job to `steal`. (A swap where a store would do, since
             // loom takes stores beside exchanges for unordered.)
             slots.at(offered).swap(tagged, Ordering::AcqRel);
@@ -187,23 +204,42 @@ impl Stack {
         self.watched.set(is_enough.then_some(stolen % SLOTS));
     }
 
-    /// Takes the youngest job back. False if it was stolen.
+    /// Takes a job back, the youngest one. False if it was stolen.
     #[inline]
-    pub(super) fn pop(&self, slots: &Slots) -> bool {
-        let place = self.depth.get() - 1;
+    pub(super) fn pop(&self, slots: &Slots, job: NonNull<Header>) -> bool {
+        let place = self.depth.get().wrapping_sub(1);
+        if self.jobs.get(place).map(Cell::get) != Some(job.as_ptr()) {
+            return self.pop_out_of_turn(slots, job);
+        }
         self.depth.set(place);
-        place >= self.offered.get() || self.pop_offered(slots, place)
+        place >= self.offered.get() || self.pop_offered(slots, place, job)
     }
 
-    fn pop_offered(&self, slots: &Slots, place: usize) -> bool {
+    fn pop_offered(&self, slots: &Slots, place: usize, job: NonNull<Header>) -> bool {
         self.offered.set(place);
         self.stolen.set(self.stolen.get().min(place));
         self.watch();
-        // ORDERING: AcqRel, as in `steal`: the exchange decides who has it.
-        !slots
-            .at(place)
-            .swap(ptr::null_mut(), Ordering::AcqRel)
-            .is_null()
+        slots.take_back(place, job)
+    }
+
+    /// As [`Stack::pop`], of any job: joins on coroutines need not end in the order of their beginning.
+    #[cold]
+    fn pop_out_of_turn(&self, slots: &Slots, job: NonNull<Header>) -> bool {
+        let jobs = &self.jobs[..self.depth.get()];
+        let Some(place) = jobs.iter().rposition(|other| other.get() == job.as_ptr()) else {
+            // It went with those above, which cannot be as long as each takes its own.
+            return false;
+        };
+        // Leaves a hole, unless there are none but holes above.
+        jobs[place].set(ptr::null_mut());
+        let is_back = place >= self.offered.get() || slots.take_back(place, job);
+        let depth = jobs.iter().rposition(|other| !other.get().is_null());
+        let depth = depth.map_or(0, |last| last + 1);
+        self.depth.set(depth);
+        self.offered.set(self.offered.get().min(depth));
+        self.stolen.set(self.stolen.get().min(depth));
+        self.watch();
+        is_back
     }
 }
 
