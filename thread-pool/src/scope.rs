@@ -166,7 +166,7 @@ impl<'scope> Scope<'scope, '_> {
         };
         let closure = move || {
             let value = job();
-            fate.is_good();
+            fate.end_well();
             value
         };
         let core = &self.pool.core;
@@ -310,7 +310,7 @@ struct Fate {
 
 impl Fate {
     /// The task has ended well. By value, so that a closure captures it whole.
-    fn is_good(mut self) {
+    fn end_well(mut self) {
         self.is_good = true;
     }
 }

@@ -1,7 +1,6 @@
 //! Proves that a pool which is closed still brings up the threads that its tasks need, and that nobody
 //! leaves while something that runs may still make work.
 #![cfg(not(pool_loom))]
-#![expect(clippy::unwrap_used, reason = "tests unwrap")]
 
 use std::sync::{Arc, Barrier};
 use std::thread;
