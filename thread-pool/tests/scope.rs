@@ -7,10 +7,9 @@
     reason = "tests count with std's atomics, and their helpers unwrap"
 )]
 
-use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Barrier, mpsc};
+use std::sync::{Arc, Barrier, Mutex, mpsc};
 use std::thread;
 
 use thread_pool::{
@@ -27,6 +26,13 @@ impl Drop for Counted<'_> {
     fn drop(&mut self) {
         self.0.fetch_add(1, SeqCst);
     }
+}
+
+/// Leaks a value, but keeps it where LeakSanitizer finds it: this leak is meant.
+fn leak<T>(value: T) {
+    static LEAKED: Mutex<Vec<usize>> = Mutex::new(Vec::new());
+    let place = Box::into_raw(Box::new(value));
+    LEAKED.lock().unwrap().push(place.expose_provenance());
 }
 
 #[test]
@@ -61,7 +67,7 @@ fn scope_waits_for_tasks_whose_handles_were_dropped_or_leaked() {
                 });
                 match n % 4 {
                     0 => drop(handle),
-                    1 => mem::forget(handle),
+                    1 => leak(handle),
                     2 => drop(handle.result()),
                     _ => drop(handle.cancel_on_drop()),
                 }
