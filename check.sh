@@ -22,6 +22,7 @@ unsafe_files=(
     future-result/src/sync/model.rs
     future-result/src/sync/sim.rs
     thread-pool/src/block.rs
+    thread-pool/src/current.rs
     thread-pool/src/join.rs
     thread-pool/src/join/*.rs
     thread-pool/src/scope.rs

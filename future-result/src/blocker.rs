@@ -16,7 +16,7 @@ use crate::cell::CellId;
 use crate::deadlock::{self, Edge, Stuck};
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{YIELDS, is_inherited, now, thread, thread_locals, unique_id};
-use crate::{WaitTimedOut, forked};
+use crate::{Status, Task, WaitTimedOut, forked};
 
 /// A way to wait, other than parking the thread.
 ///
@@ -306,17 +306,29 @@ impl Wake for Signal {
 /// The queue of a worker, from which its wait may take the awaited task.
 #[doc(hidden)]
 pub trait OwnQueue {
-    /// Takes the task and runs it, if it is the next one. True if it was taken.
-    fn run_if_next(&self, task: CellId) -> bool;
+    /// Takes the task out, if it is the next one. Runs nothing of the user's.
+    fn take_if_next(&self, task: CellId) -> Option<Task>;
+
+    /// Counts a task that was taken out so, and has been run. Runs nothing of the user's.
+    fn count(&self, status: Status);
 }
 
-/// Takes the task from the calling worker's queue and runs it, if it is the next one there.
-pub(crate) fn pop_and_run(task: CellId) -> bool {
-    let queue = OWN_QUEUE.try_with(|queue| queue.borrow().clone());
-    queue
-        .ok()
-        .flatten()
-        .is_some_and(|queue| queue.run_if_next(task))
+/// Takes the task out of the calling worker's queue, if it is the next one there.
+#[inline]
+pub(crate) fn take_own(task: CellId) -> Option<Task> {
+    let take =
+        |queue: &RefCell<Option<Rc<dyn OwnQueue>>>| queue.borrow().as_ref()?.take_if_next(task);
+    OWN_QUEUE.try_with(take).ok().flatten()
+}
+
+/// Tells the calling worker's queue how a task ended that was taken out of it.
+#[inline]
+pub(crate) fn count_own(status: Status) {
+    let _ = OWN_QUEUE.try_with(|queue| {
+        if let Some(queue) = &*queue.borrow() {
+            queue.count(status);
+        }
+    });
 }
 
 /// The identity of a pool, by which a worker recognises the tasks that it may run in place.

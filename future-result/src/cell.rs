@@ -44,6 +44,7 @@ pub(crate) use self::claim::RawClaim;
 pub use self::list::{TaskInbox, TaskList};
 pub(crate) use self::reader::Reader;
 pub use self::ring::{TaskDeque, TaskStealer};
+use self::runner::Company;
 pub(crate) use self::task::RawTask;
 pub use self::token::CellId;
 pub(crate) use self::token::{RawToken, running};
@@ -84,8 +85,8 @@ struct VTable {
     /// What the cell is called where tasks are named: the closure's path, or the value's.
     name: fn() -> &'static str,
     /// Runs the closure, completes the cell, and says how it went. The caller must be the runner of a
-    /// cell whose payload holds the closure, and gives both up.
-    run: unsafe fn(NonNull<Header>) -> Outcome,
+    /// cell whose payload holds the closure, and gives both up; and in whatever company it says it is.
+    run: unsafe fn(NonNull<Header>, Company) -> Outcome,
     /// Drops the closure, if there is one, and completes the cell with the error. The same duties.
     fail: unsafe fn(NonNull<Header>, TaskError),
     /// Drops the list of callbacks, given what is in the slot.

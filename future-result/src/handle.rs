@@ -100,9 +100,13 @@ impl<T> FutureResult for JoinHandle<T> {
     }
 
     fn run_in_place(&mut self) -> InPlace {
-        match (&mut self.reader, PoolId::current()) {
-            (Some(reader), Some(pool)) if reader.run_in_place(pool) => InPlace::Ran,
-            _ => InPlace::Never,
+        let (Some(reader), Some(pool)) = (&mut self.reader, PoolId::current()) else {
+            return InPlace::Never;
+        };
+        if reader.run_in_place(pool) {
+            InPlace::Ran
+        } else {
+            InPlace::Never
         }
     }
 

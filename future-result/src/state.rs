@@ -36,6 +36,8 @@
 //! |---|---|---|---|
 //! | `QUEUED\|TASK` → `RUNNING` | task side ([`State::start`]) | Relaxed | nothing: the closure came with the pointer |
 //! | `QUEUED` → `RUNNING` | handle, to run or to cancel ([`State::claim_as_handle`]) | Relaxed | nothing, likewise |
+//! | `QUEUED\|TASK\|HANDLE` → `RUNNING\|HANDLE` | who holds both sides ([`State::start_alone`]) | Relaxed | nothing: nobody else is there |
+//! | `RUNNING\|HANDLE` → done | the same ([`State::complete_alone`]) | Relaxed | nothing, likewise |
 //! | `RUNNING` → done | runner ([`State::complete`]) | AcqRel | the payload, to the handle; acquires the slot |
 //! | `QUEUED\|TASK` → done | an unstarted completer (the same) | AcqRel | the same |
 //! | `RUNNING` → `EMPTY`, − `WAITER` | runner that found the handle gone ([`State::retire`]) | AcqRel | its accesses, to whoever frees |
@@ -292,6 +294,19 @@ impl State {
         false
     }
 
+    /// As [`State::start`], for a caller that holds the handle, too: without a read-modify-write. False
+    /// if there is anybody else, or a waker or a callback; then nothing changes.
+    #[inline]
+    pub(crate) fn start_alone(&self) -> bool {
+        // ORDERING: Acquire pairs with the Release of the tokens that were there.
+        if self.0.load(Ordering::Acquire) != QUEUED | TASK | HANDLE {
+            return false;
+        }
+        // ORDERING: Relaxed; both owners are the caller, so nobody else may touch the word.
+        self.0.store(RUNNING | HANDLE, Ordering::Relaxed);
+        true
+    }
+
     /// The task side lets go of what the handle has claimed.
     pub(crate) fn release_task(&self) -> Release {
         // ORDERING: Release lets whoever frees see our accesses; Acquire lets us free after theirs.
@@ -359,6 +374,18 @@ impl State {
     /// As [`State::complete`], for a runner that has run the callbacks and holds their lock.
     pub(crate) fn complete_after_callbacks(&self, outcome: Outcome) -> Completion {
         self.complete_from(RUNNING | HANDLE | CALLBACKS, outcome, 0)
+    }
+
+    /// As [`State::complete`], for a runner that holds the handle, too.
+    #[inline]
+    pub(crate) fn complete_alone(&self, outcome: Outcome) -> Completion {
+        // ORDERING: Acquire as in `start_alone`; the closure may have made tokens, or left some.
+        if self.0.load(Ordering::Acquire) != RUNNING | HANDLE {
+            return self.complete(outcome, true);
+        }
+        // ORDERING: Relaxed, as in `start_alone`.
+        self.0.store(outcome.phase() | HANDLE, Ordering::Relaxed);
+        Completion::Handed
     }
 
     /// Starts from a guess of the word, which spares the load: one RMW in the common case, also

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 
 use future_result::claim::{Claim, task_with_guard};
 use future_result::{
-    Cancel, CellId, FutureResult, JoinHandle, OwnQueue, PoolId, Task, TaskDeque, TaskError,
+    Cancel, CellId, FutureResult, JoinHandle, OwnQueue, PoolId, Status, Task, TaskDeque, TaskError,
     TaskInbox, TaskList, task_in,
 };
 use loom::thread;
@@ -271,9 +271,11 @@ fn thief_that_reads_a_slot_used_again_takes_nothing_twice() {
 struct Own(Rc<TaskDeque>);
 
 impl OwnQueue for Own {
-    fn run_if_next(&self, task: CellId) -> bool {
-        self.0.pop_if(task).map(Task::run).is_some()
+    fn take_if_next(&self, task: CellId) -> Option<Task> {
+        self.0.pop_if(task)
     }
+
+    fn count(&self, _: Status) {}
 }
 
 #[test]

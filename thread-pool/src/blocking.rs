@@ -1,7 +1,6 @@
 //! Telling the pool that a worker is about to wait, so that another stands in.
 
-use std::rc::Rc;
-
+use crate::current;
 use crate::worker::Local;
 
 /// Runs `f`, which is about to block the calling thread for long: for input or output, a lock, a
@@ -39,16 +38,18 @@ use crate::worker::Local;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn blocking<R>(f: impl FnOnce() -> R) -> R {
-    let _blocked = Local::current().and_then(Blocked::enter);
-    f()
+    current::with(|local| {
+        let _blocked = local.and_then(Blocked::enter);
+        f()
+    })
 }
 
 /// A worker that does not count as one until this is dropped.
-struct Blocked(Rc<Local>);
+struct Blocked<'a>(&'a Local);
 
-impl Blocked {
+impl<'a> Blocked<'a> {
     /// `None` if it does not count already.
-    fn enter(local: Rc<Local>) -> Option<Self> {
+    fn enter(local: &'a Local) -> Option<Self> {
         if local.core().is_forked() || local.set_blocked(true) {
             return None;
         }
@@ -62,7 +63,7 @@ impl Blocked {
     }
 }
 
-impl Drop for Blocked {
+impl Drop for Blocked<'_> {
     fn drop(&mut self) {
         self.0.core().sleep.unblock();
         self.0.set_blocked(false);

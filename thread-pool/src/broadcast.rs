@@ -5,6 +5,7 @@ use std::sync::Arc;
 use future_result::{JoinHandle, TaskError, pair, task};
 
 use crate::ThreadPoolExecutor;
+use crate::current;
 use crate::trace::Origin;
 use crate::watch::Watch;
 use crate::worker::Local;
@@ -55,7 +56,7 @@ impl ThreadPoolExecutor {
         }
         let origin = Origin::here();
         let function = Arc::new(function);
-        let local = Local::of(core);
+        let own_index = current::with_of(core, |local| local.map(Local::index));
         let mut own = None;
         let mut handles = Vec::new();
         for (index, seat) in core.roster.numbered() {
@@ -63,7 +64,7 @@ impl ThreadPoolExecutor {
             // It has no home: a worker that waits for it must not run it in place of another.
             let watch = Watch::new(core, origin);
             let (share, handle) = task(move || watch.run(|| function(index)));
-            if local.as_ref().is_some_and(|local| local.index() == index) {
+            if own_index == Some(index) {
                 own = Some(share);
                 handles.push(handle);
             } else if seat.mailbox.put(share).is_ok() {
@@ -71,9 +72,11 @@ impl ThreadPoolExecutor {
             }
         }
         core.wake_all();
-        if let (Some(local), Some(own)) = (local, own) {
-            local.run(own);
-        }
+        current::with_of(core, |local| {
+            if let (Some(local), Some(own)) = (local, own) {
+                local.run(own);
+            }
+        });
         handles
     }
 

@@ -4,11 +4,10 @@ use std::sync::Arc;
 
 use future_result::sync::atomic::{AtomicBool, Ordering, fence, fence_between_seq_cst};
 use future_result::sync::{Mutex, thread};
-use future_result::{
-    Cause, Completer, PoolId, Rejection, Status, Task, TaskDeque, TaskError, TaskList,
-};
+use future_result::{Cause, Completer, PoolId, Rejection, Status, Task, TaskError, TaskList};
 
 use crate::bound::Bound;
+use crate::current;
 use crate::injector::Injector;
 use crate::join::Slots;
 use crate::lanes::Lanes;
@@ -18,7 +17,7 @@ use crate::sleep::{Sleep, Wake};
 use crate::tally::{Tally, Totals};
 use crate::timer::Timer;
 use crate::trace;
-use crate::worker::{self, Local};
+use crate::worker::{self, Local, Queues};
 use crate::worker_state::Factory;
 
 /// Run by each worker before its first job or after its last, with the worker's number.
@@ -89,19 +88,17 @@ impl Core {
         if self.is_forked() {
             return Err(task);
         }
-        match Local::of(self) {
-            Some(local) => {
-                if self.is_closed() {
-                    return Err(task);
+        current::with_of(self, |local| {
+            match local {
+                Some(_) if self.is_closed() => return Err(task),
+                Some(local) => self.push_local(local, task),
+                None => {
+                    self.injector.push(task)?;
+                    self.pushed();
                 }
-                self.push_local(&local, task);
             }
-            None => {
-                self.injector.push(task)?;
-                self.pushed();
-            }
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     /// Queues a task of the calling worker.
@@ -120,7 +117,7 @@ impl Core {
         if tasks.is_empty() {
             return;
         }
-        let refused = match Local::of(self) {
+        let refused = current::with_of(self, |local| match local {
             _ if self.is_forked() => Err(tasks),
             Some(_) if self.is_closed() => Err(tasks),
             Some(local) => {
@@ -130,7 +127,7 @@ impl Core {
                 Ok(())
             }
             None => self.injector.push_all(tasks),
-        };
+        });
         match refused {
             Err(tasks) => fail_all(tasks, &TaskError::Rejected(self.rejection())),
             Ok(()) => {
@@ -143,13 +140,13 @@ impl Core {
 
     /// As [`Core::push`], but wakes nobody: for a submitter that holds a lock.
     pub(crate) fn queue(self: &Arc<Self>, task: Task) -> Result<(), Task> {
-        match Local::of(self) {
+        current::with_of(self, |local| match local {
             Some(local) => {
                 local.push(task);
                 Ok(())
             }
             None => self.injector.push(task),
-        }
+        })
     }
 
     /// What is left to do after [`Core::queue`], apart from the lock.
@@ -218,10 +215,11 @@ impl Core {
 
     /// Starts a thread that the sleep word counts already.
     pub(crate) fn start_worker(self: &Arc<Self>) -> std::io::Result<()> {
-        let deque = TaskDeque::new();
+        let queues = Queues::new();
         let seat = Arc::new(Seat {
             slots: Slots::new(),
-            stealer: deque.stealer(),
+            own: queues.own.stealer(),
+            batch: queues.batch.stealer(),
             mailbox: Mailbox::new(),
             tally: Tally::new(self.threads.measures_delays),
         });
@@ -234,7 +232,7 @@ impl Core {
         let its_seat = Arc::clone(&seat);
         // Held until the handle is in its place, so that the worker cannot leave before.
         let mut handles = self.handles.lock();
-        match builder.spawn(move || worker::run(core, index, deque, its_seat)) {
+        match builder.spawn(move || worker::run(core, index, queues, its_seat)) {
             Ok(handle) => {
                 if let Some(handles) = &mut *handles {
                     if handles.len() <= index {
@@ -353,7 +351,7 @@ impl Core {
         let mut tasks = self.injector.take_all();
         tasks.append(&mut self.lanes.take_all());
         for seat in self.roster.all() {
-            while let Some(task) = seat.stealer.steal() {
+            while let Some(task) = seat.steal() {
                 tasks.push_back(task);
             }
             tasks.append(&mut seat.mailbox.take_all());
@@ -386,7 +384,7 @@ impl Core {
         let seats = self.roster.all();
         let with_workers = seats
             .iter()
-            .map(|seat| seat.stealer.len() + seat.mailbox.len());
+            .map(|seat| seat.batch.len() + seat.own.len() + seat.mailbox.len());
         let queued = with_workers.sum::<usize>() + self.injector.len() + self.lanes.len();
         // Counting moves tasks about, which a worker that is falling asleep may have missed.
         // ORDERING: the producer's fence in the proof of `sleep`.

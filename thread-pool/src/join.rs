@@ -23,21 +23,20 @@
 mod stack;
 
 use std::any::Any;
-use std::cell::Cell;
 use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::ptr::{self, NonNull};
-use std::rc::Rc;
+use std::ptr::NonNull;
 use std::sync::Arc;
 
 use future_result::sync::atomic::{AtomicU32, Ordering};
-use future_result::sync::{SEARCHES, UnsafeCell, thread, thread_locals};
+use future_result::sync::{SEARCHES, UnsafeCell, thread};
 use future_result::{FutureResult, TaskError, abort_on_unwind, contain};
 
 pub(crate) use self::stack::{Slots, Stack};
 
 use self::stack::{LEVEL_MAX, Pushed};
 use crate::ThreadPoolExecutor;
+use crate::current;
 use crate::sleep::Bed;
 use crate::worker::Local;
 
@@ -49,43 +48,6 @@ const AWAITED: u32 = 1;
 const DONE: u32 = 2;
 /// The thief has given the job back as it was, and touches it no more.
 const RETURNED: u32 = 3;
-
-thread_locals! {
-    /// The worker that the calling thread is, for as long as its [`Entered`] lives.
-    static CURRENT: Cell<*const Local> = Cell::new(ptr::null());
-}
-
-/// Makes a worker known to its thread.
-pub(crate) struct Entered {
-    /// Kept, so that the pointer stays good.
-    _local: Rc<Local>,
-}
-
-impl Entered {
-    pub(crate) fn new(local: Rc<Local>) -> Self {
-        let _ = CURRENT.try_with(|current| current.set(Rc::as_ptr(&local)));
-        Self { _local: local }
-    }
-}
-
-impl Drop for Entered {
-    fn drop(&mut self) {
-        let _ = CURRENT.try_with(|current| current.set(ptr::null()));
-    }
-}
-
-/// The worker that the calling thread is, if it is one.
-///
-/// # Safety
-///
-/// The reference does not get out of the caller's frame: what is below that keeps the worker alive.
-#[inline]
-unsafe fn current<'frame>() -> Option<&'frame Local> {
-    let current = CURRENT.try_with(Cell::get).unwrap_or(ptr::null());
-    // SAFETY: null, or set by an `Entered` that lives in a frame below the caller's, as the caller is
-    // run by the worker; and it keeps the worker alive.
-    unsafe { current.as_ref() }
-}
 
 impl ThreadPoolExecutor {
     /// Runs both closures, possibly at the same time, and gives both results.
@@ -135,7 +97,7 @@ impl ThreadPoolExecutor {
     {
         // Not handed to a closure: moving the closures through one costs more than all the rest.
         // SAFETY: it does not get out of this frame.
-        match unsafe { current() } {
+        match unsafe { current::get() } {
             Some(local) => join_here(local, a, b),
             None => self.join_inside(a, b),
         }

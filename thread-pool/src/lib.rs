@@ -7,6 +7,7 @@ mod bound;
 mod broadcast;
 mod builder;
 mod core;
+mod current;
 mod error;
 mod histogram;
 mod injector;

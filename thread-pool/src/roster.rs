@@ -27,10 +27,25 @@ struct Inner {
 
 /// What a worker shows to the others.
 pub(crate) struct Seat {
-    pub(crate) stealer: TaskStealer,
+    /// What its own tasks have submitted.
+    pub(crate) own: TaskStealer,
+    /// What it has taken from outside.
+    pub(crate) batch: TaskStealer,
     pub(crate) slots: Slots,
     pub(crate) mailbox: Mailbox,
     pub(crate) tally: Tally,
+}
+
+impl Seat {
+    /// Whether there is anything to steal.
+    fn has_tasks(&self) -> bool {
+        !self.own.is_empty() || !self.batch.is_empty()
+    }
+
+    /// Takes one of its tasks.
+    pub(crate) fn steal(&self) -> Option<Task> {
+        self.batch.steal().or_else(|| self.own.steal())
+    }
 }
 
 /// A worker's own copy of the roster.
@@ -134,7 +149,7 @@ impl Others {
         let seats = self.seats.borrow();
         seats
             .iter()
-            .all(|seat| seat.stealer.is_empty() && seat.slots.are_empty())
+            .all(|seat| !seat.has_tasks() && seat.slots.are_empty())
     }
 
     /// Whether somebody offers a join.
@@ -177,7 +192,10 @@ impl Others {
         let start = self.next.get();
         for offset in 0..seats.len() {
             let place = (start + offset) % seats.len();
-            if let Some(task) = seats[place].stealer.steal_into(deque) {
+            let seat = &seats[place];
+            // The older ones first.
+            let stolen = seat.batch.steal_into(deque);
+            if let Some(task) = stolen.or_else(|| seat.own.steal_into(deque)) {
                 // There may be more where that came from.
                 self.next.set(place);
                 return Some(task);

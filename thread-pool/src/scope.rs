@@ -31,7 +31,7 @@ use future_result::{
 };
 
 use crate::ThreadPoolExecutor;
-use crate::worker::Local;
+use crate::current;
 
 /// Below this many claims, spent ones are left alone.
 const CLAIMS_MIN: usize = 32;
@@ -175,18 +175,18 @@ impl<'scope> Scope<'scope, '_> {
         let (task, inner, claim) =
             unsafe { task_with_guard(core.id, closure, Crowd::enter(&self.crowd)) };
         // Only a worker runs in place what has not started.
-        match Local::of(core) {
+        current::with_of(core, |local| match local {
             Some(local) => {
                 self.crowd.add_claim(claim);
                 // Also when the pool is shut down: it is a part of a task that still runs.
-                core.push_local(&local, task);
+                core.push_local(local, task);
             }
             None => {
                 if let Err(task) = core.push(task) {
                     task.run();
                 }
             }
-        }
+        });
         ScopedHandle {
             inner,
             crowd: Arc::clone(&self.crowd),

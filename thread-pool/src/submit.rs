@@ -5,9 +5,9 @@ use std::sync::Arc;
 use future_result::{JoinHandle, Rejection, Task, TaskError, contain, pair, task_in};
 
 use crate::bound::{Bound, Room};
+use crate::current;
 use crate::trace::Origin;
 use crate::watch::Watch;
-use crate::worker::Local;
 use crate::{SubmitError, ThreadPoolExecutor, WhenFull};
 
 impl ThreadPoolExecutor {
@@ -156,21 +156,24 @@ impl ThreadPoolExecutor {
             let make = |job| task_in(self.core.id, move || watch.run(job));
             return self.add_watched(job, make);
         }
-        if let Some(local) = Local::of(&self.core) {
-            if self.core.is_closed() {
-                return Err(SubmitError::new(job, self.core.rejection()));
+        let core = &self.core;
+        current::with_of(core, |local| {
+            if let Some(local) = local {
+                if core.is_closed() {
+                    return Err(SubmitError::new(job, core.rejection()));
+                }
+                let (task, handle) = task_in(core.id, job);
+                core.push_local(local, task);
+                return Ok(handle);
             }
-            let (task, handle) = task_in(self.core.id, job);
-            self.core.push_local(&local, task);
-            return Ok(handle);
-        }
-        match self.core.injector.push_task_in(self.core.id, job) {
-            Ok(handle) => {
-                self.core.pushed();
-                Ok(handle)
+            match core.injector.push_task_in(core.id, job) {
+                Ok(handle) => {
+                    core.pushed();
+                    Ok(handle)
+                }
+                Err(job) => Err(SubmitError::new(job, core.rejection())),
             }
-            Err(job) => Err(SubmitError::new(job, self.core.rejection())),
-        }
+        })
     }
 
     /// Runs `job` on a worker, and tells nobody of its end: cheaper than a submission whose handle
@@ -212,20 +215,23 @@ impl ThreadPoolExecutor {
             let make = |job| (Task::detached(move || watch.run::<()>(job)), ());
             return self.add_watched(job, make);
         }
-        if let Some(local) = Local::of(&self.core) {
-            if self.core.is_closed() {
-                return Err(SubmitError::new(job, self.core.rejection()));
+        let core = &self.core;
+        current::with_of(core, |local| {
+            if let Some(local) = local {
+                if core.is_closed() {
+                    return Err(SubmitError::new(job, core.rejection()));
+                }
+                core.push_local(local, Task::detached(job));
+                return Ok(());
             }
-            self.core.push_local(&local, Task::detached(job));
-            return Ok(());
-        }
-        match self.core.injector.push_detached(job) {
-            Ok(()) => {
-                self.core.pushed();
-                Ok(())
+            match core.injector.push_detached(job) {
+                Ok(()) => {
+                    core.pushed();
+                    Ok(())
+                }
+                Err(job) => Err(SubmitError::new(job, core.rejection())),
             }
-            Err(job) => Err(SubmitError::new(job, self.core.rejection())),
-        }
+        })
     }
 
     /// As [`execute`](Self::execute), for a queue with a bound.
@@ -265,22 +271,24 @@ impl ThreadPoolExecutor {
         make: impl FnOnce(F) -> (Task, R),
     ) -> Result<R, SubmitError<F>> {
         let core = &self.core;
-        if let Some(local) = Local::of(core) {
-            if core.is_closed() {
-                return Err(SubmitError::new(job, core.rejection()));
+        current::with_of(core, |local| {
+            if let Some(local) = local {
+                if core.is_closed() {
+                    return Err(SubmitError::new(job, core.rejection()));
+                }
+                let (task, handle) = make(job);
+                core.push_local(local, task);
+                return Ok(handle);
             }
+            let open = match core.injector.keep_open() {
+                Ok(open) => open,
+                Err(reason) => return Err(SubmitError::new(job, reason)),
+            };
             let (task, handle) = make(job);
-            core.push_local(&local, task);
-            return Ok(handle);
-        }
-        let open = match core.injector.keep_open() {
-            Ok(open) => open,
-            Err(reason) => return Err(SubmitError::new(job, reason)),
-        };
-        let (task, handle) = make(job);
-        let queued = core.queue(task);
-        drop(open);
-        core.queued_in_room(queued);
-        Ok(handle)
+            let queued = core.queue(task);
+            drop(open);
+            core.queued_in_room(queued);
+            Ok(handle)
+        })
     }
 }

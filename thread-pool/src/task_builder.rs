@@ -9,10 +9,10 @@ use future_result::{JoinHandle, Rejection, Task, TaskError, contain, pair, task_
 
 use crate::bound::Room;
 use crate::core::Core;
+use crate::current;
 use crate::injector::Open;
 use crate::trace::Origin;
 use crate::watch::Watch;
-use crate::worker::Local;
 use crate::{Priority, SubmitError, ThreadPoolExecutor, WhenFull};
 
 /// Options for tasks, from [`ThreadPoolExecutor::task`]. It can be kept and used for many of them.
@@ -275,7 +275,7 @@ impl TaskBuilder<'_> {
         if core.is_forked() {
             return Err(Rejection::Forked);
         }
-        if self.priority != Priority::Normal || Local::of(core).is_none() {
+        if self.priority != Priority::Normal || !current::is_of(core) {
             return core.injector.keep_open().map(Place::Open);
         }
         // Its own deque may overflow into the injector, which must not be locked then.

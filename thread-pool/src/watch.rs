@@ -6,8 +6,8 @@ use future_result::PoolId;
 use future_result::sync::now;
 
 use crate::core::Core;
+use crate::current;
 use crate::trace::{Origin, Span};
-use crate::worker::Local;
 
 /// When and where a job was submitted.
 pub(crate) struct Watch {
@@ -28,13 +28,13 @@ impl Watch {
 
     /// Runs the job as what was submitted.
     pub(crate) fn run<T>(self, job: impl FnOnce() -> T) -> T {
-        if let Some((submitted, pool)) = self.submitted
-            && let Some(local) = Local::current()
-            && local.core().id == pool
-        {
-            local
-                .tally()
-                .record_delay(now().saturating_duration_since(submitted));
+        if let Some((submitted, pool)) = self.submitted {
+            let delay = now().saturating_duration_since(submitted);
+            current::with(|local| {
+                if let Some(local) = local.filter(|local| local.core().id == pool) {
+                    local.tally().record_delay(delay);
+                }
+            });
         }
         self.span.enter(job)
     }

@@ -6,11 +6,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use future_result::sync::atomic::{Ordering, fence};
-use future_result::sync::{SEARCHES, thread, thread_locals};
-use future_result::{CellId, OwnQueue, Rejection, Task, TaskDeque, TaskError, TaskList, contain};
+use future_result::sync::{SEARCHES, thread};
+use future_result::{
+    CellId, OwnQueue, Rejection, Status, Task, TaskDeque, TaskError, TaskList, contain,
+};
 
 use crate::core::Core;
-use crate::join::{Entered, Slots, Stack, Stolen};
+use crate::current;
+use crate::join::{Slots, Stack, Stolen};
 use crate::lanes::Turns;
 use crate::roster::{Others, Seat};
 use crate::sleep::{Awake, Bed};
@@ -20,21 +23,17 @@ use crate::tally::Tally;
 /// tasks without end cannot shut the others out.
 const OUTSIDE_EVERY: u32 = 61;
 
-thread_locals! {
-    static LOCAL: RefCell<Option<Rc<Local>>> = RefCell::new(None);
-}
-
 /// What a worker keeps to itself.
 pub(crate) struct Local {
     core: Arc<Core>,
     index: usize,
-    deque: TaskDeque,
+    queues: Queues,
     /// What the others see of it.
     seat: Arc<Seat>,
     others: Others,
     joins: Stack,
     bed: Arc<Bed>,
-    /// Tasks popped from the deque.
+    /// Tasks popped from its queues.
     pops: Cell<u32>,
     /// Which lane it takes from next.
     turns: Turns,
@@ -44,23 +43,27 @@ pub(crate) struct Local {
     state: RefCell<Option<Rc<dyn Any>>>,
 }
 
+/// The tasks at hand. From both the others may steal.
+///
+/// Apart from each other, so that a task which waits for what it has submitted finds that at the front,
+/// whatever else was taken from outside before.
+pub(crate) struct Queues {
+    /// What the worker's own tasks have submitted.
+    pub(crate) own: TaskDeque,
+    /// What it has taken from outside, or stolen.
+    pub(crate) batch: TaskDeque,
+}
+
+impl Queues {
+    pub(crate) fn new() -> Self {
+        Self {
+            own: TaskDeque::new(),
+            batch: TaskDeque::new(),
+        }
+    }
+}
+
 impl Local {
-    /// The calling thread's, if it is a worker of any pool.
-    #[inline]
-    pub(crate) fn current() -> Option<Rc<Self>> {
-        // A thread whose locals are being destroyed is no worker any more.
-        LOCAL
-            .try_with(|local| local.borrow().clone())
-            .ok()
-            .flatten()
-    }
-
-    /// The calling thread's, if it is a worker of this pool.
-    #[inline]
-    pub(crate) fn of(core: &Arc<Core>) -> Option<Rc<Self>> {
-        Self::current().filter(|local| Arc::ptr_eq(&local.core, core))
-    }
-
     /// The pool that the worker belongs to.
     pub(crate) fn core(&self) -> &Arc<Core> {
         &self.core
@@ -127,19 +130,19 @@ impl Local {
         self.seat.tally.count(task.run_to_status());
     }
 
-    /// Adds a task to the deque; the caller wakes who is needed for it.
+    /// Adds a task of its own; the caller wakes who is needed for it.
     #[inline]
     pub(crate) fn push(&self, task: Task) {
-        if let Err(task) = self.deque.push(task) {
+        if let Err(task) = self.queues.own.push(task) {
             self.make_room(task);
         }
     }
 
-    /// Drops the deque's tombstones, and if that is not enough, moves its newer half to the injector.
+    /// Drops the tombstones among its own tasks, and if that is not enough, moves its newer half to the injector.
     #[cold]
     fn make_room(&self, newest: Task) {
         let mut kept = TaskList::new();
-        while let Some(task) = self.deque.pop() {
+        while let Some(task) = self.queues.own.pop() {
             // Dropping a tombstone frees memory and runs nothing of the user's.
             if task.is_stale() {
                 self.seat.tally.count(task.status());
@@ -149,7 +152,7 @@ impl Local {
         }
         kept.push_back(newest);
         for _ in 0..TaskDeque::CAPACITY / 2 {
-            match kept.pop_front().map(|task| self.deque.push(task)) {
+            match kept.pop_front().map(|task| self.queues.own.push(task)) {
                 Some(Ok(())) => {}
                 Some(Err(task)) => kept.push_front(task),
                 None => break,
@@ -179,28 +182,34 @@ impl Local {
         self.pops.set(pops);
         if pops.is_multiple_of(OUTSIDE_EVERY) {
             self.take_part();
-            if self.refill() {
-                self.tell_of_more();
+            if let Some(task) = self.pop_outside() {
+                return Some(task);
             }
         }
-        if let Some(task) = self.deque.pop() {
-            return Some(task);
-        }
-        if !self.is_surplus()
-            && self.refill()
-            && let Some(task) = self.deque.pop()
-        {
-            self.tell_of_more();
+        if let Some(task) = self.queues.own.pop().or_else(|| self.pop_outside()) {
             return Some(task);
         }
         core.sleep.start_searching();
         self.search()
     }
 
-    /// Gets tasks from outside, behind those that are there.
+    /// The oldest task from outside.
+    fn pop_outside(&self) -> Option<Task> {
+        if let Some(task) = self.queues.batch.pop() {
+            return Some(task);
+        }
+        if self.is_surplus() || !self.refill() {
+            return None;
+        }
+        let task = self.queues.batch.pop();
+        self.tell_of_more();
+        task
+    }
+
+    /// Gets tasks from outside.
     fn refill(&self) -> bool {
         let workers = self.core.sleep.counts().live() as usize;
-        self.core.injector.refill(&self.deque, workers)
+        self.core.injector.refill(&self.queues.batch, workers)
     }
 
     /// Wakes another worker if there is more to do than this one has taken out.
@@ -295,34 +304,34 @@ impl Local {
             return Some(task);
         }
         if self.refill()
-            && let Some(task) = self.deque.pop()
+            && let Some(task) = self.queues.batch.pop()
         {
             return Some(task);
         }
-        self.others.steal(&self.core.roster, &self.deque)
+        self.others.steal(&self.core.roster, &self.queues.batch)
     }
 }
 
 impl OwnQueue for Local {
-    fn run_if_next(&self, task: CellId) -> bool {
-        match self.deque.pop_if(task) {
-            Some(task) => {
-                self.run(task);
-                true
-            }
-            None => false,
-        }
+    #[inline]
+    fn take_if_next(&self, task: CellId) -> Option<Task> {
+        self.queues.own.pop_if(task)
+    }
+
+    #[inline]
+    fn count(&self, status: Status) {
+        self.seat.tally.count(status);
     }
 }
 
 /// The body of a worker's thread.
-pub(crate) fn run(core: Arc<Core>, index: usize, deque: TaskDeque, seat: Arc<Seat>) {
+pub(crate) fn run(core: Arc<Core>, index: usize, queues: Queues, seat: Arc<Seat>) {
     seat.slots.set_owner(index);
     let local = Rc::new(Local {
         joins: Stack::new(core.sleep.places() - 1),
         core,
         index,
-        deque,
+        queues,
         seat,
         others: Others::new(index),
         bed: Arc::new(Bed::new()),
@@ -334,21 +343,19 @@ pub(crate) fn run(core: Arc<Core>, index: usize, deque: TaskDeque, seat: Arc<Sea
     let core = &local.core;
     let queue: Rc<dyn OwnQueue> = local.clone();
     core.id.enter_with(queue, || {
-        let _ = LOCAL.try_with(|place| place.replace(Some(Rc::clone(&local))));
-        if core.threads.has_beginning() && !initialize(&local) {
-            // Each of the others leaves after what it is running.
-            core.close(Rejection::Broken);
-            core.fail_queued(&TaskError::Rejected(Rejection::Broken));
-        }
-        let entered = Entered::new(Rc::clone(&local));
-        let mut next = local.search();
-        while let Some(task) = next {
-            local.run(task);
-            next = local.next();
-        }
-        drop(entered);
+        current::enter(&local, || {
+            if core.threads.has_beginning() && !initialize(&local) {
+                // Each of the others leaves after what it is running.
+                core.close(Rejection::Broken);
+                core.fail_queued(&TaskError::Rejected(Rejection::Broken));
+            }
+            let mut next = local.search();
+            while let Some(task) = next {
+                local.run(task);
+                next = local.next();
+            }
+        });
         // From here on it is no worker: what the user's code submits goes to the others.
-        let _ = LOCAL.try_with(RefCell::take);
         finalize(&local);
         core.forget_worker(index);
     });

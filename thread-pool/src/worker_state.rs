@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::rc::Rc;
 
-use crate::worker::Local;
+use crate::current;
 
 /// Makes a worker's state, given its number.
 pub(crate) type Factory = Box<dyn Fn(usize) -> Rc<dyn Any> + Send + Sync>;
@@ -46,6 +46,6 @@ pub(crate) type Factory = Box<dyn Fn(usize) -> Rc<dyn Any> + Send + Sync>;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn with_worker_state<S: 'static, R>(f: impl FnOnce(&S) -> R) -> Option<R> {
-    let state = Local::current()?.state()?;
+    let state = current::with(|local| local?.state())?;
     state.downcast_ref::<S>().map(f)
 }

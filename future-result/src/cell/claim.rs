@@ -7,9 +7,9 @@
 use std::any::type_name;
 use std::ptr::NonNull;
 
-use super::runner::Runner;
+use super::runner::{Company, Runner};
 use super::task::drop_callbacks;
-use super::token::Running;
+use super::token::while_running;
 use super::{Header, RawTask, RawToken, Reader, VTable, allocate, put, state, take, vtable};
 use crate::TaskError;
 use crate::blocker::PoolId;
@@ -35,7 +35,7 @@ impl RawClaim {
         let run = unsafe { vtable(cell) }.run;
         // SAFETY: the claim made us the runner, and the payload still holds the closure: claims are
         // made of tasks alone. We stay an owner besides, by the token.
-        unsafe { run(cell) };
+        unsafe { run(cell, Company::Others) };
         true
     }
 
@@ -125,19 +125,16 @@ where
 /// # Safety
 ///
 /// As [`VTable::run`] says, with the types that the cell was made with.
-unsafe fn run<F, T, G>(cell: NonNull<Header>) -> Outcome
+unsafe fn run<F, T, G>(cell: NonNull<Header>, company: Company) -> Outcome
 where
     F: FnOnce() -> T,
 {
     // SAFETY: the payload holds both and is ours; it counts as empty from here on.
     let Guarded { closure, guard } = unsafe { take::<Guarded<F, G>>(cell) };
-    let result = {
-        // SAFETY: we are the runner until after the scope has ended.
-        let _running = unsafe { Running::enter(cell) };
-        catch(closure)
-    };
+    // SAFETY: we are the runner until after the call.
+    let result = unsafe { while_running(cell, || catch(closure)) };
     // SAFETY: we are the runner, and the payload is empty.
-    let outcome = unsafe { Runner::<T>::new(cell) }.finish(result);
+    let outcome = unsafe { Runner::<T>::new(cell) }.finish(result, company);
     contain(|| drop(guard));
     outcome
 }
@@ -150,6 +147,6 @@ unsafe fn fail<F, T, G>(cell: NonNull<Header>, error: TaskError) {
     let Guarded { closure, guard } = unsafe { take::<Guarded<F, G>>(cell) };
     contain(|| drop(closure));
     // SAFETY: we are the runner, and the payload is empty.
-    unsafe { Runner::<T>::new(cell) }.finish(Err(error));
+    unsafe { Runner::<T>::new(cell) }.finish(Err(error), Company::Others);
     contain(|| drop(guard));
 }

@@ -9,11 +9,11 @@ use std::task::{Poll, Waker};
 use super::callbacks::{Callback, Callbacks};
 use super::runner::{load, show_outcome};
 use super::{
-    CellId, Header, RawToken, Slot, Writer, callbacks, free, free_if_last, put_slot,
+    CellId, Company, Header, RawToken, Slot, Writer, callbacks, free, free_if_last, put_slot,
     slot_wakes_same, state, take, take_waker, vtable,
 };
 use crate::TaskError;
-use crate::blocker::{PoolId, pop_and_run};
+use crate::blocker::{PoolId, count_own, take_own};
 use crate::panic::contain;
 use crate::result::{Cancel, Status};
 use crate::state::{CancelClaim, Snapshot};
@@ -125,16 +125,24 @@ impl<T> Reader<T> {
     }
 
     /// Runs the task here, if it has not started and belongs to this pool.
-    pub(crate) fn run_in_place(&self, pool: PoolId) -> bool {
+    #[inline]
+    pub(crate) fn run_in_place(&mut self, pool: PoolId) -> bool {
         // SAFETY: the handle is an owner, so the header is alive; `home` never changes.
         let home = unsafe { self.cell.as_ref() }.home;
         if home != Some(pool) {
             return false;
         }
         // Best taken out of the queue: then no tombstone stays there.
-        if pop_and_run(CellId::new(self.cell)) {
+        if let Some(task) = take_own(CellId::new(self.cell)) {
+            // SAFETY: it was taken for being this one.
+            count_own(unsafe { task.into_raw().run_with(self) });
             return self.snapshot().is_done();
         }
+        self.claim_and_run()
+    }
+
+    /// Runs the task here, if it has not started; where it was queued, a tombstone stays.
+    fn claim_and_run(&self) -> bool {
         // SAFETY: the handle is an owner.
         if !unsafe { state(self.cell) }.claim_as_handle() {
             return false;
@@ -143,7 +151,7 @@ impl<T> Reader<T> {
         let run = unsafe { vtable(self.cell) }.run;
         // SAFETY: the claim made us the runner, and the payload still holds the closure: only
         // tasks have a home.
-        unsafe { run(self.cell) };
+        unsafe { run(self.cell, Company::Others) };
         true
     }
 

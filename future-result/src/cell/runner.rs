@@ -32,15 +32,28 @@ impl<T> Runner<T> {
     /// Completes the cell, notifies, and frees what nobody owns any more. Says how the outcome was
     /// stored.
     #[inline]
-    pub(super) fn finish(self, result: Result<T, TaskError>) -> Outcome {
+    pub(super) fn finish(self, result: Result<T, TaskError>, company: Company) -> Outcome {
         // SAFETY: the payload is the runner's and empty; the types are right, says `new`.
         let outcome = unsafe { store(self.cell, result) };
         // SAFETY: a runner is an owner.
-        let completion = unsafe { state(self.cell) }.complete(outcome, true);
+        let state = unsafe { state(self.cell) };
+        let completion = match company {
+            Company::Alone => state.complete_alone(outcome),
+            Company::Others => state.complete(outcome, true),
+        };
         // SAFETY: the outcome was stored, and this is what completing answered.
         unsafe { conclude::<T>(self.cell, outcome, completion) };
         outcome
     }
+}
+
+/// Whether somebody else may touch the cell while its closure runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Company {
+    /// The runner holds the handle, too, and there was nobody else when it began
+    /// ([`State::start_alone`](crate::state::State::start_alone)).
+    Alone,
+    Others,
 }
 
 /// Puts the outcome into the payload.

@@ -5,8 +5,8 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 
 use super::callbacks::Callbacks;
-use super::runner::Runner;
-use super::token::Running;
+use super::runner::{Company, Runner};
+use super::token::while_running;
 use super::{Header, Reader, VTable, allocate, free, free_if_last, put, state, take, vtable};
 use crate::blocker::PoolId;
 use crate::panic::{catch, contain};
@@ -104,10 +104,29 @@ impl RawTask {
                 // SAFETY: the claim made us the runner, which is an owner.
                 let run = unsafe { vtable(cell) }.run;
                 // SAFETY: we are the runner, and the payload still holds the closure.
-                unsafe { run(cell) }.status()
+                unsafe { run(cell, Company::Others) }.status()
             }
             Err(status) => status,
         }
+    }
+
+    /// As [`RawTask::run`], for whoever also holds the handle, so that hardly anybody can interfere.
+    ///
+    /// # Safety
+    ///
+    /// `handle` is that of this very task.
+    #[inline]
+    pub(super) unsafe fn run_with<T>(self, _handle: &mut Reader<T>) -> Status {
+        // SAFETY: the task side is an owner.
+        if !unsafe { state(self.0) }.start_alone() {
+            return self.run();
+        }
+        let cell = self.into_cell();
+        // SAFETY: we are the runner, which is an owner.
+        let run = unsafe { vtable(cell) }.run;
+        // SAFETY: we are the runner, the payload still holds the closure, and nobody else can get at
+        // the handle before its borrow ends.
+        unsafe { run(cell, Company::Alone) }.status()
     }
 
     /// Completes with an error instead, unless the handle has claimed it.
@@ -207,7 +226,7 @@ where
 /// # Safety
 ///
 /// As [`VTable::run`] says, of a cell that never had a handle, with the type that it was made with.
-unsafe fn run_detached<F: FnOnce()>(cell: NonNull<Header>) -> Outcome {
+unsafe fn run_detached<F: FnOnce()>(cell: NonNull<Header>, _company: Company) -> Outcome {
     // SAFETY: passed on to the caller.
     let closure = unsafe { free_closure::<F>(cell) };
     let mut outcome = Outcome::Failed;
@@ -244,19 +263,16 @@ unsafe fn free_closure<F>(cell: NonNull<Header>) -> F {
 /// # Safety
 ///
 /// As [`VTable::run`] says, with the types that the cell was made with.
-unsafe fn run<F, T>(cell: NonNull<Header>) -> Outcome
+unsafe fn run<F, T>(cell: NonNull<Header>, company: Company) -> Outcome
 where
     F: FnOnce() -> T,
 {
     // SAFETY: the payload holds the closure and is ours; it counts as empty from here on.
     let closure = unsafe { take::<F>(cell) };
-    let result = {
-        // SAFETY: we are the runner until after the scope has ended.
-        let _running = unsafe { Running::enter(cell) };
-        catch(closure)
-    };
+    // SAFETY: we are the runner until after the call.
+    let result = unsafe { while_running(cell, || catch(closure)) };
     // SAFETY: we are the runner, and the payload is empty.
-    unsafe { Runner::<T>::new(cell) }.finish(result)
+    unsafe { Runner::<T>::new(cell) }.finish(result, company)
 }
 
 /// # Safety
@@ -267,7 +283,7 @@ unsafe fn fail<F, T>(cell: NonNull<Header>, error: TaskError) {
     let closure = unsafe { take::<F>(cell) };
     contain(|| drop(closure));
     // SAFETY: we are the runner, and the payload is empty.
-    unsafe { Runner::<T>::new(cell) }.finish(Err(error));
+    unsafe { Runner::<T>::new(cell) }.finish(Err(error), Company::Others);
 }
 
 /// # Safety

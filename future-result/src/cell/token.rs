@@ -1,45 +1,103 @@
 //! Cancel tokens, and which cells the current thread is running.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::num::NonZeroUsize;
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 
 use super::{Header, free_if_last, state, vtable};
 use crate::blocker::PoolId;
 use crate::sync::thread_locals;
 
 thread_locals! {
-    /// The cells whose closures have begun on this thread and not ended.
-    static RUNNING: Stack = Stack {
-        top: Cell::new(None),
-        below: RefCell::new(Vec::new()),
-    };
+    /// The cells whose closures have begun on this thread and not ended: the latest one.
+    static RUNNING: Stack = Stack { top: Cell::new(ptr::null()) };
 }
 
 /// A stack whose entries may also leave out of turn: closures that run on coroutines of one thread
-/// need not end in the order of their beginning. Each takes out its own entry, so that no entry
-/// outlives its cell.
+/// need not end in the order of their beginning.
+///
+/// The entries lie in the frames that run the closures, and are chained in both directions. Each takes
+/// itself out before its frame ends; so whatever a pointer here leads to is there.
 struct Stack {
-    /// Apart from the others, so that a task that is not nested allocates nothing.
-    top: Cell<Option<NonNull<Header>>>,
-    below: RefCell<Vec<NonNull<Header>>>,
+    top: Cell<*const Entry>,
+}
+
+struct Entry {
+    cell: NonNull<Header>,
+    below: Cell<*const Entry>,
+    above: Cell<*const Entry>,
 }
 
 impl Stack {
-    fn push(&self, cell: NonNull<Header>) {
-        if let Some(below) = self.top.replace(Some(cell)) {
-            self.below.borrow_mut().push(below);
+    /// # Safety
+    ///
+    /// The entry stays where it is until it is removed.
+    unsafe fn push(&self, entry: &Entry) {
+        let below = self.top.replace(entry);
+        entry.below.set(below);
+        entry.above.set(ptr::null());
+        // SAFETY: null, or an entry of this stack, which is there.
+        if let Some(below) = unsafe { below.as_ref() } {
+            below.above.set(entry);
         }
     }
 
-    fn remove(&self, cell: NonNull<Header>) {
-        let mut below = self.below.borrow_mut();
-        if self.top.get() == Some(cell) {
-            self.top.set(below.pop());
-        } else if let Some(place) = below.iter().rposition(|&other| other == cell) {
-            below.remove(place);
+    /// # Safety
+    ///
+    /// The entry is in this stack.
+    unsafe fn remove(&self, entry: &Entry) {
+        let (below, above) = (entry.below.get(), entry.above.get());
+        // SAFETY: null, or an entry of this stack, which is there.
+        if let Some(below) = unsafe { below.as_ref() } {
+            below.above.set(above);
+        }
+        // SAFETY: likewise.
+        match unsafe { above.as_ref() } {
+            Some(above) => above.below.set(below),
+            None => self.top.set(below),
         }
     }
+
+    /// The latest first.
+    fn cells(&self) -> impl Iterator<Item = NonNull<Header>> {
+        let mut next = self.top.get();
+        std::iter::from_fn(move || {
+            // SAFETY: null, or an entry of this stack, which is there.
+            let entry = unsafe { next.as_ref() }?;
+            next = entry.below.get();
+            Some(entry.cell)
+        })
+    }
+}
+
+/// Runs `f`, and meanwhile has the cell among those that this thread is running.
+///
+/// # Safety
+///
+/// The caller stays the runner of the cell until the call has ended.
+#[inline]
+pub(super) unsafe fn while_running<R>(cell: NonNull<Header>, f: impl FnOnce() -> R) -> R {
+    /// Takes the entry out also when `f` unwinds.
+    struct Leave<'a>(&'a Entry);
+
+    impl Drop for Leave<'_> {
+        #[inline]
+        fn drop(&mut self) {
+            // SAFETY: pushed by this thread, below.
+            let _ = RUNNING.try_with(|running| unsafe { running.remove(self.0) });
+        }
+    }
+
+    let entry = Entry {
+        cell,
+        below: Cell::new(ptr::null()),
+        above: Cell::new(ptr::null()),
+    };
+    // SAFETY: it is borrowed, and so stays where it is, until `Leave` has taken it out.
+    let entered = RUNNING.try_with(|running| unsafe { running.push(&entry) });
+    // A thread whose locals are being destroyed runs its task without a token.
+    let _leave = entered.is_ok().then(|| Leave(&entry));
+    f()
 }
 
 /// Which cell it is, for as long as something keeps the cell's memory.
@@ -59,37 +117,9 @@ impl CellId {
 
 /// The cells that this thread is running; each leaves before it can be completed.
 pub(crate) fn running() -> Vec<CellId> {
-    let all = RUNNING.try_with(|running| {
-        // Allocates nothing where nothing is being run.
-        let below = running.below.borrow();
-        let cells = running.top.get().into_iter().chain(below.iter().copied());
-        cells.map(CellId::new).collect()
-    });
+    // Allocates nothing where nothing is being run.
+    let all = RUNNING.try_with(|running| running.cells().map(CellId::new).collect());
     all.unwrap_or_default()
-}
-
-/// Marks a cell as one that this thread is running, until dropped.
-pub(super) struct Running {
-    cell: NonNull<Header>,
-}
-
-impl Running {
-    /// # Safety
-    ///
-    /// The caller stays the runner of the cell until the guard is dropped, on this thread.
-    #[inline]
-    pub(super) unsafe fn enter(cell: NonNull<Header>) -> Self {
-        // A thread whose locals are being destroyed runs its task without a token.
-        let _ = RUNNING.try_with(|running| running.push(cell));
-        Self { cell }
-    }
-}
-
-impl Drop for Running {
-    #[inline]
-    fn drop(&mut self) {
-        let _ = RUNNING.try_with(|running| running.remove(self.cell));
-    }
 }
 
 /// Keeps a cell's memory alive, to ask whether it was cancelled.
@@ -113,8 +143,8 @@ impl RawToken {
 
     /// A token of the task that this thread is running.
     pub(crate) fn current() -> Option<Self> {
-        let cell = RUNNING.try_with(|running| running.top.get()).ok()??;
-        // SAFETY: an entry leaves with its `Running`, before its cell can be completed; so the cell
+        let cell = RUNNING.try_with(|running| running.cells().next()).ok()??;
+        // SAFETY: an entry leaves with its frame, before its cell can be completed; so the cell
         // is being run, and kept alive by that, on this very thread.
         Some(unsafe { Self::new(cell) })
     }
@@ -178,22 +208,28 @@ mod tests {
     fn cells_that_end_out_of_turn_leave_no_entry_behind() {
         let [a, b, c] = [1_usize, 2, 3].map(|n| {
             let address = NonZeroUsize::new(n * align_of::<Header>());
-            NonNull::without_provenance(address.unwrap())
+            Entry {
+                cell: NonNull::without_provenance(address.unwrap()),
+                below: Cell::new(ptr::null()),
+                above: Cell::new(ptr::null()),
+            }
         });
         let stack = Stack {
-            top: Cell::new(None),
-            below: RefCell::new(Vec::new()),
+            top: Cell::new(ptr::null()),
         };
         for (ends, left) in [
-            ([a, b, c], [Some(c), Some(c), None]),
-            ([b, c, a], [Some(c), Some(a), None]),
+            ([&a, &b, &c], [&[&c, &b][..], &[&c], &[]]),
+            ([&b, &c, &a], [&[&c, &a][..], &[&a], &[]]),
         ] {
-            for cell in [a, b, c] {
-                stack.push(cell);
+            for entry in [&a, &b, &c] {
+                // SAFETY: it stays where it is.
+                unsafe { stack.push(entry) };
             }
-            for (cell, left) in ends.into_iter().zip(left) {
-                stack.remove(cell);
-                assert_eq!(stack.top.get(), left);
+            for (entry, left) in ends.into_iter().zip(left) {
+                // SAFETY: it was pushed.
+                unsafe { stack.remove(entry) };
+                let left = left.iter().map(|entry| entry.cell);
+                assert!(stack.cells().eq(left));
             }
         }
     }

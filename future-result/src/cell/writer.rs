@@ -4,7 +4,7 @@ use std::any::type_name;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
-use super::runner::{Runner, conclude, discard};
+use super::runner::{Company, Runner, conclude, discard};
 use super::task::drop_callbacks;
 use super::{Header, RawToken, Reader, VTable, allocate, free_if_last, put, state, take};
 use crate::state::{Completion, Outcome, State};
@@ -102,7 +102,7 @@ impl<T> Writer<T> {
             // SAFETY: started, so we are the runner; the payload is empty.
             let runner = unsafe { Runner::<T>::new(self.cell) };
             std::mem::forget(self);
-            runner.finish(Err(error));
+            runner.finish(Err(error), Company::Others);
         }
     }
 }
@@ -112,7 +112,8 @@ impl<T> Drop for Writer<T> {
         if self.start() {
             let lost = Cause::new("its completer was dropped without an outcome");
             // SAFETY: started, so we are the runner; the payload is empty.
-            unsafe { Runner::<T>::new(self.cell) }.finish(Err(TaskError::Lost(lost)));
+            unsafe { Runner::<T>::new(self.cell) }
+                .finish(Err(TaskError::Lost(lost)), Company::Others);
         } else {
             // SAFETY: an owner by `TASK` until this very transition.
             let release = unsafe { state(self.cell) }.release_task();
@@ -141,7 +142,7 @@ fn table<T>() -> &'static VTable {
 /// # Safety
 ///
 /// As [`VTable::run`] says.
-unsafe fn run<T>(cell: NonNull<Header>) -> Outcome {
+unsafe fn run<T>(cell: NonNull<Header>, _company: Company) -> Outcome {
     // SAFETY: passed on to the caller.
     unsafe { fail::<T>(cell, TaskError::Cancelled) };
     Outcome::Cancelled
