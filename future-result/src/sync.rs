@@ -11,6 +11,8 @@ mod counter;
 mod identity;
 #[cfg(any(pool_loom, pool_sim))]
 mod lock;
+#[cfg(not(any(pool_loom, pool_sim, pool_unpooled)))]
+mod magazine;
 #[cfg(pool_loom)]
 mod model;
 #[cfg(not(any(pool_loom, pool_sim)))]

@@ -148,30 +148,21 @@ impl Injector {
         self.inbox.is_empty() && !self.has_backlog.load(Ordering::Relaxed)
     }
 
-    /// Moves the oldest tasks to the end of `deque`: a fair share if `workers` of them come. False if
-    /// there was nothing to move.
-    pub(crate) fn refill(&self, deque: &TaskDeque, workers: usize) -> bool {
+    /// Moves the oldest tasks to the end of `deque`: a fair share if `workers` of them come. Says how many
+    /// there were to share.
+    pub(crate) fn refill(&self, deque: &TaskDeque, workers: usize) -> usize {
         if self.is_empty() {
-            return false;
+            return 0;
         }
         let mut backlog = self.backlog.lock();
         if backlog.tasks.is_empty() {
             backlog.tasks = self.inbox.take_all();
         }
-        let share = backlog.tasks.len().div_ceil(workers.max(1)).min(BATCH);
-        for _ in 0..share {
-            match backlog.tasks.pop_front().map(|task| deque.push(task)) {
-                Some(Ok(())) => {}
-                Some(Err(task)) => {
-                    backlog.tasks.push_front(task);
-                    break;
-                }
-                None => break,
-            }
-        }
+        let found = backlog.tasks.len();
+        deque.push_from(&mut backlog.tasks, found.div_ceil(workers.max(1)).min(BATCH));
         backlog.lower_watermark();
         self.unlock(backlog);
-        share > 0
+        found
     }
 
     /// Takes the oldest task.

@@ -16,6 +16,7 @@ mod lanes;
 mod mailbox;
 mod map;
 mod metrics;
+mod patience;
 mod pool;
 #[cfg(feature = "metrics")]
 mod record;

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use future_result::sync::atomic::{Ordering, fence};
-use future_result::sync::{SEARCHES, thread};
+use future_result::sync::thread;
 use future_result::{
     CellId, OwnQueue, Rejection, Status, Task, TaskDeque, TaskError, TaskList, contain,
 };
@@ -15,6 +15,7 @@ use crate::core::Core;
 use crate::current;
 use crate::join::{Slots, Stack, Stolen};
 use crate::lanes::Turns;
+use crate::patience::Patience;
 use crate::roster::{Others, Seat};
 use crate::sleep::{Awake, Bed};
 use crate::tally::Tally;
@@ -35,6 +36,7 @@ pub(crate) struct Local {
     bed: Arc<Bed>,
     /// Tasks popped from its queues.
     pops: Cell<u32>,
+    patience: Patience,
     /// Which lane it takes from next.
     turns: Turns,
     /// Whether it is inside `blocking`, and so does not count.
@@ -151,13 +153,7 @@ impl Local {
             }
         }
         kept.push_back(newest);
-        for _ in 0..TaskDeque::CAPACITY / 2 {
-            match kept.pop_front().map(|task| self.queues.own.push(task)) {
-                Some(Ok(())) => {}
-                Some(Err(task)) => kept.push_front(task),
-                None => break,
-            }
-        }
+        self.queues.own.push_from(&mut kept, TaskDeque::CAPACITY / 2);
         if !kept.is_empty() {
             self.core.injector.overflow(kept);
             // ORDERING: the producer's fence in the proof of `sleep`, which a push needs no other for.
@@ -198,7 +194,7 @@ impl Local {
         if let Some(task) = self.queues.batch.pop() {
             return Some(task);
         }
-        if self.is_surplus() || !self.refill() {
+        if self.patience.pauses() > 0 || self.is_surplus() || !self.refill() {
             return None;
         }
         let task = self.queues.batch.pop();
@@ -209,7 +205,11 @@ impl Local {
     /// Gets tasks from outside.
     fn refill(&self) -> bool {
         let workers = self.core.sleep.counts().live() as usize;
-        self.core.injector.refill(&self.queues.batch, workers)
+        let found = self.core.injector.refill(&self.queues.batch, workers);
+        if found > 0 {
+            self.patience.has_found(found);
+        }
+        found > 0
     }
 
     /// Wakes another worker if there is more to do than this one has taken out.
@@ -250,11 +250,14 @@ impl Local {
         let mailbox = &self.seat.mailbox;
         'search: loop {
             // One that keeps looking is enough; a crowd of them would only be in the way.
-            let turns = if core.sleep.is_sole_searcher() {
-                SEARCHES
+            let (pauses, turns) = if core.sleep.is_sole_searcher() {
+                (self.patience.pauses(), self.patience.looks())
             } else {
-                0
+                (0, 0)
             };
+            for _ in 0..pauses {
+                thread::yield_now();
+            }
             for turn in 0..=turns {
                 if turn > 0 {
                     thread::yield_now();
@@ -276,11 +279,15 @@ impl Local {
                     continue 'search;
                 }
                 if found.is_some() {
+                    self.patience.has_paid(turn);
                     if core.sleep.stop_searching() && self.sees_work() {
                         core.wake_if_wanting();
                     }
                     return found;
                 }
+            }
+            if turns > 0 {
+                self.patience.was_in_vain();
             }
             // What is running may still make work that needs others.
             let is_over = || core.is_over() && core.sleep.is_quiet();
@@ -336,6 +343,7 @@ pub(crate) fn run(core: Arc<Core>, index: usize, queues: Queues, seat: Arc<Seat>
         others: Others::new(index),
         bed: Arc::new(Bed::new()),
         pops: Cell::new(0),
+        patience: Patience::new(),
         turns: Turns::default(),
         blocked: Cell::new(false),
         state: RefCell::new(None),

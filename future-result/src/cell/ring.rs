@@ -14,7 +14,7 @@ use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
-use super::{CellId, Header, RawTask};
+use super::{CellId, Header, RawTask, TaskList};
 use crate::Task;
 use crate::sync::RING;
 use crate::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
@@ -146,6 +146,42 @@ impl TaskDeque {
         // the caller's next SeqCst load behind it.
         ring.tail.0.swap(tail + 1, Ordering::SeqCst);
         Ok(())
+    }
+
+    /// Moves up to `count` of the oldest tasks of `list` to the end, as far as there is room, with one
+    /// step. Says how many. As for the rest, see [`push`](Self::push).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use future_result::{task, TaskDeque, TaskList};
+    ///
+    /// let mut list = TaskList::new();
+    /// list.extend([1, 2, 3].map(|n| task(move || n).0));
+    /// let deque = TaskDeque::new();
+    /// assert_eq!(deque.push_from(&mut list, 2), 2);
+    /// assert_eq!((deque.len(), list.len()), (2, 1));
+    /// ```
+    pub fn push_from(&self, list: &mut TaskList, count: usize) -> usize {
+        let ring = &*self.ring;
+        // ORDERING: as in `push`.
+        let tail = ring.tail.0.load(Ordering::Relaxed);
+        let head = ring.head.0.load(Ordering::Acquire);
+        let room = RING as u64 - (tail - head);
+        let mut end = tail;
+        while end - tail < room.min(count as u64)
+            && let Some(task) = list.pop_front()
+        {
+            let cell = task.into_raw().into_cell();
+            // ORDERING: Relaxed; behind the tail, where nobody looks yet.
+            ring.slot(end).store(cell.as_ptr(), Ordering::Relaxed);
+            end += 1;
+        }
+        if end > tail {
+            // ORDERING: as in `push`.
+            ring.tail.0.swap(end, Ordering::SeqCst);
+        }
+        (end - tail) as usize
     }
 
     /// Takes the oldest task.

@@ -7,6 +7,9 @@
 use std::time::Instant;
 
 pub use parking_lot::{Condvar, Mutex, MutexGuard};
+#[cfg(not(pool_unpooled))]
+pub use super::magazine::{alloc, dealloc};
+#[cfg(pool_unpooled)]
 pub use std::alloc::{alloc, dealloc};
 
 /// Thread-locals whose first value is a constant, so that an access is a plain address.
