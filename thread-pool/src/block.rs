@@ -106,6 +106,18 @@ struct Block<'a, S, F, R> {
     panic: Mutex<Option<Box<dyn Any + Send>>>,
 }
 
+/// How far the calls of a share have come. It tells when it is dropped, so that no call has to.
+struct At<'a> {
+    index: usize,
+    begun: &'a Cell<usize>,
+}
+
+impl Drop for At<'_> {
+    fn drop(&mut self) {
+        self.begun.set(self.index);
+    }
+}
+
 struct Results<R>(*mut MaybeUninit<R>);
 
 // SAFETY: each place is written by the one that has moved the cursor over it, and `R` is `Send`.
@@ -245,16 +257,21 @@ where
 
     /// Makes the calls of a share.
     fn call(&self, range: Range<usize>) {
-        // Only ever written, until a call panics.
         let begun = Cell::new(range.start);
         let calls = || {
-            for index in range.clone() {
-                begun.set(index);
+            // Known here, so that they stay in registers from one call to the next.
+            let (source, function, results) = (self.source, self.function, Results(self.results.0));
+            let mut at = At {
+                index: range.start,
+                begun: &begun,
+            };
+            while at.index < range.end {
                 // SAFETY: ours to ask for, as we have moved the cursor over it; once.
-                let item = unsafe { self.source.get(index) };
-                let result = (self.function)(item);
+                let item = unsafe { source.get(at.index) };
+                let result = function(item);
                 // SAFETY: the same.
-                unsafe { self.results.write(index, result) };
+                unsafe { results.write(at.index, result) };
+                at.index += 1;
             }
         };
         let outcome = catch_unwind(AssertUnwindSafe(calls));

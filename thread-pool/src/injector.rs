@@ -159,7 +159,10 @@ impl Injector {
             backlog.tasks = self.inbox.take_all();
         }
         let found = backlog.tasks.len();
-        deque.push_from(&mut backlog.tasks, found.div_ceil(workers.max(1)).min(BATCH));
+        deque.push_from(
+            &mut backlog.tasks,
+            found.div_ceil(workers.max(1)).min(BATCH),
+        );
         backlog.lower_watermark();
         self.unlock(backlog);
         found

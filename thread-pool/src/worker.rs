@@ -153,7 +153,9 @@ impl Local {
             }
         }
         kept.push_back(newest);
-        self.queues.own.push_from(&mut kept, TaskDeque::CAPACITY / 2);
+        self.queues
+            .own
+            .push_from(&mut kept, TaskDeque::CAPACITY / 2);
         if !kept.is_empty() {
             self.core.injector.overflow(kept);
             // ORDERING: the producer's fence in the proof of `sleep`, which a push needs no other for.

@@ -196,7 +196,6 @@ impl Pair {
         true
     }
 
-
     /// To the allocator.
     fn give_back(&self, magazine: Magazine) {
         for Memory(place) in magazine {

@@ -6,9 +6,9 @@
 
 use std::time::Instant;
 
-pub use parking_lot::{Condvar, Mutex, MutexGuard};
 #[cfg(not(pool_unpooled))]
 pub use super::magazine::{alloc, dealloc};
+pub use parking_lot::{Condvar, Mutex, MutexGuard};
 #[cfg(pool_unpooled)]
 pub use std::alloc::{alloc, dealloc};
 
