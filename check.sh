@@ -80,7 +80,8 @@ gate_loom() {
 
 # loom CRATE PREEMPTIONS: the bound keeps the search finite; more is slower and finds more.
 loom() (
-    export RUSTFLAGS='--cfg pool_loom' LOOM_MAX_PREEMPTIONS=${LOOM_MAX_PREEMPTIONS:-$2}
+    # The branches are those of one run, so that a livelock ends; a whole pool needs more than the default.
+    export RUSTFLAGS='--cfg pool_loom' LOOM_MAX_PREEMPTIONS=${LOOM_MAX_PREEMPTIONS:-$2} LOOM_MAX_BRANCHES=10000
     models=(cargo test --release --locked -p "$1" --lib --test 'loom*' --target-dir "$target/loom")
     "${models[@]}"
     # Models that a wrong cfg compiles away would pass too.
@@ -96,7 +97,8 @@ gate_sim() {
 }
 
 gate_asan() {
-    RUSTFLAGS='-Zsanitizer=address' ASAN_OPTIONS='detect_leaks=1' \
+    # --cfg pool_unpooled: a cell that is kept for the next one looks alive.
+    RUSTFLAGS='-Zsanitizer=address --cfg pool_unpooled' ASAN_OPTIONS='detect_leaks=1' \
         cargo "$nightly" test "${libs[@]}" --tests --locked --target "$host" --target-dir "$target/asan"
 }
 
@@ -115,7 +117,7 @@ gate_memcheck() {
     # --fair-sched: valgrind runs one thread at a time, and without it one that waits can keep its turn.
     # RUSTFLAGS: a caller's target-cpu=native may be more than valgrind can decode.
     env "${runner//-/_}=valgrind -q --error-exitcode=99 --leak-check=full \
---errors-for-leak-kinds=definite,indirect --fair-sched=yes" RUSTFLAGS='' STRESS_TASKS="${STRESS_TASKS:-20000}" \
+--errors-for-leak-kinds=definite,indirect --fair-sched=yes" RUSTFLAGS='--cfg pool_unpooled' STRESS_TASKS="${STRESS_TASKS:-20000}" \
         cargo test --release "${libs[@]}" --test stress --locked --target-dir "$target/memcheck"
 }
 

@@ -20,6 +20,20 @@ LIBS = ["future-result", "thread-pool"]
 # name, crate, file, what stands there, what is put in its place
 MUTANTS = [
     (
+        "a waiter takes a task for its own that others can claim",
+        "future-result",
+        "src/state.rs",
+        "if self.0.load(Ordering::Acquire) != QUEUED | TASK | HANDLE {",
+        "if self.0.load(Ordering::Acquire) & PHASE != QUEUED {",
+    ),
+    (
+        "who runs alone overlooks tokens",
+        "future-result",
+        "src/state.rs",
+        "if self.0.load(Ordering::Acquire) != RUNNING | HANDLE {",
+        "if self.0.load(Ordering::Acquire) & PHASE != RUNNING {",
+    ),
+    (
         "busy handle wakes nobody",
         "future-result",
         "src/shared.rs",
@@ -697,6 +711,7 @@ def survives(mutant, work):
     environment = dict(os.environ, RUSTFLAGS=f"--cfg {checker}", RUST_BACKTRACE="0")
     # As ./check.sh does.
     environment.setdefault("LOOM_MAX_PREEMPTIONS", "3" if crate == "future-result" else "2")
+    environment.setdefault("LOOM_MAX_BRANCHES", "10000")
     environment["CARGO_TARGET_DIR"] = os.path.join(work, checker)
     try:
         run = subprocess.run(command, cwd=work, env=environment, capture_output=True, text=True, timeout=300)

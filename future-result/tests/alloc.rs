@@ -27,6 +27,8 @@ struct Counting;
 thread_local! {
     static ALLOCATED: Cell<usize> = const { Cell::new(0) };
     static FREED: Cell<usize> = const { Cell::new(0) };
+    /// Blocks that are there, of the alignment that small cells have and hardly anything else.
+    static CELLS: Cell<isize> = const { Cell::new(0) };
 }
 
 // SAFETY: passes everything on to `System`; counting touches only constant-initialised locals
@@ -34,12 +36,14 @@ thread_local! {
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATED.set(ALLOCATED.get() + 1);
+        CELLS.set(CELLS.get() + isize::from(layout.align() == 16));
         // SAFETY: passed on to the caller.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
         FREED.set(FREED.get() + 1);
+        CELLS.set(CELLS.get() - isize::from(layout.align() == 16));
         // SAFETY: passed on to the caller.
         unsafe { System.dealloc(pointer, layout) }
     }
@@ -67,6 +71,9 @@ fn costs<R>(allocated: usize, freed: usize, f: impl FnOnce() -> R) -> R {
     );
     result
 }
+
+/// A value that makes its cell too large to be kept for the next one.
+const LARGE: [u64; 16] = [7; 16];
 
 fn poll<T>(handle: &mut JoinHandle<T>, waker: &Waker) -> Poll<Result<T, TaskError>> {
     Pin::new(handle).poll(&mut Context::from_waker(waker))
@@ -102,18 +109,14 @@ fn task_of_any_alignment_costs_one_allocation() {
     let (task, handle) = costs(1, 0, || task(move || page.0[5]));
     costs(0, 0, || task.run());
     costs(0, 1, || handle.result()).unwrap();
-
-    let (task, handle) = costs(1, 0, || future_result::task(|| ()));
-    costs(0, 0, || task.run());
-    costs(0, 1, || handle.result()).unwrap();
 }
 
 #[test]
 fn pair_costs_one_allocation_from_completer_to_value() {
     let (completer, handle) = costs(1, 0, pair);
-    costs(0, 0, || completer.complete([3_u64; 8])).unwrap();
+    costs(0, 0, || completer.complete(LARGE)).unwrap();
     let value = costs(0, 1, || handle.result());
-    assert_eq!(value.unwrap(), [3; 8]);
+    assert_eq!(value.unwrap(), LARGE);
 }
 
 #[test]
@@ -123,7 +126,7 @@ fn started_pair_and_its_token_cost_nothing_more() {
         assert!(completer.start());
         let token = completer.token();
         assert!(poll(&mut handle, Waker::noop()).is_pending());
-        completer.complete(1).unwrap();
+        completer.complete(LARGE).unwrap();
         assert!(poll(&mut handle, Waker::noop()).is_ready());
         assert!(!token.clone().is_cancelled());
         token
@@ -136,7 +139,7 @@ fn last_token_frees_the_cell() {
     let (completer, handle) = costs(1, 0, pair);
     let token = completer.token();
     costs(0, 0, || {
-        completer.complete(1).unwrap();
+        completer.complete(LARGE).unwrap();
         handle.result().unwrap();
     });
     costs(0, 1, || drop(token));
@@ -150,10 +153,10 @@ fn polling_and_waking_cost_nothing() {
         assert!(poll(&mut handle, &waker).is_pending());
         assert!(poll(&mut handle, Waker::noop()).is_pending());
         assert!(poll(&mut handle, &waker).is_pending());
-        completer.complete(2).unwrap();
+        completer.complete(LARGE).unwrap();
     });
     let polled = costs(0, 1, || poll(&mut handle, &waker));
-    assert!(matches!(polled, Poll::Ready(Ok(2))));
+    assert!(matches!(polled, Poll::Ready(Ok(LARGE))));
 }
 
 #[test]
@@ -162,13 +165,13 @@ fn waiting_on_a_plain_thread_costs_nothing_but_the_first_time() {
     // Makes this thread's parker.
     assert!(!handle.wait_timeout(Duration::ZERO));
     costs(0, 0, || assert!(!handle.wait_timeout(Duration::ZERO)));
-    completer.complete(1).unwrap();
+    completer.complete(LARGE).unwrap();
     costs(0, 1, || handle.result()).unwrap();
 }
 
 #[test]
 fn cancelling_costs_nothing_and_a_tombstone_frees_the_cell() {
-    let (unrun, handle) = costs(1, 0, || task(|| 1));
+    let (unrun, handle) = costs(1, 0, || task(|| LARGE));
     assert_eq!(costs(0, 0, || handle.cancel()), Cancel::Prevented);
     let result = costs(0, 0, || handle.result());
     assert!(matches!(result, Err(TaskError::Cancelled)));
@@ -177,12 +180,12 @@ fn cancelling_costs_nothing_and_a_tombstone_frees_the_cell() {
     let (completer, handle) = costs(1, 0, pair);
     assert_eq!(costs(0, 0, || handle.cancel()), Cancel::Prevented);
     costs(0, 0, || drop(handle));
-    assert_eq!(costs(0, 1, || completer.complete(1)), Err(1));
+    assert_eq!(costs(0, 1, || completer.complete(LARGE)), Err(LARGE));
 }
 
 #[test]
 fn dropping_a_tombstone_costs_no_more_than_running_it() {
-    let (task, handle) = task(|| 1);
+    let (task, handle) = task(|| LARGE);
     assert_eq!(handle.cancel(), Cancel::Prevented);
     drop(handle);
     costs(0, 1, || drop(task));
@@ -190,21 +193,111 @@ fn dropping_a_tombstone_costs_no_more_than_running_it() {
 
 #[test]
 fn detached_work_frees_the_cell_by_itself() {
-    let (detached, handle) = costs(1, 0, || task(|| 1));
+    let (detached, handle) = costs(1, 0, || task(|| LARGE));
     costs(0, 0, || drop(handle));
     costs(0, 1, || detached.run());
 
     let (completer, handle) = costs(1, 0, pair);
     costs(0, 0, || drop(handle));
-    assert_eq!(costs(0, 1, || completer.complete(1)), Err(1));
+    assert_eq!(costs(0, 1, || completer.complete(LARGE)), Err(LARGE));
 }
 
 #[test]
 fn running_in_place_costs_nothing() {
     let pool = PoolId::new();
-    let (tombstone, handle) = costs(1, 0, || task_in(pool, || 1));
+    let (tombstone, handle) = costs(1, 0, || task_in(pool, || LARGE));
     costs(0, 0, || pool.enter(|| handle.result())).unwrap();
     costs(0, 1, || tombstone.run());
+}
+
+/// The small cells, which are kept.
+#[cfg(not(pool_unpooled))]
+mod kept {
+    use super::*;
+
+    /// As many as one thread keeps, and some more.
+    const MANY: usize = 1000;
+
+    #[test]
+    fn a_small_cell_is_used_again() {
+        task(|| 1).0.run();
+        costs(0, 0, || {
+            for n in 0..MANY {
+                let (task, handle) = task(move || n);
+                task.run();
+                assert_eq!(handle.result().unwrap(), n);
+                let (completer, handle) = pair();
+                completer.complete(n).unwrap();
+                assert_eq!(handle.result().unwrap(), n);
+            }
+        });
+    }
+
+    #[test]
+    fn cells_that_another_thread_frees_come_back() {
+        let (to_other, tasks) = std::sync::mpsc::channel::<Vec<future_result::Task>>();
+        let (to_us, done) = std::sync::mpsc::channel::<Vec<future_result::Task>>();
+        let other = std::thread::spawn(move || {
+            for mut tasks in tasks {
+                tasks.drain(..).for_each(future_result::Task::run);
+                to_us.send(tasks).unwrap();
+            }
+        });
+        let mut batch = Vec::with_capacity(MANY);
+        let mut allocated = Vec::new();
+        for _ in 0..10 {
+            let ((), cells, _) = counted(|| {
+                batch.extend(
+                    (0..MANY).map(|n| future_result::Task::detached(move || assert!(n < MANY))),
+                );
+            });
+            allocated.push(cells);
+            to_other.send(batch).unwrap();
+            batch = done.recv().unwrap();
+        }
+        drop(to_other);
+        other.join().unwrap();
+        assert!(allocated[0] >= MANY);
+        // All but those in the magazines of the other thread.
+        assert!(allocated[9] < MANY / 4, "{allocated:?}");
+    }
+
+    #[test]
+    fn a_thread_that_ends_gives_its_cells_back() {
+        use std::sync::mpsc::{Sender, channel};
+
+        /// Counts when the thread's cells are gone: locals go in the reverse order of their first use.
+        struct CountLast(Sender<isize>);
+
+        impl Drop for CountLast {
+            fn drop(&mut self) {
+                let _ = self.0.send(CELLS.get());
+            }
+        }
+
+        thread_local!(static LAST: Cell<Option<CountLast>> = const { Cell::new(None) });
+
+        let (sender, count) = channel();
+        let thread = std::thread::spawn(move || {
+            LAST.set(Some(CountLast(sender)));
+            drop((0..20).map(|n| task(move || n)).collect::<Vec<_>>());
+            CELLS.get()
+        });
+        assert!(thread.join().unwrap() >= 20);
+        assert_eq!(count.recv(), Ok(0));
+    }
+
+    #[test]
+    fn alignment_beyond_the_usual_is_kept() {
+        #[repr(align(64))]
+        struct Line(u8);
+
+        let (task, handle) = task(|| Line(7));
+        task.run();
+        let line = handle.result().unwrap();
+        assert_eq!((&raw const line).addr() % 64, 0);
+        assert_eq!(line.0, 7);
+    }
 }
 
 #[test]
@@ -246,7 +339,7 @@ fn balanced(f: impl Fn()) {
 
 #[test]
 fn every_way_through_a_cell_frees_what_it_allocated() {
-    let text = || String::from("a value with memory of its own");
+    let text = || (String::from("a value with memory of its own"), LARGE);
     balanced(|| {
         let (task, handle) = task(text);
         task.run();
@@ -260,7 +353,8 @@ fn every_way_through_a_cell_frees_what_it_allocated() {
         drop((task, handle));
     });
     balanced(|| {
-        let (task, handle) = task(|| -> u8 { resume_unwind(Box::new(String::from("payload"))) });
+        let (task, handle) =
+            task(|| -> [u64; 16] { resume_unwind(Box::new(String::from("payload"))) });
         task.run();
         assert!(handle.result().is_err());
     });
@@ -285,7 +379,7 @@ fn every_way_through_a_cell_frees_what_it_allocated() {
     });
     balanced(|| {
         // The handle in its own callback: gone with it.
-        let (completer, handle) = pair::<String>();
+        let (completer, handle) = pair();
         let own = Arc::new(Mutex::new(None));
         let inner = own.clone();
         let mut handle = handle;
@@ -294,7 +388,7 @@ fn every_way_through_a_cell_frees_what_it_allocated() {
         completer.complete(text()).unwrap();
     });
     balanced(|| {
-        let (task, handle) = task(CancelToken::current);
+        let (task, handle) = task(|| (CancelToken::current(), LARGE));
         task.run();
         drop(handle.result());
     });
@@ -302,7 +396,7 @@ fn every_way_through_a_cell_frees_what_it_allocated() {
 
 #[test]
 fn every_way_to_wait_for_several_frees_what_it_allocated() {
-    let text = || String::from("a value with memory of its own");
+    let text = || (String::from("a value with memory of its own"), LARGE);
     balanced(|| {
         let (completer, handle) = pair();
         let shared = handle.shared();
@@ -313,15 +407,15 @@ fn every_way_to_wait_for_several_frees_what_it_allocated() {
         shared.result().unwrap();
     });
     balanced(|| {
-        let (completer, handle) = pair::<String>();
-        let (_other, pending) = pair::<String>();
+        let (completer, handle) = pair::<(String, [u64; 16])>();
+        let (_other, pending) = pair::<(String, [u64; 16])>();
         let mut completed = as_completed([handle, pending]);
         completer.complete(text()).unwrap();
         assert!(completed.next().is_some());
     });
     balanced(|| {
         // The completion comes when the set is gone, and finds what is left of its queue.
-        let (completer, handle) = pair::<String>();
+        let (completer, handle) = pair::<(String, [u64; 16])>();
         let mut set = CompletionSet::new();
         set.insert(text(), handle);
         assert!(set.wait_next_timeout(Duration::ZERO).is_err());
@@ -329,7 +423,7 @@ fn every_way_to_wait_for_several_frees_what_it_allocated() {
         assert!(completer.complete(text()).is_err());
     });
     balanced(|| {
-        let (completer, handle) = pair::<String>();
+        let (completer, handle) = pair::<(String, [u64; 16])>();
         let mut handles = [handle];
         assert!(wait(&mut handles, When::All, Some(Duration::ZERO)).timed_out);
         completer.complete(text()).unwrap();

@@ -10,10 +10,10 @@
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 
-use future_result::claim::{Claim, task_with_guard};
+use future_result::claim::{Claim, claimable_task_in, task_with_guard};
 use future_result::{
-    Cancel, CellId, FutureResult, JoinHandle, OwnQueue, PoolId, Status, Task, TaskDeque, TaskError,
-    TaskInbox, TaskList, task_in,
+    Cancel, CancelToken, CellId, FutureResult, JoinHandle, OwnQueue, PoolId, Status, Task,
+    TaskDeque, TaskError, TaskInbox, TaskList, task_in,
 };
 use loom::thread;
 
@@ -303,6 +303,40 @@ fn pop_of_a_certain_task_races_a_thief_and_it_runs_once() {
         }
         thief.join().unwrap();
         assert_eq!(log.sorted(), [1, 2]);
+    });
+}
+
+#[test]
+fn taken_by_its_waiter_a_task_races_its_own_token_and_is_freed_once() {
+    loom::model(|| {
+        let pool = PoolId::new();
+        let mine = Rc::new(TaskDeque::new());
+        let (task, handle) = task_in(pool, || {
+            let token = CancelToken::current();
+            thread::spawn(move || assert!(!token.is_cancelled()))
+        });
+        mine.push(task).unwrap();
+        let other = pool.enter_with(Rc::new(Own(mine)), || handle.result());
+        other.unwrap().join().unwrap();
+    });
+}
+
+#[test]
+fn taken_by_its_waiter_a_task_races_a_claim_and_runs_once() {
+    loom::model(|| {
+        let log = Log::default();
+        let pool = PoolId::new();
+        let mine = Rc::new(TaskDeque::new());
+        let (task, handle, claim) = claimable_task_in(pool, {
+            let log = log.clone();
+            move || log.add(1)
+        });
+        mine.push(task).unwrap();
+        let other = thread::spawn(move || claim.run());
+        pool.enter_with(Rc::new(Own(mine)), || handle.result())
+            .unwrap();
+        other.join().unwrap();
+        assert_eq!(log.get(), [1]);
     });
 }
 
