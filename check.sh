@@ -19,6 +19,7 @@ unsafe_files=(
     future-result/src/cell/*.rs
     future-result/src/claim.rs
     future-result/src/sync/identity.rs
+    future-result/src/sync/magazine.rs
     future-result/src/sync/model.rs
     future-result/src/sync/sim.rs
     thread-pool/src/block.rs

@@ -73,7 +73,7 @@ fn costs<R>(allocated: usize, freed: usize, f: impl FnOnce() -> R) -> R {
 }
 
 /// A value that makes its cell too large to be kept for the next one.
-const LARGE: [u64; 16] = [7; 16];
+const LARGE: [u64; 12] = [7; 12];
 
 fn poll<T>(handle: &mut JoinHandle<T>, waker: &Waker) -> Poll<Result<T, TaskError>> {
     Pin::new(handle).poll(&mut Context::from_waker(waker))
@@ -354,7 +354,7 @@ fn every_way_through_a_cell_frees_what_it_allocated() {
     });
     balanced(|| {
         let (task, handle) =
-            task(|| -> [u64; 16] { resume_unwind(Box::new(String::from("payload"))) });
+            task(|| -> [u64; 12] { resume_unwind(Box::new(String::from("payload"))) });
         task.run();
         assert!(handle.result().is_err());
     });
@@ -407,15 +407,15 @@ fn every_way_to_wait_for_several_frees_what_it_allocated() {
         shared.result().unwrap();
     });
     balanced(|| {
-        let (completer, handle) = pair::<(String, [u64; 16])>();
-        let (_other, pending) = pair::<(String, [u64; 16])>();
+        let (completer, handle) = pair::<(String, [u64; 12])>();
+        let (_other, pending) = pair::<(String, [u64; 12])>();
         let mut completed = as_completed([handle, pending]);
         completer.complete(text()).unwrap();
         assert!(completed.next().is_some());
     });
     balanced(|| {
         // The completion comes when the set is gone, and finds what is left of its queue.
-        let (completer, handle) = pair::<(String, [u64; 16])>();
+        let (completer, handle) = pair::<(String, [u64; 12])>();
         let mut set = CompletionSet::new();
         set.insert(text(), handle);
         assert!(set.wait_next_timeout(Duration::ZERO).is_err());
@@ -423,7 +423,7 @@ fn every_way_to_wait_for_several_frees_what_it_allocated() {
         assert!(completer.complete(text()).is_err());
     });
     balanced(|| {
-        let (completer, handle) = pair::<(String, [u64; 16])>();
+        let (completer, handle) = pair::<(String, [u64; 12])>();
         let mut handles = [handle];
         assert!(wait(&mut handles, When::All, Some(Duration::ZERO)).timed_out);
         completer.complete(text()).unwrap();

@@ -4,7 +4,7 @@
 //! nothing left takes the whole inbox at once, turns it round, and so has the oldest tasks at hand in
 //! the *backlog*, under a lock that submitters never meet. From there it moves a batch into its own
 //! deque, where the others can steal it. A task that is submitted by a worker goes straight into
-//! that worker's deque.
+//! another deque of that worker's.
 //!
 //! # Tombstones
 //!

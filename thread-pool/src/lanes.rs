@@ -4,9 +4,9 @@
 //! injectors as well, but nobody looks at them until one has been given a task: that costs a pool
 //! which does not use priorities one load of a line that nobody writes.
 //!
-//! A worker chooses a lane before each task, also before what lies in its own deque. So a batch of
+//! A worker chooses a lane before each task, also before what lies in its own deques. So a batch of
 //! normal tasks that it has taken out of the injector can still be overtaken, and what a task submits
-//! with a priority goes to the lane, not to the deque.
+//! with a priority goes to the lane, not to a deque.
 //!
 //! # Ageing
 //!

@@ -1,6 +1,6 @@
 //! Tasks for one certain worker, which nobody else may run.
 //!
-//! A worker looks into its mailbox before its deque and before it sleeps; while there is nothing in
+//! A worker looks into its mailbox before its deques and before it sleeps; while there is nothing in
 //! it, that is one load of a line that nobody writes. Mail is rare, so the rest is under a lock.
 
 use future_result::sync::Mutex;

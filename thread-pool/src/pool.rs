@@ -8,7 +8,9 @@ use future_result::{JoinHandle, Shared};
 use crate::core::Core;
 use crate::{BuildError, Builder};
 
-/// Threads that run what is submitted to them, in the order of submission.
+/// Threads that run what is submitted to them. What comes from outside is taken in the order of submission,
+/// and so is what one task submits; a worker takes what its own tasks have submitted first, but for every
+/// 61st time.
 ///
 /// Every submission gives a [`JoinHandle`]: a future for async code, and with
 /// [`FutureResult`](crate::FutureResult) in scope every other way to wait. A task that panics costs
