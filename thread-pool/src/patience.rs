@@ -7,12 +7,8 @@
 
 use std::cell::Cell;
 
-use future_result::sync::SEARCHES;
+use future_result::sync::{PAUSES, SEARCHES, SEARCHES_MIN};
 
-/// At least so many looks, if others were in vain.
-const LOOKS_MIN: usize = 4;
-/// A worker holds back for so many turns at most.
-const PAUSES_MAX: usize = 6;
 /// Fewer tasks at a time than this are hardly worth the way.
 const BATCH_MIN: usize = 12;
 
@@ -41,8 +37,7 @@ impl Patience {
 
     /// Nothing came.
     pub(crate) fn was_in_vain(&self) {
-        let looks = (self.looks.get() / 2).max(LOOKS_MIN.min(SEARCHES));
-        self.looks.set(looks);
+        self.set_looks(self.looks.get() / 2);
         self.pauses.set(0);
     }
 
@@ -51,7 +46,7 @@ impl Patience {
         let pauses = self.pauses.get();
         self.pauses.set(match tasks {
             0 | 1 => 0,
-            _ if tasks < BATCH_MIN => (pauses + 1).min(PAUSES_MAX.min(SEARCHES)),
+            _ if tasks < BATCH_MIN => (pauses + 1).clamp(0, PAUSES),
             _ if tasks > 4 * BATCH_MIN => pauses.saturating_sub(1),
             _ => pauses,
         });
@@ -60,7 +55,57 @@ impl Patience {
     /// Something was there after so many looks.
     pub(crate) fn has_paid(&self, looks: usize) {
         if 2 * looks > self.looks.get() {
-            self.looks.set((2 * self.looks.get()).min(SEARCHES));
+            self.set_looks(2 * self.looks.get());
         }
+    }
+
+    fn set_looks(&self, looks: usize) {
+        // Also where a checker's bounds are the same.
+        self.looks.set(looks.clamp(SEARCHES_MIN, SEARCHES));
+    }
+}
+
+#[cfg(all(test, not(any(pool_loom, pool_sim))))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn looks_in_vain_get_fewer_and_those_that_pay_come_back() {
+        let patience = Patience::new();
+        assert_eq!(patience.looks(), SEARCHES);
+        for _ in 0..10 {
+            patience.was_in_vain();
+        }
+        assert_eq!(patience.looks(), SEARCHES_MIN);
+        patience.has_paid(SEARCHES_MIN / 2);
+        assert_eq!(
+            patience.looks(),
+            SEARCHES_MIN,
+            "fewer would have been enough"
+        );
+        for _ in 0..10 {
+            patience.has_paid(patience.looks());
+        }
+        assert_eq!(patience.looks(), SEARCHES);
+    }
+
+    #[test]
+    fn a_stream_of_small_batches_is_given_time_and_a_lone_task_none() {
+        let patience = Patience::new();
+        patience.has_found(1);
+        assert_eq!(patience.pauses(), 0);
+        for _ in 0..100 {
+            patience.has_found(BATCH_MIN - 1);
+        }
+        assert_eq!(patience.pauses(), PAUSES);
+        patience.has_found(BATCH_MIN);
+        assert_eq!(patience.pauses(), PAUSES, "just right");
+        patience.has_found(1000);
+        assert_eq!(patience.pauses(), PAUSES - 1);
+        patience.has_found(1);
+        assert_eq!(patience.pauses(), 0);
+        patience.has_found(2);
+        patience.was_in_vain();
+        assert_eq!(patience.pauses(), 0);
     }
 }

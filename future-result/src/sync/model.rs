@@ -22,6 +22,10 @@ pub use crate::__thread_locals as thread_locals;
 
 /// A model looks at every interleaving anyway.
 pub const SEARCHES: usize = 0;
+/// As [`SEARCHES`].
+pub const SEARCHES_MIN: usize = 0;
+/// As [`SEARCHES`].
+pub const PAUSES: usize = 0;
 
 /// A static that is made anew for each execution of the model.
 #[doc(hidden)]

@@ -26,6 +26,10 @@ pub use crate::__thread_locals as thread_locals;
 
 /// How often a worker without work yields and looks again before it sleeps.
 pub const SEARCHES: usize = 50;
+/// As often it does even if that was in vain the last times.
+pub const SEARCHES_MIN: usize = 4;
+/// So many turns, at most, a worker lets pass before it looks for tasks that come in a stream.
+pub const PAUSES: usize = 6;
 
 /// A static whose first value is a constant.
 #[doc(hidden)]

@@ -43,6 +43,10 @@ pub use crate::__statics as statics;
 
 /// Once is enough: what happens between two looks is up to the scheduler.
 pub const SEARCHES: usize = 1;
+/// As [`SEARCHES`].
+pub const SEARCHES_MIN: usize = 0;
+/// As [`SEARCHES`].
+pub const PAUSES: usize = 1;
 
 /// As [`SEARCHES`].
 pub const YIELDS: u32 = 1;
