@@ -151,19 +151,24 @@ impl<T> Reader<T> {
             count_own(unsafe { task.into_raw().run_with(self) });
             return self.snapshot().is_done();
         }
-        self.claim_and_run()
+        // SAFETY: what is completed by hand was sent away above.
+        unsafe { self.claim_and_run() }
     }
 
     /// Runs the task here, if it has not started; where it was queued, a tombstone stays.
-    fn claim_and_run(&self) -> bool {
+    ///
+    /// # Safety
+    ///
+    /// The cell is a task's, not a pair's.
+    unsafe fn claim_and_run(&self) -> bool {
         // SAFETY: the handle is an owner.
         if !unsafe { state(self.cell) }.claim_as_handle() {
             return false;
         }
         // SAFETY: the handle is an owner.
         let run = unsafe { vtable(self.cell) }.run;
-        // SAFETY: the claim made us the runner, and the payload still holds the closure: what
-        // is completed by hand was sent away above.
+        // SAFETY: the claim made us the runner, and the payload still holds the closure, as of every
+        // task.
         unsafe { run(self.cell, Company::Others) };
         true
     }
