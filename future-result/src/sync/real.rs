@@ -26,8 +26,9 @@ pub use crate::__thread_locals as thread_locals;
 
 /// How often a worker without work yields and looks again before it sleeps.
 pub const SEARCHES: usize = 50;
-/// As often it does even if that was in vain the last times.
-pub const SEARCHES_MIN: usize = 4;
+/// As often it does even if that was in vain the last times: with fewer, one round trip in thirty got
+/// stuck where both sides sleep each time.
+pub const SEARCHES_MIN: usize = 12;
 /// So many turns, at most, a worker lets pass before it looks for tasks that come in a stream.
 pub const PAUSES: usize = 6;
 
