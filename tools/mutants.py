@@ -590,7 +590,21 @@ MUTANTS = [
         "if false {",
     ),
     (
-        "sim: the end is not noticed by who closes",
+        "a worker runs what a cancelling shutdown has missed",
+        "thread-pool",
+        "src/worker.rs",
+        "task.run_unless(|| self.abandoned.refusal())",
+        "task.run_unless(|| None)",
+    ),
+    (
+        "sim: who waits runs in place what a cancelling shutdown has missed",
+        "future-result",
+        "src/cell/reader.rs",
+        "start(self.cell, || refusal(pool))",
+        "start(self.cell, || None)",
+    ),
+    (
+        "sim: the end is not noticed by who closes
         "thread-pool",
         "src/core.rs",
         "if self.sleep.close() {",
@@ -691,8 +705,9 @@ def survives(mutant, work):
     with open(path, "w") as source:
         source.write(text.replace(old, new))
     simulated = name.startswith("sim:")
+    tested = "thread-pool" if simulated else crate
     tests = ["--test", "sim"] if simulated else ["--lib", "--test", "loom*"]
-    command = ["cargo", "test", "--quiet", "--release", "-p", crate, *tests]
+    command = ["cargo", "test", "--quiet", "--release", "-p", tested, *tests]
     checker = "pool_sim" if simulated else "pool_loom"
     environment = dict(os.environ, RUSTFLAGS=f"--cfg {checker}", RUST_BACKTRACE="0")
     # As ./check.sh does.

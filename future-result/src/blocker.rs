@@ -16,7 +16,7 @@ use crate::cell::CellId;
 use crate::deadlock::{self, Edge, Stuck};
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{YIELDS, is_inherited, now, thread, thread_locals, unique_id};
-use crate::{WaitTimedOut, forked};
+use crate::{TaskError, WaitTimedOut, forked};
 
 /// A way to wait, other than parking the thread.
 ///
@@ -308,6 +308,19 @@ impl Wake for Signal {
 pub trait OwnQueue {
     /// Takes the task and runs it, if it is the next one. True if it was taken.
     fn run_if_next(&self, task: CellId) -> bool;
+
+    /// Why nothing that is queued in this pool may start any more, if the queue is that pool's.
+    fn refusal(&self, pool: PoolId) -> Option<TaskError>;
+}
+
+/// Why nothing that is queued in this pool may start any more, as far as the calling worker knows.
+pub(crate) fn refusal(pool: PoolId) -> Option<TaskError> {
+    // Under the borrow nothing of the user's runs.
+    let refusal = |queue: &RefCell<Option<Rc<dyn OwnQueue>>>| {
+        let queue = queue.borrow();
+        queue.as_ref().and_then(|queue| queue.refusal(pool))
+    };
+    OWN_QUEUE.try_with(refusal).ok().flatten()
 }
 
 /// Takes the task from the calling worker's queue and runs it, if it is the next one there.

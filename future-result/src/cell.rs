@@ -81,6 +81,7 @@ struct VTable {
     layout: Layout,
     /// Whether there never was a handle, so that whoever holds the task is its runner.
     detached: bool,
+    role: Role,
     /// What the cell is called where tasks are named: the closure's path, or the value's.
     name: fn() -> &'static str,
     /// Runs the closure, completes the cell, and says how it went. The caller must be the runner of a
@@ -90,6 +91,15 @@ struct VTable {
     fail: unsafe fn(NonNull<Header>, TaskError),
     /// Drops the list of callbacks, given what is in the slot.
     drop_callbacks: unsafe fn(*const ()),
+}
+
+/// What a task is to its pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// A task like any other.
+    Task,
+    /// A part of a task that is running already: it runs even if its pool has given up what is queued.
+    Part,
 }
 
 /// A header with a payload of one of its types; never a place of its own, only a way to find the

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+pub use crate::cell::Role;
 use crate::cell::{RawClaim, RawTask};
 use crate::{JoinHandle, PoolId, Task, TaskError};
 
@@ -15,7 +16,8 @@ impl Claim {
         Self(raw)
     }
 
-    /// Runs the task on this thread, unless it has started or ended. True if it was run.
+    /// Runs the task on this thread, unless it has started or ended, or its pool refuses that (then it
+    /// ends with the pool's error). True if it has ended by that.
     #[must_use = "another may have been faster"]
     pub fn run(&self) -> bool {
         self.0.run()
@@ -71,6 +73,7 @@ pub unsafe fn task_with_guard<F, T, G>(
     pool: PoolId,
     closure: F,
     guard: G,
+    role: Role,
 ) -> (Task, JoinHandle<T>, Claim)
 where
     F: FnOnce() -> T + Send,
@@ -78,7 +81,7 @@ where
     G: Send,
 {
     // SAFETY: passed on to the caller.
-    let (task, reader) = unsafe { RawTask::guarded(closure, guard, Some(pool)) };
+    let (task, reader) = unsafe { RawTask::guarded(closure, guard, Some(pool), role) };
     let claim = Claim::new(reader.claim());
     (Task::from_raw(task), JoinHandle::new(reader), claim)
 }

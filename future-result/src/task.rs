@@ -150,6 +150,16 @@ impl Task {
         self.0.run()
     }
 
+    /// As [`run_to_status`](Self::run_to_status), but asks for a `refusal` once it has claimed the task.
+    /// If there is one, the closure is dropped and the handle gets the error; unless it is a part of a
+    /// task that is running already.
+    #[doc(hidden)]
+    #[inline]
+    #[must_use]
+    pub fn run_unless(self, refusal: impl FnOnce() -> Option<TaskError>) -> Status {
+        self.0.run_unless(refusal)
+    }
+
     /// What has become of it: pending unless it was cancelled or run in place.
     #[doc(hidden)]
     #[must_use]

@@ -10,7 +10,7 @@
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 
-use future_result::claim::{Claim, task_with_guard};
+use future_result::claim::{Claim, Role, task_with_guard};
 use future_result::{
     Cancel, CellId, FutureResult, JoinHandle, OwnQueue, PoolId, Task, TaskDeque, TaskError,
     TaskInbox, TaskList, task_in,
@@ -274,6 +274,10 @@ impl OwnQueue for Own {
     fn run_if_next(&self, task: CellId) -> bool {
         self.0.pop_if(task).map(Task::run).is_some()
     }
+
+    fn refusal(&self, _: PoolId) -> Option<TaskError> {
+        None
+    }
 }
 
 #[test]
@@ -314,7 +318,7 @@ fn guarded(log: &Log) -> (Task, JoinHandle<Dropped>, Claim) {
         inside.dropped(3)
     };
     // SAFETY: nothing is borrowed.
-    unsafe { task_with_guard(PoolId::new(), closure, log.dropped(4)) }
+    unsafe { task_with_guard(PoolId::new(), closure, log.dropped(4), Role::Task) }
 }
 
 #[test]

@@ -24,7 +24,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use future_result::claim::{Claim, task_with_guard};
+use future_result::claim::{Claim, Role, task_with_guard};
 use future_result::sync::atomic::{AtomicU64, Ordering};
 use future_result::sync::{Mutex, WORTH_WAKING};
 use future_result::{TaskError, TaskList, abort_on_unwind, contain};
@@ -215,7 +215,7 @@ where
             // SAFETY: what the closure borrows lasts until the crowd has been waited for, and so
             // until the presence is dropped; the handle is dropped at once.
             let (task, _, claim) =
-                unsafe { task_with_guard(core.id, closure, Crowd::enter(&crowd)) };
+                unsafe { task_with_guard(core.id, closure, Crowd::enter(&crowd), Role::Task) };
             tasks.push_back(task);
             claims.push(claim);
         }

@@ -8,6 +8,7 @@ use future_result::{
     Cause, Completer, PoolId, Rejection, Status, Task, TaskDeque, TaskError, TaskList,
 };
 
+use crate::abandoned::{Abandoned, Why};
 use crate::bound::Bound;
 use crate::injector::Injector;
 use crate::join::Slots;
@@ -52,6 +53,7 @@ pub(crate) struct Core {
     pub(crate) threads: Threads,
     /// Whether nothing is accepted any more.
     closed: AtomicBool,
+    pub(crate) abandoned: Arc<Abandoned>,
     /// By the number of the worker; a worker that leaves before the end takes its own out. `None` if
     /// nobody will join them.
     handles: Mutex<Option<Vec<Option<thread::JoinHandle<()>>>>>,
@@ -67,16 +69,18 @@ impl Core {
         threads: Threads,
         terminated: Completer<()>,
     ) -> Self {
+        let abandoned = Arc::new(Abandoned::new());
         Self {
             id,
             injector: Injector::new(),
             lanes: Lanes::new(),
-            timer: Arc::new(Timer::new()),
+            timer: Arc::new(Timer::new(Arc::clone(&abandoned))),
             bound: bound.map(Arc::new),
             sleep,
             roster: Roster::new(),
             threads,
             closed: AtomicBool::new(false),
+            abandoned,
             handles: Mutex::new(Some(Vec::new())),
             terminated: Mutex::new(Some(terminated)),
         }
@@ -111,6 +115,14 @@ impl Core {
         // ORDERING: the producer's fence in the proof of `sleep`. A deque's push is a SeqCst
         // read-modify-write, and the word is read by a SeqCst load.
         fence_between_seq_cst();
+        self.wake_if_wanting();
+    }
+
+    /// Queues what a task that is still running has spawned after the pool has given up what is queued.
+    pub(crate) fn push_part(self: &Arc<Self>, part: Task) {
+        self.lanes.push_part(part);
+        // ORDERING: the producer's fence in the proof of `sleep`.
+        fence(Ordering::SeqCst);
         self.wake_if_wanting();
     }
 
@@ -348,8 +360,10 @@ impl Core {
         self.closed.load(Ordering::Acquire)
     }
 
-    /// Gives up everything that is queued.
-    pub(crate) fn fail_queued(&self, error: &TaskError) {
+    /// Gives up everything that is queued. The pool is closed.
+    pub(crate) fn abandon_queued(&self, why: Why) {
+        // What the sweep misses, since it is just being moved, ends when somebody comes to run it.
+        let error = self.abandoned.begin(why);
         let mut tasks = self.injector.take_all();
         tasks.append(&mut self.lanes.take_all());
         for seat in self.roster.all() {
@@ -364,7 +378,7 @@ impl Core {
             totals.count(Status::Cancelled);
         }
         self.roster.count(|departed| departed.add_tasks(&totals));
-        fail_all(tasks, error);
+        fail_all(tasks, &error);
     }
 
     /// What all workers have counted, and whoever swept the injector.

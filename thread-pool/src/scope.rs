@@ -22,7 +22,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use future_result::claim::{Claim, task_with_guard};
+use future_result::claim::{Claim, Role, task_with_guard};
 use future_result::sync::Mutex;
 use future_result::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use future_result::{
@@ -138,8 +138,9 @@ impl<'scope> Scope<'scope, '_> {
     /// Runs `job` on a worker, and gives the handle of its result.
     ///
     /// The bound of the pool's queue does not hold it back. If the pool is shut down, a task of the pool
-    /// that is still running may go on to spawn its parts; on any other thread the job is run at once,
-    /// right there.
+    /// that is still running may go on to spawn its parts, and these run even if the shutdown is a
+    /// [cancelling](ThreadPoolExecutor::shutdown_now) one, which cancels those that it finds in the queue.
+    /// On any other thread the job is run at once, right there.
     ///
     /// # Examples
     ///
@@ -170,16 +171,24 @@ impl<'scope> Scope<'scope, '_> {
             value
         };
         let core = &self.pool.core;
+        let local = Local::of(core);
+        // Spawned by a task that goes on though what is queued was given up: it runs all the same.
+        let is_late = local.is_some() && core.abandoned.is_set();
+        let role = if is_late { Role::Part } else { Role::Task };
         // SAFETY: what closure and value borrow outlives `'scope`; this lasts until the crowd has
         // been waited for, and so until the presence is dropped. The handle cannot leave `'scope`.
         let (task, inner, claim) =
-            unsafe { task_with_guard(core.id, closure, Crowd::enter(&self.crowd)) };
+            unsafe { task_with_guard(core.id, closure, Crowd::enter(&self.crowd), role) };
         // Only a worker runs in place what has not started.
-        match Local::of(core) {
+        match local {
             Some(local) => {
                 self.crowd.add_claim(claim);
                 // Also when the pool is shut down: it is a part of a task that still runs.
-                core.push_local(&local, task);
+                if is_late {
+                    core.push_part(task);
+                } else {
+                    core.push_local(&local, task);
+                }
             }
             None => {
                 if let Err(task) = core.push(task) {

@@ -7,8 +7,11 @@ use std::sync::Arc;
 
 use future_result::sync::atomic::{Ordering, fence};
 use future_result::sync::{SEARCHES, thread, thread_locals};
-use future_result::{CellId, OwnQueue, Rejection, Task, TaskDeque, TaskError, TaskList, contain};
+use future_result::{
+    CellId, OwnQueue, PoolId, Rejection, Task, TaskDeque, TaskError, TaskList, contain,
+};
 
+use crate::abandoned::{Abandoned, Why};
 use crate::core::Core;
 use crate::join::{Entered, Slots, Stack, Stolen};
 use crate::lanes::Turns;
@@ -27,6 +30,8 @@ thread_locals! {
 /// What a worker keeps to itself.
 pub(crate) struct Local {
     core: Arc<Core>,
+    /// The pool's own.
+    abandoned: Arc<Abandoned>,
     index: usize,
     deque: TaskDeque,
     /// What the others see of it.
@@ -121,10 +126,11 @@ impl Local {
         stolen.map(|job| job.run_on_top(self)).is_some()
     }
 
-    /// Runs a task that left the queue, and counts it.
+    /// Runs a task that left the queue, unless the pool has given up what is queued, and counts it.
     #[inline]
     pub(crate) fn run(&self, task: Task) {
-        self.seat.tally.count(task.run_to_status());
+        let status = task.run_unless(|| self.abandoned.refusal());
+        self.seat.tally.count(status);
     }
 
     /// Adds a task to the deque; the caller wakes who is needed for it.
@@ -313,6 +319,14 @@ impl OwnQueue for Local {
             None => false,
         }
     }
+
+    fn refusal(&self, pool: PoolId) -> Option<TaskError> {
+        if pool == self.core.id {
+            self.abandoned.refusal()
+        } else {
+            None
+        }
+    }
 }
 
 /// The body of a worker's thread.
@@ -320,6 +334,7 @@ pub(crate) fn run(core: Arc<Core>, index: usize, deque: TaskDeque, seat: Arc<Sea
     seat.slots.set_owner(index);
     let local = Rc::new(Local {
         joins: Stack::new(core.sleep.places() - 1),
+        abandoned: Arc::clone(&core.abandoned),
         core,
         index,
         deque,
@@ -338,7 +353,7 @@ pub(crate) fn run(core: Arc<Core>, index: usize, deque: TaskDeque, seat: Arc<Sea
         if core.threads.has_beginning() && !initialize(&local) {
             // Each of the others leaves after what it is running.
             core.close(Rejection::Broken);
-            core.fail_queued(&TaskError::Rejected(Rejection::Broken));
+            core.abandon_queued(Why::Broken);
         }
         let entered = Entered::new(Rc::clone(&local));
         let mut next = local.search();

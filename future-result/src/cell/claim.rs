@@ -8,11 +8,11 @@ use std::any::type_name;
 use std::ptr::NonNull;
 
 use super::runner::Runner;
-use super::task::drop_callbacks;
+use super::task::{drop_callbacks, start};
 use super::token::Running;
-use super::{Header, RawTask, RawToken, Reader, VTable, allocate, put, state, take, vtable};
+use super::{Header, RawTask, RawToken, Reader, Role, VTable, allocate, put, state, take, vtable};
 use crate::TaskError;
-use crate::blocker::PoolId;
+use crate::blocker::{PoolId, refusal};
 use crate::panic::{catch, contain};
 use crate::state::{CancelClaim, Outcome, State};
 
@@ -24,18 +24,18 @@ impl RawClaim {
         Self(token)
     }
 
-    /// Runs the task here, unless it has started or ended. True if it was run.
+    /// Runs the task here, unless it has started or ended, or its pool refuses that. True if it has
+    /// ended by that.
     pub(crate) fn run(&self) -> bool {
         let cell = self.0.cell();
         // SAFETY: a token is an owner.
         if !unsafe { state(cell) }.claim_as_handle() {
             return false;
         }
-        // SAFETY: a token is an owner.
-        let run = unsafe { vtable(cell) }.run;
+        let refusal = || self.0.home().and_then(refusal);
         // SAFETY: the claim made us the runner, and the payload still holds the closure: claims are
         // made of tasks alone. We stay an owner besides, by the token.
-        unsafe { run(cell) };
+        unsafe { start(cell, refusal) };
         true
     }
 
@@ -88,13 +88,14 @@ impl RawTask {
         closure: F,
         guard: G,
         home: Option<PoolId>,
+        role: Role,
     ) -> (Self, Reader<T>)
     where
         F: FnOnce() -> T + Send,
         T: Send,
         G: Send,
     {
-        let cell = allocate(State::new(), table::<F, T, G>(), home);
+        let cell = allocate(State::new(), table::<F, T, G>(role), home);
         // SAFETY: nobody else knows the cell yet, and its layout has room for both.
         unsafe { put(cell, Guarded { closure, guard }) };
         // SAFETY: the task's side of a new cell, taken once.
@@ -104,21 +105,32 @@ impl RawTask {
     }
 }
 
-fn table<F, T, G>() -> &'static VTable
+fn table<F, T, G>(role: Role) -> &'static VTable
 where
     F: FnOnce() -> T + Send,
     T: Send,
     G: Send,
 {
-    const {
-        &VTable {
-            layout: VTable::layout::<Guarded<F, G>, T>(),
-            detached: false,
-            name: type_name::<F>,
-            run: run::<F, T, G>,
-            fail: fail::<F, T, G>,
-            drop_callbacks: drop_callbacks::<T>,
-        }
+    match role {
+        Role::Task => const { &new_table::<F, T, G>(Role::Task) },
+        Role::Part => const { &new_table::<F, T, G>(Role::Part) },
+    }
+}
+
+const fn new_table<F, T, G>(role: Role) -> VTable
+where
+    F: FnOnce() -> T + Send,
+    T: Send,
+    G: Send,
+{
+    VTable {
+        layout: VTable::layout::<Guarded<F, G>, T>(),
+        detached: false,
+        role,
+        name: type_name::<F>,
+        run: run::<F, T, G>,
+        fail: fail::<F, T, G>,
+        drop_callbacks: drop_callbacks::<T>,
     }
 }
 

@@ -8,12 +8,13 @@ use std::task::{Poll, Waker};
 
 use super::callbacks::{Callback, Callbacks};
 use super::runner::{load, show_outcome};
+use super::task::start;
 use super::{
     CellId, Header, RawToken, Slot, Writer, callbacks, free, free_if_last, put_slot,
     slot_wakes_same, state, take, take_waker, vtable,
 };
 use crate::TaskError;
-use crate::blocker::{PoolId, pop_and_run};
+use crate::blocker::{PoolId, pop_and_run, refusal};
 use crate::panic::contain;
 use crate::result::{Cancel, Status};
 use crate::state::{CancelClaim, Snapshot};
@@ -139,11 +140,9 @@ impl<T> Reader<T> {
         if !unsafe { state(self.cell) }.claim_as_handle() {
             return false;
         }
-        // SAFETY: the handle is an owner.
-        let run = unsafe { vtable(self.cell) }.run;
         // SAFETY: the claim made us the runner, and the payload still holds the closure: only
         // tasks have a home.
-        unsafe { run(self.cell) };
+        unsafe { start(self.cell, || refusal(pool)) };
         true
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::callbacks::Callbacks;
 use super::runner::Runner;
 use super::token::Running;
-use super::{Header, Reader, VTable, allocate, free, free_if_last, put, state, take, vtable};
+use super::{Header, Reader, Role, VTable, allocate, free, free_if_last, put, state, take, vtable};
 use crate::blocker::PoolId;
 use crate::panic::{catch, contain};
 use crate::state::{Outcome, State};
@@ -99,13 +99,15 @@ impl RawTask {
     /// it until now.
     #[inline]
     pub(crate) fn run(self) -> Status {
+        self.run_unless(|| None)
+    }
+
+    /// As [`RawTask::run`], but asks for a `refusal` once it has claimed the task; see [`start`].
+    #[inline]
+    pub(crate) fn run_unless(self, refusal: impl FnOnce() -> Option<TaskError>) -> Status {
         match self.claim() {
-            Ok(cell) => {
-                // SAFETY: the claim made us the runner, which is an owner.
-                let run = unsafe { vtable(cell) }.run;
-                // SAFETY: we are the runner, and the payload still holds the closure.
-                unsafe { run(cell) }.status()
-            }
+            // SAFETY: the claim made us the runner, and the payload still holds the closure.
+            Ok(cell) => unsafe { start(cell, refusal) },
             Err(status) => status,
         }
     }
@@ -159,6 +161,33 @@ impl Drop for RawTask {
     }
 }
 
+/// Runs what was just claimed; or drops the closure and completes with the error, if there is a
+/// `refusal` and it is no part of a task that is running already. Says how it went.
+///
+/// # Safety
+///
+/// The caller is the runner of a task whose payload holds the closure, and gives both up.
+#[inline]
+pub(super) unsafe fn start(
+    cell: NonNull<Header>,
+    refusal: impl FnOnce() -> Option<TaskError>,
+) -> Status {
+    // SAFETY: a runner is an owner.
+    let vtable = unsafe { vtable(cell) };
+    match refusal() {
+        Some(error) if vtable.role != Role::Part => {
+            // So that its tombstone, if there is one, counts as cancelled, whatever the error.
+            // SAFETY: a runner is an owner.
+            let _ = unsafe { state(cell) }.claim_to_cancel();
+            // SAFETY: passed on to the caller.
+            unsafe { (vtable.fail)(cell, error) };
+            Status::Cancelled
+        }
+        // SAFETY: passed on to the caller.
+        _ => unsafe { (vtable.run)(cell) }.status(),
+    }
+}
+
 /// What has become of a task that somebody else has claimed. One that was ended by its deadline did
 /// not fail by itself, so it counts as cancelled; and so does one that was asked to stop and panicked.
 fn tombstone_status(state: &State) -> Status {
@@ -179,6 +208,7 @@ where
         &VTable {
             layout: VTable::layout::<F, T>(),
             detached: false,
+            role: Role::Task,
             name: type_name::<F>,
             run: run::<F, T>,
             fail: fail::<F, T>,
@@ -196,6 +226,7 @@ where
         &VTable {
             layout: VTable::layout::<F, ()>(),
             detached: true,
+            role: Role::Task,
             name: type_name::<F>,
             run: run_detached::<F>,
             fail: fail_detached::<F>,

@@ -6,7 +6,7 @@ use std::ptr::NonNull;
 
 use super::runner::{Runner, conclude, discard};
 use super::task::drop_callbacks;
-use super::{Header, RawToken, Reader, VTable, allocate, free_if_last, put, state, take};
+use super::{Header, RawToken, Reader, Role, VTable, allocate, free_if_last, put, state, take};
 use crate::state::{Completion, Outcome, State};
 use crate::{Cause, TaskError};
 
@@ -128,6 +128,7 @@ fn table<T>() -> &'static VTable {
         &VTable {
             layout: VTable::layout::<(), T>(),
             detached: false,
+            role: Role::Task,
             name: type_name::<T>,
             run: run::<T>,
             fail: fail::<T>,
