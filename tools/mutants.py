@@ -681,8 +681,15 @@ MUTANTS = [
         "a scope does not wait",
         "thread-pool",
         "src/scope.rs",
-        "while block_until(None, &mut is_empty).is_err() {}",
-        "let _ = &mut is_empty;",
+        "        outlast(is_empty)\n",
+        "        let _ = is_empty;\n        Ok(())\n",
+    ),
+    (
+        "a scope whose blocker panics does not wait",
+        "thread-pool",
+        "src/scope.rs",
+        "        outlast(is_empty)\n",
+        "        let mut is_empty = is_empty;\n        future_result::block_until(None, &mut is_empty).map_err(|_| Box::new(()) as Box<dyn Any + Send>)\n",
     ),
 ]
 

@@ -182,7 +182,10 @@ pub(crate) fn block(deadline: Option<Instant>, waiting: &mut dyn Wait) -> Result
 }
 
 /// How a plain thread waits.
-fn park_until(deadline: Option<Instant>, waiting: &mut dyn Wait) -> Result<(), Interrupted> {
+pub(crate) fn park_until(
+    deadline: Option<Instant>,
+    waiting: &mut dyn Wait,
+) -> Result<(), Interrupted> {
     // A wait from within `poll` finds the cell empty and makes a parker of its own, so that it
     // cannot swallow a wake-up that was meant for this one.
     let parker = PARKER.try_with(Cell::take).ok().flatten();

@@ -12,6 +12,7 @@ mod error;
 mod forked;
 mod handle;
 mod map;
+mod outlast;
 mod panic;
 mod ready_queue;
 mod result;
@@ -38,6 +39,8 @@ pub use self::deadlock::Awaited;
 pub use self::error::{Cause, Rejection, TaskError, TryError, WaitTimedOut};
 pub use self::handle::JoinHandle;
 pub use self::map::{Map, run_chunk};
+#[doc(hidden)]
+pub use self::outlast::outlast;
 pub use self::panic::{Panic, abort_on_unwind, contain};
 pub use self::result::{BoxedResult, Cancel, FutureResult, InPlace, Status};
 pub use self::shared::Shared;

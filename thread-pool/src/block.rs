@@ -75,7 +75,7 @@ where
         done: Mutex::new(Vec::new()),
         panic: Mutex::new(None),
     };
-    // The others borrow the block: nothing may end this frame before they have left.
+    // The others borrow the block: nothing may end this frame before they have left. Nothing unwinds here.
     abort_on_unwind(|| block.run(core));
     let panic = block.panic.lock().take();
     if let Some(payload) = panic {
@@ -175,7 +175,9 @@ where
             for claim in claims {
                 claim.fail(TaskError::Cancelled);
             }
-            crowd.wait_until_empty(core.id);
+            if let Err(payload) = crowd.wait_until_empty(core.id) {
+                self.keep_first(payload);
+            }
         }
     }
 
@@ -271,6 +273,17 @@ where
     /// A call has panicked: nobody makes another one.
     #[cold]
     fn stop(&self, mut rest: Range<usize>, payload: Box<dyn Any + Send>) {
+        self.keep_first(payload);
+        // ORDERING: Relaxed, as in `take`.
+        let start = self.cursor.swap(self.len, Ordering::Relaxed);
+        for range in [mem::take(&mut rest), start as usize..self.len as usize] {
+            // SAFETY: these were taken, by us, and will not be asked for.
+            contain(|| unsafe { self.source.drop_items(range) });
+        }
+    }
+
+    /// Keeps the payload of a panic for the caller, if it is the first one.
+    fn keep_first(&self, payload: Box<dyn Any + Send>) {
         let mut panic = self.panic.lock();
         let later = if panic.is_none() {
             *panic = Some(payload);
@@ -279,12 +292,6 @@ where
             Some(payload)
         };
         drop(panic);
-        // ORDERING: Relaxed, as in `take`.
-        let start = self.cursor.swap(self.len, Ordering::Relaxed);
-        for range in [mem::take(&mut rest), start as usize..self.len as usize] {
-            // SAFETY: these were taken, by us, and will not be asked for.
-            contain(|| unsafe { self.source.drop_items(range) });
-        }
         contain(|| drop(later));
     }
 }

@@ -14,6 +14,7 @@
     reason = "that a task may borrow is what no type can tell"
 )]
 
+use std::any::Any;
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
@@ -26,8 +27,8 @@ use future_result::claim::{Claim, Role, task_with_guard};
 use future_result::sync::Mutex;
 use future_result::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use future_result::{
-    Cancel, FutureResult, InPlace, JoinHandle, PoolId, Status, TaskError, abort_on_unwind,
-    block_until,
+    Cancel, FutureResult, InPlace, JoinHandle, PoolId, Status, TaskError, abort_on_unwind, contain,
+    outlast,
 };
 
 use crate::ThreadPoolExecutor;
@@ -45,8 +46,9 @@ impl ThreadPoolExecutor {
     ///
     /// # Panics
     ///
-    /// If `f` does; or if a task has panicked, or was cancelled by a shutdown of the pool, and nobody has
-    /// taken its result. In either case all tasks have ended before.
+    /// If `f` does; if a [`Blocker`](future_result::Blocker) of the calling thread's does while it waits for
+    /// the tasks (the rest of the wait parks the thread); or if a task has panicked, or was cancelled by a
+    /// shutdown of the pool, and nobody has taken its result. In any case all tasks have ended before.
     ///
     /// # Examples
     ///
@@ -78,14 +80,21 @@ impl ThreadPoolExecutor {
             env: PhantomData,
         };
         let result = catch_unwind(AssertUnwindSafe(|| f(&scope)));
-        // A blocker or a waker of the user's may panic.
-        abort_on_unwind(|| scope.crowd.wait_until_empty(self.core.id));
-        match result {
-            Ok(_) if scope.crowd.has_failed() => panic!(
+        // Nothing unwinds here; if it did, the tasks would be left with what they borrow.
+        let waited = abort_on_unwind(|| scope.crowd.wait_until_empty(self.core.id));
+        match (result, waited) {
+            (Err(payload), waited) => {
+                contain(|| drop(waited));
+                resume_unwind(payload)
+            }
+            (Ok(result), Err(payload)) => {
+                contain(|| drop(result));
+                resume_unwind(payload)
+            }
+            (Ok(_), Ok(())) if scope.crowd.has_failed() => panic!(
                 "a task of the scope has panicked or was not run, and nobody has taken its result"
             ),
-            Ok(result) => result,
-            Err(payload) => resume_unwind(payload),
+            (Ok(result), Ok(())) => result,
         }
     }
 }
@@ -256,7 +265,11 @@ impl Crowd {
     }
 
     /// Returns when nothing is left of any task. May be called once, by whoever made the crowd.
-    pub(crate) fn wait_until_empty(&self, pool: PoolId) {
+    ///
+    /// # Errors
+    ///
+    /// What the context's blocker has panicked with meanwhile.
+    pub(crate) fn wait_until_empty(&self, pool: PoolId) -> Result<(), Box<dyn Any + Send>> {
         if PoolId::current() == Some(pool) {
             loop {
                 let claims = std::mem::take(&mut self.inner.lock().claims);
@@ -271,12 +284,13 @@ impl Crowd {
         }
         // ORDERING: AcqRel, so that all that the tasks did happens before what follows.
         if self.present.fetch_sub(1, Ordering::AcqRel) == 1 {
-            return;
+            return Ok(());
         }
-        let mut is_empty = |context: &mut Context<'_>| {
+        let is_empty = |context: &mut Context<'_>| {
             let waker = context.waker().clone();
             let before = self.inner.lock().waker.replace(waker);
-            drop(before);
+            // It may be a blocker's, of which nothing is certain.
+            contain(|| drop(before));
             // ORDERING: Acquire pairs with the Release of the last to go. It takes the lock after
             // that: either it finds the waker, or we see the count.
             if self.present.load(Ordering::Acquire) == 0 {
@@ -285,7 +299,7 @@ impl Crowd {
                 Poll::Pending
             }
         };
-        while block_until(None, &mut is_empty).is_err() {}
+        outlast(is_empty)
     }
 
     fn has_failed(&self) -> bool {

@@ -22,7 +22,8 @@ impl ThreadPoolExecutor {
     /// # Panics
     ///
     /// With the first panic of `function`, when all calls that had begun have ended. The others are
-    /// not made.
+    /// not made. Also if a [`Blocker`](future_result::Blocker) of the calling thread's panics while it waits
+    /// for the workers, when all of them have left.
     ///
     /// # Examples
     ///
