@@ -100,6 +100,9 @@ pub enum Role {
     Task,
     /// A part of a task that is running already: it runs even if its pool has given up what is queued.
     Part,
+    /// What a pool makes for itself, to have others take part in a call: no task of the user's, so it
+    /// is not counted.
+    Helper,
 }
 
 /// A header with a payload of one of its types; never a place of its own, only a way to find the

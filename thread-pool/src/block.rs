@@ -217,11 +217,13 @@ where
             // SAFETY: what the closure borrows lasts until the crowd has been waited for, and so
             // until the presence is dropped; the handle is dropped at once.
             let (task, _, claim) =
-                unsafe { task_with_guard(core.id, closure, Crowd::enter(&crowd), Role::Task) };
+                unsafe { task_with_guard(core.id, closure, Crowd::enter(&crowd), Role::Helper) };
             tasks.push_back(task);
             claims.push(claim);
         }
-        core.push_all(tasks);
+        if core.push_all(tasks) {
+            core.count_helpers(others);
+        }
         Helpers { crowd, claims }
     }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use future_result::claim::Role;
 use future_result::sync::atomic::{AtomicBool, Ordering, fence, fence_between_seq_cst};
 use future_result::sync::{Mutex, thread};
 use future_result::{
@@ -126,11 +127,11 @@ impl Core {
         self.wake_if_wanting();
     }
 
-    /// Queues many tasks as [`Core::push`] does, with one step and one wake-up; their handles learn
-    /// of it if the pool is closed.
-    pub(crate) fn push_all(self: &Arc<Self>, mut tasks: TaskList) {
+    /// Queues many tasks as [`Core::push`] does, with one step and one wake-up. If the pool is closed,
+    /// their handles learn of it, and the answer is false.
+    pub(crate) fn push_all(self: &Arc<Self>, mut tasks: TaskList) -> bool {
         if tasks.is_empty() {
-            return;
+            return true;
         }
         let refused = match Local::of(self) {
             _ if self.is_forked() => Err(tasks),
@@ -144,13 +145,23 @@ impl Core {
             None => self.injector.push_all(tasks),
         };
         match refused {
-            Err(tasks) => fail_all(tasks, &TaskError::Rejected(self.rejection())),
+            Err(tasks) => {
+                fail_all(tasks, &TaskError::Rejected(self.rejection()));
+                false
+            }
             Ok(()) => {
                 // ORDERING: the producer's fence in the proof of `sleep`.
                 fence(Ordering::SeqCst);
                 self.wake_if_wanting();
+                true
             }
         }
+    }
+
+    /// So many helpers were queued, for a call that goes on meanwhile.
+    pub(crate) fn count_helpers(&self, helpers: usize) {
+        self.roster
+            .count(|departed| departed.announced += helpers as u64);
     }
 
     /// As [`Core::push`], but wakes nobody: for a submitter that holds a lock.
@@ -176,7 +187,7 @@ impl Core {
 
     /// Runs a task on the thread that has submitted it, and counts it.
     pub(crate) fn run_by_caller(&self, task: Task) {
-        let status = task.run_to_status();
+        let status = task.run_unless(|| None);
         self.roster.count(|departed| departed.count(status));
     }
 
@@ -374,11 +385,13 @@ impl Core {
         }
         let mut totals = Totals::default();
         tasks.drop_stale_with(|status| totals.count(status));
-        for _ in 0..tasks.len() {
-            totals.count(Status::Cancelled);
+        let mut given_up = TaskList::new();
+        while let Some(task) = tasks.pop_front() {
+            totals.count((task.role() != Role::Helper).then_some(Status::Cancelled));
+            given_up.push_back(task);
         }
         self.roster.count(|departed| departed.add_tasks(&totals));
-        fail_all(tasks, &error);
+        fail_all(given_up, &error);
     }
 
     /// What all workers have counted, and whoever swept the injector.
@@ -395,7 +408,7 @@ impl Core {
         trace::IS_ON || self.threads.measures_delays
     }
 
-    /// How many tasks are queued, tombstones included.
+    /// How many tasks are queued, tombstones included, and no helpers.
     pub(crate) fn queued(self: &Arc<Self>) -> usize {
         let seats = self.roster.all();
         let with_workers = seats
@@ -408,7 +421,7 @@ impl Core {
         if queued > 0 {
             self.wake_if_wanting();
         }
-        queued
+        queued.saturating_sub(self.totals().helpers_queued())
     }
 }
 

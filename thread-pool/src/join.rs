@@ -30,6 +30,7 @@ use std::ptr::{self, NonNull};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use future_result::claim::Role;
 use future_result::sync::atomic::{AtomicU32, Ordering};
 use future_result::sync::{SEARCHES, UnsafeCell, thread, thread_locals};
 use future_result::{FutureResult, TaskError, abort_on_unwind, contain};
@@ -156,8 +157,8 @@ impl ThreadPoolExecutor {
         let mut closures = Some((a, b));
         let result = self.scope(|scope| {
             let closures = &mut closures;
-            let both = scope.spawn(move || closures.take().map(|(a, b)| self.join(a, b)));
-            both.result()
+            let both = move || closures.take().map(|(a, b)| self.join(a, b));
+            scope.spawn_as(Role::Helper, both).result()
         });
         match result {
             Ok(Some(results)) => results,

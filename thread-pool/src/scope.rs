@@ -170,6 +170,15 @@ impl<'scope> Scope<'scope, '_> {
         F: FnOnce() -> T + Send + 'scope,
         T: Send + 'scope,
     {
+        self.spawn_as(Role::Task, job)
+    }
+
+    /// As [`spawn`](Self::spawn), for what is this to the pool.
+    pub(crate) fn spawn_as<F, T>(&'scope self, role: Role, job: F) -> ScopedHandle<'scope, T>
+    where
+        F: FnOnce() -> T + Send + 'scope,
+        T: Send + 'scope,
+    {
         let fate = Fate {
             crowd: Arc::clone(&self.crowd),
             is_good: false,
@@ -183,7 +192,7 @@ impl<'scope> Scope<'scope, '_> {
         let local = Local::of(core);
         // Spawned by a task that goes on though what is queued was given up: it runs all the same.
         let is_late = local.is_some() && core.abandoned.is_set();
-        let role = if is_late { Role::Part } else { Role::Task };
+        let role = if is_late { Role::Part } else { role };
         // SAFETY: what closure and value borrow outlives `'scope`; this lasts until the crowd has
         // been waited for, and so until the presence is dropped. The handle cannot leave `'scope`.
         let (task, inner, claim) =
@@ -202,6 +211,8 @@ impl<'scope> Scope<'scope, '_> {
             None => {
                 if let Err(task) = core.push(task) {
                     task.run();
+                } else if role == Role::Helper {
+                    core.count_helpers(1);
                 }
             }
         }

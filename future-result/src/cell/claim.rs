@@ -114,6 +114,7 @@ where
     match role {
         Role::Task => const { &new_table::<F, T, G>(Role::Task) },
         Role::Part => const { &new_table::<F, T, G>(Role::Part) },
+        Role::Helper => const { &new_table::<F, T, G>(Role::Helper) },
     }
 }
 

@@ -183,9 +183,10 @@ impl TaskList {
         self.drop_stale_with(|_| ());
     }
 
-    /// As [`drop_stale`](Self::drop_stale), and tells what has become of each that it drops.
+    /// As [`drop_stale`](Self::drop_stale), and tells what has become of each that it drops; see
+    /// [`Task::status`].
     #[doc(hidden)]
-    pub fn drop_stale_with(&mut self, mut tell: impl FnMut(Status)) {
+    pub fn drop_stale_with(&mut self, mut tell: impl FnMut(Option<Status>)) {
         for _ in 0..self.len {
             match self.pop_front() {
                 Some(task) if task.is_stale() => tell(task.status()),

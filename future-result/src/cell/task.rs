@@ -95,16 +95,10 @@ impl RawTask {
         Self(cell)
     }
 
-    /// Runs the closure here, unless the handle has claimed it. Says how it went, or what has become of
-    /// it until now.
+    /// Runs the closure here, unless the handle has claimed it. Asks for a `refusal` once it has claimed
+    /// the task; see [`start`]. Says how it went, or what has become of it until now; nothing of a helper.
     #[inline]
-    pub(crate) fn run(self) -> Status {
-        self.run_unless(|| None)
-    }
-
-    /// As [`RawTask::run`], but asks for a `refusal` once it has claimed the task; see [`start`].
-    #[inline]
-    pub(crate) fn run_unless(self, refusal: impl FnOnce() -> Option<TaskError>) -> Status {
+    pub(crate) fn run_unless(self, refusal: impl FnOnce() -> Option<TaskError>) -> Option<Status> {
         match self.claim() {
             // SAFETY: the claim made us the runner, and the payload still holds the closure.
             Ok(cell) => unsafe { start(cell, refusal) },
@@ -129,15 +123,20 @@ impl RawTask {
         !unsafe { state(self.0) }.load().is_queued()
     }
 
-    /// What has become of it.
-    pub(crate) fn status(&self) -> Status {
+    /// What has become of it; nothing of a helper.
+    pub(crate) fn status(&self) -> Option<Status> {
         // SAFETY: the task side is an owner.
-        tombstone_status(unsafe { state(self.0) })
+        unsafe { tombstone_status(self.0) }
+    }
+
+    pub(crate) fn role(&self) -> Role {
+        // SAFETY: the task side is an owner.
+        unsafe { vtable(self.0) }.role
     }
 
     /// Becomes the runner; or lets go of the tombstone, and says what it is of.
     #[inline]
-    fn claim(self) -> Result<NonNull<Header>, Status> {
+    fn claim(self) -> Result<NonNull<Header>, Option<Status>> {
         let cell = self.into_cell();
         // SAFETY: the task side is an owner.
         let state = unsafe { state(cell) };
@@ -145,7 +144,8 @@ impl RawTask {
         if unsafe { vtable(cell) }.detached || state.start() {
             return Ok(cell);
         }
-        let status = tombstone_status(state);
+        // SAFETY: the task side is an owner.
+        let status = unsafe { tombstone_status(cell) };
         let release = state.release_task();
         // SAFETY: whoever claimed has emptied the payload before the cell was done, or the handle
         // has afterwards; nobody is left who could have put anything there.
@@ -162,7 +162,7 @@ impl Drop for RawTask {
 }
 
 /// Runs what was just claimed; or drops the closure and completes with the error, if there is a
-/// `refusal` and it is no part of a task that is running already. Says how it went.
+/// `refusal` and it is no part of a task that is running already. Says how it went; nothing of a helper.
 ///
 /// # Safety
 ///
@@ -171,10 +171,10 @@ impl Drop for RawTask {
 pub(super) unsafe fn start(
     cell: NonNull<Header>,
     refusal: impl FnOnce() -> Option<TaskError>,
-) -> Status {
+) -> Option<Status> {
     // SAFETY: a runner is an owner.
     let vtable = unsafe { vtable(cell) };
-    match refusal() {
+    let status = match refusal() {
         Some(error) if vtable.role != Role::Part => {
             // So that its tombstone, if there is one, counts as cancelled, whatever the error.
             // SAFETY: a runner is an owner.
@@ -185,17 +185,25 @@ pub(super) unsafe fn start(
         }
         // SAFETY: passed on to the caller.
         _ => unsafe { (vtable.run)(cell) }.status(),
-    }
+    };
+    (vtable.role != Role::Helper).then_some(status)
 }
 
 /// What has become of a task that somebody else has claimed. One that was ended by its deadline did
 /// not fail by itself, so it counts as cancelled; and so does one that was asked to stop and panicked.
-fn tombstone_status(state: &State) -> Status {
-    let now = state.load();
-    match now.status() {
+///
+/// # Safety
+///
+/// The caller is an owner of the cell.
+unsafe fn tombstone_status(cell: NonNull<Header>) -> Option<Status> {
+    // SAFETY: passed on to the caller.
+    let now = unsafe { state(cell) }.load();
+    // SAFETY: passed on to the caller.
+    let is_counted = unsafe { vtable(cell) }.role != Role::Helper;
+    is_counted.then(|| match now.status() {
         Status::Failed if now.is_cancelled() => Status::Cancelled,
         status => status,
-    }
+    })
 }
 
 /// The table for tasks of these types.
