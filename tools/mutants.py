@@ -590,6 +590,20 @@ MUTANTS = [
         "if false {",
     ),
     (
+        "deadlock: a wait that was chosen to give up is not woken",
+        "future-result",
+        "src/deadlock.rs",
+        "                chosen.push(parked.waker.clone());\n",
+        "",
+    ),
+    (
+        "deadlock: a frame is let go when one of its tasks is free",
+        "future-result",
+        "src/deadlock.rs",
+        "                needs_all = true;\n",
+        "",
+    ),
+    (
         "a worker runs what a cancelling shutdown has missed",
         "thread-pool",
         "src/worker.rs",
@@ -604,7 +618,7 @@ MUTANTS = [
         "start(self.cell, || None)",
     ),
     (
-        "sim: the end is not noticed by who closes
+        "sim: the end is not noticed by who closes",
         "thread-pool",
         "src/core.rs",
         "if self.sleep.close() {",
@@ -673,16 +687,16 @@ MUTANTS = [
     (
         "a scope's task publishes nothing",
         "thread-pool",
-        "src/scope.rs",
+        "src/crowd.rs",
         "if self.0.present.fetch_sub(1, Ordering::AcqRel) == 1 {",
         "if self.0.present.fetch_sub(1, Ordering::Relaxed) == 1 {",
     ),
     (
         "a scope does not wait",
         "thread-pool",
-        "src/scope.rs",
-        "        outlast(is_empty)\n",
-        "        let _ = is_empty;\n        Ok(())\n",
+        "src/crowd.rs",
+        "        outlast(Arc::clone(self) as Arc<dyn Members>, is_empty)\n",
+        "        let _ = (is_empty, outlast::<fn(&mut Context<'_>) -> Poll<()>>);\n        Ok(())\n",
     ),
     (
         "pool: a scope whose blocker panics does not wait",

@@ -13,7 +13,8 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Instant;
 
 use crate::cell::CellId;
-use crate::deadlock::{self, Edge, Stuck};
+use crate::deadlock::{self, Edge, Registration, Stuck};
+use crate::outlast::Members;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{YIELDS, is_inherited, now, thread, thread_locals, unique_id};
 use crate::{TaskError, WaitTimedOut, forked};
@@ -150,6 +151,11 @@ pub(crate) trait Wait {
 
     /// Those tasks; `None` if it cannot be told what ends the wait.
     fn awaited(&self) -> Option<Vec<Edge>>;
+
+    /// Tasks whose ends are all needed, if the wait is for that and cannot give up.
+    fn members(&self) -> Option<Arc<dyn Members>> {
+        None
+    }
 }
 
 /// Why a wait ended before it was ready.
@@ -237,8 +243,15 @@ impl Parker {
                 yields -= 1;
                 thread::yield_now();
             }
-            if !self.signal.take_woken() {
-                self.park(deadline, waiting)?;
+            if !self.signal.take_woken()
+                && let Err(interrupted) = self.park(deadline, waiting)
+            {
+                // The wait may have been chosen to give up with others, and theirs be enough.
+                return waiting
+                    .poll(&mut context)
+                    .is_ready()
+                    .then_some(())
+                    .ok_or(interrupted);
             }
         }
     }
@@ -256,7 +269,7 @@ impl Parker {
             forked::check(waiting).map_err(Interrupted::Stuck)?;
         }
         // Until the end of this call, so that it is taken back before the next poll.
-        let _registration = match deadline {
+        let registration = match deadline {
             None => deadlock::register(&self.signal.thread, &self.waker, waiting)
                 .map_err(Interrupted::Stuck)?,
             Some(_) => None,
@@ -270,7 +283,10 @@ impl Parker {
                 Some(_) => break,
             }
         }
-        Ok(())
+        match registration.and_then(Registration::end) {
+            Some(stuck) => Err(Interrupted::Stuck(stuck)),
+            None => Ok(()),
+        }
     }
 }
 

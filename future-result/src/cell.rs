@@ -45,7 +45,7 @@ pub use self::list::{TaskInbox, TaskList};
 pub(crate) use self::reader::Reader;
 pub use self::ring::{TaskDeque, TaskStealer};
 pub(crate) use self::task::RawTask;
-pub use self::token::CellId;
+pub use self::token::{CellId, is_running};
 pub(crate) use self::token::{RawToken, running};
 pub(crate) use self::writer::Writer;
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 pub use crate::cell::Role;
 use crate::cell::{RawClaim, RawTask};
-use crate::{JoinHandle, PoolId, Task, TaskError};
+use crate::{CellId, JoinHandle, PoolId, Task, TaskError};
 
 /// The right to run a task that has not started, or to end it: what a scope and a deadline hold.
 ///
@@ -26,6 +26,12 @@ impl Claim {
     /// Ends the task with `error` if it has not started; asks it to stop if it is running.
     pub fn fail(&self, error: TaskError) {
         self.0.fail(error);
+    }
+
+    /// The task's identity, for as long as the claim is kept, and what it is called.
+    #[must_use]
+    pub fn id(&self) -> (CellId, &'static str) {
+        self.0.id()
     }
 
     /// Whether the task has ended, so that there is nothing left to do about it.

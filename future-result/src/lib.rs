@@ -30,7 +30,7 @@ pub use self::blocker::OwnQueue;
 pub use self::blocker::{Blocker, PoolId, block_until, with_blocker};
 pub use self::cancel::{CancelOnDrop, CancelToken};
 #[doc(hidden)]
-pub use self::cell::CellId;
+pub use self::cell::{CellId, is_running};
 pub use self::cell::{TaskDeque, TaskInbox, TaskList, TaskStealer};
 pub use self::completer::{Completer, pair};
 pub use self::completion::{AsCompleted, CompletionSet, IntoIter, IterMut, as_completed};
@@ -40,7 +40,7 @@ pub use self::error::{Cause, Rejection, TaskError, TryError, WaitTimedOut};
 pub use self::handle::JoinHandle;
 pub use self::map::{Map, run_chunk};
 #[doc(hidden)]
-pub use self::outlast::outlast;
+pub use self::outlast::{Members, outlast};
 pub use self::panic::{Panic, abort_on_unwind, contain};
 pub use self::result::{BoxedResult, Cancel, FutureResult, InPlace, Status};
 pub use self::shared::Shared;

@@ -24,13 +24,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use future_result::claim::{Claim, Role, task_with_guard};
+use future_result::claim::{Role, task_with_guard};
 use future_result::sync::atomic::{AtomicU64, Ordering};
 use future_result::sync::{Mutex, WORTH_WAKING};
-use future_result::{TaskError, TaskList, abort_on_unwind, contain};
+use future_result::{TaskList, abort_on_unwind, contain};
 
 use crate::core::Core;
-use crate::scope::Crowd;
+use crate::crowd::Crowd;
 
 /// Each takes one of so many parts of what is left, times the number of workers.
 const PARTS: u64 = 8;
@@ -137,12 +137,6 @@ impl<R> Results<R> {
     }
 }
 
-/// Who has announced the block so far.
-struct Helpers {
-    crowd: Arc<Crowd>,
-    claims: Vec<Claim>,
-}
-
 impl<S, F, R> Block<'_, S, F, R>
 where
     S: Source,
@@ -171,10 +165,8 @@ where
                 count = (2 * count).min(COUNT_MAX);
             }
         }
-        if let Some(Helpers { crowd, claims }) = helpers {
-            for claim in claims {
-                claim.fail(TaskError::Cancelled);
-            }
+        if let Some(crowd) = helpers {
+            crowd.cancel_the_rest();
             if let Err(payload) = crowd.wait_until_empty(core.id) {
                 self.keep_first(payload);
             }
@@ -202,12 +194,11 @@ where
     }
 
     /// Brings the other workers in.
-    fn announce(&self, core: &Arc<Core>) -> Helpers {
-        let crowd = Arc::new(Crowd::new());
+    fn announce(&self, core: &Arc<Core>) -> Arc<Crowd> {
+        let crowd = Arc::new(Crowd::of_helpers());
         let mut tasks = TaskList::new();
         let others =
             (core.sleep.places() - 1).min(usize::try_from(self.left()).unwrap_or(usize::MAX));
-        let mut claims = Vec::with_capacity(others);
         for _ in 0..others {
             let closure = || {
                 while let Some(range) = self.take(u64::MAX) {
@@ -219,12 +210,12 @@ where
             let (task, _, claim) =
                 unsafe { task_with_guard(core.id, closure, Crowd::enter(&crowd), Role::Helper) };
             tasks.push_back(task);
-            claims.push(claim);
+            crowd.add(claim);
         }
         if core.push_all(tasks) {
             core.count_helpers(others);
         }
-        Helpers { crowd, claims }
+        crowd
     }
 
     /// Takes a share of what is left, `most` at most.

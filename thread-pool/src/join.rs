@@ -100,7 +100,8 @@ impl ThreadPoolExecutor {
     /// does not accept them, the caller runs both itself. Called from a worker of another pool, it is
     /// that pool's affair, so that pools which use each other do not wait for each other.
     ///
-    /// The two must not wait for each other, as they may run one after the other.
+    /// The two must not wait for each other, as they may run one after the other, nor for the task that
+    /// calls this. (Unlike at the end of a [`scope`](Self::scope), that is not noticed.)
     ///
     /// # Panics
     ///

@@ -8,6 +8,7 @@ mod bound;
 mod broadcast;
 mod builder;
 mod core;
+mod crowd;
 mod error;
 mod histogram;
 mod injector;

@@ -2,7 +2,7 @@
 //!
 //! # Why what they borrow outlives them
 //!
-//! Each task carries a [`Presence`] as its guard, which is dropped when nothing is left of the task
+//! Each task carries a [`Presence`](crate::crowd::Presence) as its guard, which is dropped when nothing is left of the task
 //! but its value, and then belongs to a handle that cannot leave `'scope`. [`Crowd::wait_until_empty`]
 //! returns when all of them are gone. [`ThreadPoolExecutor::scope`] calls it before it returns, whether
 //! its closure has returned or unwound; and nobody else can end `'scope`, since a [`Scope`] is only
@@ -14,28 +14,23 @@
     reason = "that a task may borrow is what no type can tell"
 )]
 
-use std::any::Any;
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
-use future_result::claim::{Claim, Role, task_with_guard};
-use future_result::sync::Mutex;
-use future_result::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use future_result::claim::{Role, task_with_guard};
+use future_result::sync::atomic::{AtomicBool, Ordering};
 use future_result::{
-    Cancel, FutureResult, InPlace, JoinHandle, PoolId, Status, TaskError, abort_on_unwind, contain,
-    outlast,
+    Cancel, FutureResult, InPlace, JoinHandle, Status, TaskError, abort_on_unwind, contain,
 };
 
 use crate::ThreadPoolExecutor;
+use crate::crowd::Crowd;
 use crate::worker::Local;
-
-/// Below this many claims, spent ones are left alone.
-const CLAIMS_MIN: usize = 32;
 
 impl ThreadPoolExecutor {
     /// Runs `f` with a [`Scope`], in which tasks may borrow what outlives this call. Returns when all
@@ -43,6 +38,12 @@ impl ThreadPoolExecutor {
     ///
     /// On one of the pool's own workers, tasks that have not started by the end of `f` are run right
     /// there.
+    ///
+    /// # Deadlocks
+    ///
+    /// A task of the scope must not wait for the task that runs the scope, nor for anything that does: the
+    /// scope cannot end before. If it waits by a handle and without a time limit, that wait ends with
+    /// [`TaskError::Deadlock`].
     ///
     /// # Panics
     ///
@@ -75,7 +76,7 @@ impl ThreadPoolExecutor {
     {
         let scope = Scope {
             pool: self,
-            crowd: Arc::new(Crowd::new()),
+            crowd: Arc::new(Crowd::of_scope(self.core.id)),
             scope: PhantomData,
             env: PhantomData,
         };
@@ -197,10 +198,9 @@ impl<'scope> Scope<'scope, '_> {
         // been waited for, and so until the presence is dropped. The handle cannot leave `'scope`.
         let (task, inner, claim) =
             unsafe { task_with_guard(core.id, closure, Crowd::enter(&self.crowd), role) };
-        // Only a worker runs in place what has not started.
+        self.crowd.add(claim);
         match local {
             Some(local) => {
-                self.crowd.add_claim(claim);
                 // Also when the pool is shut down: it is a part of a task that still runs.
                 if is_late {
                     core.push_part(task);
@@ -231,110 +231,6 @@ impl fmt::Debug for Scope<'_, '_> {
     }
 }
 
-/// The tasks of a scope that are still there.
-pub(crate) struct Crowd {
-    /// Tasks of which something is left, and one for the scope itself.
-    present: AtomicU64,
-    /// Tasks that have panicked or were not run, and nobody has seen it.
-    failures: AtomicU64,
-    inner: Mutex<Inner>,
-}
-
-#[derive(Default)]
-struct Inner {
-    /// Of the scope that waits for the others to go.
-    waker: Option<Waker>,
-    claims: Vec<Claim>,
-    /// As many claims as call for a look at which of them are spent.
-    watermark: usize,
-}
-
-impl Crowd {
-    pub(crate) fn new() -> Self {
-        Self {
-            present: AtomicU64::new(1),
-            failures: AtomicU64::new(0),
-            inner: Mutex::new(Inner::default()),
-        }
-    }
-
-    pub(crate) fn enter(self: &Arc<Self>) -> Presence {
-        // ORDERING: Relaxed; who enters another is present itself, so the count is not 0.
-        self.present.fetch_add(1, Ordering::Relaxed);
-        Presence(Arc::clone(self))
-    }
-
-    /// Keeps a claim, to run the task at the end of the scope if nobody has until then.
-    pub(crate) fn add_claim(&self, claim: Claim) {
-        let mut inner = self.inner.lock();
-        if inner.claims.len() >= inner.watermark {
-            // Dropping a spent claim may free a cell, and runs nothing of the user's.
-            inner.claims.retain(|claim| !claim.is_spent());
-            inner.watermark = CLAIMS_MIN.max(2 * inner.claims.len());
-        }
-        inner.claims.push(claim);
-    }
-
-    /// Returns when nothing is left of any task. May be called once, by whoever made the crowd.
-    ///
-    /// # Errors
-    ///
-    /// What the context's blocker has panicked with meanwhile.
-    pub(crate) fn wait_until_empty(&self, pool: PoolId) -> Result<(), Box<dyn Any + Send>> {
-        if PoolId::current() == Some(pool) {
-            loop {
-                let claims = std::mem::take(&mut self.inner.lock().claims);
-                if claims.is_empty() {
-                    break;
-                }
-                for claim in claims {
-                    // Whoever else has begun it will end it.
-                    let _ = claim.run();
-                }
-            }
-        }
-        // ORDERING: AcqRel, so that all that the tasks did happens before what follows.
-        if self.present.fetch_sub(1, Ordering::AcqRel) == 1 {
-            return Ok(());
-        }
-        let is_empty = |context: &mut Context<'_>| {
-            let waker = context.waker().clone();
-            let before = self.inner.lock().waker.replace(waker);
-            // It may be a blocker's, of which nothing is certain.
-            contain(|| drop(before));
-            // ORDERING: Acquire pairs with the Release of the last to go. It takes the lock after
-            // that: either it finds the waker, or we see the count.
-            if self.present.load(Ordering::Acquire) == 0 {
-                Poll::Ready(())
-            } else {
-                Poll::Pending
-            }
-        };
-        outlast(is_empty)
-    }
-
-    fn has_failed(&self) -> bool {
-        // ORDERING: Relaxed; the tasks are gone, and the Acquire of their count orders it.
-        self.failures.load(Ordering::Relaxed) > 0
-    }
-}
-
-/// Something of a task is left.
-pub(crate) struct Presence(Arc<Crowd>);
-
-impl Drop for Presence {
-    fn drop(&mut self) {
-        // ORDERING: Release pairs with the Acquire in `wait_until_empty`; Acquire, so that the last
-        // to go hands on what the others did.
-        if self.0.present.fetch_sub(1, Ordering::AcqRel) == 1 {
-            let waker = self.0.inner.lock().waker.take();
-            if let Some(waker) = waker {
-                waker.wake();
-            }
-        }
-    }
-}
-
 /// Goes along with a task's closure, and counts a failure if it is dropped before the task has ended
 /// well: it has panicked, or was never run.
 struct Fate {
@@ -352,8 +248,7 @@ impl Fate {
 impl Drop for Fate {
     fn drop(&mut self) {
         if !self.is_good {
-            // ORDERING: Relaxed; see `has_failed`.
-            self.crowd.failures.fetch_add(1, Ordering::Relaxed);
+            self.crowd.fail();
         }
     }
 }
@@ -389,9 +284,9 @@ pub struct ScopedHandle<'scope, T> {
 impl<T> ScopedHandle<'_, T> {
     /// Notes that the failure of the task was seen.
     fn seen(&self) {
-        // ORDERING: Relaxed; see `has_failed`. The task has counted its failure before.
+        // ORDERING: Relaxed; nothing is read by it. The task has counted its failure before.
         if !self.is_seen.swap(true, Ordering::Relaxed) {
-            self.crowd.failures.fetch_sub(1, Ordering::Relaxed);
+            self.crowd.forgive();
         }
     }
 }

@@ -19,6 +19,9 @@ impl ThreadPoolExecutor {
     /// allocated for an item, and items may take very different times. For endless or slow inputs, or
     /// to get results as they come, use [`map`](Self::map).
     ///
+    /// A call that waits for the task that calls this waits for itself; that wait ends as at the end of a
+    /// [`scope`](Self::scope#deadlocks).
+    ///
     /// # Panics
     ///
     /// With the first panic of `function`, when all calls that had begun have ended. The others are

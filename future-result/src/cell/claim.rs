@@ -10,7 +10,9 @@ use std::ptr::NonNull;
 use super::runner::Runner;
 use super::task::{drop_callbacks, start};
 use super::token::Running;
-use super::{Header, RawTask, RawToken, Reader, Role, VTable, allocate, put, state, take, vtable};
+use super::{
+    CellId, Header, RawTask, RawToken, Reader, Role, VTable, allocate, put, state, take, vtable,
+};
 use crate::TaskError;
 use crate::blocker::{PoolId, refusal};
 use crate::panic::{catch, contain};
@@ -49,6 +51,11 @@ impl RawClaim {
             // SAFETY: the claim made us the runner, and the payload still holds the closure.
             unsafe { fail(cell, error) };
         }
+    }
+
+    /// The task's identity and what it is called.
+    pub(crate) fn id(&self) -> (CellId, &'static str) {
+        (self.0.id(), self.0.name())
     }
 
     /// Whether the task has ended.

@@ -68,6 +68,15 @@ pub(crate) fn running() -> Vec<CellId> {
     all.unwrap_or_default()
 }
 
+/// Whether this thread is running a task.
+#[doc(hidden)]
+#[must_use]
+pub fn is_running() -> bool {
+    RUNNING
+        .try_with(|running| running.top.get().is_some())
+        .unwrap_or(false)
+}
+
 /// Marks a cell as one that this thread is running, until dropped.
 pub(super) struct Running {
     cell: NonNull<Header>,
