@@ -180,9 +180,7 @@ impl Core {
         if let Err(task) = queued {
             return self.reject(task);
         }
-        // ORDERING: the producer's fence in the proof of `sleep`.
-        fence(Ordering::SeqCst);
-        self.wake_if_wanting();
+        self.pushed();
     }
 
     /// Runs a task on the thread that has submitted it, and counts it.
@@ -207,10 +205,10 @@ impl Core {
         task.fail(TaskError::Rejected(self.rejection()));
     }
 
-    /// Wakes whoever is needed for what the injector was given last.
+    /// Wakes whoever is needed for what the injector, a lane or the worker's own deque was given last.
     #[inline]
     pub(crate) fn pushed(self: &Arc<Self>) {
-        // ORDERING: the producer's fence in the proof of `sleep`. The injector's push is a SeqCst
+        // ORDERING: the producer's fence in the proof of `sleep`. Each of these pushes is a SeqCst
         // read-modify-write, and the word is read by a SeqCst load.
         fence_between_seq_cst();
         self.wake_if_wanting();

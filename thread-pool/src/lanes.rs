@@ -19,7 +19,7 @@
 
 use std::cell::Cell;
 
-use future_result::sync::atomic::{AtomicBool, Ordering};
+use future_result::sync::atomic::{AtomicBool, Ordering, fence};
 use future_result::{Rejection, Task, TaskList};
 
 use crate::injector::Injector;
@@ -81,9 +81,11 @@ impl Lanes {
 
     fn open_for_use(&self) {
         // ORDERING: Relaxed; whoever asks in order to sleep or to leave has a fence, or an Acquire that
-        // pairs with the closing, before it; and whoever adds has a fence after it.
+        // pairs with the closing, before it. The fence after it is the producer's in the proof of `sleep`:
+        // those who add have none that would order this.
         if !self.are_in_use() {
             self.in_use.store(true, Ordering::Relaxed);
+            fence(Ordering::SeqCst);
         }
     }
 

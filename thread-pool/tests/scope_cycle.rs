@@ -1,7 +1,11 @@
 //! Proves that a cycle of waits that goes through the end of a scope or of a map ends: that end cannot give
 //! up, so a wait for a handle does, whichever of them came last.
 #![cfg(not(pool_loom))]
-#![expect(clippy::unwrap_used, reason = "tests and their helpers unwrap")]
+#![expect(
+    clippy::disallowed_types,
+    clippy::unwrap_used,
+    reason = "tests use std's locks, and their helpers unwrap"
+)]
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};

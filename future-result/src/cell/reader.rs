@@ -18,6 +18,7 @@ use crate::blocker::{PoolId, pop_and_run, refusal};
 use crate::panic::contain;
 use crate::result::{Cancel, Status};
 use crate::state::{CancelClaim, Snapshot};
+use crate::sync::is_sampled;
 
 /// The owner of `HANDLE`; what may be done through it follows from `&mut self` or `self`.
 pub(crate) struct Reader<T> {
@@ -101,6 +102,12 @@ impl<T> Reader<T> {
         // SAFETY: an owner until this very transition; the payload is empty.
         unsafe { release(cell, seen) };
         result
+    }
+
+    /// As [`RawTask::is_sampled`](super::RawTask::is_sampled), for the same cells.
+    #[inline]
+    pub(crate) fn is_sampled(&self) -> bool {
+        is_sampled(self.cell.addr().get())
     }
 
     /// Keeps the cell's memory, and so its identity, also when this reader is gone.
