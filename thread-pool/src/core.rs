@@ -261,7 +261,10 @@ impl Core {
                     if handles.len() <= index {
                         handles.resize_with(index + 1, || None);
                     }
-                    handles[index] = Some(handle);
+                    // One that had the number before has left while the pool is closed, and is still to
+                    // be joined.
+                    let before = handles[index].replace(handle);
+                    handles.extend(before.map(Some));
                 }
                 self.sleep.started();
                 Ok(())
