@@ -20,7 +20,7 @@ impl ThreadPoolExecutor {
     /// to get results as they come, use [`map`](Self::map).
     ///
     /// A call that waits for the task that calls this waits for itself; that wait ends as at the end of a
-    /// [`scope`](Self::scope#deadlocks).
+    /// [`scope`](Self::scope).
     ///
     /// # Panics
     ///
