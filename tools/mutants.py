@@ -604,6 +604,34 @@ MUTANTS = [
         "if false {",
     ),
     (
+        "deadlock: a wait that was chosen to give up is not woken",
+        "future-result",
+        "src/deadlock.rs",
+        "                chosen.push(parked.waker.clone());\n",
+        "",
+    ),
+    (
+        "deadlock: a frame is let go when one of its tasks is free",
+        "future-result",
+        "src/deadlock.rs",
+        "                needs_all = true;\n",
+        "",
+    ),
+    (
+        "a worker runs what a cancelling shutdown has missed",
+        "thread-pool",
+        "src/worker.rs",
+        "task.run_unless(|| self.abandoned.refusal())",
+        "task.run_unless(|| None)",
+    ),
+    (
+        "sim: who waits runs in place what a cancelling shutdown has missed",
+        "future-result",
+        "src/cell/reader.rs",
+        "start(self.cell, || refusal(pool))",
+        "start(self.cell, || None)",
+    ),
+    (
         "sim: the end is not noticed by who closes",
         "thread-pool",
         "src/core.rs",
@@ -673,16 +701,23 @@ MUTANTS = [
     (
         "a scope's task publishes nothing",
         "thread-pool",
-        "src/scope.rs",
+        "src/crowd.rs",
         "if self.0.present.fetch_sub(1, Ordering::AcqRel) == 1 {",
         "if self.0.present.fetch_sub(1, Ordering::Relaxed) == 1 {",
     ),
     (
         "a scope does not wait",
         "thread-pool",
-        "src/scope.rs",
-        "while block_until(None, &mut is_empty).is_err() {}",
-        "let _ = &mut is_empty;",
+        "src/crowd.rs",
+        "        outlast(Arc::clone(self) as Arc<dyn Members>, is_empty)\n",
+        "        let _ = is_empty;\n        Ok(())\n",
+    ),
+    (
+        "pool: a scope whose blocker panics does not wait",
+        "future-result",
+        "src/outlast.rs",
+        "while park_until(None, &mut waiting).is_err() {}",
+        "",
     ),
 ]
 
@@ -705,8 +740,9 @@ def survives(mutant, work):
     with open(path, "w") as source:
         source.write(text.replace(old, new))
     simulated = name.startswith("sim:")
+    tested = "thread-pool" if name.startswith(("sim:", "pool:")) else crate
     tests = ["--test", "sim"] if simulated else ["--lib", "--test", "loom*"]
-    command = ["cargo", "test", "--quiet", "--release", "-p", crate, *tests]
+    command = ["cargo", "test", "--quiet", "--release", "-p", tested, *tests]
     checker = "pool_sim" if simulated else "pool_loom"
     environment = dict(os.environ, RUSTFLAGS=f"--cfg {checker}", RUST_BACKTRACE="0")
     # As ./check.sh does.

@@ -13,10 +13,11 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Instant;
 
 use crate::cell::CellId;
-use crate::deadlock::{self, Edge, Stuck};
+use crate::deadlock::{self, Edge, Registration, Stuck};
+use crate::outlast::Members;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{YIELDS, is_inherited, now, thread, thread_locals, unique_id};
-use crate::{Awaited, Status, Task, WaitTimedOut, forked};
+use crate::{Awaited, Status, Task, TaskError, WaitTimedOut, forked};
 
 /// A way to wait, other than parking the thread.
 ///
@@ -167,6 +168,11 @@ pub(crate) trait Wait {
 
     /// Those tasks; `None` if it cannot be told what ends the wait.
     fn awaited(&self) -> Option<Vec<Edge>>;
+
+    /// Tasks whose ends are all needed, if the wait is for that and cannot give up.
+    fn members(&self) -> Option<Arc<dyn Members>> {
+        None
+    }
 }
 
 /// Why a wait ended before it was ready.
@@ -217,7 +223,10 @@ impl Waiting for Watched<'_> {
 }
 
 /// How a plain thread waits.
-fn park_until(deadline: Option<Instant>, waiting: &mut dyn Wait) -> Result<(), Interrupted> {
+pub(crate) fn park_until(
+    deadline: Option<Instant>,
+    waiting: &mut dyn Wait,
+) -> Result<(), Interrupted> {
     // A wait from within `poll` finds the cell empty and makes a parker of its own, so that it
     // cannot swallow a wake-up that was meant for this one.
     let parker = PARKER.try_with(Cell::take).ok().flatten();
@@ -269,8 +278,15 @@ impl Parker {
                 yields -= 1;
                 thread::yield_now();
             }
-            if !self.signal.take_woken() {
-                self.park(deadline, waiting)?;
+            if !self.signal.take_woken()
+                && let Err(interrupted) = self.park(deadline, waiting)
+            {
+                // The wait may have been chosen to give up with others, and theirs be enough.
+                return waiting
+                    .poll(&mut context)
+                    .is_ready()
+                    .then_some(())
+                    .ok_or(interrupted);
             }
         }
     }
@@ -288,7 +304,7 @@ impl Parker {
             forked::check(waiting).map_err(Interrupted::Stuck)?;
         }
         // Until the end of this call, so that it is taken back before the next poll.
-        let _registration = match deadline {
+        let registration = match deadline {
             None => deadlock::register(&self.signal.thread, &self.waker, waiting)
                 .map_err(Interrupted::Stuck)?,
             Some(_) => None,
@@ -302,7 +318,10 @@ impl Parker {
                 Some(_) => break,
             }
         }
-        Ok(())
+        match registration.and_then(Registration::end) {
+            Some(stuck) => Err(Interrupted::Stuck(stuck)),
+            None => Ok(()),
+        }
     }
 }
 
@@ -345,24 +364,36 @@ pub trait OwnQueue {
     fn take_if_next(&self, task: CellId) -> Option<Task>;
 
     /// Counts a task that was taken out so, and has been run. Runs nothing of the user's.
-    fn count(&self, status: Status);
+    fn count(&self, status: Option<Status>);
+
+    /// Why nothing that is queued in this pool may start any more, if the queue is that pool's.
+    fn refusal(&self, pool: PoolId) -> Option<TaskError>;
+}
+
+/// Why nothing that is queued in this pool may start any more, as far as the calling worker knows.
+pub(crate) fn refusal(pool: PoolId) -> Option<TaskError> {
+    with_own(|queue| queue.refusal(pool))
+}
+
+/// Under the borrow nothing of the user's runs.
+#[inline]
+fn with_own<R>(f: impl FnOnce(&dyn OwnQueue) -> Option<R>) -> Option<R> {
+    let f = |queue: &RefCell<Option<Rc<dyn OwnQueue>>>| f(&**queue.borrow().as_ref()?);
+    OWN_QUEUE.try_with(f).ok().flatten()
 }
 
 /// Takes the task out of the calling worker's queue, if it is the next one there.
 #[inline]
 pub(crate) fn take_own(task: CellId) -> Option<Task> {
-    let take =
-        |queue: &RefCell<Option<Rc<dyn OwnQueue>>>| queue.borrow().as_ref()?.take_if_next(task);
-    OWN_QUEUE.try_with(take).ok().flatten()
+    with_own(|queue| queue.take_if_next(task))
 }
 
 /// Tells the calling worker's queue how a task ended that was taken out of it.
 #[inline]
-pub(crate) fn count_own(status: Status) {
-    let _ = OWN_QUEUE.try_with(|queue| {
-        if let Some(queue) = &*queue.borrow() {
-            queue.count(status);
-        }
+pub(crate) fn count_own(status: Option<Status>) {
+    with_own(|queue| {
+        queue.count(status);
+        Some(())
     });
 }
 

@@ -50,7 +50,7 @@ pub(crate) use self::reader::Reader;
 pub use self::ring::{TaskDeque, TaskStealer};
 use self::runner::Company;
 pub(crate) use self::task::RawTask;
-pub use self::token::CellId;
+pub use self::token::{CellId, is_running};
 pub(crate) use self::token::{RawToken, running};
 pub(crate) use self::writer::Writer;
 
@@ -90,6 +90,7 @@ struct VTable {
     by_hand: bool,
     /// What the pool has left in the cell.
     hook: Option<Hook>,
+    role: Role,
     /// What the cell is called where tasks are named: the closure's path, or the value's.
     name: fn() -> &'static str,
     /// Runs the closure, completes the cell, and says how it went. The caller must be the runner of a
@@ -99,6 +100,18 @@ struct VTable {
     fail: unsafe fn(NonNull<Header>, TaskError),
     /// Drops the list of callbacks, given what is in the slot.
     drop_callbacks: unsafe fn(*const ()),
+}
+
+/// What a task is to its pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// A task like any other.
+    Task,
+    /// A part of a task that is running already: it runs even if its pool has given up what is queued.
+    Part,
+    /// What a pool makes for itself, to have others take part in a call: no task of the user's, so it
+    /// is not counted.
+    Helper,
 }
 
 /// A header with a payload of one of its types; never a place of its own, only a way to find the

@@ -2,8 +2,9 @@
 
 use std::fmt;
 
+pub use crate::cell::Role;
 use crate::cell::{RawClaim, RawTask};
-use crate::{JoinHandle, PoolId, Task, TaskError};
+use crate::{CellId, JoinHandle, PoolId, Task, TaskError};
 
 /// The right to run a task that has not started, or to end it: what a scope and a deadline hold.
 ///
@@ -15,7 +16,8 @@ impl Claim {
         Self(raw)
     }
 
-    /// Runs the task on this thread, unless it has started or ended. True if it was run.
+    /// Runs the task on this thread, unless it has started or ended, or its pool refuses that (then it
+    /// ends with the pool's error). True if it has ended by that.
     #[must_use = "another may have been faster"]
     pub fn run(&self) -> bool {
         self.0.run()
@@ -24,6 +26,12 @@ impl Claim {
     /// Ends the task with `error` if it has not started; asks it to stop if it is running.
     pub fn fail(&self, error: TaskError) {
         self.0.fail(error);
+    }
+
+    /// The task's identity, for as long as the claim is kept, and what it is called.
+    #[must_use]
+    pub fn id(&self) -> (CellId, &'static str) {
+        self.0.id()
     }
 
     /// Whether the task has ended, so that there is nothing left to do about it.
@@ -71,6 +79,7 @@ pub unsafe fn task_with_guard<F, T, G>(
     pool: PoolId,
     closure: F,
     guard: G,
+    role: Role,
 ) -> (Task, JoinHandle<T>, Claim)
 where
     F: FnOnce() -> T + Send,
@@ -78,7 +87,7 @@ where
     G: Send,
 {
     // SAFETY: passed on to the caller.
-    let (task, reader) = unsafe { RawTask::guarded(closure, guard, Some(pool)) };
+    let (task, reader) = unsafe { RawTask::guarded(closure, guard, Some(pool), role) };
     let claim = Claim::new(reader.claim());
     (Task::from_raw(task), JoinHandle::new(reader), claim)
 }

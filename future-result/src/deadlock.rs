@@ -12,7 +12,24 @@
 //! up; the task goes on, and so can the others.
 //!
 //! Threads that run no task do not come here, as nobody can wait for them, nor do waits with a
-//! deadline, which end by themselves, or by a [`Blocker`](crate::Blocker).
+//! deadline, which end by themselves, or by a [`Blocker`](crate::Blocker). Nor does a worker that waits for
+//! the other half of a `join`: a cycle that goes through that is not found.
+//!
+//! # Frames that wait for all
+//!
+//! The end of a scope needs the ends of all its tasks ([`Members`]), so one that can never end is enough,
+//! and it cannot give up, since they borrow from it. The search then asks of each thread that it has come
+//! upon whether it is free to go on: one that waits for any of several is if one of those is, one that
+//! needs all only if all are. If the thread that searches is not, of the waits on its cycle that can give
+//! up the last one does. If that is another thread's, it is marked and woken, and counts as free from
+//! then on. That is repeated until the thread that searches is free: several tasks of one scope may wait
+//! for it, each on a cycle of its own.
+//!
+//! Which tasks a frame waits for is asked during the search, as they come and go while it is parked.
+//!
+//! There is always a wait that can give up: a frame needs tasks that were made after its own task had
+//! begun, and what lies above a task on its thread's stack has begun after it. So a way along frames alone
+//! leads to ever younger tasks, and never back.
 //!
 //! # Why no deadlock is reported that is none
 //!
@@ -29,7 +46,12 @@
 //! those threads that have been woken for nothing; and each could only be ended by another of them.
 //!
 //! An identity is not given to another cell meanwhile: what is run is kept by its runner, and what
-//! is waited for by a token in the registration.
+//! is waited for by a token in the registration. What a frame names is kept by a token at that moment; if it
+//! is found among what registered threads run, it is the same cell, since none of these threads has
+//! come during the search.
+//!
+//! A wait that was marked to give up may have got what it waits for by the time that it wakes, since
+//! another one has given up, too. So it looks once more.
 //!
 //! # Why none is missed
 //!
@@ -43,10 +65,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 use std::task::Waker;
 
 use crate::blocker::{PoolId, Wait};
 use crate::cell::{CellId, RawToken, running};
+use crate::outlast::Members;
 use crate::sync::thread::Thread;
 use crate::sync::{LISTED_MIN, Mutex, statics};
 use crate::{Cause, TaskError};
@@ -128,37 +152,60 @@ pub(crate) fn register(
         return Ok(None);
     }
     let count = waiting.len();
-    let awaits = if count <= LISTED_MIN || count <= REGISTRY.lock().running_with(&running) {
+    let awaits = if let Some(members) = waiting.members() {
+        Awaits::All(members)
+    } else if count <= LISTED_MIN || count <= REGISTRY.lock().running_with(&running) {
         // Asked outside the lock, since handles have locks of their own.
         match waiting.awaited() {
-            Some(list) => Awaits::Listed(list),
+            Some(list) => Awaits::Any(list),
             None => return Ok(None),
         }
     } else {
-        Awaits::Counted(count, waker.clone())
+        Awaits::Counted(count)
+    };
+    let parked = Parked {
+        thread: thread.clone(),
+        waker: waker.clone(),
+        running,
+        awaits,
+        given_up: None,
     };
     let mut registry = REGISTRY.lock();
-    let ticket = registry.insert(thread.clone(), running, awaits);
-    if let Some(stuck) = registry.search(ticket) {
-        let removed = registry.remove(ticket);
-        drop(registry);
-        drop(removed);
-        return Err(stuck);
-    }
-    let disproved = registry.take_disproved();
+    let ticket = registry.insert(parked);
+    let mut to_wake = match registry.resolve(ticket) {
+        Ok(to_wake) => to_wake,
+        Err(stuck) => {
+            let removed = registry.remove(ticket);
+            drop(registry);
+            drop(removed);
+            return Err(stuck);
+        }
+    };
+    to_wake.append(&mut registry.take_disproved());
     drop(registry);
-    disproved.into_iter().for_each(Waker::wake);
-    Ok(Some(Registration(ticket)))
+    to_wake.into_iter().for_each(Waker::wake);
+    Ok(Some(Registration(Some(ticket))))
 }
 
 /// Lasts for as long as the thread is parked.
-pub(crate) struct Registration(Ticket);
+pub(crate) struct Registration(Option<Ticket>);
+
+impl Registration {
+    /// The thread has been woken. Gives an error if its wait was chosen to give up.
+    pub(crate) fn end(mut self) -> Option<Stuck> {
+        self.remove()?.given_up.take()
+    }
+
+    fn remove(&mut self) -> Option<Parked> {
+        // Tokens may free cells, which is not done under the lock.
+        let ticket = self.0.take()?;
+        REGISTRY.lock().remove(ticket)
+    }
+}
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        // Tokens may free cells, which is not done under the lock.
-        let removed = REGISTRY.lock().remove(self.0);
-        drop(removed);
+        drop(self.remove());
     }
 }
 
@@ -177,21 +224,38 @@ struct Registry {
 
 struct Parked {
     thread: Thread,
+    waker: Waker,
     running: Vec<CellId>,
     awaits: Awaits,
+    /// Somebody who has closed a cycle has chosen this wait to end with that.
+    given_up: Option<Stuck>,
 }
 
 enum Awaits {
-    Listed(Vec<Edge>),
+    /// One of them is enough.
+    Any(Vec<Edge>),
     /// So many that one of them is not run by a parked thread; to be woken when that may be wrong.
-    Counted(usize, Waker),
+    Counted(usize),
+    /// All of them, and the wait cannot give up.
+    All(Arc<dyn Members>),
 }
 
-/// A thread that a search has come upon, and how.
-struct Hop<'a> {
-    ticket: Ticket,
-    /// The hop before it, and what is waited for there; `None` for the thread that searches.
-    from: Option<(usize, &'a Edge)>,
+/// A parked thread that a search has come upon.
+struct Hop {
+    needs_all: bool,
+    /// Whether it may go on.
+    is_free: bool,
+    /// What it waits for that other parked threads are running.
+    ways: Vec<Way>,
+}
+
+/// From one parked thread to another: the one waits for a task that the other is running.
+#[derive(Clone, Copy)]
+struct Way {
+    /// The place of the task among all that the one waits for.
+    place: usize,
+    name: &'static str,
+    runner: Ticket,
 }
 
 impl Registry {
@@ -209,19 +273,14 @@ impl Registry {
         self.running.len() + more.len()
     }
 
-    fn insert(&mut self, thread: Thread, running: Vec<CellId>, awaits: Awaits) -> Ticket {
+    fn insert(&mut self, parked: Parked) -> Ticket {
         self.last += 1;
         let ticket = self.last;
         self.running
-            .extend(running.iter().map(|&cell| (cell, ticket)));
-        if let Awaits::Counted(count, _) = awaits {
+            .extend(parked.running.iter().map(|&cell| (cell, ticket)));
+        if let Awaits::Counted(count) = parked.awaits {
             self.counting.insert((count, ticket));
         }
-        let parked = Parked {
-            thread,
-            running,
-            awaits,
-        };
         self.parked.insert(ticket, parked);
         ticket
     }
@@ -231,7 +290,7 @@ impl Registry {
         for cell in &parked.running {
             self.running.remove(cell);
         }
-        if let Awaits::Counted(count, _) = parked.awaits {
+        if let Awaits::Counted(count) = parked.awaits {
             self.counting.remove(&(count, ticket));
         }
         Some(parked)
@@ -244,58 +303,156 @@ impl Registry {
             && count <= self.running.len()
         {
             self.counting.pop_first();
-            if let Some(Awaits::Counted(_, waker)) = self.parked.get(&ticket).map(|it| &it.awaits) {
-                wakers.push(waker.clone());
-            }
+            wakers.extend(self.parked.get(&ticket).map(|it| it.waker.clone()));
         }
         wakers
     }
 
-    /// Whether the wait of `ticket` can never end, and why. Breadth first: the shortest cycle is the
-    /// one that is told.
-    fn search(&self, ticket: Ticket) -> Option<Stuck> {
-        let mut hops = vec![Hop { ticket, from: None }];
-        let mut found = BTreeSet::new();
-        let mut closing = None;
-        let mut next = 0;
-        while let Some(hop) = hops.get(next) {
-            let Awaits::Listed(list) = &self.parked.get(&hop.ticket)?.awaits else {
-                return None;
+    /// Has waits give up until the one of `ticket`, the last to park, may end. Gives the wakers of those
+    /// that were chosen; the error if it is that wait itself.
+    fn resolve(&mut self, ticket: Ticket) -> Result<Vec<Waker>, Stuck> {
+        let mut chosen = Vec::new();
+        while let Some(cycle) = self.cycle(ticket) {
+            let can_give_up = |&place: &usize| {
+                let parked = self.parked.get(&cycle[place].0);
+                parked.is_some_and(|parked| matches!(parked.awaits, Awaits::Any(_)))
             };
-            for edge in list {
-                let runner = *self.running.get(&edge.task.0.id())?;
-                if runner == ticket {
-                    closing = closing.or(Some((next, edge)));
-                } else if found.insert(runner) {
-                    let from = Some((next, edge));
-                    hops.push(Hop {
-                        ticket: runner,
-                        from,
-                    });
+            // The last to join the cycle of those that can. There is one: see above.
+            let candidates = (0..cycle.len()).filter(can_give_up);
+            let Some(place) = candidates.max_by_key(|&place| cycle[place].0) else {
+                break;
+            };
+            let stuck = self.describe(&cycle, place);
+            if cycle[place].0 == ticket {
+                return Err(stuck);
+            }
+            if let Some(parked) = self.parked.get_mut(&cycle[place].0) {
+                parked.given_up = Some(stuck);
+                chosen.push(parked.waker.clone());
+            }
+        }
+        Ok(chosen)
+    }
+
+    /// The shortest cycle that the wait of `ticket` is on, if it can never end: each thread of it, and its
+    /// way to the next.
+    fn cycle(&self, ticket: Ticket) -> Option<Vec<(Ticket, Way)>> {
+        let hops = self.stuck_hops(ticket)?;
+        // Breadth first: who was found, and by which way from which of those before.
+        let mut found: Vec<(Ticket, Option<(usize, Way)>)> = vec![(ticket, None)];
+        let mut next = 0;
+        while let Some(&(from, _)) = found.get(next) {
+            for &way in &hops.get(&from)?.ways {
+                if way.runner == ticket {
+                    let mut cycle = vec![(from, way)];
+                    let mut back = found[next].1;
+                    while let Some((before, way)) = back {
+                        cycle.push((found[before].0, way));
+                        back = found[before].1;
+                    }
+                    cycle.reverse();
+                    return Some(cycle);
+                }
+                let is_stuck = hops.get(&way.runner).is_some_and(|hop| !hop.is_free);
+                if is_stuck && found.iter().all(|&(seen, _)| seen != way.runner) {
+                    found.push((way.runner, Some((next, way))));
                 }
             }
             next += 1;
         }
-        // A cycle that the searching thread is not on was found by the last to join it.
-        closing.map(|closing| self.describe(&hops, closing))
+        // A cycle that the thread is not on was found by the last to join it.
+        None
     }
 
-    fn describe(&self, hops: &[Hop<'_>], closing: (usize, &Edge)) -> Stuck {
-        let mut way = vec![closing];
-        while let Some(edge) = hops[way[way.len() - 1].0].from {
-            way.push(edge);
+    /// All parked threads that the wait of `ticket` depends on, if it can never end.
+    fn stuck_hops(&self, ticket: Ticket) -> Option<BTreeMap<Ticket, Hop>> {
+        let mut hops = BTreeMap::new();
+        let mut to_visit = vec![ticket];
+        let mut is_simple = true;
+        while let Some(next) = to_visit.pop() {
+            if hops.contains_key(&next) {
+                continue;
+            }
+            let hop = self.hop(next)?;
+            is_simple &= !hop.needs_all;
+            if hop.is_free && is_simple {
+                // So are all on the way there.
+                return None;
+            }
+            to_visit.extend(hop.ways.iter().map(|way| way.runner));
+            hops.insert(next, hop);
         }
-        let first = closing.1.task.0.name();
-        let mut text = format!("`{first}`");
-        for (index, &(hop, edge)) in way.iter().rev().enumerate() {
+        // Who waits for somebody free is free, until no more of them are found.
+        loop {
+            let is_free = |way: &Way| hops.get(&way.runner).is_none_or(|hop: &Hop| hop.is_free);
+            let freed = hops.iter().filter(|(_, hop)| {
+                !hop.is_free
+                    && if hop.needs_all {
+                        hop.ways.iter().all(is_free)
+                    } else {
+                        hop.ways.iter().any(is_free)
+                    }
+            });
+            let freed: Vec<Ticket> = freed.map(|(&ticket, _)| ticket).collect();
+            if freed.is_empty() {
+                break;
+            }
+            for ticket in freed {
+                hops.get_mut(&ticket)?.is_free = true;
+            }
+        }
+        let is_stuck = !hops.get(&ticket)?.is_free;
+        is_stuck.then_some(hops)
+    }
+
+    fn hop(&self, ticket: Ticket) -> Option<Hop> {
+        let parked = self.parked.get(&ticket)?;
+        let mut ways = Vec::new();
+        let mut needs_all = false;
+        // False if nobody registered runs the task.
+        let mut add = |place, cell, name| {
+            let runner = self.running.get(&cell);
+            ways.extend(runner.map(|&runner| Way {
+                place,
+                name,
+                runner,
+            }));
+            runner.is_some()
+        };
+        let is_free = match &parked.awaits {
+            _ if parked.given_up.is_some() => true,
+            Awaits::Counted(_) => true,
+            Awaits::Any(list) => !list
+                .iter()
+                .all(|edge| add(edge.place, edge.task.0.id(), edge.task.0.name())),
+            Awaits::All(members) => {
+                needs_all = true;
+                members.for_each(&mut |cell, name| {
+                    add(0, cell, name);
+                });
+                false
+            }
+        };
+        Some(Hop {
+            needs_all,
+            is_free,
+            ways,
+        })
+    }
+
+    /// What the wait at this place of a cycle ends with.
+    fn describe(&self, cycle: &[(Ticket, Way)], place: usize) -> Stuck {
+        let before = (place + cycle.len() - 1) % cycle.len();
+        let mut text = format!("`{}`", cycle[before].1.name);
+        let ways = cycle.iter().cycle().skip(place).take(cycle.len());
+        for (index, &(ticket, way)) in ways.enumerate() {
             let which = if index == 0 { "" } else { ", which" };
-            let thread = self.thread_name(hops[hop].ticket);
-            let name = edge.task.0.name();
-            text += &format!(" (on {thread}){which} waits for `{name}`");
+            let thread = self.thread_name(ticket);
+            text += &format!(" (on {thread}){which} waits for `{}`", way.name);
         }
         text += "; break the cycle, or wait with a time limit";
         Stuck {
-            place: way[way.len() - 1].1.place,
+            place: cycle[place].1.place,
             error: TaskError::Deadlock(Cause::new(text)),
         }
     }

@@ -79,6 +79,14 @@ impl<T> JoinHandle<T> {
             reader.on_done(Box::new(callback));
         }
     }
+
+    /// One handle in 64, that of a task of which [`Task::is_sampled`](crate::Task::is_sampled) says so, too.
+    #[doc(hidden)]
+    #[inline]
+    #[must_use]
+    pub fn is_sampled(&self) -> bool {
+        self.reader.as_ref().is_some_and(Reader::is_sampled)
+    }
 }
 
 impl<T> FutureResult for JoinHandle<T> {

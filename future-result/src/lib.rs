@@ -12,6 +12,7 @@ mod error;
 mod forked;
 mod handle;
 mod map;
+mod outlast;
 mod panic;
 mod ready_queue;
 mod result;
@@ -29,7 +30,7 @@ pub use self::blocker::{Blocker, PoolId, block_until, with_blocker};
 pub use self::blocker::{OwnQueue, Waiting};
 pub use self::cancel::{CancelOnDrop, CancelToken};
 #[doc(hidden)]
-pub use self::cell::CellId;
+pub use self::cell::{CellId, is_running};
 pub use self::cell::{TaskDeque, TaskInbox, TaskList, TaskStealer};
 #[doc(hidden)]
 pub use self::completer::pair_with_hook;
@@ -40,6 +41,8 @@ pub use self::deadlock::Awaited;
 pub use self::error::{Cause, Rejection, TaskError, TryError, WaitTimedOut};
 pub use self::handle::JoinHandle;
 pub use self::map::{Map, run_chunk};
+#[doc(hidden)]
+pub use self::outlast::{Members, outlast};
 pub use self::panic::{Panic, abort_on_unwind, contain};
 pub use self::result::{BoxedResult, Cancel, FutureResult, InPlace, Status};
 pub use self::shared::Shared;

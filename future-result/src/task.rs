@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::cell::RawTask;
+use crate::cell::{RawTask, Role};
 use crate::{JoinHandle, PoolId, Status, TaskError};
 
 /// Makes a task of `closure`, and the handle that gets its result: the two ends of an executor.
@@ -138,23 +138,35 @@ impl Task {
     /// ```
     #[inline]
     pub fn run(self) {
-        self.0.run();
+        let _ = self.0.run_unless(|| None);
     }
 
-    /// As [`run`](Self::run), and says how it went, for a pool's statistics. Of what was cancelled or
-    /// run in place, says what has become of it until now.
+    /// As [`run`](Self::run), but asks for a `refusal` once it has claimed the task. If there is one, the
+    /// closure is dropped and the handle gets the error; unless it is a part of a task that is running
+    /// already.
+    ///
+    /// Says how it went, for a pool's statistics. Of what was cancelled or run in place, says what has
+    /// become of it until now; of what is not counted, nothing.
     #[doc(hidden)]
     #[inline]
     #[must_use]
-    pub fn run_to_status(self) -> Status {
-        self.0.run()
+    pub fn run_unless(self, refusal: impl FnOnce() -> Option<TaskError>) -> Option<Status> {
+        self.0.run_unless(refusal)
     }
 
-    /// What has become of it: pending unless it was cancelled or run in place.
+    /// What has become of it, for a pool's statistics: pending unless it was cancelled or run in place.
+    /// `None` of what is not counted.
     #[doc(hidden)]
     #[must_use]
-    pub fn status(&self) -> Status {
+    pub fn status(&self) -> Option<Status> {
         self.0.status()
+    }
+
+    /// What it is to its pool.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn role(&self) -> Role {
+        self.0.role()
     }
 
     /// Drops the closure, and gives the handle `error`; unless it was cancelled or run in place.

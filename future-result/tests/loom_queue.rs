@@ -10,7 +10,7 @@
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 
-use future_result::claim::{Claim, claimable_task_in, task_with_guard};
+use future_result::claim::{Claim, Role, claimable_task_in, task_with_guard};
 use future_result::{
     Cancel, CancelToken, CellId, FutureResult, JoinHandle, OwnQueue, PoolId, Status, Task,
     TaskDeque, TaskError, TaskInbox, TaskList, task_in,
@@ -275,7 +275,11 @@ impl OwnQueue for Own {
         self.0.pop_if(task)
     }
 
-    fn count(&self, _: Status) {}
+    fn count(&self, _: Option<Status>) {}
+
+    fn refusal(&self, _: PoolId) -> Option<TaskError> {
+        None
+    }
 }
 
 #[test]
@@ -350,7 +354,7 @@ fn guarded(log: &Log) -> (Task, JoinHandle<Dropped>, Claim) {
         inside.dropped(3)
     };
     // SAFETY: nothing is borrowed.
-    unsafe { task_with_guard(PoolId::new(), closure, log.dropped(4)) }
+    unsafe { task_with_guard(PoolId::new(), closure, log.dropped(4), Role::Task) }
 }
 
 #[test]

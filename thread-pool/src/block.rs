@@ -24,13 +24,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use future_result::claim::{Claim, task_with_guard};
+use future_result::claim::{Role, task_with_guard};
 use future_result::sync::atomic::{AtomicU64, Ordering};
 use future_result::sync::{Mutex, WORTH_WAKING};
-use future_result::{TaskError, TaskList, abort_on_unwind, contain};
+use future_result::{TaskList, abort_on_unwind, contain};
 
 use crate::core::Core;
-use crate::scope::Crowd;
+use crate::crowd::Crowd;
 
 /// Each takes one of so many parts of what is left, times the number of workers.
 const PARTS: u64 = 8;
@@ -75,7 +75,7 @@ where
         done: Mutex::new(Vec::new()),
         panic: Mutex::new(None),
     };
-    // The others borrow the block: nothing may end this frame before they have left.
+    // The others borrow the block: nothing may end this frame before they have left. Nothing unwinds here.
     abort_on_unwind(|| block.run(core));
     let panic = block.panic.lock().take();
     if let Some(payload) = panic {
@@ -149,12 +149,6 @@ impl<R> Results<R> {
     }
 }
 
-/// Who has announced the block so far.
-struct Helpers {
-    crowd: Arc<Crowd>,
-    claims: Vec<Claim>,
-}
-
 impl<S, F, R> Block<'_, S, F, R>
 where
     S: Source,
@@ -183,11 +177,11 @@ where
                 count = (2 * count).min(COUNT_MAX);
             }
         }
-        if let Some(Helpers { crowd, claims }) = helpers {
-            for claim in claims {
-                claim.fail(TaskError::Cancelled);
+        if let Some(crowd) = helpers {
+            crowd.cancel_the_rest();
+            if let Err(payload) = crowd.wait_until_empty(core.id) {
+                self.keep_first(payload);
             }
-            crowd.wait_until_empty(core.id);
         }
     }
 
@@ -212,12 +206,11 @@ where
     }
 
     /// Brings the other workers in.
-    fn announce(&self, core: &Arc<Core>) -> Helpers {
-        let crowd = Arc::new(Crowd::new());
+    fn announce(&self, core: &Arc<Core>) -> Arc<Crowd> {
+        let crowd = Arc::new(Crowd::of_helpers());
         let mut tasks = TaskList::new();
         let others =
             (core.sleep.places() - 1).min(usize::try_from(self.left()).unwrap_or(usize::MAX));
-        let mut claims = Vec::with_capacity(others);
         for _ in 0..others {
             let closure = || {
                 while let Some(range) = self.take(u64::MAX) {
@@ -227,12 +220,14 @@ where
             // SAFETY: what the closure borrows lasts until the crowd has been waited for, and so
             // until the presence is dropped; the handle is dropped at once.
             let (task, _, claim) =
-                unsafe { task_with_guard(core.id, closure, Crowd::enter(&crowd)) };
+                unsafe { task_with_guard(core.id, closure, Crowd::enter(&crowd), Role::Helper) };
             tasks.push_back(task);
-            claims.push(claim);
+            crowd.add(claim);
         }
-        core.push_all(tasks);
-        Helpers { crowd, claims }
+        if core.push_all(tasks) {
+            core.count_helpers(others);
+        }
+        crowd
     }
 
     /// Takes a share of what is left, `most` at most.
@@ -288,6 +283,17 @@ where
     /// A call has panicked: nobody makes another one.
     #[cold]
     fn stop(&self, mut rest: Range<usize>, payload: Box<dyn Any + Send>) {
+        self.keep_first(payload);
+        // ORDERING: Relaxed, as in `take`.
+        let start = self.cursor.swap(self.len, Ordering::Relaxed);
+        for range in [mem::take(&mut rest), start as usize..self.len as usize] {
+            // SAFETY: these were taken, by us, and will not be asked for.
+            contain(|| unsafe { self.source.drop_items(range) });
+        }
+    }
+
+    /// Keeps the payload of a panic for the caller, if it is the first one.
+    fn keep_first(&self, payload: Box<dyn Any + Send>) {
         let mut panic = self.panic.lock();
         let later = if panic.is_none() {
             *panic = Some(payload);
@@ -296,12 +302,6 @@ where
             Some(payload)
         };
         drop(panic);
-        // ORDERING: Relaxed, as in `take`.
-        let start = self.cursor.swap(self.len, Ordering::Relaxed);
-        for range in [mem::take(&mut rest), start as usize..self.len as usize] {
-            // SAFETY: these were taken, by us, and will not be asked for.
-            contain(|| unsafe { self.source.drop_items(range) });
-        }
         contain(|| drop(later));
     }
 }

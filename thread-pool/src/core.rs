@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use future_result::claim::Role;
 use future_result::sync::atomic::{AtomicBool, Ordering, fence, fence_between_seq_cst};
 use future_result::sync::{Mutex, thread};
 use future_result::{Cause, Completer, PoolId, Rejection, Status, Task, TaskError, TaskList};
 
+use crate::abandoned::{Abandoned, Why};
 use crate::bound::Bound;
 use crate::current;
 use crate::injector::Injector;
@@ -51,6 +53,7 @@ pub(crate) struct Core {
     pub(crate) threads: Threads,
     /// Whether nothing is accepted any more.
     closed: AtomicBool,
+    pub(crate) abandoned: Arc<Abandoned>,
     /// By the number of the worker; a worker that leaves before the end takes its own out. `None` if
     /// nobody will join them.
     handles: Mutex<Option<Vec<Option<thread::JoinHandle<()>>>>>,
@@ -66,16 +69,18 @@ impl Core {
         threads: Threads,
         terminated: Completer<()>,
     ) -> Self {
+        let abandoned = Arc::new(Abandoned::new());
         Self {
             id,
             injector: Injector::new(),
             lanes: Lanes::new(),
-            timer: Arc::new(Timer::new()),
+            timer: Arc::new(Timer::new(Arc::clone(&abandoned))),
             bound: bound.map(Arc::new),
             sleep,
             roster: Roster::new(),
             threads,
             closed: AtomicBool::new(false),
+            abandoned,
             handles: Mutex::new(Some(Vec::new())),
             terminated: Mutex::new(Some(terminated)),
         }
@@ -111,11 +116,19 @@ impl Core {
         self.wake_if_wanting();
     }
 
-    /// Queues many tasks as [`Core::push`] does, with one step and one wake-up; their handles learn
-    /// of it if the pool is closed.
-    pub(crate) fn push_all(self: &Arc<Self>, mut tasks: TaskList) {
+    /// Queues what a task that is still running has spawned after the pool has given up what is queued.
+    pub(crate) fn push_part(self: &Arc<Self>, part: Task) {
+        self.lanes.push_part(part);
+        // ORDERING: the producer's fence in the proof of `sleep`.
+        fence(Ordering::SeqCst);
+        self.wake_if_wanting();
+    }
+
+    /// Queues many tasks as [`Core::push`] does, with one step and one wake-up. If the pool is closed,
+    /// their handles learn of it, and the answer is false.
+    pub(crate) fn push_all(self: &Arc<Self>, mut tasks: TaskList) -> bool {
         if tasks.is_empty() {
-            return;
+            return true;
         }
         let refused = current::with_of(self, |local| match local {
             _ if self.is_forked() => Err(tasks),
@@ -129,13 +142,23 @@ impl Core {
             None => self.injector.push_all(tasks),
         });
         match refused {
-            Err(tasks) => fail_all(tasks, &TaskError::Rejected(self.rejection())),
+            Err(tasks) => {
+                fail_all(tasks, &TaskError::Rejected(self.rejection()));
+                false
+            }
             Ok(()) => {
                 // ORDERING: the producer's fence in the proof of `sleep`.
                 fence(Ordering::SeqCst);
                 self.wake_if_wanting();
+                true
             }
         }
+    }
+
+    /// So many helpers were queued, for a call that goes on meanwhile.
+    pub(crate) fn count_helpers(&self, helpers: usize) {
+        self.roster
+            .count(|departed| departed.announced += helpers as u64);
     }
 
     /// As [`Core::push`], but wakes nobody: for a submitter that holds a lock.
@@ -154,14 +177,12 @@ impl Core {
         if let Err(task) = queued {
             return self.reject(task);
         }
-        // ORDERING: the producer's fence in the proof of `sleep`.
-        fence(Ordering::SeqCst);
-        self.wake_if_wanting();
+        self.pushed();
     }
 
     /// Runs a task on the thread that has submitted it, and counts it.
     pub(crate) fn run_by_caller(&self, task: Task) {
-        let status = task.run_to_status();
+        let status = task.run_unless(|| None);
         self.roster.count(|departed| departed.count(status));
     }
 
@@ -181,10 +202,10 @@ impl Core {
         task.fail(TaskError::Rejected(self.rejection()));
     }
 
-    /// Wakes whoever is needed for what the injector was given last.
+    /// Wakes whoever is needed for what the injector, a lane or the worker's own deque was given last.
     #[inline]
     pub(crate) fn pushed(self: &Arc<Self>) {
-        // ORDERING: the producer's fence in the proof of `sleep`. The injector's push is a SeqCst
+        // ORDERING: the producer's fence in the proof of `sleep`. Each of these pushes is a SeqCst
         // read-modify-write, and the word is read by a SeqCst load.
         fence_between_seq_cst();
         self.wake_if_wanting();
@@ -238,7 +259,10 @@ impl Core {
                     if handles.len() <= index {
                         handles.resize_with(index + 1, || None);
                     }
-                    handles[index] = Some(handle);
+                    // One that had the number before has left while the pool is closed, and is still to
+                    // be joined.
+                    let before = handles[index].replace(handle);
+                    handles.extend(before.map(Some));
                 }
                 self.sleep.started();
                 Ok(())
@@ -346,8 +370,10 @@ impl Core {
         self.closed.load(Ordering::Acquire)
     }
 
-    /// Gives up everything that is queued.
-    pub(crate) fn fail_queued(&self, error: &TaskError) {
+    /// Gives up everything that is queued. The pool is closed.
+    pub(crate) fn abandon_queued(&self, why: Why) {
+        // What the sweep misses, since it is just being moved, ends when somebody comes to run it.
+        let error = self.abandoned.begin(why);
         let mut tasks = self.injector.take_all();
         tasks.append(&mut self.lanes.take_all());
         for seat in self.roster.all() {
@@ -358,11 +384,13 @@ impl Core {
         }
         let mut totals = Totals::default();
         tasks.drop_stale_with(|status| totals.count(status));
-        for _ in 0..tasks.len() {
-            totals.count(Status::Cancelled);
+        let mut given_up = TaskList::new();
+        while let Some(task) = tasks.pop_front() {
+            totals.count((task.role() != Role::Helper).then_some(Status::Cancelled));
+            given_up.push_back(task);
         }
         self.roster.count(|departed| departed.add_tasks(&totals));
-        fail_all(tasks, error);
+        fail_all(given_up, &error);
     }
 
     /// What all workers have counted, and whoever swept the injector.
@@ -379,7 +407,7 @@ impl Core {
         trace::IS_ON || self.threads.measures_delays
     }
 
-    /// How many tasks are queued, tombstones included.
+    /// How many tasks are queued, tombstones included, and no helpers.
     pub(crate) fn queued(self: &Arc<Self>) -> usize {
         let seats = self.roster.all();
         let with_workers = seats
@@ -392,7 +420,7 @@ impl Core {
         if queued > 0 {
             self.wake_if_wanting();
         }
-        queued
+        queued.saturating_sub(self.totals().helpers_queued())
     }
 }
 

@@ -28,6 +28,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr::NonNull;
 use std::sync::Arc;
 
+use future_result::claim::Role;
 use future_result::sync::atomic::{AtomicU32, Ordering};
 use future_result::sync::{SEARCHES, UnsafeCell, thread};
 use future_result::{FutureResult, TaskError, abort_on_unwind, contain};
@@ -61,7 +62,8 @@ impl ThreadPoolExecutor {
     /// does not accept them, the caller runs both itself. Called from a worker of another pool, it is
     /// that pool's affair, so that pools which use each other do not wait for each other.
     ///
-    /// The two must not wait for each other, as they may run one after the other.
+    /// The two must not wait for each other, as they may run one after the other, nor for the task that
+    /// calls this. (Unlike at the end of a [`scope`](Self::scope), that is not noticed.)
     ///
     /// # Panics
     ///
@@ -118,8 +120,8 @@ impl ThreadPoolExecutor {
         let mut closures = Some((a, b));
         let result = self.scope(|scope| {
             let closures = &mut closures;
-            let both = scope.spawn(move || closures.take().map(|(a, b)| self.join(a, b)));
-            both.result()
+            let both = move || closures.take().map(|(a, b)| self.join(a, b));
+            scope.spawn_as(Role::Helper, both).result()
         });
         match result {
             Ok(Some(results)) => results,

@@ -8,6 +8,9 @@
 //! normal tasks that it has taken out of the injector can still be overtaken, and what a task submits
 //! with a priority goes to the lane, not to a deque.
 //!
+//! A third lane holds what running tasks add to their scopes after the pool has [given up](super::abandoned)
+//! what is queued. It goes first, and is not swept.
+//!
 //! # Ageing
 //!
 //! Each worker counts how many tasks in a row it took while it passed over a lower lane that had
@@ -16,7 +19,7 @@
 
 use std::cell::Cell;
 
-use future_result::sync::atomic::{AtomicBool, Ordering};
+use future_result::sync::atomic::{AtomicBool, Ordering, fence};
 use future_result::{Rejection, Task, TaskList};
 
 use crate::injector::Injector;
@@ -62,6 +65,8 @@ pub(crate) struct Lanes {
     in_use: AtomicBool,
     high: Injector,
     low: Injector,
+    /// Of tasks that are running.
+    parts: Injector,
 }
 
 impl Lanes {
@@ -70,14 +75,17 @@ impl Lanes {
             in_use: AtomicBool::new(false),
             high: Injector::new(),
             low: Injector::new(),
+            parts: Injector::new(),
         }
     }
 
     fn open_for_use(&self) {
         // ORDERING: Relaxed; whoever asks in order to sleep or to leave has a fence, or an Acquire that
-        // pairs with the closing, before it; and whoever adds has a fence after it.
+        // pairs with the closing, before it. The fence after it is the producer's in the proof of `sleep`:
+        // those who add have none that would order this.
         if !self.are_in_use() {
             self.in_use.store(true, Ordering::Relaxed);
+            fence(Ordering::SeqCst);
         }
     }
 
@@ -101,15 +109,28 @@ impl Lanes {
         self.low.push(task)
     }
 
+    /// Adds a part of a task that is running, also when the lanes are closed. The caller puts a fence
+    /// after it, and wakes who is needed.
+    #[cold]
+    pub(crate) fn push_part(&self, part: Task) {
+        self.open_for_use();
+        let mut parts = TaskList::new();
+        parts.push_back(part);
+        self.parts.overflow(parts);
+    }
+
     /// Whether there is anything to take. What somebody is just moving is not seen.
     #[inline]
     pub(crate) fn are_empty(&self) -> bool {
-        !self.are_in_use() || (self.high.is_empty() && self.low.is_empty())
+        !self.are_in_use() || (self.high.is_empty() && self.low.is_empty() && self.parts.is_empty())
     }
 
     /// Takes a task, if it is the turn of one of these lanes, for a worker that may have a normal task
     /// instead. The caller puts a fence after it, and looks whether there is more.
     pub(crate) fn take(&self, turns: &Turns, has_normal: bool) -> Option<Task> {
+        if let Some(part) = self.parts.pop() {
+            return Some(part);
+        }
         match turns.choose(!self.high.is_empty(), has_normal, !self.low.is_empty())? {
             Priority::High => self.high.pop(),
             Priority::Normal => None,
@@ -123,7 +144,7 @@ impl Lanes {
         self.low.close(reason);
     }
 
-    /// Takes everything, at the end of the lanes' life.
+    /// Takes everything but the parts of what is running, when it is given up.
     pub(crate) fn take_all(&self) -> TaskList {
         let mut tasks = self.high.take_all();
         tasks.append(&mut self.low.take_all());
@@ -133,7 +154,7 @@ impl Lanes {
     /// How many tasks are queued here, tombstones included.
     pub(crate) fn len(&self) -> usize {
         if self.are_in_use() {
-            self.high.len() + self.low.len()
+            self.high.len() + self.low.len() + self.parts.len()
         } else {
             0
         }
@@ -144,6 +165,7 @@ impl Lanes {
         if self.are_in_use() {
             totals.add_tasks(&self.high.swept());
             totals.add_tasks(&self.low.swept());
+            totals.add_tasks(&self.parts.swept());
         }
     }
 }

@@ -1,12 +1,14 @@
 #![doc = include_str!("../README.md")]
 #![deny(unsafe_code)]
 
+mod abandoned;
 mod block;
 mod blocking;
 mod bound;
 mod broadcast;
 mod builder;
 mod core;
+mod crowd;
 mod current;
 mod error;
 mod histogram;

@@ -4,6 +4,19 @@ use crate::{Histogram, ThreadPoolExecutor};
 
 /// A snapshot of a pool's numbers, from [`ThreadPoolExecutor::metrics`].
 ///
+/// A task is what was given to the pool as one: by `submit` and its like, by [`execute`], by a scope's
+/// [`spawn`], a chunk of a lazy [`map`], or a worker's share of a [`broadcast`]. A call that the caller
+/// makes, and has workers take part in, is none, nor is any part of it: [`join`], [`map_slice`],
+/// [`map_vec`].
+///
+/// [`execute`]: ThreadPoolExecutor::execute
+/// [`spawn`]: crate::Scope::spawn
+/// [`map`]: ThreadPoolExecutor::map
+/// [`broadcast`]: ThreadPoolExecutor::broadcast
+/// [`join`]: ThreadPoolExecutor::join
+/// [`map_slice`]: ThreadPoolExecutor::map_slice
+/// [`map_vec`]: ThreadPoolExecutor::map_vec
+///
 /// They are taken one after the other while the pool goes on, so they need not add up: for a person
 /// to look at, or a dashboard, not to decide from.
 ///
@@ -25,10 +38,11 @@ pub struct Metrics {
     /// Tasks that wait in the queues. What was cancelled, or what a waiting worker has run in place,
     /// counts until the queue comes upon it.
     pub queued: usize,
-    /// Workers that are at work: they run a task, or their initializer, or wait in either.
+    /// Workers that are at work: they run a task, take part in a call, run their initializer, or wait in
+    /// one of these.
     pub running: usize,
     /// Tasks that have run to their end. A task is counted after its handle is done, and one that was
-    /// run in place when the queue comes upon it. The halves of a `join` are no tasks.
+    /// run in place when the queue comes upon it.
     pub done: u64,
     /// Tasks that were cancelled before they started, or did not start before their deadline, counted
     /// when the queue comes upon them.

@@ -2,7 +2,7 @@
 //!
 //! # Why what they borrow outlives them
 //!
-//! Each task carries a [`Presence`] as its guard, which is dropped when nothing is left of the task
+//! Each task carries a [`Presence`](crate::crowd::Presence) as its guard, which is dropped when nothing is left of the task
 //! but its value, and then belongs to a handle that cannot leave `'scope`. [`Crowd::wait_until_empty`]
 //! returns when all of them are gone. [`ThreadPoolExecutor::scope`] calls it before it returns, whether
 //! its closure has returned or unwound; and nobody else can end `'scope`, since a [`Scope`] is only
@@ -20,21 +20,17 @@ use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
-use future_result::claim::{Claim, task_with_guard};
-use future_result::sync::Mutex;
-use future_result::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use future_result::claim::{Role, task_with_guard};
+use future_result::sync::atomic::{AtomicBool, Ordering};
 use future_result::{
-    Cancel, FutureResult, InPlace, JoinHandle, PoolId, Status, TaskError, abort_on_unwind,
-    block_until,
+    Cancel, FutureResult, InPlace, JoinHandle, Status, TaskError, abort_on_unwind, contain,
 };
 
 use crate::ThreadPoolExecutor;
+use crate::crowd::Crowd;
 use crate::current;
-
-/// Below this many claims, spent ones are left alone.
-const CLAIMS_MIN: usize = 32;
 
 impl ThreadPoolExecutor {
     /// Runs `f` with a [`Scope`], in which tasks may borrow what outlives this call. Returns when all
@@ -43,10 +39,17 @@ impl ThreadPoolExecutor {
     /// On one of the pool's own workers, tasks that have not started by the end of `f` are run right
     /// there.
     ///
+    /// # Deadlocks
+    ///
+    /// A task of the scope must not wait for the task that runs the scope, nor for anything that does: the
+    /// scope cannot end before. If it waits by a handle and without a time limit, that wait ends with
+    /// [`TaskError::Deadlock`].
+    ///
     /// # Panics
     ///
-    /// If `f` does; or if a task has panicked, or was cancelled by a shutdown of the pool, and nobody has
-    /// taken its result. In either case all tasks have ended before.
+    /// If `f` does; if a [`Blocker`](future_result::Blocker) of the calling thread's does while it waits for
+    /// the tasks (the rest of the wait parks the thread); or if a task has panicked, or was cancelled by a
+    /// shutdown of the pool, and nobody has taken its result. In any case all tasks have ended before.
     ///
     /// # Examples
     ///
@@ -73,19 +76,26 @@ impl ThreadPoolExecutor {
     {
         let scope = Scope {
             pool: self,
-            crowd: Arc::new(Crowd::new()),
+            crowd: Arc::new(Crowd::of_scope(self.core.id)),
             scope: PhantomData,
             env: PhantomData,
         };
         let result = catch_unwind(AssertUnwindSafe(|| f(&scope)));
-        // A blocker or a waker of the user's may panic.
-        abort_on_unwind(|| scope.crowd.wait_until_empty(self.core.id));
-        match result {
-            Ok(_) if scope.crowd.has_failed() => panic!(
+        // Nothing unwinds here; if it did, the tasks would be left with what they borrow.
+        let waited = abort_on_unwind(|| scope.crowd.wait_until_empty(self.core.id));
+        match (result, waited) {
+            (Err(payload), waited) => {
+                contain(|| drop(waited));
+                resume_unwind(payload)
+            }
+            (Ok(result), Err(payload)) => {
+                contain(|| drop(result));
+                resume_unwind(payload)
+            }
+            (Ok(_), Ok(())) if scope.crowd.has_failed() => panic!(
                 "a task of the scope has panicked or was not run, and nobody has taken its result"
             ),
-            Ok(result) => result,
-            Err(payload) => resume_unwind(payload),
+            (Ok(result), Ok(())) => result,
         }
     }
 }
@@ -138,8 +148,9 @@ impl<'scope> Scope<'scope, '_> {
     /// Runs `job` on a worker, and gives the handle of its result.
     ///
     /// The bound of the pool's queue does not hold it back. If the pool is shut down, a task of the pool
-    /// that is still running may go on to spawn its parts; on any other thread the job is run at once,
-    /// right there.
+    /// that is still running may go on to spawn its parts, and these run even if the shutdown is a
+    /// [cancelling](ThreadPoolExecutor::shutdown_now) one, which cancels those that it finds in the queue.
+    /// On any other thread the job is run at once, right there.
     ///
     /// # Examples
     ///
@@ -160,6 +171,15 @@ impl<'scope> Scope<'scope, '_> {
         F: FnOnce() -> T + Send + 'scope,
         T: Send + 'scope,
     {
+        self.spawn_as(Role::Task, job)
+    }
+
+    /// As [`spawn`](Self::spawn), for what is this to the pool.
+    pub(crate) fn spawn_as<F, T>(&'scope self, role: Role, job: F) -> ScopedHandle<'scope, T>
+    where
+        F: FnOnce() -> T + Send + 'scope,
+        T: Send + 'scope,
+    {
         let fate = Fate {
             crowd: Arc::clone(&self.crowd),
             is_good: false,
@@ -170,20 +190,28 @@ impl<'scope> Scope<'scope, '_> {
             value
         };
         let core = &self.pool.core;
+        // Spawned by a task that goes on though what is queued was given up: it runs all the same.
+        let is_late = current::is_of(core) && core.abandoned.is_set();
+        let role = if is_late { Role::Part } else { role };
         // SAFETY: what closure and value borrow outlives `'scope`; this lasts until the crowd has
         // been waited for, and so until the presence is dropped. The handle cannot leave `'scope`.
         let (task, inner, claim) =
-            unsafe { task_with_guard(core.id, closure, Crowd::enter(&self.crowd)) };
-        // Only a worker runs in place what has not started.
+            unsafe { task_with_guard(core.id, closure, Crowd::enter(&self.crowd), role) };
+        self.crowd.add(claim);
         current::with_of(core, |local| match local {
             Some(local) => {
-                self.crowd.add_claim(claim);
                 // Also when the pool is shut down: it is a part of a task that still runs.
-                core.push_local(local, task);
+                if is_late {
+                    core.push_part(task);
+                } else {
+                    core.push_local(local, task);
+                }
             }
             None => {
                 if let Err(task) = core.push(task) {
                     task.run();
+                } else if role == Role::Helper {
+                    core.count_helpers(1);
                 }
             }
         });
@@ -199,105 +227,6 @@ impl<'scope> Scope<'scope, '_> {
 impl fmt::Debug for Scope<'_, '_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Scope").finish_non_exhaustive()
-    }
-}
-
-/// The tasks of a scope that are still there.
-pub(crate) struct Crowd {
-    /// Tasks of which something is left, and one for the scope itself.
-    present: AtomicU64,
-    /// Tasks that have panicked or were not run, and nobody has seen it.
-    failures: AtomicU64,
-    inner: Mutex<Inner>,
-}
-
-#[derive(Default)]
-struct Inner {
-    /// Of the scope that waits for the others to go.
-    waker: Option<Waker>,
-    claims: Vec<Claim>,
-    /// As many claims as call for a look at which of them are spent.
-    watermark: usize,
-}
-
-impl Crowd {
-    pub(crate) fn new() -> Self {
-        Self {
-            present: AtomicU64::new(1),
-            failures: AtomicU64::new(0),
-            inner: Mutex::new(Inner::default()),
-        }
-    }
-
-    pub(crate) fn enter(self: &Arc<Self>) -> Presence {
-        // ORDERING: Relaxed; who enters another is present itself, so the count is not 0.
-        self.present.fetch_add(1, Ordering::Relaxed);
-        Presence(Arc::clone(self))
-    }
-
-    /// Keeps a claim, to run the task at the end of the scope if nobody has until then.
-    pub(crate) fn add_claim(&self, claim: Claim) {
-        let mut inner = self.inner.lock();
-        if inner.claims.len() >= inner.watermark {
-            // Dropping a spent claim may free a cell, and runs nothing of the user's.
-            inner.claims.retain(|claim| !claim.is_spent());
-            inner.watermark = CLAIMS_MIN.max(2 * inner.claims.len());
-        }
-        inner.claims.push(claim);
-    }
-
-    /// Returns when nothing is left of any task. May be called once, by whoever made the crowd.
-    pub(crate) fn wait_until_empty(&self, pool: PoolId) {
-        if PoolId::current() == Some(pool) {
-            loop {
-                let claims = std::mem::take(&mut self.inner.lock().claims);
-                if claims.is_empty() {
-                    break;
-                }
-                for claim in claims {
-                    // Whoever else has begun it will end it.
-                    let _ = claim.run();
-                }
-            }
-        }
-        // ORDERING: AcqRel, so that all that the tasks did happens before what follows.
-        if self.present.fetch_sub(1, Ordering::AcqRel) == 1 {
-            return;
-        }
-        let mut is_empty = |context: &mut Context<'_>| {
-            let waker = context.waker().clone();
-            let before = self.inner.lock().waker.replace(waker);
-            drop(before);
-            // ORDERING: Acquire pairs with the Release of the last to go. It takes the lock after
-            // that: either it finds the waker, or we see the count.
-            if self.present.load(Ordering::Acquire) == 0 {
-                Poll::Ready(())
-            } else {
-                Poll::Pending
-            }
-        };
-        while block_until(None, &mut is_empty).is_err() {}
-    }
-
-    fn has_failed(&self) -> bool {
-        // ORDERING: Relaxed; the tasks are gone, and the Acquire of their count orders it.
-        self.failures.load(Ordering::Relaxed) > 0
-    }
-}
-
-/// Something of a task is left.
-pub(crate) struct Presence(Arc<Crowd>);
-
-impl Drop for Presence {
-    fn drop(&mut self) {
-        // ORDERING: Release pairs with the Acquire in `wait_until_empty`; Acquire, so that the last
-        // to go hands on what the others did.
-        if self.0.present.fetch_sub(1, Ordering::AcqRel) == 1 {
-            let waker = self.0.inner.lock().waker.take();
-            if let Some(waker) = waker {
-                waker.wake();
-            }
-        }
     }
 }
 
@@ -318,8 +247,7 @@ impl Fate {
 impl Drop for Fate {
     fn drop(&mut self) {
         if !self.is_good {
-            // ORDERING: Relaxed; see `has_failed`.
-            self.crowd.failures.fetch_add(1, Ordering::Relaxed);
+            self.crowd.fail();
         }
     }
 }
@@ -355,9 +283,9 @@ pub struct ScopedHandle<'scope, T> {
 impl<T> ScopedHandle<'_, T> {
     /// Notes that the failure of the task was seen.
     fn seen(&self) {
-        // ORDERING: Relaxed; see `has_failed`. The task has counted its failure before.
+        // ORDERING: Relaxed; nothing is read by it. The task has counted its failure before.
         if !self.is_seen.swap(true, Ordering::Relaxed) {
-            self.crowd.failures.fetch_sub(1, Ordering::Relaxed);
+            self.crowd.forgive();
         }
     }
 }

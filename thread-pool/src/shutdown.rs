@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use future_result::sync::thread;
-use future_result::{FutureResult, PoolId, Rejection, TaskError};
+use future_result::{FutureResult, PoolId, Rejection};
 
+use crate::abandoned::Why;
 use crate::{ShutdownError, ThreadPoolExecutor};
 
 impl ThreadPoolExecutor {
@@ -38,7 +39,10 @@ impl ThreadPoolExecutor {
     }
 
     /// As [`shutdown`](Self::shutdown), but cancels what has not started. What is running runs to
-    /// its end.
+    /// its end, and so does what it spawns in a [`Scope`](crate::Scope) from then on.
+    ///
+    /// That is exact: once the first handle tells of it, no task that was queued before the call starts
+    /// any more, wherever in the pool it was.
     ///
     /// # Errors
     ///
@@ -68,7 +72,7 @@ impl ThreadPoolExecutor {
     /// ```
     pub fn shutdown_now(&self) -> Result<(), ShutdownError> {
         self.close()?;
-        self.core.fail_queued(&TaskError::Cancelled);
+        self.core.abandon_queued(Why::Cancelled);
         self.shutdown()
     }
 

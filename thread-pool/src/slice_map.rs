@@ -19,10 +19,14 @@ impl ThreadPoolExecutor {
     /// allocated for an item, and items may take very different times. For endless or slow inputs, or
     /// to get results as they come, use [`map`](Self::map).
     ///
+    /// A call that waits for the task that calls this waits for itself; that wait ends as at the end of a
+    /// [`scope`](Self::scope).
+    ///
     /// # Panics
     ///
     /// With the first panic of `function`, when all calls that had begun have ended. The others are
-    /// not made.
+    /// not made. Also if a [`Blocker`](future_result::Blocker) of the calling thread's panics while it waits
+    /// for the workers, when all of them have left.
     ///
     /// # Examples
     ///

@@ -97,10 +97,18 @@ impl ThreadPoolExecutor {
         T: Send + 'static,
     {
         let (queued, handle) = room.fill(|permit| {
-            let (task, handle) = task_in(self.core.id, move || {
-                drop(permit);
-                watch.run(job)
-            });
+            // What nobody watches need not carry the watch about.
+            let (task, handle) = if self.core.is_watched() {
+                task_in(self.core.id, move || {
+                    drop(permit);
+                    watch.run(job)
+                })
+            } else {
+                task_in(self.core.id, move || {
+                    drop(permit);
+                    job()
+                })
+            };
             (self.core.queue(task), handle)
         });
         self.core.queued_in_room(queued);
@@ -247,10 +255,18 @@ impl ThreadPoolExecutor {
         match (bound.reserve(), bound.when_full()) {
             (Ok(room), _) => {
                 let queued = room.fill(|permit| {
-                    self.core.queue(Task::detached(move || {
-                        drop(permit);
-                        watch.run(job);
-                    }))
+                    let task = if self.core.is_watched() {
+                        Task::detached(move || {
+                            drop(permit);
+                            watch.run(job);
+                        })
+                    } else {
+                        Task::detached(move || {
+                            drop(permit);
+                            job();
+                        })
+                    };
+                    self.core.queue(task)
                 });
                 self.core.queued_in_room(queued);
                 Ok(())

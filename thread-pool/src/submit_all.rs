@@ -49,7 +49,7 @@ impl ThreadPoolExecutor {
             handle
         });
         let handles = handles.collect();
-        self.core.push_all(tasks);
+        let _ = self.core.push_all(tasks);
         handles
     }
 }

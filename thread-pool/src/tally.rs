@@ -17,6 +17,7 @@ pub(crate) struct Tally {
     done: Counter,
     cancelled: Counter,
     panicked: Counter,
+    helpers: Counter,
     /// Only if the pool measures them.
     delays: Option<Box<Recorder>>,
 }
@@ -27,18 +28,20 @@ impl Tally {
             done: Counter::new(),
             cancelled: Counter::new(),
             panicked: Counter::new(),
+            helpers: Counter::new(),
             delays: measures_delays.then(Box::default),
         }
     }
 
-    /// Counts a task that left the queue.
+    /// Counts a task that left the queue; one without a status was a helper.
     #[inline]
-    pub(crate) fn count(&self, status: Status) {
+    pub(crate) fn count(&self, status: Option<Status>) {
         let counter = match status {
-            Status::Failed => &self.panicked,
-            Status::Cancelled => &self.cancelled,
+            Some(Status::Failed) => &self.panicked,
+            Some(Status::Cancelled) => &self.cancelled,
             // What is pending is just being run in place, and how it will end is not known.
-            Status::Succeeded | Status::Taken | Status::Pending => &self.done,
+            Some(Status::Succeeded | Status::Taken | Status::Pending) => &self.done,
+            None => &self.helpers,
         };
         counter.add(1);
     }
@@ -57,16 +60,21 @@ pub(crate) struct Totals {
     pub(crate) done: u64,
     pub(crate) cancelled: u64,
     pub(crate) panicked: u64,
+    /// Helpers, which are no tasks of the user's, that left the queue.
+    pub(crate) helpers: u64,
+    /// Helpers that were queued.
+    pub(crate) announced: u64,
     pub(crate) delays: Histogram,
 }
 
 impl Totals {
     /// As [`Tally::count`].
-    pub(crate) fn count(&mut self, status: Status) {
+    pub(crate) fn count(&mut self, status: Option<Status>) {
         match status {
-            Status::Failed => self.panicked += 1,
-            Status::Cancelled => self.cancelled += 1,
-            Status::Succeeded | Status::Taken | Status::Pending => self.done += 1,
+            Some(Status::Failed) => self.panicked += 1,
+            Some(Status::Cancelled) => self.cancelled += 1,
+            Some(Status::Succeeded | Status::Taken | Status::Pending) => self.done += 1,
+            None => self.helpers += 1,
         }
     }
 
@@ -75,9 +83,15 @@ impl Totals {
         self.done += tally.done.get();
         self.cancelled += tally.cancelled.get();
         self.panicked += tally.panicked.get();
+        self.helpers += tally.helpers.get();
         if let Some(recorder) = &tally.delays {
             self.delays.add(recorder);
         }
+    }
+
+    /// How many helpers are queued, as far as such numbers can tell.
+    pub(crate) fn helpers_queued(&self) -> usize {
+        usize::try_from(self.announced.saturating_sub(self.helpers)).unwrap_or(0)
     }
 
     /// Adds other totals' tasks; of delays, those have none.
@@ -85,5 +99,6 @@ impl Totals {
         self.done += other.done;
         self.cancelled += other.cancelled;
         self.panicked += other.panicked;
+        self.helpers += other.helpers;
     }
 }

@@ -13,19 +13,23 @@
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 use std::io;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
 use future_result::claim::Claim;
 use future_result::sync::{Mutex, now, thread};
-use future_result::{Cause, TaskError};
+use future_result::{Cause, CellId, OwnQueue, PoolId, Status, Task, TaskError};
 
+use crate::abandoned::Abandoned;
 use crate::core::Core;
 
 /// Below this length deadlines of ended tasks are left alone.
 const WATERMARK_MIN: usize = 64;
 
 pub(crate) struct Timer {
+    /// The pool's own.
+    abandoned: Arc<Abandoned>,
     inner: Mutex<Inner>,
 }
 
@@ -58,8 +62,9 @@ enum Next {
 }
 
 impl Timer {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(abandoned: Arc<Abandoned>) -> Self {
         Self {
+            abandoned,
             inner: Mutex::new(Inner {
                 deadlines: BinaryHeap::new(),
                 watermark: WATERMARK_MIN,
@@ -115,7 +120,10 @@ impl Timer {
         let timer = Arc::clone(self);
         let id = core.id;
         // It belongs to the pool: what it drops may be the pool's last owner, and must not wait for it.
-        builder.spawn(move || id.enter(|| timer.run()))
+        builder.spawn(move || {
+            let timer = Rc::new(Thread { id, timer });
+            id.enter_with(timer.clone(), || timer.timer.run());
+        })
     }
 
     fn run(&self) {
@@ -170,6 +178,28 @@ impl Timer {
         {
             // What it runs of the user's is contained; there is nothing to report.
             let _ = handle.join();
+        }
+    }
+}
+
+/// The thread: what it runs of the user's may wait for tasks of the pool, and so run them in place.
+struct Thread {
+    id: PoolId,
+    timer: Arc<Timer>,
+}
+
+impl OwnQueue for Thread {
+    fn take_if_next(&self, _: CellId) -> Option<Task> {
+        None
+    }
+
+    fn count(&self, _: Option<Status>) {}
+
+    fn refusal(&self, pool: PoolId) -> Option<TaskError> {
+        if pool == self.id {
+            self.timer.abandoned.refusal()
+        } else {
+            None
         }
     }
 }

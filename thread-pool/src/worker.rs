@@ -8,9 +8,10 @@ use std::sync::Arc;
 use future_result::sync::atomic::{Ordering, fence};
 use future_result::sync::thread;
 use future_result::{
-    CellId, OwnQueue, Rejection, Status, Task, TaskDeque, TaskError, TaskList, contain,
+    CellId, OwnQueue, PoolId, Rejection, Status, Task, TaskDeque, TaskError, TaskList, contain,
 };
 
+use crate::abandoned::{Abandoned, Why};
 use crate::core::Core;
 use crate::current;
 use crate::join::{Slots, Stack, Stolen};
@@ -27,6 +28,8 @@ const OUTSIDE_EVERY: u32 = 61;
 /// What a worker keeps to itself.
 pub(crate) struct Local {
     core: Arc<Core>,
+    /// The pool's own.
+    abandoned: Arc<Abandoned>,
     index: usize,
     queues: Queues,
     /// What the others see of it.
@@ -126,10 +129,11 @@ impl Local {
         stolen.map(|job| job.run_on_top(self)).is_some()
     }
 
-    /// Runs a task that left the queue, and counts it.
+    /// Runs a task that left the queue, unless the pool has given up what is queued, and counts it.
     #[inline]
     pub(crate) fn run(&self, task: Task) {
-        self.seat.tally.count(task.run_to_status());
+        let status = task.run_unless(|| self.abandoned.refusal());
+        self.seat.tally.count(status);
     }
 
     /// Adds a task of its own; the caller wakes who is needed for it.
@@ -328,8 +332,16 @@ impl OwnQueue for Local {
     }
 
     #[inline]
-    fn count(&self, status: Status) {
+    fn count(&self, status: Option<Status>) {
         self.seat.tally.count(status);
+    }
+
+    fn refusal(&self, pool: PoolId) -> Option<TaskError> {
+        if pool == self.core.id {
+            self.abandoned.refusal()
+        } else {
+            None
+        }
     }
 }
 
@@ -338,6 +350,7 @@ pub(crate) fn run(core: Arc<Core>, index: usize, queues: Queues, seat: Arc<Seat>
     seat.slots.set_owner(index);
     let local = Rc::new(Local {
         joins: Stack::new(core.sleep.places() - 1),
+        abandoned: Arc::clone(&core.abandoned),
         core,
         index,
         queues,
@@ -357,7 +370,7 @@ pub(crate) fn run(core: Arc<Core>, index: usize, queues: Queues, seat: Arc<Seat>
             if core.threads.has_beginning() && !initialize(&local) {
                 // Each of the others leaves after what it is running.
                 core.close(Rejection::Broken);
-                core.fail_queued(&TaskError::Rejected(Rejection::Broken));
+                core.abandon_queued(Why::Broken);
             }
             let mut next = local.search();
             while let Some(task) = next {

@@ -2,8 +2,9 @@
 #![cfg(not(pool_loom))]
 #![expect(clippy::disallowed_types, reason = "tests count with std's atomics")]
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::channel;
+use std::cell::RefCell;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Barrier, Mutex, OnceLock};
 use std::thread;
 use std::time::Duration;
@@ -190,4 +191,77 @@ fn the_hook_runs_where_the_initializer_has_panicked() {
     };
     drop(builder.exit_hook(hook).build().unwrap());
     assert_eq!(left.load(Ordering::Relaxed), 1);
+}
+
+#[test]
+fn shutdown_waits_also_for_a_thread_whose_number_went_to_another() {
+    /// The last thing that its thread drops.
+    struct Last {
+        dropping: Sender<()>,
+        gate: Receiver<()>,
+        is_gone: Arc<AtomicBool>,
+    }
+
+    impl Drop for Last {
+        fn drop(&mut self) {
+            self.dropping.send(()).unwrap();
+            self.gate.recv().unwrap_err();
+            (0..1000).for_each(|_| thread::yield_now());
+            self.is_gone.store(true, Ordering::SeqCst);
+        }
+    }
+
+    thread_local!(static LAST: RefCell<Option<Last>> = const { RefCell::new(None) });
+
+    let (leaving, wait_until_leaving) = channel();
+    let (closed, wait_until_closed) = channel::<()>();
+    let wait_until_closed = Mutex::new(wait_until_closed);
+    let builder = ThreadPoolExecutor::builder().workers(2).min_workers(1);
+    let hook = move |_| {
+        // There is nobody any more when the others leave.
+        let _ = leaving.send(());
+        wait_until_closed.lock().unwrap().recv().unwrap_err();
+    };
+    let pool = builder
+        .keep_alive(Duration::ZERO)
+        .exit_hook(hook)
+        .build()
+        .unwrap();
+    let pool = Arc::new(pool);
+
+    let (started, wait_for_start) = channel();
+    let (go, wait_for_go) = channel::<()>();
+    let inside = Arc::clone(&pool);
+    let busy = pool.submit(move || {
+        started.send(()).unwrap();
+        wait_for_go.recv().unwrap_err();
+        // Needs another worker.
+        let meeting = Barrier::new(2);
+        inside.scope(|scope| {
+            scope.spawn(|| meeting.wait());
+            meeting.wait();
+        });
+    });
+    wait_for_start.recv().unwrap();
+    let (dropping, wait_until_dropping) = channel();
+    let (gate, wait_for_gate) = channel::<()>();
+    let is_gone = Arc::new(AtomicBool::new(false));
+    let last = Last {
+        dropping,
+        gate: wait_for_gate,
+        is_gone: Arc::clone(&is_gone),
+    };
+    pool.submit(move || LAST.set(Some(last))).result().unwrap();
+    // One thread leaves, and while it does, the pool is closed.
+    wait_until_leaving.recv().unwrap();
+    let closing = pool.shutdown_timeout(Duration::ZERO);
+    assert_eq!(closing, Err(ShutdownError::TimedOut));
+    drop(closed);
+    wait_until_dropping.recv().unwrap();
+    // Another one gets its number.
+    drop(go);
+    busy.result().unwrap();
+    drop(gate);
+    pool.shutdown().unwrap();
+    assert!(is_gone.load(Ordering::SeqCst));
 }

@@ -80,6 +80,37 @@ fn cancelling_shutdown_races_the_worker_and_the_job_runs_or_is_cancelled() {
 }
 
 #[test]
+fn cancelling_shutdown_races_a_worker_that_makes_room_and_nothing_starts_after_the_sweep() {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(1);
+    model.check(|| {
+        let runs = Arc::new(AtomicUsize::new(0));
+        let pool = Arc::new(pool(1));
+        let (completer, swept) = future_result::pair::<()>();
+        let (started, start) = future_result::pair();
+        let running = pool.submit({
+            let (pool, runs) = (Arc::clone(&pool), Arc::clone(&runs));
+            move || {
+                started.complete(()).unwrap();
+                // One more than there is room for.
+                for _ in 0..5 {
+                    let runs = Arc::clone(&runs);
+                    drop(pool.submit(move || runs.fetch_add(1, Ordering::Relaxed)));
+                }
+                drop(pool);
+                swept.result().unwrap();
+            }
+        });
+        start.result().unwrap();
+        let mut last = pool.submit(|| ());
+        last.on_done(|_| completer.complete(()).unwrap());
+        pool.shutdown_now().unwrap();
+        running.result().unwrap();
+        assert_eq!(runs.load(Ordering::Relaxed), 0);
+    });
+}
+
+#[test]
 fn cancel_races_the_worker() {
     loom::model(|| {
         let pool = pool(1);

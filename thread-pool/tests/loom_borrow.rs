@@ -5,8 +5,12 @@
 #![cfg(pool_loom)]
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::rc::Rc;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Instant;
 
+use future_result::{Blocker, with_blocker};
 use loom::cell::UnsafeCell;
 use loom::thread;
 use thread_pool::{FutureResult, ThreadPoolExecutor};
@@ -119,6 +123,30 @@ fn a_scope_that_unwinds_outlives_its_task() {
             })
         }));
         assert!(unwound.is_err());
+        assert_eq!(lent.get(), 7);
+    });
+}
+
+#[test]
+fn a_scope_whose_blocker_panics_outlives_its_task() {
+    struct Panics;
+
+    impl Blocker for Panics {
+        fn block(&self, _: Option<Instant>, poll: &mut dyn FnMut(&mut Context<'_>) -> Poll<()>) {
+            if poll(&mut Context::from_waker(Waker::noop())).is_pending() {
+                resume_unwind(Box::new("the blocker's"));
+            }
+        }
+    }
+
+    model(2, || {
+        let pool = pool(1);
+        let lent = Lent::new();
+        let _unwound = catch_unwind(AssertUnwindSafe(|| {
+            with_blocker(Rc::new(Panics), || {
+                pool.scope(|scope| drop(scope.spawn(|| lent.set())));
+            });
+        }));
         assert_eq!(lent.get(), 7);
     });
 }

@@ -250,3 +250,67 @@ fn a_refused_job_comes_back_from_a_pool_that_measures() {
         assert_eq!(pool.metrics().delays.count(), 1);
     }
 }
+
+/// Some work, so that a map is worth helpers.
+fn slow(n: &usize) -> usize {
+    (0..50).for_each(|_| thread::yield_now());
+    *n
+}
+
+#[test]
+fn a_map_and_its_helpers_are_no_tasks_wherever_they_end_up() {
+    let items: Vec<usize> = (0..200).collect();
+    let pool = pool(2);
+    let gates = [occupy(&pool), occupy(&pool)];
+    // The helpers lie in the injector, and nobody has time for them.
+    let queued = pool.map_slice(&items, |n| {
+        slow(n);
+        pool.metrics().queued
+    });
+    assert!(queued.iter().all(|&queued| queued == 0));
+    assert_eq!(pool.metrics().queued, 0);
+    assert_eq!(format!("{pool:?}").matches("queued: 0").count(), 1);
+    drop(gates);
+    // Now they find somebody, or lie in a worker's deque.
+    let pool = Arc::new(pool);
+    for _ in 0..20 {
+        let (inside, items) = (Arc::clone(&pool), items.clone());
+        let inner = pool.submit(move || inside.map_slice(&items, slow).len());
+        assert_eq!(inner.result().unwrap(), 200);
+        assert_eq!(pool.map_vec(vec![1; 200], |n| slow(&n)).len(), 200);
+    }
+    pool.shutdown().unwrap();
+    assert_eq!(ended(&pool), [22, 0, 0]);
+    assert_eq!(pool.metrics().queued, 0);
+}
+
+#[test]
+fn a_cancelling_shutdown_counts_no_helpers() {
+    let items: Vec<usize> = (0..200).collect();
+    let pool = pool(2);
+    let gates = [occupy(&pool), occupy(&pool)];
+    pool.map_slice(&items, slow);
+    let mut last = pool.submit(|| ());
+    last.on_done(move |_| drop(gates));
+    pool.shutdown_now().unwrap();
+    assert_eq!(ended(&pool), [2, 1, 0]);
+    pool.map_slice(&items, slow);
+    assert_eq!(ended(&pool), [2, 1, 0]);
+    assert_eq!(pool.metrics().queued, 0);
+}
+
+#[test]
+fn a_join_is_no_task_from_wherever_it_is_called() {
+    let pool = Arc::new(pool(2));
+    for n in 0..100 {
+        assert_eq!(pool.join(|| n, || 2 * n), (n, 2 * n));
+    }
+    let inside = Arc::clone(&pool);
+    let inner = pool.submit(move || inside.join(|| 1, || 2));
+    assert_eq!(inner.result().unwrap(), (1, 2));
+    // A scope's tasks are the user's.
+    pool.scope(|scope| drop(scope.spawn(|| ())));
+    pool.shutdown().unwrap();
+    assert_eq!(ended(&pool), [2, 0, 0]);
+    assert_eq!(pool.metrics().queued, 0);
+}

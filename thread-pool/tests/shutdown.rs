@@ -7,7 +7,7 @@
 )]
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::Duration;
@@ -254,6 +254,88 @@ fn shutdown_now_cancels_the_queued_and_waits_for_the_running() {
         assert!(matches!(handle.result(), Err(TaskError::Cancelled)));
     }
     assert_eq!(runs.load(Ordering::Relaxed), 0);
+}
+
+/// Has a job queued, and tells when a cancelling shutdown has swept the queues.
+fn sweep_of(pool: &ThreadPoolExecutor) -> Receiver<()> {
+    let (swept, wait_for_sweep) = channel();
+    let mut last = pool.submit(|| ());
+    last.on_done(move |result| {
+        assert!(matches!(result, Err(TaskError::Cancelled)));
+        swept.send(()).unwrap();
+    });
+    wait_for_sweep
+}
+
+#[test]
+fn shutdown_now_races_workers_that_move_their_tasks_and_nothing_starts_after_the_sweep() {
+    for _ in 0..100 {
+        let pool = Arc::new(ThreadPoolExecutor::new(2).unwrap());
+        let runs = Arc::new(AtomicUsize::new(0));
+        let ready = Arc::new(Barrier::new(3));
+        let gates = [(); 2].map(|()| channel::<()>());
+        let gates = gates.map(|(gate, wait_for_gate)| {
+            let (pool, runs, ready) = (Arc::clone(&pool), Arc::clone(&runs), Arc::clone(&ready));
+            drop(Arc::clone(&pool).submit(move || {
+                ready.wait();
+                // More than there is room for, so that some are moved while the queues are swept.
+                for _ in 0..2000 {
+                    let runs = Arc::clone(&runs);
+                    drop(pool.submit(move || runs.fetch_add(1, Ordering::Relaxed)));
+                }
+                drop(pool);
+                wait_for_gate.recv().unwrap_err();
+            }));
+            gate
+        });
+        ready.wait();
+        let swept = sweep_of(&pool);
+        thread::scope(|scope| {
+            scope.spawn(|| pool.shutdown_now().unwrap());
+            // Until then both workers are busy.
+            swept.recv().unwrap();
+            drop(gates);
+        });
+        assert_eq!(runs.load(Ordering::Relaxed), 0);
+    }
+}
+
+#[test]
+fn what_is_running_when_the_queues_are_swept_may_still_use_scopes_joins_and_maps() {
+    let pool = Arc::new(ThreadPoolExecutor::new(2).unwrap());
+    let (started, wait_for_start) = channel();
+    let (gate, wait_for_gate) = channel::<()>();
+    let inside = Arc::clone(&pool);
+    let running = pool.submit(move || {
+        started.send(()).unwrap();
+        wait_for_gate.recv().unwrap_err();
+        let meeting = Barrier::new(2);
+        let parts = inside.scope(|scope| {
+            // They meet, so the other worker takes part.
+            let parts = [20, 1].map(|n| {
+                let meeting = &meeting;
+                scope.spawn(move || {
+                    meeting.wait();
+                    n
+                })
+            });
+            parts.map(|part| part.result().unwrap())
+        });
+        let halves = inside.join(|| 300, || 4000);
+        let items = inside.map_slice(&[50_000; 2], |item| *item);
+        parts[0] + parts[1] + halves.0 + halves.1 + items[0] + items[1]
+    });
+    wait_for_start.recv().unwrap();
+    let busy = occupy(&pool);
+    let swept = sweep_of(&pool);
+    thread::scope(|scope| {
+        scope.spawn(|| pool.shutdown_now().unwrap());
+        swept.recv().unwrap();
+        drop((busy, gate));
+    });
+    assert_eq!(running.result().unwrap(), 104_321);
+    let metrics = pool.metrics();
+    assert_eq!((metrics.queued, metrics.cancelled), (0, 1));
 }
 
 #[test]

@@ -8,11 +8,13 @@ use std::any::type_name;
 use std::ptr::NonNull;
 
 use super::runner::{Company, Runner};
-use super::task::drop_callbacks;
+use super::task::{drop_callbacks, start};
 use super::token::while_running;
-use super::{Header, RawTask, RawToken, Reader, VTable, allocate, put, state, take, vtable};
+use super::{
+    CellId, Header, RawTask, RawToken, Reader, Role, VTable, allocate, put, state, take, vtable,
+};
 use crate::TaskError;
-use crate::blocker::PoolId;
+use crate::blocker::{PoolId, refusal};
 use crate::panic::{catch, contain};
 use crate::state::{CancelClaim, Outcome, State};
 
@@ -24,18 +26,18 @@ impl RawClaim {
         Self(token)
     }
 
-    /// Runs the task here, unless it has started or ended. True if it was run.
+    /// Runs the task here, unless it has started or ended, or its pool refuses that. True if it has
+    /// ended by that.
     pub(crate) fn run(&self) -> bool {
         let cell = self.0.cell();
         // SAFETY: a token is an owner.
         if !unsafe { state(cell) }.claim_as_handle() {
             return false;
         }
-        // SAFETY: a token is an owner.
-        let run = unsafe { vtable(cell) }.run;
+        let refusal = || self.0.home().and_then(refusal);
         // SAFETY: the claim made us the runner, and the payload still holds the closure: claims are
         // made of tasks alone. We stay an owner besides, by the token.
-        unsafe { run(cell, Company::Others) };
+        unsafe { start(cell, Company::Others, refusal) };
         true
     }
 
@@ -49,6 +51,11 @@ impl RawClaim {
             // SAFETY: the claim made us the runner, and the payload still holds the closure.
             unsafe { fail(cell, error) };
         }
+    }
+
+    /// The task's identity and what it is called.
+    pub(crate) fn id(&self) -> (CellId, &'static str) {
+        (self.0.id(), self.0.name())
     }
 
     /// Whether the task has ended.
@@ -88,13 +95,14 @@ impl RawTask {
         closure: F,
         guard: G,
         home: Option<PoolId>,
+        role: Role,
     ) -> (Self, Reader<T>)
     where
         F: FnOnce() -> T + Send,
         T: Send,
         G: Send,
     {
-        let cell = allocate(State::new(), table::<F, T, G>(), home);
+        let cell = allocate(State::new(), table::<F, T, G>(role), home);
         // SAFETY: nobody else knows the cell yet, and its layout has room for both.
         unsafe { put(cell, Guarded { closure, guard }) };
         // SAFETY: the task's side of a new cell, taken once.
@@ -104,23 +112,35 @@ impl RawTask {
     }
 }
 
-fn table<F, T, G>() -> &'static VTable
+fn table<F, T, G>(role: Role) -> &'static VTable
 where
     F: FnOnce() -> T + Send,
     T: Send,
     G: Send,
 {
-    const {
-        &VTable {
-            layout: VTable::layout::<Guarded<F, G>, T>(),
-            detached: false,
-            by_hand: false,
-            hook: None,
-            name: type_name::<F>,
-            run: run::<F, T, G>,
-            fail: fail::<F, T, G>,
-            drop_callbacks: drop_callbacks::<T>,
-        }
+    match role {
+        Role::Task => const { &new_table::<F, T, G>(Role::Task) },
+        Role::Part => const { &new_table::<F, T, G>(Role::Part) },
+        Role::Helper => const { &new_table::<F, T, G>(Role::Helper) },
+    }
+}
+
+const fn new_table<F, T, G>(role: Role) -> VTable
+where
+    F: FnOnce() -> T + Send,
+    T: Send,
+    G: Send,
+{
+    VTable {
+        layout: VTable::layout::<Guarded<F, G>, T>(),
+        detached: false,
+        by_hand: false,
+        hook: None,
+        role,
+        name: type_name::<F>,
+        run: run::<F, T, G>,
+        fail: fail::<F, T, G>,
+        drop_callbacks: drop_callbacks::<T>,
     }
 }
 

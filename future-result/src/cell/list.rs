@@ -12,6 +12,7 @@ use std::ptr::{self, NonNull};
 
 use super::{Header, RawTask};
 use crate::sync::atomic::{AtomicPtr, Ordering};
+use crate::sync::is_sampled;
 use crate::{JoinHandle, PoolId, Status, Task};
 
 /// What the head of an inbox is when it is closed; the address of no cell.
@@ -74,6 +75,24 @@ impl TaskList {
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.len == 0
+    }
+
+    /// Whether any of the tasks [is sampled](Task::is_sampled).
+    #[doc(hidden)]
+    #[must_use]
+    pub fn is_sampled(&self) -> bool {
+        let mut current = self.first;
+        for _ in 0..self.len {
+            if is_sampled(current.addr()) {
+                return true;
+            }
+            match NonNull::new(current) {
+                // SAFETY: the list holds the cell's task.
+                Some(cell) => current = unsafe { next(cell) },
+                None => break,
+            }
+        }
+        false
     }
 
     /// Adds a task at the end.
@@ -183,9 +202,10 @@ impl TaskList {
         self.drop_stale_with(|_| ());
     }
 
-    /// As [`drop_stale`](Self::drop_stale), and tells what has become of each that it drops.
+    /// As [`drop_stale`](Self::drop_stale), and tells what has become of each that it drops; see
+    /// [`Task::status`].
     #[doc(hidden)]
-    pub fn drop_stale_with(&mut self, mut tell: impl FnMut(Status)) {
+    pub fn drop_stale_with(&mut self, mut tell: impl FnMut(Option<Status>)) {
         for _ in 0..self.len {
             match self.pop_front() {
                 Some(task) if task.is_stale() => tell(task.status()),

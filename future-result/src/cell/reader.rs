@@ -8,15 +8,17 @@ use std::task::{Poll, Waker};
 
 use super::callbacks::{Callback, Callbacks};
 use super::runner::{load, show_outcome};
+use super::task::start;
 use super::{
     CellId, Company, Header, RawToken, Slot, Writer, callbacks, free, free_if_last, put_slot,
     slot_wakes_same, state, take, take_waker, vtable,
 };
 use crate::TaskError;
-use crate::blocker::{PoolId, count_own, take_own};
+use crate::blocker::{PoolId, count_own, refusal, take_own};
 use crate::panic::contain;
 use crate::result::{Cancel, Status};
 use crate::state::{CancelClaim, Snapshot};
+use crate::sync::is_sampled;
 
 /// The owner of `HANDLE`; what may be done through it follows from `&mut self` or `self`.
 pub(crate) struct Reader<T> {
@@ -102,6 +104,12 @@ impl<T> Reader<T> {
         result
     }
 
+    /// As [`RawTask::is_sampled`](super::RawTask::is_sampled), for the same cells.
+    #[inline]
+    pub(crate) fn is_sampled(&self) -> bool {
+        is_sampled(self.cell.addr().get())
+    }
+
     /// Keeps the cell's memory, and so its identity, also when this reader is gone.
     pub(crate) fn token(&self) -> RawToken {
         // SAFETY: the handle is an owner.
@@ -148,11 +156,11 @@ impl<T> Reader<T> {
         // Best taken out of the queue: then no tombstone stays there.
         if let Some(task) = take_own(CellId::new(self.cell)) {
             // SAFETY: it was taken for being this one.
-            count_own(unsafe { task.into_raw().run_with(self) });
+            count_own(unsafe { task.into_raw().run_with(self, || refusal(pool)) });
             return self.snapshot().is_done();
         }
         // SAFETY: what is completed by hand was sent away above.
-        unsafe { self.claim_and_run() }
+        unsafe { self.claim_and_run(pool) }
     }
 
     /// Runs the task here, if it has not started; where it was queued, a tombstone stays.
@@ -160,16 +168,14 @@ impl<T> Reader<T> {
     /// # Safety
     ///
     /// The cell is a task's, not a pair's.
-    unsafe fn claim_and_run(&self) -> bool {
+    unsafe fn claim_and_run(&self, pool: PoolId) -> bool {
         // SAFETY: the handle is an owner.
         if !unsafe { state(self.cell) }.claim_as_handle() {
             return false;
         }
-        // SAFETY: the handle is an owner.
-        let run = unsafe { vtable(self.cell) }.run;
         // SAFETY: the claim made us the runner, and the payload still holds the closure, as of every
         // task.
-        unsafe { run(self.cell, Company::Others) };
+        unsafe { start(self.cell, Company::Others, || refusal(pool)) };
         true
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::callbacks::Callbacks;
 use super::runner::{Company, Runner};
 use super::token::while_running;
-use super::{Header, Reader, VTable, allocate, free, free_if_last, put, state, take, vtable};
+use super::{Header, Reader, Role, VTable, allocate, free, free_if_last, put, state, take, vtable};
 use crate::blocker::PoolId;
 use crate::panic::{catch, contain};
 use crate::state::{Outcome, State};
@@ -95,38 +95,37 @@ impl RawTask {
         Self(cell)
     }
 
-    /// Runs the closure here, unless the handle has claimed it. Says how it went, or what has become of
-    /// it until now.
+    /// Runs the closure here, unless the handle has claimed it. Asks for a `refusal` once it has claimed
+    /// the task; see [`start`]. Says how it went, or what has become of it until now; nothing of a helper.
     #[inline]
-    pub(crate) fn run(self) -> Status {
+    pub(crate) fn run_unless(self, refusal: impl FnOnce() -> Option<TaskError>) -> Option<Status> {
         match self.claim() {
-            Ok(cell) => {
-                // SAFETY: the claim made us the runner, which is an owner.
-                let run = unsafe { vtable(cell) }.run;
-                // SAFETY: we are the runner, and the payload still holds the closure.
-                unsafe { run(cell, Company::Others) }.status()
-            }
+            // SAFETY: the claim made us the runner, and the payload still holds the closure.
+            Ok(cell) => unsafe { start(cell, Company::Others, refusal) },
             Err(status) => status,
         }
     }
 
-    /// As [`RawTask::run`], for whoever also holds the handle, so that hardly anybody can interfere.
+    /// As [`RawTask::run_unless`], for whoever also holds the handle, so that hardly anybody can
+    /// interfere.
     ///
     /// # Safety
     ///
     /// `handle` is that of this very task.
     #[inline]
-    pub(super) unsafe fn run_with<T>(self, _handle: &mut Reader<T>) -> Status {
+    pub(super) unsafe fn run_with<T>(
+        self,
+        _handle: &mut Reader<T>,
+        refusal: impl FnOnce() -> Option<TaskError>,
+    ) -> Option<Status> {
         // SAFETY: the task side is an owner.
         if !unsafe { state(self.0) }.start_alone() {
-            return self.run();
+            return self.run_unless(refusal);
         }
         let cell = self.into_cell();
-        // SAFETY: we are the runner, which is an owner.
-        let run = unsafe { vtable(cell) }.run;
         // SAFETY: we are the runner, the payload still holds the closure, and nobody else can get at
         // the handle before its borrow ends.
-        unsafe { run(cell, Company::Alone) }.status()
+        unsafe { start(cell, Company::Alone, refusal) }
     }
 
     /// Completes with an error instead, unless the handle has claimed it.
@@ -146,15 +145,20 @@ impl RawTask {
         !unsafe { state(self.0) }.load().is_queued()
     }
 
-    /// What has become of it.
-    pub(crate) fn status(&self) -> Status {
+    /// What has become of it; nothing of a helper.
+    pub(crate) fn status(&self) -> Option<Status> {
         // SAFETY: the task side is an owner.
-        tombstone_status(unsafe { state(self.0) })
+        unsafe { tombstone_status(self.0) }
+    }
+
+    pub(crate) fn role(&self) -> Role {
+        // SAFETY: the task side is an owner.
+        unsafe { vtable(self.0) }.role
     }
 
     /// Becomes the runner; or lets go of the tombstone, and says what it is of.
     #[inline]
-    fn claim(self) -> Result<NonNull<Header>, Status> {
+    fn claim(self) -> Result<NonNull<Header>, Option<Status>> {
         let cell = self.into_cell();
         // SAFETY: the task side is an owner.
         let state = unsafe { state(cell) };
@@ -162,7 +166,8 @@ impl RawTask {
         if unsafe { vtable(cell) }.detached || state.start() {
             return Ok(cell);
         }
-        let status = tombstone_status(state);
+        // SAFETY: the task side is an owner.
+        let status = unsafe { tombstone_status(cell) };
         let release = state.release_task();
         // SAFETY: whoever claimed has emptied the payload before the cell was done, or the handle
         // has afterwards; nobody is left who could have put anything there.
@@ -178,14 +183,51 @@ impl Drop for RawTask {
     }
 }
 
+/// Runs what was just claimed; or drops the closure and completes with the error, if there is a
+/// `refusal` and it is no part of a task that is running already. Says how it went; nothing of a helper.
+///
+/// # Safety
+///
+/// The caller is the runner of a task whose payload holds the closure, and gives both up; and in whatever
+/// company it says it is.
+#[inline]
+pub(super) unsafe fn start(
+    cell: NonNull<Header>,
+    company: Company,
+    refusal: impl FnOnce() -> Option<TaskError>,
+) -> Option<Status> {
+    // SAFETY: a runner is an owner.
+    let vtable = unsafe { vtable(cell) };
+    let status = match refusal() {
+        Some(error) if vtable.role != Role::Part => {
+            // So that its tombstone, if there is one, counts as cancelled, whatever the error.
+            // SAFETY: a runner is an owner.
+            let _ = unsafe { state(cell) }.claim_to_cancel();
+            // SAFETY: passed on to the caller.
+            unsafe { (vtable.fail)(cell, error) };
+            Status::Cancelled
+        }
+        // SAFETY: passed on to the caller.
+        _ => unsafe { (vtable.run)(cell, company) }.status(),
+    };
+    (vtable.role != Role::Helper).then_some(status)
+}
+
 /// What has become of a task that somebody else has claimed. One that was ended by its deadline did
 /// not fail by itself, so it counts as cancelled; and so does one that was asked to stop and panicked.
-fn tombstone_status(state: &State) -> Status {
-    let now = state.load();
-    match now.status() {
+///
+/// # Safety
+///
+/// The caller is an owner of the cell.
+unsafe fn tombstone_status(cell: NonNull<Header>) -> Option<Status> {
+    // SAFETY: passed on to the caller.
+    let now = unsafe { state(cell) }.load();
+    // SAFETY: passed on to the caller.
+    let is_counted = unsafe { vtable(cell) }.role != Role::Helper;
+    is_counted.then(|| match now.status() {
         Status::Failed if now.is_cancelled() => Status::Cancelled,
         status => status,
-    }
+    })
 }
 
 /// The table for tasks of these types.
@@ -200,6 +242,7 @@ where
             detached: false,
             by_hand: false,
             hook: None,
+            role: Role::Task,
             name: type_name::<F>,
             run: run::<F, T>,
             fail: fail::<F, T>,
@@ -219,6 +262,7 @@ where
             detached: true,
             by_hand: false,
             hook: None,
+            role: Role::Task,
             name: type_name::<F>,
             run: run_detached::<F>,
             fail: fail_detached::<F>,

@@ -122,6 +122,15 @@ pub(crate) fn running() -> Vec<CellId> {
     all.unwrap_or_default()
 }
 
+/// Whether this thread is running a task.
+#[doc(hidden)]
+#[must_use]
+pub fn is_running() -> bool {
+    RUNNING
+        .try_with(|running| !running.top.get().is_null())
+        .unwrap_or(false)
+}
+
 /// Keeps a cell's memory alive, to ask whether it was cancelled.
 pub(crate) struct RawToken(NonNull<Header>);
 

@@ -8,7 +8,9 @@ use std::ptr::NonNull;
 use super::hook::{Hook, Hooked, put_hook};
 use super::runner::{Company, Runner, conclude, discard};
 use super::task::drop_callbacks;
-use super::{CellId, Header, RawToken, Reader, VTable, allocate, free_if_last, put, state, take};
+use super::{
+    CellId, Header, RawToken, Reader, Role, VTable, allocate, free_if_last, put, state, take,
+};
 use crate::blocker::PoolId;
 use crate::state::{Completion, Outcome, State};
 use crate::{Cause, TaskError};
@@ -160,6 +162,7 @@ fn table<T>() -> &'static VTable {
             detached: false,
             by_hand: true,
             hook: None,
+            role: Role::Task,
             name: type_name::<T>,
             run: run::<T>,
             fail: fail::<T>,
@@ -176,6 +179,7 @@ fn hooked_table<T, H: Fn() + Send + Sync + 'static>() -> &'static VTable {
             detached: false,
             by_hand: true,
             hook: Some(Hook::new::<T, H>()),
+            role: Role::Task,
             name: type_name::<T>,
             run: run::<T>,
             fail: fail::<T>,

@@ -19,6 +19,8 @@ struct Inner {
     closing: bool,
     /// What is queued may be cancelled by it.
     cancels: bool,
+    /// It has cancelled what was queued: nothing starts any more.
+    swept: bool,
     /// Everything that happens, in its order.
     digest: u64,
 }
@@ -30,6 +32,10 @@ struct Job {
     accepted: bool,
     given_back: bool,
     runs: u32,
+    /// It started after a cancelling shutdown had swept the queues.
+    starts_late: bool,
+    /// A part of a scope, which runs as long as what it is a part of.
+    is_part: bool,
     /// Its handle has cancelled it before it started.
     prevented: bool,
     /// How it ended, to whoever was told.
@@ -57,6 +63,7 @@ impl Ledger {
                 jobs: Vec::new(),
                 closing: false,
                 cancels: false,
+                swept: false,
                 digest: 0,
             }),
         }
@@ -101,6 +108,11 @@ impl Ledger {
         inner.cancels |= cancels;
     }
 
+    /// A cancelling shutdown has taken out all that was queued.
+    pub(crate) fn swept(&self) {
+        self.inner().swept = true;
+    }
+
     /// The pool says that all it had accepted has come to an end.
     pub(crate) fn check_drained(&self) {
         let inner = self.inner();
@@ -128,6 +140,7 @@ impl Job {
     fn check(&self, cancels: bool) -> Result<(), &'static str> {
         let rules = [
             (self.runs <= 1, "it ran twice"),
+            (!self.starts_late, "it started after the queues were swept"),
             (
                 self.closures_dropped == 1,
                 "its closure was not dropped once",
@@ -200,7 +213,13 @@ impl Entry {
 
     /// The job runs.
     pub(crate) fn run(&self) {
-        self.ledger.note(1, self.id, |job| job.runs += 1);
+        // Between the worker's look at whether its pool has given up what is queued and here there is no
+        // step of the simulation, so no sweep either.
+        let swept = self.ledger.inner().swept;
+        self.ledger.note(1, self.id, |job| {
+            job.runs += 1;
+            job.starts_late |= swept && !job.is_part;
+        });
     }
 
     /// Panics with a value as the payload.
@@ -233,6 +252,11 @@ impl Observer {
             id: self.id,
             has_bomb,
         }
+    }
+
+    /// It is a part of a scope.
+    pub(crate) fn is_part(&self) {
+        self.ledger.note(13, self.id, |job| job.is_part = true);
     }
 
     /// It was submitted, and not given back.

@@ -288,8 +288,10 @@ fn end(owner: &Arc<Owner>) {
             pool.shutdown().expect("not a worker");
         }
         Ending::ShutdownNow => {
+            let last = last_to_be_queued(owner);
             owner.ledger.close(true);
             pool.shutdown_now().expect("not a worker");
+            drop(last);
         }
         Ending::ShutdownTimeout => {
             owner.ledger.close(false);
@@ -300,12 +302,28 @@ fn end(owner: &Arc<Owner>) {
     owner.ledger.check_drained();
 }
 
+/// A job whose end tells the ledger that the queues were swept, if that is what ends it.
+fn last_to_be_queued(owner: &Arc<Owner>) -> Option<JoinHandle<()>> {
+    // With a bound there is a step between a worker's look and the job's first: it returns the permit.
+    if owner.plan.bound.is_some() {
+        return None;
+    }
+    let mut handle = owner.pool().submit(|| ());
+    let ledger = Arc::clone(&owner.ledger);
+    handle.on_done(move |result| {
+        if matches!(result, Err(TaskError::Cancelled)) {
+            ledger.swept();
+        }
+    });
+    Some(handle)
+}
+
 /// What a thread does with the pool, and a job that submits.
 fn act(owner: &Arc<Owner>, depth: usize) {
     let mut held = Vec::new();
     let steps = owner.plan.steps >> depth;
     for _ in 0..=steps {
-        match owner.random(|random| random.below(12)) {
+        match owner.random(|random| random.below(13)) {
             0..=3 => held.extend(submit(owner, depth)),
             4 => submit_detached(owner, depth),
             5 => held.extend(submit_all(owner, depth)),
@@ -313,6 +331,7 @@ fn act(owner: &Arc<Owner>, depth: usize) {
             7 => drop(owner.pool().metrics()),
             8 => broadcast(owner, depth),
             9 => thread::yield_now(),
+            10 => scope(owner),
             _ => {
                 if !held.is_empty() {
                     let place = owner.random(|random| random.below(held.len()));
@@ -400,6 +419,33 @@ fn broadcast(owner: &Arc<Owner>, depth: usize) {
         }
     }
     assert_eq!(calls.load(Ordering::Relaxed), ran, "shares that ran");
+}
+
+/// A scope, whose parts nobody refuses; but a cancelling shutdown may end them.
+fn scope(owner: &Arc<Owner>) {
+    let parts = 1 + owner.random(|random| random.below(3));
+    quietly(|| {
+        owner.pool().scope(|scope| {
+            for _ in 0..parts {
+                let entry = owner.ledger.add(false);
+                let observer = entry.observer();
+                observer.is_part();
+                let inside = observer.clone();
+                let handle = scope.spawn(move || {
+                    entry.run();
+                    thread::yield_now();
+                    drop(entry);
+                    inside.value(false)
+                });
+                observer.accepted();
+                match owner.random(|random| random.below(3)) {
+                    0 => tell(&observer, handle.result()),
+                    1 => thread::yield_now(),
+                    _ => drop(handle),
+                }
+            }
+        });
+    });
 }
 
 /// Waits for a job, or loses patience, or interest.

@@ -85,6 +85,14 @@ pub(crate) fn print_seeds_of_failures() {
     ONCE.call_once(|| {
         let before = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
+            // What a scope says whose parts were cancelled is no failure.
+            if info
+                .payload()
+                .downcast_ref::<&str>()
+                .is_some_and(|text| text.starts_with("a task of the scope"))
+            {
+                return;
+            }
             before(info);
             if let Some(seed) = SEED.get() {
                 eprintln!("sim: seed {seed}; again by SIM_SEED={seed} SIM_RUNS=1 ./check.sh sim");
