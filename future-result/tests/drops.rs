@@ -12,7 +12,9 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use future_result::{Cancel, CancelToken, FutureResult, JoinHandle, TaskError, pair, task};
+use future_result::{
+    Cancel, CancelToken, FutureResult, JoinHandle, Map, TaskError, pair, run_chunk, task,
+};
 
 /// Counts the drops of the guards that it hands out.
 #[derive(Clone, Debug, Default)]
@@ -154,6 +156,36 @@ fn payload_whose_drop_panics_is_contained_where_nobody_takes_it() {
     drop(handle);
     task.run();
     assert_eq!(payload.count(), 1);
+}
+
+#[test]
+fn value_whose_drop_panics_does_not_keep_a_map_from_cancelling_the_rest() {
+    for detaches in [false, true] {
+        let drops = Drops::default();
+        let mut queued = Vec::new();
+        let submit = |items: Vec<usize>| {
+            let drops = drops.clone();
+            let is_last = items == [3];
+            let value = move |_| PanicsOnDrop(drops.guard());
+            let (task, handle) = task(move || run_chunk(&value, items));
+            if is_last {
+                queued.push(task);
+            } else {
+                task.run();
+            }
+            handle
+        };
+        let mut map = Map::new(0..4, submit, 4);
+        assert!(catch_unwind(AssertUnwindSafe(|| drop(map.next()))).is_err());
+        // Two values that panic, and a task that has not started.
+        if detaches {
+            map.detach();
+        } else {
+            drop(map);
+        }
+        assert_eq!(queued[0].is_stale(), !detaches);
+        assert_eq!(drops.count(), 3);
+    }
 }
 
 #[test]
