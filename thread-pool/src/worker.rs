@@ -250,7 +250,8 @@ impl Local {
                 if turn > 0 {
                     thread::yield_now();
                 }
-                let mut found = mailbox.take();
+                // It may have tasks of its own from a part that it took in somebody's join.
+                let mut found = mailbox.take().or_else(|| self.deque.pop());
                 if found.is_none() {
                     if self.is_surplus() {
                         break;
