@@ -156,7 +156,15 @@ impl ThreadPoolExecutor {
         let mut closures = Some((a, b));
         let result = self.scope(|scope| {
             let closures = &mut closures;
-            let both = scope.spawn(move || closures.take().map(|(a, b)| self.join(a, b)));
+            let both = scope.spawn(move || {
+                let (a, b) = closures.take()?;
+                // SAFETY: it does not get out of this frame.
+                Some(match unsafe { current() } {
+                    Some(local) => join_here(local, a, b),
+                    // The pool was just closing, so the caller runs it, and must not ask again.
+                    None => (a(), b()),
+                })
+            });
             both.result()
         });
         match result {
