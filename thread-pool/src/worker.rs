@@ -277,7 +277,9 @@ impl Local {
             // What is running may still make work that needs others.
             let is_over = || core.is_over() && core.sleep.is_quiet();
             if is_over() && !self.sees_work() && mailbox.close_if_empty() {
-                core.sleep.leave();
+                if core.sleep.leave() && self.sees_work() {
+                    core.wake_if_wanting();
+                }
                 return None;
             }
             let to_do =
