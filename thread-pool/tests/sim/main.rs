@@ -18,6 +18,7 @@ mod job;
 mod lanes;
 mod ledger;
 mod lent;
+mod limits;
 mod maps;
 mod meet;
 mod owner;
@@ -97,6 +98,11 @@ fn jobs_that_need_each_other_meet() {
 #[test]
 fn each_lane_is_in_order_and_gets_its_turn() {
     simulate(seeds(), Plan::single, lanes::queue_up);
+}
+
+#[test]
+fn jobs_that_no_worker_has_time_for_time_out() {
+    simulate(seeds(), Plan::single, limits::come_too_late);
 }
 
 #[test]

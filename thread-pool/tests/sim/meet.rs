@@ -7,6 +7,7 @@ use shuttle::thread;
 use thread_pool::{FutureResult, JoinHandle, blocking};
 
 use crate::owner::Owner;
+use crate::plan::Ending;
 use crate::scheduler;
 
 /// One run.
@@ -21,35 +22,55 @@ pub(crate) fn meet() {
             thread::spawn(move || disturb(&owner))
         })
         .collect();
-    for _ in 0..plan.steps {
-        let (here, there) = (pair(), pair());
-        // With one place, who waits must make room.
-        let blocks = plan.workers == 1;
-        let guest = attend(there.0, here.1, blocks);
-        let way = owner.random(|random| random.below(3));
-        let handles = if way == 0 {
-            let inner = Arc::clone(&owner);
-            let host = owner.pool().submit(move || {
-                drop(inner.pool().submit(guest));
-                attend(here.0, there.1, blocks)();
-            });
-            vec![host]
-        } else {
-            let host = attend(here.0, there.1, blocks);
-            if way == 1 {
-                vec![owner.pool().submit(host), owner.pool().submit(guest)]
-            } else {
-                owner.pool().submit_all([host, guest])
-            }
-        };
-        for handle in handles {
-            handle.result().expect("both have come");
-        }
+    for _ in 1..plan.steps {
+        let way = owner.random(|random| random.below(4));
+        all_have_come(invite(&owner, way));
+    }
+    // The pool may be closed while the last two still need it.
+    let way = owner.random(|random| random.below(3));
+    let handles = invite(&owner, way);
+    if matches!(plan.ending, Ending::ShutdownNow) {
+        // It would cancel them.
+        all_have_come(handles);
+        owner.end();
+    } else {
+        owner.end();
+        all_have_come(handles);
     }
     for thread in threads {
         thread.join().expect("no assertion failed");
     }
-    owner.end();
+}
+
+fn all_have_come(handles: Vec<JoinHandle<()>>) {
+    for handle in handles {
+        handle.result().expect("both have come");
+    }
+}
+
+/// Submits two that need each other, in one of four ways; the last one needs a pool that is open.
+fn invite(owner: &Arc<Owner>, way: usize) -> Vec<JoinHandle<()>> {
+    let (here, there) = (pair(), pair());
+    // With one place, who waits must make room.
+    let blocks = owner.plan.workers == 1;
+    let guest = attend(there.0, here.1, blocks);
+    let host = attend(here.0, there.1, blocks);
+    let pool = owner.pool();
+    let inner = Arc::clone(owner);
+    match way {
+        0 => vec![pool.submit(host), pool.submit(guest)],
+        1 => pool.submit_all([host, guest]),
+        2 => vec![pool.submit(move || {
+            inner.pool().scope(|scope| {
+                drop(scope.spawn(guest));
+                drop(scope.spawn(host));
+            });
+        })],
+        _ => vec![pool.submit(move || {
+            drop(inner.pool().submit(guest));
+            host();
+        })],
+    }
 }
 
 /// A job that says that it is there, and waits for the other.
@@ -73,7 +94,7 @@ fn disturb(owner: &Arc<Owner>) {
             1 => drop(owner.pool().metrics()),
             2 => drop(owner.pool().submit_all([|| (), || ()])),
             3 => drop(owner.pool().broadcast(|_| ())),
-            _ => owner.pool().execute(|| ()).expect("open"),
+            _ => drop(owner.pool().execute(|| ())),
         }
     }
 }
