@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::panic;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Once};
 use std::thread;
 
@@ -64,11 +64,18 @@ impl Seeds {
         self
     }
 
+    /// `None` also after a failure, of whichever run.
     fn take(&self) -> Option<u64> {
+        if IS_OVER.load(Ordering::Relaxed) {
+            return None;
+        }
         let seed = self.next.fetch_add(1, Ordering::Relaxed);
         (seed < self.end).then_some(seed)
     }
 }
+
+/// A run has failed, and says all that there is to say.
+static IS_OVER: AtomicBool = AtomicBool::new(false);
 
 thread_local! {
     static SEED: Cell<Option<u64>> = const { Cell::new(None) };
@@ -90,6 +97,7 @@ pub(crate) fn fail(text: &str) {
 
 fn note_failure() {
     HAS_FAILED.set(true);
+    IS_OVER.store(true, Ordering::Relaxed);
     if let Some(seed) = SEED.get() {
         eprintln!("sim: seed {seed}; again by SIM_SEED={seed} SIM_RUNS=1 ./check.sh sim");
         let plan = CURRENT.with_borrow(|current| current.as_ref().map(|current| current.1));
