@@ -6,8 +6,11 @@
     reason = "tests count and coordinate with std's atomics and locks"
 )]
 
+mod support {
+    pub(crate) mod drops;
+}
+
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
@@ -16,28 +19,7 @@ use future_result::{
     Cancel, CancelToken, FutureResult, JoinHandle, Map, TaskError, pair, run_chunk, task,
 };
 
-/// Counts the drops of the guards that it hands out.
-#[derive(Clone, Debug, Default)]
-struct Drops(Arc<AtomicUsize>);
-
-impl Drops {
-    fn count(&self) -> usize {
-        self.0.load(SeqCst)
-    }
-
-    fn guard(&self) -> Guard {
-        Guard(self.clone())
-    }
-}
-
-#[derive(Debug)]
-struct Guard(Drops);
-
-impl Drop for Guard {
-    fn drop(&mut self) {
-        self.0.0.fetch_add(1, SeqCst);
-    }
-}
+use self::support::drops::{Drops, Guard};
 
 /// Panics when dropped, without a report and without anything allocated.
 struct PanicsOnDrop(#[expect(dead_code, reason = "it is there to be dropped")] Guard);

@@ -8,9 +8,11 @@
     reason = "tests count with std's atomics, and their helpers unwrap"
 )]
 
+mod support;
+
 use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::channel;
 use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -20,18 +22,7 @@ use thread_pool::{
     WhenFull, try_join_all, with_worker_state,
 };
 
-/// Keeps one worker busy until the sender is dropped; comes back when the worker is.
-fn occupy(pool: &ThreadPoolExecutor) -> Sender<()> {
-    let (started, wait_for_start) = channel();
-    let (gate, wait_for_gate) = channel::<()>();
-    pool.execute(move || {
-        started.send(()).unwrap();
-        wait_for_gate.recv().unwrap_err();
-    })
-    .unwrap();
-    wait_for_start.recv().unwrap();
-    gate
-}
+use self::support::occupy;
 
 /// rayon: whoever waits under a lock may steal a task that wants the same lock, and deadlocks.
 #[test]
@@ -322,7 +313,9 @@ fn a_pool_grows_with_its_work_and_shrinks_without() {
     let barrier = Arc::new(Barrier::new(3));
     let handles = [0; 3].map(|_| {
         let barrier = Arc::clone(&barrier);
-        pool.submit(move || drop(barrier.wait()))
+        pool.submit(move || {
+            barrier.wait();
+        })
     });
     try_join_all(handles).unwrap();
     while pool.metrics().threads > 1 {

@@ -1,7 +1,11 @@
 //! Proves that a worker inside `blocking` is stood in for, whatever becomes of it, and that those who
 //! stood in leave again.
 #![cfg(not(pool_loom))]
-#![expect(clippy::unwrap_used, reason = "tests and their helpers unwrap")]
+#![expect(
+    clippy::disallowed_types,
+    clippy::unwrap_used,
+    reason = "tests coordinate with std's locks, and their helpers unwrap"
+)]
 
 use std::collections::BTreeSet;
 use std::sync::mpsc::channel;

@@ -8,11 +8,13 @@
     reason = "tests count with std's atomics, and their helpers unwrap"
 )]
 
+mod support;
+
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::channel;
 use std::sync::{Arc, Barrier, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
@@ -24,18 +26,7 @@ use thread_pool::{
     ThreadPoolExecutor, TryError, When, as_completed, wait,
 };
 
-/// Keeps one worker busy until the sender is dropped; comes back when the worker is.
-fn occupy(pool: &ThreadPoolExecutor) -> Sender<()> {
-    let (started, wait_for_start) = channel();
-    let (gate, wait_for_gate) = channel::<()>();
-    pool.execute(move || {
-        started.send(()).unwrap();
-        wait_for_gate.recv().unwrap_err();
-    })
-    .unwrap();
-    wait_for_start.recv().unwrap();
-    gate
-}
+use self::support::occupy;
 
 /// Counts how often it is woken.
 #[derive(Default)]
@@ -243,6 +234,18 @@ fn a_panicking_callback_does_not_stop_the_next() {
     assert_eq!(handle.result().unwrap(), 1);
 }
 
+/// Runs so many jobs that go on when all of them are there.
+fn meet(pool: &ThreadPoolExecutor, jobs: usize) {
+    let barrier = Arc::new(Barrier::new(jobs));
+    let submit = |_| {
+        let barrier = Arc::clone(&barrier);
+        pool.submit(move || barrier.wait().is_leader())
+    };
+    let handles: Vec<_> = (0..jobs).map(submit).collect();
+    let leaders = handles.into_iter().map(|handle| handle.result().unwrap());
+    assert_eq!(leaders.filter(|&is_leader| is_leader).count(), 1);
+}
+
 /// Python's `concurrent.futures`: a stale idle count suppresses a wake-up or a spawn.
 #[test]
 fn idle_workers_are_all_woken_after_cancelled_and_in_place_work() {
@@ -255,13 +258,7 @@ fn idle_workers_are_all_woken_after_cancelled_and_in_place_work() {
             let its_pool = Arc::clone(&pool);
             drop(pool.submit(move || its_pool.submit(move || n).result().unwrap()));
         }
-        let barrier = Arc::new(Barrier::new(WORKERS));
-        let handles = [0; WORKERS].map(|_| {
-            let barrier = Arc::clone(&barrier);
-            pool.submit(move || barrier.wait().is_leader())
-        });
-        let leaders = handles.map(|handle| usize::from(handle.result().unwrap()));
-        assert_eq!(leaders.iter().sum::<usize>(), 1);
+        meet(&pool, WORKERS);
     }
 }
 
@@ -276,13 +273,7 @@ fn a_pool_that_grows_starts_a_thread_for_each_job_that_needs_one() {
             drop(pool.submit(move || n).cancel_on_drop());
             pool.submit(|| ()).result().unwrap();
         }
-        let barrier = Arc::new(Barrier::new(WORKERS));
-        let handles = [0; WORKERS].map(|_| {
-            let barrier = Arc::clone(&barrier);
-            pool.submit(move || barrier.wait().is_leader())
-        });
-        let leaders = handles.map(|handle| usize::from(handle.result().unwrap()));
-        assert_eq!(leaders.iter().sum::<usize>(), 1);
+        meet(&pool, WORKERS);
     }
 }
 

@@ -3,7 +3,6 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use future_result::pair;
 use thread_pool::{FutureResult, Priority};
 
 use crate::owner::Owner;
@@ -27,13 +26,7 @@ pub(crate) fn queue_up() {
     let Some(owner) = Owner::new(plan, &ledger) else {
         return;
     };
-    let (gate, opened) = pair();
-    let (here, arrived) = pair();
-    let busy = owner.pool().submit(move || {
-        here.complete(()).expect("somebody waits for it");
-        opened.result().expect("it is opened")
-    });
-    arrived.result().expect("the worker has come");
+    let (gate, busy) = owner.occupy();
     let order = Arc::new(Mutex::new(Vec::new()));
     let mut queued = Vec::new();
     let mut handles = Vec::new();

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use future_result::pair;
 use thread_pool::{FutureResult, Priority, TaskError};
 
 use crate::owner::Owner;
@@ -14,13 +13,7 @@ pub(crate) fn come_too_late() {
     let Some(owner) = Owner::new(plan, &ledger) else {
         return;
     };
-    let (gate, opened) = pair();
-    let (here, arrived) = pair();
-    let busy = owner.pool().submit(move || {
-        here.complete(()).expect("somebody waits for it");
-        opened.result().expect("it is opened")
-    });
-    arrived.result().expect("the worker has come");
+    let (gate, busy) = owner.occupy();
     for _ in 0..=plan.steps {
         let limits = owner.random(|random| {
             let count = 1 + random.below(3);

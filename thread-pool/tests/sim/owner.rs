@@ -4,7 +4,8 @@ use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::time::Duration;
 
-use thread_pool::{Metrics, ShutdownError, ThreadPoolExecutor};
+use future_result::{Completer, pair};
+use thread_pool::{FutureResult, JoinHandle, Metrics, ShutdownError, ThreadPoolExecutor};
 
 use crate::ledger::Ledger;
 use crate::plan::{Ending, Hooks, Plan};
@@ -46,6 +47,18 @@ impl Owner {
 
     pub(crate) fn random<R>(&self, f: impl FnOnce(&mut Random) -> R) -> R {
         self.ledger.with_random(f)
+    }
+
+    /// Keeps one worker busy until the gate is completed; comes back when the worker is.
+    pub(crate) fn occupy(&self) -> (Completer<()>, JoinHandle<()>) {
+        let (gate, opened) = pair();
+        let (here, arrived) = pair();
+        let busy = self.pool().submit(move || {
+            here.complete(()).expect("somebody waits for it");
+            opened.result().expect("it is opened")
+        });
+        arrived.result().expect("the worker has come");
+        (gate, busy)
     }
 
     /// Looks at the numbers while the pool is in use.
