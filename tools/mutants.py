@@ -687,8 +687,7 @@ MUTANTS = [
         "leaving worker puts no fence",
         "thread-pool",
         "src/sleep.rs",
-        """        // ORDERING: the fence of the proof above.
-        fence(Ordering::SeqCst);
+        """        fence(Ordering::SeqCst);
         self.is_wanting()
 """,
         """        self.is_wanting()
@@ -721,12 +720,8 @@ MUTANTS = [
         "sim: worker leaves to another what it has not seen",
         "thread-pool",
         "src/worker.rs",
-        """                if core.sleep.leave() && self.sees_work() {
-                    core.wake_if_wanting();
-                }
-""",
-        """                let _ = core.sleep.leave();
-""",
+        "if core.sleep.leave() && self.sees_work() {",
+        "if core.sleep.leave() && false {",
     ),
     (
         "sim: closing wakes nobody for what it moves",
@@ -737,13 +732,6 @@ MUTANTS = [
         }
 """,
         "",
-    ),
-    (
-        "sim: workers leave while a task runs",
-        "thread-pool",
-        "src/worker.rs",
-        "let is_over = || core.is_over() && core.sleep.is_quiet();",
-        "let is_over = || core.is_over();",
     ),
     (
         "sim: surplus worker forgets its own tasks",

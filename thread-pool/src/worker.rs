@@ -278,7 +278,8 @@ impl Local {
             let is_over = || core.is_over() && core.sleep.is_quiet();
             if is_over() && !self.sees_work() && mailbox.close_if_empty() {
                 if core.sleep.leave() && self.sees_work() {
-                    core.wake_if_wanting();
+                    core.sleep.stay();
+                    continue;
                 }
                 return None;
             }

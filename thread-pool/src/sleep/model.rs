@@ -197,11 +197,8 @@ fn finder_whose_task_adds_another_races_a_worker_that_leaves() {
         let leaving = thread::spawn({
             let pool = Arc::clone(&pool);
             move || {
-                if !pool.sleep.is_quiet() || pool.sees_work() {
-                    // It will find it.
-                    return true;
-                }
-                pool.sleep.leave() && pool.sees_work() && matches!(pool.wake(), Wake::Start)
+                // It goes on looking, unless it leaves.
+                !pool.sleep.is_quiet() || pool.sees_work() || pool.sleep.leave() && pool.sees_work()
             }
         });
         // This thread is the other worker, and has taken a task.
