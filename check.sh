@@ -80,6 +80,8 @@ gate_loom() {
 # loom CRATE PREEMPTIONS: the bound keeps the search finite; more is slower and finds more.
 loom() (
     export RUSTFLAGS='--cfg pool_loom' LOOM_MAX_PREEMPTIONS=${LOOM_MAX_PREEMPTIONS:-$2}
+    # Whole pools take more steps than loom's 1,000.
+    export LOOM_MAX_BRANCHES=${LOOM_MAX_BRANCHES:-2000}
     models=(cargo test --release --locked -p "$1" --lib --test 'loom*' --target-dir "$target/loom")
     "${models[@]}"
     # Models that a wrong cfg compiles away would pass too.

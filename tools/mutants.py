@@ -1075,6 +1075,7 @@ def survives(mutant, work):
     environment = dict(os.environ, RUSTFLAGS=f"--cfg {checker}", RUST_BACKTRACE="0")
     # As ./check.sh does.
     environment.setdefault("LOOM_MAX_PREEMPTIONS", "3" if crate == "future-result" else "2")
+    environment.setdefault("LOOM_MAX_BRANCHES", "2000")
     environment["CARGO_TARGET_DIR"] = os.path.join(work, checker)
     try:
         run = subprocess.run(command, cwd=work, env=environment, capture_output=True, text=True, timeout=300)
