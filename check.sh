@@ -81,8 +81,9 @@ gate_loom() {
 
 # loom CRATE PREEMPTIONS: the bound keeps the search finite; more is slower and finds more.
 loom() (
-    # The branches are those of one run, so that a livelock ends; a whole pool needs more than the default.
-    export RUSTFLAGS='--cfg pool_loom' LOOM_MAX_PREEMPTIONS=${LOOM_MAX_PREEMPTIONS:-$2} LOOM_MAX_BRANCHES=10000
+    # The branches are those of one run, so that a livelock ends; a whole pool needs more than loom's 1,000.
+    export RUSTFLAGS='--cfg pool_loom' LOOM_MAX_PREEMPTIONS=${LOOM_MAX_PREEMPTIONS:-$2}
+    export LOOM_MAX_BRANCHES=${LOOM_MAX_BRANCHES:-10000}
     models=(cargo test --release --locked -p "$1" --lib --test 'loom*' --target-dir "$target/loom")
     "${models[@]}"
     # Models that a wrong cfg compiles away would pass too.

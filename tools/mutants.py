@@ -9,6 +9,7 @@ A mutant whose text no longer occurs exactly once is an error: bring it up to da
 """
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -530,7 +531,7 @@ MUTANTS = [
         "thread that is not there yet lets another leave",
         "thread-pool",
         "src/sleep.rs",
-        "if self.counts().live() - inner.starting <= self.min {",
+        "if self.counts().live().saturating_sub(inner.starting) <= self.min {",
         "if self.counts().live() <= self.min {",
     ),
     (
@@ -642,14 +643,14 @@ MUTANTS = [
         "sim: workers leave before the queue is empty",
         "thread-pool",
         "src/worker.rs",
-        "if core.is_over() && !self.sees_work() && mailbox.close_if_empty() {",
-        "if core.is_over() && mailbox.close_if_empty() {",
+        "if is_over() && !self.sees_work() && mailbox.close_if_empty() {",
+        "if is_over() && mailbox.close_if_empty() {",
     ),
     (
         "sim: thread that is not there yet lets another leave",
         "thread-pool",
         "src/sleep.rs",
-        "if self.counts().live() - inner.starting <= self.min {",
+        "if self.counts().live().saturating_sub(inner.starting) <= self.min {",
         "if self.counts().live() <= self.min {",
     ),
     (
@@ -666,7 +667,7 @@ MUTANTS = [
         "nobody stands in when the pool is closed",
         "thread-pool",
         "src/sleep.rs",
-        "let starts = !inner.closed || counts.blocked() > 0;",
+        "let starts = !inner.closed || counts.live() > 0;",
         "let starts = !inner.closed;",
     ),
     (
@@ -681,22 +682,22 @@ MUTANTS = [
         "worker sleeps without looking for mail",
         "thread-pool",
         "src/worker.rs",
-        "core.is_over() || !mailbox.is_empty() || (has_place && self.sees_work())",
-        "core.is_over() || (has_place && self.sees_work())",
+        "|has_place| is_over() || !mailbox.is_empty() || (has_place && self.sees_work());",
+        "|has_place| is_over() || (has_place && self.sees_work());",
     ),
     (
         "worker leaves with mail",
         "thread-pool",
         "src/worker.rs",
-        "if core.is_over() && !self.sees_work() && mailbox.close_if_empty() {",
-        "if core.is_over() && !self.sees_work() {",
+        "if is_over() && !self.sees_work() && mailbox.close_if_empty() {",
+        "if is_over() && !self.sees_work() {",
     ),
     (
         "a thief publishes nothing",
         "thread-pool",
         "src/join.rs",
-        "if header.state.swap(DONE, Ordering::AcqRel)",
-        "if header.state.swap(DONE, Ordering::Relaxed)",
+        "if header.state.swap(state, Ordering::AcqRel)",
+        "if header.state.swap(state, Ordering::Relaxed)",
     ),
     (
         "a scope's task publishes nothing",
@@ -719,6 +720,382 @@ MUTANTS = [
         "while park_until(None, &mut waiting).is_err() {}",
         "",
     ),
+    # The sleep protocol.
+    (
+        "blocked worker puts no fence",
+        "thread-pool",
+        "src/sleep.rs",
+        """        self.add(BLOCKED);
+        // ORDERING: the fence of the proof above: there is one worker less for the work that is left.
+        fence(Ordering::SeqCst);
+""",
+        """        self.add(BLOCKED);
+""",
+    ),
+    (
+        "leaving worker puts no fence",
+        "thread-pool",
+        "src/sleep.rs",
+        """        fence(Ordering::SeqCst);
+        self.is_wanting()
+""",
+        """        self.is_wanting()
+""",
+    ),
+    (
+        "thread that cannot be started wakes without a fence",
+        "thread-pool",
+        "src/sleep.rs",
+        """        fence(Ordering::SeqCst);
+        let mut inner = self.inner.lock();
+        let bed = inner.sleepers.pop();
+""",
+        """        let mut inner = self.inner.lock();
+        let bed = inner.sleepers.pop();
+""",
+    ),
+    (
+        "waker counts nobody as searching",
+        "thread-pool",
+        "src/sleep.rs",
+        """        if let Some(bed) = inner.sleepers.pop() {
+            self.add(SEARCHING.wrapping_sub(SLEEPING));
+""",
+        """        if let Some(bed) = inner.sleepers.pop() {
+            self.add(SLEEPING.wrapping_neg());
+""",
+    ),
+    (
+        "sim: worker leaves to another what it has not seen",
+        "thread-pool",
+        "src/worker.rs",
+        "if core.sleep.leave() && self.sees_work() {",
+        "if core.sleep.leave() && false {",
+    ),
+    (
+        "sim: closing wakes nobody for what it moves",
+        "thread-pool",
+        "src/core.rs",
+        """        if !self.injector.is_empty() || !self.lanes.are_empty() {
+            self.wake_if_wanting();
+        }
+""",
+        "",
+    ),
+    (
+        "sim: surplus worker forgets its own tasks",
+        "thread-pool",
+        "src/worker.rs",
+        "let mut found = mailbox.take().or_else(|| self.queues.pop());",
+        "let mut found = mailbox.take();",
+    ),
+    (
+        "sim: closed pool starts no thread",
+        "thread-pool",
+        "src/sleep.rs",
+        "let starts = !inner.closed || counts.live() > 0;",
+        "let starts = !inner.closed;",
+    ),
+    # The roster.
+    (
+        "sim: new worker is not seen",
+        "thread-pool",
+        "src/roster.rs",
+        """        seats[index] = Some(Arc::clone(seat));
+        self.changed();
+""",
+        """        seats[index] = Some(Arc::clone(seat));
+""",
+    ),
+    (
+        "sim: what a worker has counted leaves with it",
+        "thread-pool",
+        "src/roster.rs",
+        """        if let Some(seat) = inner.seats[index].take() {
+            inner.departed.add(&seat.tally);
+        }
+""",
+        """        inner.seats[index].take();
+""",
+    ),
+    (
+        "sim: tombstones are not counted",
+        "thread-pool",
+        "src/worker.rs",
+        """            if task.is_stale() {
+                self.seat.tally.count(task.status());
+            } else {""",
+        """            if task.is_stale() {
+                drop(task);
+            } else {""",
+    ),
+    (
+        "sim: task is counted twice",
+        "thread-pool",
+        "src/worker.rs",
+        "self.seat.tally.count(task.run_to_status());",
+        "let status = task.run_to_status(); self.seat.tally.count(status); self.seat.tally.count(status);",
+    ),
+    (
+        "sim: worker leaves without its exit hook",
+        "thread-pool",
+        "src/worker.rs",
+        """    contain(|| {
+        if let Some(exit_hook)""",
+        """    contain(|| {
+        if local.index > 0
+            && let Some(exit_hook)""",
+    ),
+    # Joins.
+    (
+        "offered job is not published",
+        "thread-pool",
+        "src/join/stack.rs",
+        "slots.at(offered).swap(tagged, Ordering::AcqRel);",
+        "slots.at(offered).swap(tagged, Ordering::Relaxed);",
+    ),
+    (
+        "thief acquires nothing",
+        "thread-pool",
+        "src/join/stack.rs",
+        """            let taken =
+                slot.compare_exchange(tagged, ptr::null_mut(), Ordering::AcqRel, Ordering::Relaxed);""",
+        """            let taken =
+                slot.compare_exchange(tagged, ptr::null_mut(), Ordering::Relaxed, Ordering::Relaxed);""",
+    ),
+    (
+        "stolen job is taken back",
+        "thread-pool",
+        "src/join/stack.rs",
+        """                .compare_exchange(tagged, ptr::null_mut(), Ordering::AcqRel, Ordering::Relaxed)
+                .is_ok()""",
+        """                .compare_exchange(tagged, ptr::null_mut(), Ordering::AcqRel, Ordering::Relaxed)
+                .is_ok_and(|_| true)
+            || true""",
+    ),
+    (
+        "thief wakes nobody",
+        "thread-pool",
+        "src/join.rs",
+        """== AWAITED {
+            bed.wake();""",
+        """== AWAITED {
+            drop(bed);""",
+    ),
+    (
+        "join acquires nothing of its thief",
+        "thread-pool",
+        "src/join.rs",
+        """        // ORDERING: Acquire pairs with the Release of `settle`: we see the result.
+        match header.state.load(Ordering::Acquire) {""",
+        """        match header.state.load(Ordering::Relaxed) {""",
+    ),
+    (
+        "refused join asks again",
+        "thread-pool",
+        "src/join.rs",
+        "None => (a(), b()),\n                })",
+        "None => self.join(a, b),\n                })",
+    ),
+    (
+        "sim: scope does not tell of its tasks",
+        "thread-pool",
+        "src/scope.rs",
+        "Ok(_) if scope.crowd.has_failed() => panic!(",
+        "Ok(_) if false => panic!(",
+    ),
+    # Scopes.
+    (
+        "scope acquires nothing of those who left before",
+        "thread-pool",
+        "src/scope.rs",
+        """        if self.present.fetch_sub(1, Ordering::AcqRel) == 1 {
+            return;
+        }""",
+        """        if self.present.fetch_sub(1, Ordering::Relaxed) == 1 {
+            return;
+        }""",
+    ),
+    (
+        "scope acquires nothing of the last to leave",
+        "thread-pool",
+        "src/scope.rs",
+        "if self.present.load(Ordering::Acquire) == 0 {",
+        "if self.present.load(Ordering::Relaxed) == 0 {",
+    ),
+    (
+        "last to leave a scope wakes nobody",
+        "thread-pool",
+        "src/scope.rs",
+        """            if let Some(waker) = waker {
+                waker.wake();
+            }""",
+        """            drop(waker);""",
+    ),
+    (
+        "scope looks before it leaves its waker",
+        "thread-pool",
+        "src/scope.rs",
+        """            let waker = context.waker().clone();
+            let before = self.inner.lock().waker.replace(waker);""",
+        """            if self.present.load(Ordering::Acquire) == 0 {
+                return Poll::Ready(());
+            }
+            let waker = context.waker().clone();
+            let before = self.inner.lock().waker.replace(waker);
+            return Poll::Pending;
+            #[expect(unreachable_code, reason = "a mutant")]""",
+    ),
+    (
+        "sim: scope ends before its tasks",
+        "thread-pool",
+        "src/scope.rs",
+        "while block_until(None, &mut is_empty).is_err() {}",
+        "let _ = &mut is_empty;",
+    ),
+    # Maps.
+    (
+        "two take the same share",
+        "thread-pool",
+        "src/block.rs",
+        """            match self.cursor.compare_exchange_weak(
+                start,
+                start + share,
+                Ordering::Relaxed,
+                Ordering::Relaxed,
+            ) {""",
+        """            match Ok::<u64, u64>(self.cursor.swap(start + share, Ordering::Relaxed)) {""",
+    ),
+    (
+        "sim: two take the same share",
+        "thread-pool",
+        "src/block.rs",
+        """            match self.cursor.compare_exchange_weak(
+                start,
+                start + share,
+                Ordering::Relaxed,
+                Ordering::Relaxed,
+            ) {""",
+        """            match Ok::<u64, u64>(self.cursor.swap(start + share, Ordering::Relaxed)) {""",
+    ),
+    (
+        "map does not wait for its helpers",
+        "thread-pool",
+        "src/block.rs",
+        "            crowd.wait_until_empty(core.id);\n",
+        "            drop(crowd);\n",
+    ),
+    (
+        "sim: results of a map are out of order",
+        "thread-pool",
+        "src/block.rs",
+        "unsafe { self.results.write(index, result) };",
+        "unsafe { self.results.write(self.len as usize - 1 - index, result) };",
+    ),
+    (
+        "sim: items are dropped that others are called with",
+        "thread-pool",
+        "src/block.rs",
+        "let start = self.cursor.swap(self.len, Ordering::Relaxed);",
+        "let start = self.cursor.load(Ordering::Relaxed);",
+    ),
+    # Lanes.
+    (
+        "lane is not closed",
+        "thread-pool",
+        "src/lanes.rs",
+        """        self.high.close(reason);
+        self.low.close(reason);""",
+        "        self.high.close(reason);",
+    ),
+    (
+        "lanes are not seen in use",
+        "thread-pool",
+        "src/lanes.rs",
+        "self.in_use.store(true, Ordering::Relaxed);",
+        "let _ = &self.in_use;",
+    ),
+    (
+        "worker sleeps without looking at the lanes",
+        "thread-pool",
+        "src/worker.rs",
+        "self.sees_normal() || !self.core.lanes.are_empty()",
+        "self.sees_normal()",
+    ),
+    (
+        "sim: lanes do not age",
+        "thread-pool",
+        "src/lanes.rs",
+        "} else if has_low && self.low.get() >= PATIENCE {",
+        "} else if false {",
+    ),
+    (
+        "sim: urgent tasks wait their turn",
+        "thread-pool",
+        "src/lanes.rs",
+        """        } else if has_high {
+            Priority::High
+        } else if has_normal {
+            Priority::Normal
+        } else if""",
+        """        } else if has_normal {
+            Priority::Normal
+        } else if has_high {
+            Priority::High
+        } else if""",
+    ),
+    # The timer.
+    (
+        "timer is not woken to end",
+        "thread-pool",
+        "src/timer.rs",
+        """        drop(rest);
+        if let Some(sleeper) = sleeper {
+            sleeper.unpark();
+        }""",
+        "        drop((rest, sleeper));",
+    ),
+    (
+        "sim: timer is not woken for an earlier deadline",
+        "thread-pool",
+        "src/timer.rs",
+        "let sleeper = if is_earliest {",
+        "let sleeper = if is_earliest && false {",
+    ),
+    (
+        "sim: task that is given up has timed out",
+        "thread-pool",
+        "src/shutdown.rs",
+        "self.core.fail_queued(&TaskError::Cancelled);",
+        "self.core.fail_queued(&TaskError::TimedOut);",
+    ),
+    # The injector.
+    (
+        "backlog is not seen",
+        "thread-pool",
+        "src/injector.rs",
+        "self.inbox.is_empty() && !self.has_backlog.load(Ordering::Relaxed)",
+        "self.inbox.is_empty()",
+    ),
+    (
+        "sim: newer tasks go ahead of the backlog",
+        "thread-pool",
+        "src/injector.rs",
+        """        let mut newer = self.inbox.take_all();
+        backlog.tasks.append(&mut newer);
+        backlog.sweep();""",
+        """        let mut newer = self.inbox.take_all();
+        newer.append(&mut backlog.tasks);
+        backlog.tasks = newer;
+        backlog.sweep();""",
+    ),
+    (
+        "sim: swept tombstones are not counted",
+        "thread-pool",
+        "src/core.rs",
+        "        totals.add_tasks(&self.injector.swept());\n",
+        "",
+    ),
 ]
 
 
@@ -729,6 +1106,7 @@ def copy(crate, to):
 
 
 def survives(mutant, work):
+    """What is wrong with the mutant, if it is not caught; or who has caught it."""
     name, crate, file, old, new = mutant
     for lib in LIBS:
         copy(lib, work)
@@ -736,7 +1114,7 @@ def survives(mutant, work):
     with open(path) as source:
         text = source.read()
     if text.count(old) != 1:
-        return f"stale: its text occurs {text.count(old)} times in {crate}/{file}"
+        return f"stale: its text occurs {text.count(old)} times in {crate}/{file}", None
     with open(path, "w") as source:
         source.write(text.replace(old, new))
     simulated = name.startswith("sim:")
@@ -752,10 +1130,14 @@ def survives(mutant, work):
     try:
         run = subprocess.run(command, cwd=work, env=environment, capture_output=True, text=True, timeout=300)
     except subprocess.TimeoutExpired:
-        return None
+        return None, "it hangs"
     if "could not compile" in run.stderr:
-        return "stale: it does not compile"
-    return "survived" if run.returncode == 0 else None
+        return "stale: it does not compile", None
+    if run.returncode == 0:
+        return "survived", None
+    failed = re.findall(r"^    (\w[\w:]*)$", run.stdout, re.MULTILINE)
+    said = re.findall(r"panicked at .*\n(.*)|^sim: (?!seed|Some|None)(.*)", run.stdout + run.stderr, re.MULTILINE)
+    return None, ", ".join(sorted(set(failed))[:2] or ["a crash"]) + ": " + "".join(said[0] if said else [])[:150]
 
 
 def main():
@@ -774,8 +1156,8 @@ def main():
         with open(path, "w") as manifest:
             manifest.write("\n".join(lines))
         for mutant in wanted:
-            problem = survives(mutant, work)
-            print(f"{problem or 'caught'}: {mutant[0]}", flush=True)
+            problem, caught_by = survives(mutant, work)
+            print(f"{problem or 'caught'}: {mutant[0]}" + (f" ({caught_by})" if caught_by else ""), flush=True)
             failures += problem is not None
     print(f"mutants: {len(wanted) - failures} of {len(wanted)} caught")
     sys.exit(1 if failures or not wanted else 0)

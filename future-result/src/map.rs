@@ -230,7 +230,9 @@ where
     /// # Ok::<(), future_result::TaskError>(())
     /// ```
     pub fn detach(mut self) {
-        drop(self.in_flight.take_all());
+        for (_, handle) in self.in_flight.take_all() {
+            panic::contain(|| drop(handle));
+        }
     }
 }
 
@@ -265,8 +267,7 @@ where
             if handle.is_done() {
                 self.unpack(items, handle.result());
             } else {
-                // Asked to stop if it is running; its result will be dropped.
-                let _ = handle.cancel();
+                abandon(handle);
                 self.unpack(items, Err(TaskError::TimedOut));
             }
         }
@@ -337,9 +338,18 @@ where
 impl<I, S, F: FutureResult, R> Drop for Map<I, S, F, R> {
     fn drop(&mut self) {
         for (_, handle) in self.in_flight.take_all() {
-            let _ = handle.cancel();
+            abandon(handle);
         }
     }
+}
+
+/// Cancels a task, or asks it to stop if it is running, and drops its result if there is one. A
+/// destructor that panics must not cost the other tasks their cancelling, or their results.
+fn abandon(handle: impl FutureResult) {
+    panic::contain(|| {
+        let _ = handle.cancel();
+        drop(handle);
+    });
 }
 
 impl<I, S, F: FutureResult, R> fmt::Debug for Map<I, S, F, R> {

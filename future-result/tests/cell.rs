@@ -6,6 +6,11 @@
     reason = "tests count and coordinate with std's atomics and locks"
 )]
 
+mod support {
+    pub(crate) mod drops;
+    pub(crate) mod wakes;
+}
+
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
@@ -20,43 +25,8 @@ use future_result::{
     TaskError, pair, pair_with_hook, task, task_in,
 };
 
-/// Counts the drops of the guards that it hands out.
-#[derive(Clone, Debug, Default)]
-struct Drops(Arc<AtomicUsize>);
-
-impl Drops {
-    fn count(&self) -> usize {
-        self.0.load(SeqCst)
-    }
-
-    fn guard(&self) -> Guard {
-        Guard(self.clone())
-    }
-}
-
-#[derive(Debug)]
-struct Guard(Drops);
-
-impl Drop for Guard {
-    fn drop(&mut self) {
-        self.0.0.fetch_add(1, SeqCst);
-    }
-}
-
-#[derive(Default)]
-struct Wakes(AtomicUsize);
-
-impl Wakes {
-    fn count(&self) -> usize {
-        self.0.load(SeqCst)
-    }
-}
-
-impl Wake for Wakes {
-    fn wake(self: Arc<Self>) {
-        self.0.fetch_add(1, SeqCst);
-    }
-}
+use self::support::drops::{Drops, Guard};
+use self::support::wakes::Wakes;
 
 /// What waits for a task before its ends go, with the counts that tell whether all was undone.
 struct Observed {

@@ -6,36 +6,20 @@
     reason = "tests count and coordinate with std's atomics and locks"
 )]
 
+mod support {
+    pub(crate) mod drops;
+}
+
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use future_result::{Cancel, CancelToken, FutureResult, JoinHandle, TaskError, pair, task};
+use future_result::{
+    Cancel, CancelToken, FutureResult, JoinHandle, Map, TaskError, pair, run_chunk, task,
+};
 
-/// Counts the drops of the guards that it hands out.
-#[derive(Clone, Debug, Default)]
-struct Drops(Arc<AtomicUsize>);
-
-impl Drops {
-    fn count(&self) -> usize {
-        self.0.load(SeqCst)
-    }
-
-    fn guard(&self) -> Guard {
-        Guard(self.clone())
-    }
-}
-
-#[derive(Debug)]
-struct Guard(Drops);
-
-impl Drop for Guard {
-    fn drop(&mut self) {
-        self.0.0.fetch_add(1, SeqCst);
-    }
-}
+use self::support::drops::{Drops, Guard};
 
 /// Panics when dropped, without a report and without anything allocated.
 struct PanicsOnDrop(#[expect(dead_code, reason = "it is there to be dropped")] Guard);
@@ -154,6 +138,36 @@ fn payload_whose_drop_panics_is_contained_where_nobody_takes_it() {
     drop(handle);
     task.run();
     assert_eq!(payload.count(), 1);
+}
+
+#[test]
+fn value_whose_drop_panics_does_not_keep_a_map_from_cancelling_the_rest() {
+    for detaches in [false, true] {
+        let drops = Drops::default();
+        let mut queued = Vec::new();
+        let submit = |items: Vec<usize>| {
+            let drops = drops.clone();
+            let is_last = items == [3];
+            let value = move |_| PanicsOnDrop(drops.guard());
+            let (task, handle) = task(move || run_chunk(&value, items));
+            if is_last {
+                queued.push(task);
+            } else {
+                task.run();
+            }
+            handle
+        };
+        let mut map = Map::new(0..4, submit, 4);
+        assert!(catch_unwind(AssertUnwindSafe(|| drop(map.next()))).is_err());
+        // Two values that panic, and a task that has not started.
+        if detaches {
+            map.detach();
+        } else {
+            drop(map);
+        }
+        assert_eq!(queued[0].is_stale(), !detaches);
+        assert_eq!(drops.count(), 3);
+    }
 }
 
 #[test]

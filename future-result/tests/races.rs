@@ -6,56 +6,26 @@
     reason = "tests count with std's atomics, and their helpers unwrap"
 )]
 
+mod support {
+    pub(crate) mod drops;
+    pub(crate) mod wakes;
+}
+
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Barrier};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
 use future_result::{Cancel, FutureResult, JoinHandle, PoolId, TaskError, pair, task, task_in};
 
+use self::support::drops::{Drops, Guard};
+use self::support::wakes::Wakes;
+
 /// How often a race is run; each run takes some ten microseconds.
 const ROUNDS: usize = if cfg!(miri) { 20 } else { 400 };
-
-/// Counts the drops of the guards that it hands out.
-#[derive(Clone, Debug, Default)]
-struct Drops(Arc<AtomicUsize>);
-
-impl Drops {
-    fn count(&self) -> usize {
-        self.0.load(SeqCst)
-    }
-
-    fn guard(&self) -> Guard {
-        Guard(self.clone())
-    }
-}
-
-#[derive(Debug)]
-struct Guard(Drops);
-
-impl Drop for Guard {
-    fn drop(&mut self) {
-        self.0.0.fetch_add(1, SeqCst);
-    }
-}
-
-#[derive(Default)]
-struct Wakes(AtomicUsize);
-
-impl Wakes {
-    fn count(&self) -> usize {
-        self.0.load(SeqCst)
-    }
-}
-
-impl Wake for Wakes {
-    fn wake(self: Arc<Self>) {
-        self.0.fetch_add(1, SeqCst);
-    }
-}
 
 fn poll<T>(handle: &mut JoinHandle<T>, waker: &Waker) -> Poll<Result<T, TaskError>> {
     Pin::new(handle).poll(&mut Context::from_waker(waker))

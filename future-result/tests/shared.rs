@@ -7,6 +7,10 @@
     reason = "tests count with std's atomics, and their helpers unwrap"
 )]
 
+mod support {
+    pub(crate) mod wakes;
+}
+
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
@@ -20,24 +24,11 @@ use future_result::{
     Cancel, FutureResult, PoolId, Status, TaskError, as_completed, pair, task, task_in,
 };
 
+use self::support::wakes::Wakes;
+
 /// So long that no machine is slower; reached only where a wake-up was lost.
 const LONG: Duration = Duration::from_secs(100);
 const ROUNDS: usize = if cfg!(miri) { 20 } else { 300 };
-
-#[derive(Default)]
-struct Wakes(AtomicUsize);
-
-impl Wakes {
-    fn count(&self) -> usize {
-        self.0.load(SeqCst)
-    }
-}
-
-impl Wake for Wakes {
-    fn wake(self: Arc<Self>) {
-        self.0.fetch_add(1, SeqCst);
-    }
-}
 
 fn poll<F: Future + Unpin>(future: &mut F, waker: &Waker) -> Poll<F::Output> {
     Pin::new(future).poll(&mut Context::from_waker(waker))

@@ -7,97 +7,28 @@
     reason = "tests count with std's atomics, and their helpers unwrap"
 )]
 
+mod support {
+    pub(crate) mod probe;
+}
+
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Barrier, Mutex};
-use std::task::{Context, Poll, Waker};
+use std::sync::Barrier;
+use std::task::{Context, Waker};
 use std::thread;
 use std::time::Duration;
 
 use future_result::{
-    Cancel, Completer, FutureResult, JoinHandle, PoolId, Status, Task, TaskError, Waited, When,
-    pair, task_in, wait,
+    Cancel, Completer, FutureResult, JoinHandle, PoolId, Task, TaskError, Waited, When, pair,
+    task_in, wait,
 };
+
+use self::support::probe::Probe;
 
 /// So long that no machine is slower; reached only where a wake-up was lost.
 const LONG: Duration = Duration::from_secs(100);
 
 const ROUNDS: usize = if cfg!(miri) { 20 } else { 300 };
-
-/// A handle that tells its polls and wakers, and is done when told to.
-#[derive(Clone, Default)]
-struct Probe(Arc<Mutex<Probed>>);
-
-#[derive(Default)]
-struct Probed {
-    done: bool,
-    polls: usize,
-    wakers: Vec<Waker>,
-    /// How many times more it wakes its waker at once, and is pending all the same.
-    self_wakes: usize,
-}
-
-impl Probe {
-    fn with<R>(&self, f: impl FnOnce(&mut Probed) -> R) -> R {
-        f(&mut self.0.lock().unwrap())
-    }
-
-    fn polls(&self) -> usize {
-        self.with(|probed| probed.polls)
-    }
-
-    fn latest_waker(&self) -> Waker {
-        self.with(|probed| probed.wakers.last().unwrap().clone())
-    }
-
-    fn complete(&self) {
-        self.with(|probed| probed.done = true);
-        self.latest_waker().wake();
-    }
-}
-
-impl Future for Probe {
-    type Output = Result<(), TaskError>;
-
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let self_wake = self.with(|probed| {
-            probed.polls += 1;
-            probed.wakers.push(context.waker().clone());
-            let self_wake = probed.self_wakes > 0;
-            probed.self_wakes = probed.self_wakes.saturating_sub(1);
-            self_wake
-        });
-        if self_wake {
-            context.waker().wake_by_ref();
-            return Poll::Pending;
-        }
-        if self.with(|probed| probed.done) {
-            Poll::Ready(Ok(()))
-        } else {
-            Poll::Pending
-        }
-    }
-}
-
-impl FutureResult for Probe {
-    type Value = ();
-
-    fn poll_done(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        Pin::new(self).poll(context).map(drop)
-    }
-
-    fn status(&self) -> Status {
-        if self.with(|probed| probed.done) {
-            Status::Succeeded
-        } else {
-            Status::Pending
-        }
-    }
-
-    fn cancel(&self) -> Cancel {
-        Cancel::Requested
-    }
-}
 
 fn pairs<T>(count: usize) -> (Vec<Completer<T>>, Vec<JoinHandle<T>>) {
     (0..count).map(|_| pair()).unzip()

@@ -22,11 +22,11 @@ use std::mem::{self, MaybeUninit};
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use future_result::claim::{Role, task_with_guard};
 use future_result::sync::atomic::{AtomicU64, Ordering};
-use future_result::sync::{Mutex, WORTH_WAKING};
+use future_result::sync::{Mutex, WORTH_WAKING, now};
 use future_result::{TaskList, abort_on_unwind, contain};
 
 use crate::core::Core;
@@ -159,7 +159,7 @@ where
     fn run(&self, core: &Arc<Core>) {
         let mut helpers = None;
         let mut count = 1;
-        let mut before = Instant::now();
+        let mut before = now();
         while let Some(range) = self.take(count) {
             let made = u32::try_from(range.len()).unwrap_or(u32::MAX);
             self.call(range);
@@ -167,9 +167,9 @@ where
                 continue;
             }
             // Not announced yet: small shares, until it is clear whether it is worth it.
-            let now = Instant::now();
-            let span = now - before;
-            before = now;
+            let after = now();
+            let span = after - before;
+            before = after;
             if self.left() > 0 && self.is_worth_waking(core, span / made) {
                 helpers = Some(self.announce(core));
                 count = u64::MAX;

@@ -349,7 +349,7 @@ impl Core {
     }
 
     /// Accepts nothing more; what is queued will still run. The first reason stays.
-    pub(crate) fn close(&self, reason: Rejection) {
+    pub(crate) fn close(self: &Arc<Self>, reason: Rejection) {
         // The bound first: whoever has room may rely on it that the injector is open.
         if let Some(bound) = &self.bound {
             bound.close(reason);
@@ -361,6 +361,12 @@ impl Core {
         self.closed.store(true, Ordering::Release);
         if self.sleep.close() {
             self.terminate();
+        }
+        // Closing moves tasks about, which a worker that has just found one may have missed.
+        // ORDERING: the producer's fence in the proof of `sleep`.
+        fence(Ordering::SeqCst);
+        if !self.injector.is_empty() || !self.lanes.are_empty() {
+            self.wake_if_wanting();
         }
     }
 

@@ -120,7 +120,15 @@ impl ThreadPoolExecutor {
         let mut closures = Some((a, b));
         let result = self.scope(|scope| {
             let closures = &mut closures;
-            let both = move || closures.take().map(|(a, b)| self.join(a, b));
+            let both = move || {
+                let (a, b) = closures.take()?;
+                // SAFETY: it does not get out of this frame.
+                Some(match unsafe { current::get() } {
+                    Some(local) => join_here(local, a, b),
+                    // The pool was just closing, so the caller runs it, and must not ask again.
+                    None => (a(), b()),
+                })
+            };
             scope.spawn_as(Role::Helper, both).result()
         });
         match result {

@@ -63,6 +63,11 @@
 //!
 //! A worker that leaves does not count any more while it cleans up, which runs the user's code. The
 //! last to have done that, once the pool is closed, is the end of the pool.
+//!
+//! One that leaves a closed pool was searching, and found nobody at work. But another may just have taken
+//! a task, and count as searching still; what that task adds is left to the one that leaves. So this
+//! does as who goes to sleep: `live - 1, searching - 1; fence; look at all queues`; and it stays if they
+//! are not empty.
 
 #[cfg(all(test, pool_loom))]
 mod model;
@@ -338,8 +343,10 @@ impl Sleep {
         self.counts().active() > self.places
     }
 
-    /// The calling worker, which was searching, begins to leave, and does not count any more.
-    pub(crate) fn leave(&self) {
+    /// The calling worker, which was searching, begins to leave, and does not count any more. True if
+    /// there is a place for it: then it has to look for work that was left to it, and to
+    /// [`stay`](Sleep::stay) if there is some.
+    pub(crate) fn leave(&self) -> bool {
         let mut inner = self.inner.lock();
         inner.leaving += 1;
         self.add((LIVE + SEARCHING).wrapping_neg());
@@ -347,6 +354,16 @@ impl Sleep {
             // It has found that all is quiet, so they may leave, too.
             self.wake_sleepers(inner);
         }
+        // ORDERING: the fence of the proof above.
+        fence(Ordering::SeqCst);
+        self.is_wanting()
+    }
+
+    /// Undoes [`Sleep::leave`]: the calling worker searches on.
+    pub(crate) fn stay(&self) {
+        let mut inner = self.inner.lock();
+        inner.leaving -= 1;
+        self.add(LIVE + SEARCHING);
     }
 
     /// The calling worker has left. True if it was the last thread, and the pool is closed.

@@ -66,6 +66,10 @@ impl Queues {
             batch: TaskDeque::new(),
         }
     }
+
+    fn pop(&self) -> Option<Task> {
+        self.own.pop().or_else(|| self.batch.pop())
+    }
 }
 
 impl Local {
@@ -268,7 +272,8 @@ impl Local {
                 if turn > 0 {
                     thread::yield_now();
                 }
-                let mut found = mailbox.take();
+                // It may have tasks of its own from a part that it took in somebody's join.
+                let mut found = mailbox.take().or_else(|| self.queues.pop());
                 if found.is_none() {
                     if self.is_surplus() {
                         break;
@@ -298,7 +303,10 @@ impl Local {
             // What is running may still make work that needs others.
             let is_over = || core.is_over() && core.sleep.is_quiet();
             if is_over() && !self.sees_work() && mailbox.close_if_empty() {
-                core.sleep.leave();
+                if core.sleep.leave() && self.sees_work() {
+                    core.sleep.stay();
+                    continue;
+                }
                 return None;
             }
             let to_do =

@@ -1,11 +1,15 @@
 //! Proves that a worker inside `blocking` is stood in for, whatever becomes of it, and that those who
 //! stood in leave again.
 #![cfg(not(pool_loom))]
-#![expect(clippy::unwrap_used, reason = "tests and their helpers unwrap")]
+#![expect(
+    clippy::disallowed_types,
+    clippy::unwrap_used,
+    reason = "tests coordinate with std's locks, and their helpers unwrap"
+)]
 
 use std::collections::BTreeSet;
 use std::sync::mpsc::channel;
-use std::sync::{Arc, Barrier};
+use std::sync::{Arc, Barrier, Mutex, OnceLock};
 use std::thread;
 use std::time::Duration;
 
@@ -259,4 +263,49 @@ fn a_growing_pool_has_all_its_places_beside_the_blocked() {
     drop(gates);
     try_join_all(blocked).unwrap();
     wait_for_threads(&pool, 1);
+}
+
+#[test]
+fn what_a_spare_worker_has_submitted_runs_though_it_is_needed_no_more() {
+    let (handles, handle_of_its_job) = channel();
+    let (starting, wait_for_start) = channel();
+    let (go, wait_for_go) = channel::<()>();
+    let wait_for_go = Mutex::new(wait_for_go);
+    let pool = Arc::new(OnceLock::<ThreadPoolExecutor>::new());
+    let its_pool = Arc::downgrade(&pool);
+    let initializer = move |index| {
+        if index == 1 {
+            starting.send(()).unwrap();
+            wait_for_go.lock().unwrap().recv().unwrap_err();
+            let pool = its_pool.upgrade().unwrap();
+            handles.send(pool.get().unwrap().submit(|| "ran")).unwrap();
+        }
+    };
+    let builder = ThreadPoolExecutor::builder()
+        .workers(1)
+        .keep_alive(Duration::ZERO)
+        .initializer(initializer);
+    pool.set(builder.build().unwrap()).unwrap();
+    let pool = pool.get().unwrap();
+    let (gate, wait_for_gate) = channel::<()>();
+    let (back, wait_for_return) = channel();
+    let (blocked, wait_for_blocked) = channel();
+    let busy = pool.submit(move || {
+        blocking(|| {
+            blocked.send(()).unwrap();
+            wait_for_start.recv().unwrap();
+        });
+        // The only place is taken again.
+        back.send(()).unwrap();
+        wait_for_gate.recv().unwrap_err();
+    });
+    wait_for_blocked.recv().unwrap();
+    let other = pool.submit(|| ());
+    wait_for_return.recv().unwrap();
+    drop(go);
+    let handle = handle_of_its_job.recv().unwrap();
+    assert_eq!(handle.result().unwrap(), "ran");
+    drop(gate);
+    busy.result().unwrap();
+    other.result().unwrap();
 }

@@ -6,8 +6,10 @@
     reason = "tests count with std's atomics, and their helpers unwrap"
 )]
 
+mod support;
+
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::channel;
 use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::Duration;
@@ -16,18 +18,7 @@ use thread_pool::{
     Cancel, FutureResult, JoinHandle, Rejection, ShutdownError, TaskError, ThreadPoolExecutor,
 };
 
-/// Keeps one worker busy until the sender is dropped; comes back when the worker is.
-fn occupy(pool: &ThreadPoolExecutor) -> Sender<()> {
-    let (started, wait_for_start) = channel();
-    let (gate, wait_for_gate) = channel::<()>();
-    pool.execute(move || {
-        started.send(()).unwrap();
-        wait_for_gate.recv().unwrap_err();
-    })
-    .unwrap();
-    wait_for_start.recv().unwrap();
-    gate
-}
+use self::support::occupy;
 
 fn bounded(workers: usize, bound: usize) -> ThreadPoolExecutor {
     let builder = ThreadPoolExecutor::builder().workers(workers);

@@ -6,8 +6,10 @@
     reason = "tests count with std's atomics, and their helpers unwrap"
 )]
 
+mod support;
+
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::channel;
 use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::Duration;
@@ -17,18 +19,7 @@ use thread_pool::{
     wait,
 };
 
-/// Keeps one worker busy until the sender is dropped; comes back when the worker is.
-fn occupy(pool: &ThreadPoolExecutor) -> Sender<()> {
-    let (started, wait_for_start) = channel();
-    let (gate, wait_for_gate) = channel::<()>();
-    pool.execute(move || {
-        started.send(()).unwrap();
-        wait_for_gate.recv().unwrap_err();
-    })
-    .unwrap();
-    wait_for_start.recv().unwrap();
-    gate
-}
+use self::support::occupy;
 
 /// How many jobs the pool says are queued, tombstones included.
 fn queued(pool: &ThreadPoolExecutor) -> usize {

@@ -7,8 +7,10 @@
     reason = "tests count with std's atomics, and their helpers unwrap"
 )]
 
+mod support;
+
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::channel;
 use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -18,23 +20,12 @@ use thread_pool::{
     ThreadPoolExecutor, WhenFull, as_completed,
 };
 
+use self::support::occupy;
+
 /// So far away that it must not be reached.
 const FAR: Duration = Duration::from_secs(3600);
 /// So near that it is worth waiting for.
 const NEAR: Duration = Duration::from_millis(5);
-
-/// Keeps one worker busy until the sender is dropped; comes back when the worker is.
-fn occupy(pool: &ThreadPoolExecutor) -> Sender<()> {
-    let (started, wait_for_start) = channel();
-    let (gate, wait_for_gate) = channel::<()>();
-    pool.execute(move || {
-        started.send(()).unwrap();
-        wait_for_gate.recv().unwrap_err();
-    })
-    .unwrap();
-    wait_for_start.recv().unwrap();
-    gate
-}
 
 struct CountsDrops(Arc<AtomicUsize>);
 

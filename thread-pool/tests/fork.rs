@@ -27,10 +27,13 @@ fn main() {
 }
 
 #[cfg(all(unix, not(any(pool_loom, pool_sim))))]
+mod support;
+
+#[cfg(all(unix, not(any(pool_loom, pool_sim))))]
 mod fork {
     use std::panic::{AssertUnwindSafe, catch_unwind};
     use std::sync::atomic::{AtomicBool, Ordering};
-    use std::sync::mpsc::{Sender, channel};
+    use std::sync::mpsc::channel;
     use std::thread;
     use std::time::Duration;
 
@@ -38,6 +41,8 @@ mod fork {
         Cancel, FutureResult, JoinHandle, Priority, Rejection, ShutdownError, TaskError,
         ThreadPoolExecutor, When, as_completed, wait,
     };
+
+    use crate::support::occupy;
 
     const FAR: Duration = Duration::from_secs(3600);
 
@@ -65,19 +70,6 @@ mod fork {
             libc::WTERMSIG(status)
         );
         assert_eq!(libc::WEXITSTATUS(status), 0, "the child has failed");
-    }
-
-    /// Keeps one worker busy until the sender is dropped; comes back when the worker is.
-    fn occupy(pool: &ThreadPoolExecutor) -> Sender<()> {
-        let (started, wait_for_start) = channel();
-        let (gate, wait_for_gate) = channel::<()>();
-        pool.execute(move || {
-            started.send(()).unwrap();
-            wait_for_gate.recv().unwrap_err();
-        })
-        .unwrap();
-        wait_for_start.recv().unwrap();
-        gate
     }
 
     fn assert_forked<T>(handle: JoinHandle<T>) {

@@ -205,6 +205,17 @@ fn a_join_that_unwinds_outlives_its_thief() {
 }
 
 #[test]
+fn a_join_from_outside_races_shutdown_and_is_run_by_somebody() {
+    model(2, || {
+        let pool = Arc::new(pool(1));
+        let inside = Arc::clone(&pool);
+        let joining = thread::spawn(move || inside.join(|| 1, || 2));
+        assert!(pool.shutdown().is_ok());
+        assert!(matches!(joining.join(), Ok((1, 2))));
+    });
+}
+
+#[test]
 fn a_map_outlives_its_helpers() {
     model(0, || {
         let pool = pool(2);

@@ -2,7 +2,9 @@
 #![cfg(not(pool_loom))]
 #![expect(clippy::unwrap_used, reason = "tests and their helpers unwrap")]
 
-use std::sync::mpsc::{Sender, channel};
+mod support;
+
+use std::sync::mpsc::channel;
 use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::Duration;
@@ -11,21 +13,10 @@ use thread_pool::{
     Cancel, FutureResult, Metrics, ThreadPoolExecutor, WhenFull, blocking, try_join_all,
 };
 
+use self::support::occupy;
+
 fn pool(workers: usize) -> ThreadPoolExecutor {
     ThreadPoolExecutor::new(workers).unwrap()
-}
-
-/// Keeps one worker busy until the sender is dropped; comes back when the worker is.
-fn occupy(pool: &ThreadPoolExecutor) -> Sender<()> {
-    let (started, wait_for_start) = channel();
-    let (gate, wait_for_gate) = channel::<()>();
-    pool.execute(move || {
-        started.send(()).unwrap();
-        wait_for_gate.recv().unwrap_err();
-    })
-    .unwrap();
-    wait_for_start.recv().unwrap();
-    gate
 }
 
 /// How tasks ended: done, cancelled, panicked.

@@ -6,6 +6,8 @@
     reason = "tests count with std's atomics, and their helpers unwrap"
 )]
 
+mod support;
+
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -18,20 +20,9 @@ use thread_pool::{
     When, as_completed, wait,
 };
 
-type Pool = Arc<ThreadPoolExecutor>;
+use self::support::occupy;
 
-/// Keeps one worker busy until the sender is dropped; comes back when the worker is.
-fn occupy(pool: &ThreadPoolExecutor) -> Sender<()> {
-    let (started, wait_for_start) = channel();
-    let (gate, wait_for_gate) = channel::<()>();
-    pool.execute(move || {
-        started.send(()).unwrap();
-        wait_for_gate.recv().unwrap_err();
-    })
-    .unwrap();
-    wait_for_start.recv().unwrap();
-    gate
-}
+type Pool = Arc<ThreadPoolExecutor>;
 
 fn pool(workers: usize, name: &str) -> Pool {
     let builder = ThreadPoolExecutor::builder().workers(workers).name(name);

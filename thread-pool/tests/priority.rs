@@ -7,8 +7,10 @@
     reason = "tests count with std's atomics, and their helpers unwrap"
 )]
 
+mod support;
+
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::channel;
 use std::sync::{Arc, Barrier};
 
 use thread_pool::{
@@ -16,20 +18,9 @@ use thread_pool::{
     as_completed,
 };
 
-const ALL: [Priority; 3] = [Priority::Low, Priority::Normal, Priority::High];
+use self::support::occupy;
 
-/// Keeps one worker busy until the sender is dropped; comes back when the worker is.
-fn occupy(pool: &ThreadPoolExecutor) -> Sender<()> {
-    let (started, wait_for_start) = channel();
-    let (gate, wait_for_gate) = channel::<()>();
-    pool.execute(move || {
-        started.send(()).unwrap();
-        wait_for_gate.recv().unwrap_err();
-    })
-    .unwrap();
-    wait_for_start.recv().unwrap();
-    gate
-}
+const ALL: [Priority; 3] = [Priority::Low, Priority::Normal, Priority::High];
 
 fn submit<T: Send + 'static>(
     pool: &ThreadPoolExecutor,

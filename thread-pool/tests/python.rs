@@ -1,6 +1,6 @@
 //! Proves that what is known to be broken in Python's `concurrent.futures` is mended here.
 //!
-//! One test or more for each entry of the list; the numbers are those of CPython's issues.
+//! One test or more for each entry of the list, which other files test more deeply.
 #![cfg(not(pool_loom))]
 #![expect(
     clippy::disallowed_types,
@@ -8,11 +8,13 @@
     reason = "tests count with std's atomics, and their helpers unwrap"
 )]
 
+mod support;
+
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::channel;
 use std::sync::{Arc, Barrier, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
@@ -21,21 +23,10 @@ use std::time::Duration;
 use future_result::Shared;
 use thread_pool::{
     Cancel, CompletionSet, FutureResult, JoinHandle, ShutdownError, Status, TaskError,
-    ThreadPoolExecutor, When, as_completed, wait,
+    ThreadPoolExecutor, TryError, When, as_completed, wait,
 };
 
-/// Keeps one worker busy until the sender is dropped; comes back when the worker is.
-fn occupy(pool: &ThreadPoolExecutor) -> Sender<()> {
-    let (started, wait_for_start) = channel();
-    let (gate, wait_for_gate) = channel::<()>();
-    pool.execute(move || {
-        started.send(()).unwrap();
-        wait_for_gate.recv().unwrap_err();
-    })
-    .unwrap();
-    wait_for_start.recv().unwrap();
-    gate
-}
+use self::support::occupy;
 
 /// Counts how often it is woken.
 #[derive(Default)]
@@ -47,8 +38,7 @@ impl Wake for Woken {
     }
 }
 
-// 1: a cancelled future hangs its waiters until a worker gets to it (87893, 92001).
-
+/// Python's `concurrent.futures`: a cancelled future hangs its waiters until a worker gets to it.
 #[test]
 fn cancel_wakes_a_registered_waiter_within_the_call_though_the_worker_is_busy() {
     let pool = ThreadPoolExecutor::new(1).unwrap();
@@ -67,6 +57,7 @@ fn cancel_wakes_a_registered_waiter_within_the_call_though_the_worker_is_busy() 
 
 type Wait = fn(Shared<JoinHandle<()>>) -> bool;
 
+/// Python's `concurrent.futures`: a cancelled future hangs its waiters until a worker gets to it.
 #[test]
 fn cancel_ends_every_kind_of_wait_though_the_worker_is_busy() {
     let pool = ThreadPoolExecutor::new(1).unwrap();
@@ -102,6 +93,7 @@ fn cancel_ends_every_kind_of_wait_though_the_worker_is_busy() {
     drop(gate);
 }
 
+/// Python's `concurrent.futures`: a cancelled future hangs its waiters until a worker gets to it.
 #[test]
 fn a_cancelled_handle_is_in_done_and_not_in_pending() {
     let pool = ThreadPoolExecutor::new(1).unwrap();
@@ -114,8 +106,7 @@ fn a_cancelled_handle_is_in_done_and_not_in_pending() {
     drop(gate);
 }
 
-// 2: a map that never started cancels nothing, a started one the rest (136578).
-
+/// Python's `concurrent.futures`: dropping a map that never started cancels nothing, a started one the rest.
 #[test]
 fn a_dropped_map_leaves_nothing_to_run_whether_it_had_started_or_not() {
     let pool = ThreadPoolExecutor::new(1).unwrap();
@@ -145,8 +136,22 @@ fn a_dropped_map_leaves_nothing_to_run_whether_it_had_started_or_not() {
     }
 }
 
-// 3: a task's own TimeoutError looks like a waiter's time-out (155852).
+/// Python's `concurrent.futures`: whether a dropped map's tasks run depends on whether it had started.
+#[test]
+fn a_map_s_tasks_run_without_it_if_it_is_detached() {
+    let pool = ThreadPoolExecutor::new(1).unwrap();
+    let gate = occupy(&pool);
+    let (log, seen) = channel();
+    let mut map = pool
+        .map(move |n| log.send(n).unwrap(), 0..10)
+        .buffer_size(3);
+    drop(gate);
+    map.next().unwrap().unwrap();
+    map.detach();
+    assert!(seen.iter().eq(0..3));
+}
 
+/// Python's `concurrent.futures`: a task's own `TimeoutError` looks like a waiter's time-out.
 #[test]
 fn a_tasks_own_time_out_and_a_waiters_have_different_types() {
     let pool = ThreadPoolExecutor::new(1).unwrap();
@@ -165,8 +170,7 @@ fn a_tasks_own_time_out_and_a_waiters_have_different_types() {
     assert_eq!(handle.result().unwrap(), "later");
 }
 
-// 4: map loses everything after an error (108518).
-
+/// Python's `concurrent.futures`: `map` loses everything after an error.
 #[test]
 fn map_goes_on_after_an_error_and_can_be_asked_to_stop_at_it() {
     let pool = ThreadPoolExecutor::new(2).unwrap();
@@ -177,10 +181,15 @@ fn map_goes_on_after_an_error_and_can_be_asked_to_stop_at_it() {
     assert_eq!(results.len(), 5);
     let all: Result<Vec<_>, _> = pool.map(divide, [1, 0, 2, 0, 3]).collect();
     assert!(matches!(all, Err(TaskError::Panicked(_))));
+    let checked = |n: u32| 12_u32.checked_div(n).ok_or("by zero");
+    let mut until_error = pool.try_map(checked, [1, 0, 2]);
+    assert_eq!(until_error.next().unwrap().unwrap(), 12);
+    let error = until_error.next().unwrap().unwrap_err();
+    assert!(matches!(error, TryError::Returned("by zero")));
+    assert!(until_error.next().is_none());
 }
 
-// 5: callbacks that are added by callbacks run out of order, and a panic in one ends the others.
-
+/// Python's `concurrent.futures`: callbacks that are added by callbacks run out of order.
 #[test]
 fn callbacks_run_first_in_first_out_also_when_one_adds_another() {
     let pool = ThreadPoolExecutor::new(1).unwrap();
@@ -211,6 +220,7 @@ fn callbacks_run_first_in_first_out_also_when_one_adds_another() {
     assert_eq!(handle.result().unwrap(), 1);
 }
 
+/// Python's `concurrent.futures`: what a callback raises is logged at best.
 #[test]
 fn a_panicking_callback_does_not_stop_the_next() {
     let pool = ThreadPoolExecutor::new(1).unwrap();
@@ -224,8 +234,19 @@ fn a_panicking_callback_does_not_stop_the_next() {
     assert_eq!(handle.result().unwrap(), 1);
 }
 
-// 6: a stale idle count suppresses a wake-up or a spawn (115634).
+/// Runs so many jobs that go on when all of them are there.
+fn meet(pool: &ThreadPoolExecutor, jobs: usize) {
+    let barrier = Arc::new(Barrier::new(jobs));
+    let submit = |_| {
+        let barrier = Arc::clone(&barrier);
+        pool.submit(move || barrier.wait().is_leader())
+    };
+    let handles: Vec<_> = (0..jobs).map(submit).collect();
+    let leaders = handles.into_iter().map(|handle| handle.result().unwrap());
+    assert_eq!(leaders.filter(|&is_leader| is_leader).count(), 1);
+}
 
+/// Python's `concurrent.futures`: a stale idle count suppresses a wake-up or a spawn.
 #[test]
 fn idle_workers_are_all_woken_after_cancelled_and_in_place_work() {
     const WORKERS: usize = 3;
@@ -237,18 +258,26 @@ fn idle_workers_are_all_woken_after_cancelled_and_in_place_work() {
             let its_pool = Arc::clone(&pool);
             drop(pool.submit(move || its_pool.submit(move || n).result().unwrap()));
         }
-        let barrier = Arc::new(Barrier::new(WORKERS));
-        let handles = [0; WORKERS].map(|_| {
-            let barrier = Arc::clone(&barrier);
-            pool.submit(move || barrier.wait().is_leader())
-        });
-        let leaders = handles.map(|handle| usize::from(handle.result().unwrap()));
-        assert_eq!(leaders.iter().sum::<usize>(), 1);
+        meet(&pool, WORKERS);
     }
 }
 
-// 7: result() in a worker deadlocks.
+/// Python's `concurrent.futures`: a stale idle count suppresses a wake-up or a spawn.
+#[test]
+fn a_pool_that_grows_starts_a_thread_for_each_job_that_needs_one() {
+    const WORKERS: usize = 3;
+    for idle in 0..50_usize {
+        let builder = ThreadPoolExecutor::builder().workers(WORKERS);
+        let pool = builder.min_workers(1).build().unwrap();
+        for n in 0..idle % 5 {
+            drop(pool.submit(move || n).cancel_on_drop());
+            pool.submit(|| ()).result().unwrap();
+        }
+        meet(&pool, WORKERS);
+    }
+}
 
+/// Python's `concurrent.futures`: `result()` in a worker deadlocks.
 #[test]
 fn the_deadlock_of_pythons_documentation_ends() {
     // max_workers=1: "wait_on_future" submits pow(5, 2) and waits for it.
@@ -258,8 +287,28 @@ fn the_deadlock_of_pythons_documentation_ends() {
     assert_eq!(wait_on_future.result().unwrap(), 25);
 }
 
-// 8: shutdown(wait=True) in a worker joins itself.
+/// Python's `concurrent.futures`: two tasks that wait for each other wait for ever.
+#[test]
+fn of_two_tasks_that_wait_for_each_other_one_is_told() {
+    let pool = ThreadPoolExecutor::new(2).unwrap();
+    let (log, told) = channel();
+    let [one, other] = [0; 2].map(|_| {
+        let (gate, its_handle) = channel::<JoinHandle<()>>();
+        let log = log.clone();
+        let task = pool.submit(move || {
+            let awaited = its_handle.recv().unwrap().result();
+            log.send(matches!(awaited, Err(TaskError::Deadlock(_))))
+                .unwrap();
+        });
+        (gate, task)
+    });
+    drop(log);
+    one.0.send(other.1).unwrap();
+    other.0.send(one.1).unwrap();
+    assert_eq!(told.iter().filter(|&is_deadlock| is_deadlock).count(), 1);
+}
 
+/// Python's `concurrent.futures`: `shutdown(wait=True)` in a worker joins itself.
 #[test]
 fn shutdown_in_a_worker_is_an_error_and_not_a_hang() {
     let pool = Arc::new(ThreadPoolExecutor::new(1).unwrap());
@@ -268,8 +317,7 @@ fn shutdown_in_a_worker_is_an_error_and_not_a_hang() {
     assert_eq!(answer, Err(ShutdownError::FromWorker));
 }
 
-// 9: the interpreter's exit joins a stuck worker for ever (80961).
-
+/// Python's `concurrent.futures`: the interpreter's exit joins a stuck worker for ever.
 #[test]
 fn a_stuck_worker_can_be_given_up() {
     let pool = ThreadPoolExecutor::new(1).unwrap();
@@ -282,8 +330,6 @@ fn a_stuck_worker_can_be_given_up() {
     pool.detach();
     assert_eq!(gate.send(()), Ok(()), "the worker is still there");
 }
-
-// 10: wait and as_completed sort the futures and hold all their locks.
 
 /// A handle that counts how often it is looked at.
 struct Watched {
@@ -324,6 +370,7 @@ impl FutureResult for Watched {
     }
 }
 
+/// Python's `concurrent.futures`: `wait` and `as_completed` sort the futures and hold all their locks.
 #[test]
 fn as_completed_and_wait_look_at_each_handle_a_fixed_number_of_times() {
     const TASKS: usize = 5000;

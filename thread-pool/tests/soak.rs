@@ -1,6 +1,8 @@
-//! Everything at once for as long as `SOAK_SECONDS` says, and nothing if it is not set: pools that grow
-//! and shrink, cancels, panics, nested waits, bounded queues, every way to shut down. Prints the memory and
-//! the threads of the process every ten seconds, and fails if one of them keeps growing.
+//! Everything at once: pools that grow and shrink, cancels, panics, nested waits, scopes, joins, maps,
+//! priorities, time limits, blocking, bounded queues, every way to shut down. Prints the memory and the
+//! threads of the process, and fails if one of them keeps growing.
+//!
+//! For a second, or as long as `SOAK_SECONDS` says. Whether memory is flat shows from half a minute on.
 #![cfg_attr(
     all(target_os = "linux", not(any(pool_loom, pool_sim))),
     expect(
@@ -18,11 +20,10 @@ fn main() {}
 
 #[cfg(all(target_os = "linux", not(any(pool_loom, pool_sim))))]
 fn main() {
-    let Ok(seconds) = std::env::var("SOAK_SECONDS") else {
-        println!("soak: SOAK_SECONDS is not set");
-        return;
-    };
-    let seconds = seconds.parse().expect("SOAK_SECONDS must be a number");
+    let seconds = std::env::var("SOAK_SECONDS");
+    let seconds = seconds.map_or(1, |text| {
+        text.parse().expect("SOAK_SECONDS must be a number")
+    });
     soak::run(std::time::Duration::from_secs(seconds));
 }
 
@@ -36,10 +37,12 @@ mod soak {
     use std::time::{Duration, Instant};
 
     use thread_pool::{
-        FutureResult, TaskError, ThreadPoolExecutor, WhenFull, as_completed, blocking,
+        FutureResult, Priority, TaskError, ThreadPoolExecutor, WhenFull, as_completed, blocking,
     };
 
     const INTERVAL: Duration = Duration::from_secs(10);
+    /// A thread that is not gone by then is leaked.
+    const PATIENCE: Duration = Duration::from_secs(60);
     /// Memory may grow by so much, in percent, after the first third of the time.
     const TOLERANCE: u64 = 20;
 
@@ -47,6 +50,8 @@ mod soak {
         is_over: AtomicBool,
         jobs: AtomicU64,
         pools: AtomicU64,
+        /// Answers that were wrong, inside of jobs, where an assertion would be taken for theirs.
+        wrong: AtomicU64,
     }
 
     pub(crate) fn run(time: Duration) {
@@ -55,6 +60,7 @@ mod soak {
             is_over: AtomicBool::new(false),
             jobs: AtomicU64::new(0),
             pools: AtomicU64::new(0),
+            wrong: AtomicU64::new(0),
         });
         let drivers: Vec<_> = (0..3)
             .map(|driver| {
@@ -86,7 +92,8 @@ mod soak {
                 state.jobs.load(Ordering::Relaxed),
                 state.pools.load(Ordering::Relaxed),
             );
-            if start.elapsed() >= time / 3 {
+            assert_eq!(state.wrong.load(Ordering::Relaxed), 0, "wrong answers");
+            if time >= 3 * INTERVAL && start.elapsed() >= time / 3 {
                 let warm = *warm.get_or_insert(memory);
                 let limit = warm + warm * TOLERANCE / 100;
                 assert!(
@@ -102,7 +109,12 @@ mod soak {
             driver.join().expect("no assertion failed");
         }
         // Detached pools end by themselves.
-        while number_of("Threads:") > before {
+        let deadline = Instant::now() + PATIENCE;
+        while let threads = number_of("Threads:")
+            && threads > before
+        {
+            let left = threads - before;
+            assert!(Instant::now() < deadline, "{left} threads are leaked");
             thread::yield_now();
         }
     }
@@ -127,17 +139,20 @@ mod soak {
             builder = builder.queue_bound(8).when_full(policies[round / 3 % 3]);
         }
         let pool = Arc::new(builder.build().expect("threads can be started"));
+        let priorities = [Priority::Low, Priority::Normal, Priority::High];
         let handles: Vec<_> = (0..200)
             .map(|n| {
                 let (inner, state) = (Arc::clone(&pool), Arc::clone(state));
-                let handle = pool.submit(move || {
+                let mut options = pool.task().priority(priorities[n / 8 % 3]);
+                if n % 11 == 0 {
+                    options = options.time_limit(Duration::from_micros(n as u64));
+                }
+                let handle = options.submit(move || {
                     state.jobs.fetch_add(1, Ordering::Relaxed);
-                    match n % 8 {
-                        0 => resume_unwind(Box::new(vec![0_u8; 100])),
-                        1 => nested(&inner),
-                        2 => blocking(thread::yield_now),
-                        _ => {}
-                    }
+                    let is_right = one_job(n, &inner);
+                    state
+                        .wrong
+                        .fetch_add(u64::from(!is_right), Ordering::Relaxed);
                     vec![n; 10]
                 });
                 if n % 5 == 0 {
@@ -146,6 +161,12 @@ mod soak {
                 handle
             })
             .collect();
+        drop(pool.broadcast(|worker| worker));
+        let squares = pool.map(|n: usize| n * n, 0..20).chunk_size(1 + round % 3);
+        // Half of them are cut off, or are cancelled with their map.
+        for (n, square) in squares.take(10 + 10 * (round % 2)).enumerate() {
+            assert!(square.is_err() || square.is_ok_and(|square| square == n * n));
+        }
         for (n, handle) in handles.into_iter().enumerate() {
             match n % 7 {
                 0 => drop(handle),
@@ -162,12 +183,64 @@ mod soak {
         state.pools.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn nested(pool: &Arc<ThreadPoolExecutor>) {
+    /// What a job does. False if it got a wrong answer.
+    fn one_job(n: usize, pool: &ThreadPoolExecutor) -> bool {
+        match n % 8 {
+            0 => resume_unwind(Box::new(vec![0_u8; 100])),
+            1 => nested(pool),
+            2 => blocking(thread::yield_now),
+            3 => return fibonacci(pool, 8) == 21,
+            4 => return scope(pool),
+            5 => {
+                let numbers: Vec<_> = (0..50).collect();
+                let doubles = pool.map_slice(&numbers, |number| number * 2);
+                return pool.map_vec(doubles, |double| double / 2) == numbers;
+            }
+            _ => {}
+        }
+        true
+    }
+
+    fn nested(pool: &ThreadPoolExecutor) {
         let handles = (0..3).map(|n| pool.submit(move || n));
         let handles: Vec<_> = handles.collect();
         for (_, result) in as_completed(handles) {
             drop(result);
         }
+    }
+
+    fn fibonacci(pool: &ThreadPoolExecutor, n: u32) -> u64 {
+        if n < 2 {
+            return u64::from(n);
+        }
+        let (one, two) = pool.join(|| fibonacci(pool, n - 1), || fibonacci(pool, n - 2));
+        one + two
+    }
+
+    /// Of its tasks one panics; the others count.
+    fn scope(pool: &ThreadPoolExecutor) -> bool {
+        let mut counts = [0; 5];
+        pool.scope(|scope| {
+            let tasks: Vec<_> = counts
+                .iter_mut()
+                .enumerate()
+                .map(|(n, count)| {
+                    scope.spawn(move || {
+                        *count = n + 1;
+                        if n == 3 {
+                            resume_unwind(Box::new("a task's"));
+                        }
+                    })
+                })
+                .collect();
+            let errors = tasks.into_iter().filter_map(|task| task.result().err());
+            drop(errors.collect::<Vec<_>>());
+        });
+        // If the pool was shut down meanwhile, some may not have run.
+        counts
+            .iter()
+            .enumerate()
+            .all(|(n, &count)| count == n + 1 || count == 0)
     }
 
     fn end(pool: Arc<ThreadPoolExecutor>, round: usize) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use future_result::sync::Counter;
-use future_result::{Task, TaskDeque, TaskList, TaskStealer};
+use future_result::{Rejection, Task, TaskDeque, TaskList, TaskStealer};
 use loom::thread;
 
 use super::*;
@@ -186,5 +186,62 @@ fn thread_that_cannot_be_started_races_the_last_worker() {
         assert!(!pool.sleep.not_started(1));
         pool.sleep.wake_instead();
         assert!(worker.join().unwrap());
+    });
+}
+
+#[test]
+fn finder_whose_task_adds_another_races_a_worker_that_leaves() {
+    model(3, || {
+        let (pool, _) = Pool::new(Sleep::new(2, 2, Duration::ZERO));
+        assert!(!pool.sleep.close());
+        let leaving = thread::spawn({
+            let pool = Arc::clone(&pool);
+            move || {
+                // It goes on looking, unless it leaves.
+                !pool.sleep.is_quiet() || pool.sees_work() || pool.sleep.leave() && pool.sees_work()
+            }
+        });
+        // This thread is the other worker, and has taken a task.
+        let _ = pool.sleep.stop_searching();
+        let starts = matches!(pool.push(), Wake::Start);
+        assert!(leaving.join().unwrap() || starts, "nobody comes for it");
+    });
+}
+
+#[test]
+fn worker_that_blocks_races_a_push_and_a_thread_is_started() {
+    model(3, || {
+        // This thread is the only worker, and has taken a task.
+        let (pool, _) = Pool::new(Sleep::new(1, 1, Duration::ZERO));
+        pool.sleep.started();
+        let _ = pool.sleep.stop_searching();
+        let pushing = thread::spawn({
+            let pool = Arc::clone(&pool);
+            move || matches!(pool.push(), Wake::Start)
+        });
+        pool.sleep.block();
+        let starts = pool.sees_work() && matches!(pool.wake(), Wake::Start);
+        assert_ne!(pushing.join().unwrap(), starts, "one is started");
+    });
+}
+
+#[test]
+fn queue_that_is_closed_races_a_finder_and_a_thread_is_started_for_the_rest() {
+    model(3, || {
+        // This thread is the only worker of two, and has taken a task; another is left.
+        let (pool, _) = Pool::new(Sleep::new(1, 2, Duration::ZERO));
+        pool.sleep.started();
+        assert!(pool.injector.push(pool.task()).is_ok());
+        let closing = thread::spawn({
+            let pool = Arc::clone(&pool);
+            move || {
+                pool.injector.close(Rejection::ShutDown);
+                fence(Ordering::SeqCst);
+                pool.sees_work() && matches!(pool.wake(), Wake::Start)
+            }
+        });
+        let finds_more = pool.sleep.stop_searching() && pool.sees_work();
+        let starts = finds_more && matches!(pool.wake(), Wake::Start);
+        assert_ne!(closing.join().unwrap(), starts, "one is started");
     });
 }

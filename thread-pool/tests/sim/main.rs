@@ -1,6 +1,7 @@
 //! Whole programs on simulated threads, by the thousand, each from a seed: who runs next, what time it
-//! is, which thread cannot be started, what panics. After each, [`ledger`] looks whether every job came
-//! to an end once.
+//! is, which thread cannot be started, what panics. As it goes on and after it, [`ledger`] looks whether
+//! every job comes to an end once and the pool's numbers add up, and [`lent`] whether what was borrowed
+//! is touched too late.
 //!
 //! Run by `./check.sh sim`. `SIM_RUNS` says how many programs, `SIM_SEED` which one is the first; a failure
 //! prints the seed that replays it.
@@ -11,9 +12,21 @@
 )]
 #![expect(clippy::expect_used, reason = "a failed expectation is a failed test")]
 
+mod borrow;
+mod entry;
+mod job;
+mod lanes;
 mod ledger;
+mod lent;
+mod limits;
+mod maps;
+mod meet;
+mod owner;
+mod plan;
 mod program;
+mod record;
 mod scheduler;
+mod scoped;
 
 use std::env;
 use std::sync::Arc;
@@ -22,11 +35,11 @@ use std::thread;
 
 use shuttle::Runner;
 
-use self::program::Plan;
+use self::plan::Plan;
 use self::scheduler::{Seeded, Seeds};
 
 /// How many programs are run unless `SIM_RUNS` says otherwise.
-const RUNS: u64 = 20_000;
+const RUNS: u64 = 100_000;
 
 fn number(variable: &str) -> Option<u64> {
     env::var(variable)
@@ -36,15 +49,16 @@ fn number(variable: &str) -> Option<u64> {
 
 /// Runs programs of this kind on all CPUs.
 fn simulate(seeds: Seeds, plan: fn(u64) -> Plan, program: fn()) {
-    scheduler::print_seeds_of_failures();
+    scheduler::watch_panics();
     let seeds = Arc::new(seeds);
     let cpus = thread::available_parallelism().map_or(1, usize::from);
     let threads: Vec<_> = (0..cpus)
         .map(|_| {
             let seeds = Arc::clone(&seeds);
             thread::spawn(move || {
+                let _watch = scheduler::Watch;
                 let mut config = shuttle::Config::new();
-                config.stack_size = 1 << 17;
+                config.stack_size = 1 << 18;
                 config.max_steps = shuttle::MaxSteps::FailAfter(300_000);
                 config.failure_persistence = shuttle::FailurePersistence::None;
                 config.silence_warnings = true;
@@ -78,7 +92,17 @@ fn every_job_ends_once_where_threads_cannot_be_started() {
 
 #[test]
 fn jobs_that_need_each_other_meet() {
-    simulate(seeds(), Plan::meeting, program::meet);
+    simulate(seeds(), Plan::meeting, meet::meet);
+}
+
+#[test]
+fn each_lane_is_in_order_and_gets_its_turn() {
+    simulate(seeds(), Plan::single, lanes::queue_up);
+}
+
+#[test]
+fn jobs_that_no_worker_has_time_for_time_out() {
+    simulate(seeds(), Plan::single, limits::come_too_late);
 }
 
 #[test]
