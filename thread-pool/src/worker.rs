@@ -204,7 +204,9 @@ impl Local {
         if let Some(task) = self.queues.batch.pop() {
             return Some(task);
         }
-        if self.patience.pauses() > 0 || self.is_surplus() || !self.refill() {
+        // Who chooses between lanes has chosen already, and must not choose again.
+        let pauses = self.patience.pauses() > 0 && !self.core.lanes.are_in_use();
+        if pauses || self.is_surplus() || !self.refill() {
             return None;
         }
         let task = self.queues.batch.pop();
