@@ -743,18 +743,6 @@ MUTANTS = [
 """,
     ),
     (
-        "thread that cannot be started wakes without a fence",
-        "thread-pool",
-        "src/sleep.rs",
-        """        fence(Ordering::SeqCst);
-        let mut inner = self.inner.lock();
-        let bed = inner.sleepers.pop();
-""",
-        """        let mut inner = self.inner.lock();
-        let bed = inner.sleepers.pop();
-""",
-    ),
-    (
         "waker counts nobody as searching",
         "thread-pool",
         "src/sleep.rs",
@@ -1000,14 +988,6 @@ MUTANTS = [
         "let start = self.cursor.load(Ordering::Relaxed);",
     ),
     # Lanes.
-    (
-        "lane is not closed",
-        "thread-pool",
-        "src/lanes.rs",
-        """        self.high.close(reason);
-        self.low.close(reason);""",
-        "        self.high.close(reason);",
-    ),
     (
         "lanes are not seen in use",
         "thread-pool",

@@ -205,6 +205,25 @@ fn a_join_that_unwinds_outlives_its_thief() {
 }
 
 #[test]
+fn a_thief_sees_what_was_done_before_the_join_and_wakes_who_waits() {
+    model(0, || {
+        let pool = Arc::new(pool(2));
+        let inside = Arc::clone(&pool);
+        let outer = pool.submit(move || {
+            let lent = Lent::new();
+            lent.set();
+            let steal = || {
+                // There is time for the other to fall asleep.
+                thread::yield_now();
+                lent.get()
+            };
+            inside.join(thread::yield_now, steal).1
+        });
+        assert!(matches!(outer.result(), Ok(7)));
+    });
+}
+
+#[test]
 fn a_join_from_outside_races_shutdown_and_is_run_by_somebody() {
     model(2, || {
         let pool = Arc::new(pool(1));

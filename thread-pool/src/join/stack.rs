@@ -19,6 +19,9 @@
 //! each job was offered. The job itself tells on which level of which worker it is being run. What
 //! is offered on that level or above, while the job is running, is a part of it.
 
+#[cfg(all(test, pool_loom))]
+mod model;
+
 use std::cell::Cell;
 use std::ptr::{self, NonNull};
 
