@@ -81,6 +81,8 @@ struct VTable {
     layout: Layout,
     /// Whether there never was a handle, so that whoever holds the task is its runner.
     detached: bool,
+    /// Whether there is no closure: it is completed by hand, and nobody can run it in place.
+    by_hand: bool,
     /// What the cell is called where tasks are named: the closure's path, or the value's.
     name: fn() -> &'static str,
     /// Runs the closure, completes the cell, and says how it went. The caller must be the runner of a

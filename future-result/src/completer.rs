@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::cell::Writer;
-use crate::{CancelToken, JoinHandle, TaskError};
+use crate::{CancelToken, JoinHandle, PoolId, TaskError};
 
 /// Makes a result that somebody will put in by hand, and the handle that gets it.
 ///
@@ -19,7 +19,17 @@ use crate::{CancelToken, JoinHandle, TaskError};
 /// ```
 #[inline]
 pub fn pair<T>() -> (Completer<T>, JoinHandle<T>) {
-    let (writer, reader) = Writer::new();
+    let (writer, reader) = Writer::new(None);
+    (Completer { writer }, JoinHandle::new(reader))
+}
+
+/// As [`pair`], for a pool that can stop work that is running: a request to cancel it wakes the pool's
+/// [`CancelWatch`](crate::cancel_watch::CancelWatch). Where the process was forked off after the
+/// pool was made, a wait for the result ends with [`TaskError::Lost`].
+#[doc(hidden)]
+#[inline]
+pub fn pair_in<T>(pool: PoolId) -> (Completer<T>, JoinHandle<T>) {
+    let (writer, reader) = Writer::new(Some(pool));
     (Completer { writer }, JoinHandle::new(reader))
 }
 

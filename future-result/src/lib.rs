@@ -2,6 +2,8 @@
 
 mod blocker;
 mod cancel;
+#[doc(hidden)]
+pub mod cancel_watch;
 mod cell;
 #[doc(hidden)]
 pub mod claim;
@@ -31,6 +33,8 @@ pub use self::cancel::{CancelOnDrop, CancelToken};
 #[doc(hidden)]
 pub use self::cell::CellId;
 pub use self::cell::{TaskDeque, TaskInbox, TaskList, TaskStealer};
+#[doc(hidden)]
+pub use self::completer::pair_in;
 pub use self::completer::{Completer, pair};
 pub use self::completion::{AsCompleted, CompletionSet, IntoIter, IterMut, as_completed};
 #[doc(hidden)]

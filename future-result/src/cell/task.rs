@@ -179,6 +179,7 @@ where
         &VTable {
             layout: VTable::layout::<F, T>(),
             detached: false,
+            by_hand: false,
             name: type_name::<F>,
             run: run::<F, T>,
             fail: fail::<F, T>,
@@ -196,6 +197,7 @@ where
         &VTable {
             layout: VTable::layout::<F, ()>(),
             detached: true,
+            by_hand: false,
             name: type_name::<F>,
             run: run_detached::<F>,
             fail: fail_detached::<F>,

@@ -7,6 +7,7 @@ use std::ptr::NonNull;
 use super::runner::{Runner, conclude, discard};
 use super::task::drop_callbacks;
 use super::{Header, RawToken, Reader, VTable, allocate, free_if_last, put, state, take};
+use crate::blocker::PoolId;
 use crate::state::{Completion, Outcome, State};
 use crate::{Cause, TaskError};
 
@@ -25,8 +26,8 @@ unsafe impl<T: Send> Sync for Writer<T> {}
 
 impl<T> Writer<T> {
     #[inline]
-    pub(crate) fn new() -> (Self, Reader<T>) {
-        let cell = allocate(State::new(), table::<T>(), None);
+    pub(crate) fn new(home: Option<PoolId>) -> (Self, Reader<T>) {
+        let cell = allocate(State::new(), table::<T>(), home);
         let writer = Self {
             cell,
             started: false,
@@ -128,6 +129,7 @@ fn table<T>() -> &'static VTable {
         &VTable {
             layout: VTable::layout::<(), T>(),
             detached: false,
+            by_hand: true,
             name: type_name::<T>,
             run: run::<T>,
             fail: fail::<T>,
@@ -136,7 +138,7 @@ fn table<T>() -> &'static VTable {
     }
 }
 
-/// A pair has no home, so nobody runs it in place.
+/// Nobody runs a pair in place, says [`VTable::by_hand`].
 ///
 /// # Safety
 ///
