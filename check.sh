@@ -21,6 +21,10 @@ unsafe_files=(
     future-result/src/sync/identity.rs
     future-result/src/sync/model.rs
     future-result/src/sync/sim.rs
+    process-pool/src/call.rs
+    process-pool/src/entry.rs
+    process-pool/src/image.rs
+    process-pool/src/page.rs
     thread-pool/src/block.rs
     thread-pool/src/join.rs
     thread-pool/src/join/*.rs
