@@ -28,29 +28,18 @@
 //!
 //! Users' code never runs here: what has ended is put into a list, and told when the lock is released.
 
+mod worker;
+mod workers;
+
 use std::collections::{BTreeMap, VecDeque};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use future_result::{Cause, Rejection, TaskError};
-use rustix::io::Errno;
 
-use crate::child::Child;
-use crate::error::WorkerDied;
-use crate::frame;
+use self::worker::{Stage, Worker};
+pub(crate) use self::worker::{Why, token};
 use crate::job::Job;
-use crate::lane::Lane;
-use crate::protocol::LEAVE;
-use crate::sys::{Exit, Interest, Poller};
-
-/// After so many workers in a row have died before they did anything, the pool is broken, unless another
-/// worker works.
-const FAILURES_MAX: u32 = 5;
-/// How long the next worker is waited with after the first failure; twice as long after each other one.
-const BACK_OFF: Duration = Duration::from_millis(10);
-/// But no longer than this.
-const BACK_OFF_MAX: Duration = Duration::from_secs(1);
-/// How long a worker may take to leave.
-const GRACE: Duration = Duration::from_secs(5);
+use crate::sys::Poller;
 
 /// Tasks that have ended without an answer, to be told when the lock is released.
 pub(crate) type Ended = Vec<(Job, TaskError)>;
@@ -97,78 +86,6 @@ pub(crate) struct State {
     retry_at: Option<Instant>,
 }
 
-#[derive(Debug)]
-struct Worker {
-    child: Child,
-    lane: Lane,
-    stage: Stage,
-    /// How many tasks it was given.
-    given: u64,
-    /// When it is killed, for its task's time limit or because it does not leave.
-    deadline: Option<Instant>,
-    condemned: Option<Condemned>,
-    /// The poller tells when it can be written to again.
-    is_blocked: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
-    Starting,
-    Ready,
-    Leaving,
-}
-
-#[derive(Debug)]
-struct Condemned {
-    why: Why,
-    /// The tasks from this number on had not begun, and now never will, there.
-    unstarted: u64,
-}
-
-/// Why the pool has killed a worker.
-#[derive(Clone, Debug)]
-pub(crate) enum Why {
-    /// A handle wants its running task to stop, or the owner of the pool all of them.
-    Cancelled,
-    /// The task with this number has run out of time.
-    TimedOut(u64),
-    /// It has closed its result pipe. It may be exiting: then it is too late to kill it.
-    Silent,
-    /// It broke the rules.
-    Complaint(String),
-}
-
-/// Numbers by which the poller tells a worker's descriptors.
-pub(crate) mod token {
-    /// Of the pool's own wake-ups.
-    pub(crate) const NOTIFIER: u64 = u64::MAX;
-
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub(crate) enum Source {
-        Process,
-        Results,
-        Tasks,
-    }
-
-    pub(crate) const fn new(worker: u64, source: Source) -> u64 {
-        worker * 4
-            + match source {
-                Source::Process => 0,
-                Source::Results => 1,
-                Source::Tasks => 2,
-            }
-    }
-
-    pub(crate) const fn split(token: u64) -> (u64, Source) {
-        let source = match token % 4 {
-            0 => Source::Process,
-            1 => Source::Results,
-            _ => Source::Tasks,
-        };
-        (token / 4, source)
-    }
-}
-
 impl State {
     pub(crate) const fn new(limits: Limits) -> Self {
         Self {
@@ -196,8 +113,6 @@ impl State {
     pub(crate) fn pids(&self) -> Vec<u32> {
         self.workers.values().map(|it| it.child.pid()).collect()
     }
-
-    // Tasks.
 
     /// Takes a task: hands it to an idle worker, or queues it. Says whether the pool's thread has to be
     /// woken, since there is room for another worker.
@@ -297,194 +212,6 @@ impl State {
         }
     }
 
-    // Workers.
-
-    fn select(&self, which: impl Fn(&Worker) -> bool) -> Vec<u64> {
-        let selected = self.workers.iter().filter(|(_, worker)| which(worker));
-        selected.map(|(&id, _)| id).collect()
-    }
-
-    /// Whether another worker would have something to do, and there is room for it.
-    fn wants_worker(&self) -> bool {
-        !self.is_spawning && self.active < self.limits.workers && self.starting < self.queued()
-    }
-
-    /// The number that the next worker will have.
-    pub(crate) const fn next_worker(&self) -> u64 {
-        self.next
-    }
-
-    /// Adds a worker that was started.
-    pub(crate) fn add(&mut self, poller: &Poller, child: Child, setup: &[u8]) {
-        let id = self.next;
-        self.next += 1;
-        self.is_spawning = false;
-        self.active += 1;
-        self.starting += 1;
-        let mut lane = Lane::default();
-        lane.control(setup);
-        self.workers.insert(
-            id,
-            Worker {
-                child,
-                lane,
-                stage: Stage::Starting,
-                given: 0,
-                deadline: None,
-                condemned: None,
-                is_blocked: false,
-            },
-        );
-        self.flush(poller, id);
-        if self.closed.is_some() && self.queued() == 0 {
-            self.dismiss(poller);
-        }
-    }
-
-    /// A worker could not be started.
-    pub(crate) fn not_added(&mut self, ended: &mut Ended) {
-        self.is_spawning = false;
-        self.count_failure(ended);
-    }
-
-    /// A worker has said that it can work.
-    pub(crate) fn ready(&mut self, id: u64) {
-        let Some(worker) = self.workers.get_mut(&id) else {
-            return;
-        };
-        if worker.stage == Stage::Starting {
-            worker.stage = Stage::Ready;
-            self.starting -= 1;
-            if worker.condemned.is_none() {
-                self.idle.push(id);
-            }
-        }
-    }
-
-    /// Tells a worker that has nothing to do to leave.
-    fn leave(&mut self, poller: &Poller, id: u64) {
-        let Some(worker) = self.workers.get_mut(&id) else {
-            return;
-        };
-        if worker.stage == Stage::Leaving {
-            return;
-        }
-        if worker.stage == Stage::Starting {
-            self.starting -= 1;
-        }
-        self.active -= 1;
-        worker.stage = Stage::Leaving;
-        worker.deadline = Instant::now().checked_add(GRACE);
-        let mut message = Vec::new();
-        frame::begin(&mut message);
-        // It is short.
-        let _ = frame::seal(&mut message, LEAVE, 0);
-        worker.lane.control(&message);
-        self.idle.retain(|&idle| idle != id);
-        self.flush(poller, id);
-    }
-
-    /// Has all workers leave that have nothing to do.
-    fn dismiss(&mut self, poller: &Poller) {
-        for id in self.select(|worker| worker.lane.is_empty()) {
-            self.leave(poller, id);
-        }
-    }
-
-    /// Kills a worker. What it has not begun by now it never will.
-    pub(crate) fn condemn(&mut self, id: u64, why: Why) {
-        let Some(worker) = self.workers.get_mut(&id) else {
-            return;
-        };
-        worker.deadline = None;
-        if worker.condemned.is_none() {
-            let unstarted = worker.child.page().take_back(worker.lane.next());
-            worker.condemned = Some(Condemned { why, unstarted });
-            self.idle.retain(|&idle| idle != id);
-        }
-        worker.child.kill();
-    }
-
-    /// Waits for the end of a worker that was condemned.
-    pub(crate) fn await_end(&self, id: u64) {
-        if let Some(worker) = self.workers.get(&id) {
-            worker.child.await_end();
-        }
-    }
-
-    /// A worker has ended, and all that it had written was read.
-    pub(crate) fn bury(&mut self, poller: &Poller, id: u64, ended: &mut Ended) {
-        let Some(worker) = self.workers.remove(&id) else {
-            return;
-        };
-        self.idle.retain(|&idle| idle != id);
-        if worker.stage != Stage::Leaving {
-            self.active -= 1;
-        }
-        if worker.stage == Stage::Starting {
-            self.starting -= 1;
-        }
-        if worker.is_blocked {
-            poller.remove(worker.child.tasks());
-        }
-        poller.remove(worker.child.process_fd());
-        let exit = worker.child.reap();
-        let page = worker.child.page();
-        let unstarted = match &worker.condemned {
-            Some(condemned) => condemned.unstarted,
-            None => page.take_back(worker.lane.next()),
-        };
-        let done = page.done();
-        let (pid, given) = (worker.child.pid(), worker.given);
-        let why = worker.condemned.map(|condemned| condemned.why);
-        let (started, rest) = worker.lane.dissolve(unstarted);
-
-        let has_begun = !started.is_empty() || given > rest.len() as u64;
-        let was_wanted = worker.stage == Stage::Starting || !rest.is_empty();
-        for (sequence, job) in started {
-            let error = match &why {
-                Some(Why::Cancelled) if job.is_cancelled() || self.closed.is_some() => {
-                    TaskError::Cancelled
-                }
-                Some(Why::TimedOut(late)) if *late == sequence => TaskError::TimedOut,
-                why => TaskError::Lost(Cause::new(WorkerDied {
-                    pid,
-                    exit,
-                    finished: sequence < done,
-                    argument_size: job.argument_size(),
-                    complaint: complaint(why.as_ref(), exit),
-                })),
-            };
-            ended.push((job, error));
-        }
-        for job in rest.into_iter().rev() {
-            if job.is_cancelled() {
-                ended.push((job, TaskError::Cancelled));
-            } else {
-                self.requeued.push_front(job);
-            }
-        }
-        if !has_begun && was_wanted && !matches!(why, Some(Why::Cancelled | Why::TimedOut(_))) {
-            self.count_failure(ended);
-        }
-    }
-
-    /// A worker has died before it did anything, or could not be started at all.
-    fn count_failure(&mut self, ended: &mut Ended) {
-        self.failures += 1;
-        let doublings = self.failures.saturating_sub(1).min(16);
-        let pause = BACK_OFF_MAX.min(BACK_OFF * 2_u32.pow(doublings));
-        self.retry_at = Instant::now().checked_add(pause);
-        let others = self.active > self.starting;
-        if self.failures >= FAILURES_MAX && !others {
-            self.closed = Some(Rejection::Broken);
-            let all = self.requeued.drain(..).chain(self.queue.drain(..));
-            ended.extend(all.map(|job| (job, TaskError::Rejected(Rejection::Broken))));
-        }
-    }
-
-    // The pool as a whole.
-
     /// Accepts nothing more.
     pub(crate) fn close(&mut self, poller: &Poller, ended: &mut Ended) {
         if self.closed.is_none() {
@@ -550,65 +277,6 @@ impl State {
                 None => Why::Complaint("it did not leave".to_owned()),
             };
             self.condemn(id, why);
-        }
-    }
-}
-
-impl Worker {
-    /// Starts the clock of the task that runs from now on.
-    fn time_front(&mut self) {
-        let limit = self.lane.front().and_then(Job::limit);
-        self.deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
-    }
-
-    fn flush(&mut self, poller: &Poller, id: u64) -> std::io::Result<()> {
-        loop {
-            let pieces = self.lane.unwritten();
-            if pieces.is_empty() {
-                if std::mem::take(&mut self.is_blocked) {
-                    poller.remove(self.child.tasks());
-                }
-                return Ok(());
-            }
-            match rustix::io::writev(self.child.tasks(), &pieces) {
-                Ok(written) => {
-                    drop(pieces);
-                    self.lane.wrote(written);
-                }
-                Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => {
-                    if !self.is_blocked {
-                        let token = token::new(id, token::Source::Tasks);
-                        poller.add(self.child.tasks(), token, Interest::Write)?;
-                        self.is_blocked = true;
-                    }
-                    return Ok(());
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
-    }
-}
-
-/// What a task's error says about a worker that was killed.
-fn complaint(why: Option<&Why>, exit: Exit) -> Option<String> {
-    let was_killed = matches!(
-        exit,
-        Exit::Signal {
-            signal: libc::SIGKILL,
-            ..
-        }
-    );
-    match why? {
-        Why::Complaint(text) => Some(text.clone()),
-        Why::Silent if was_killed => Some(
-            "it was killed since it had closed its end of the pool's pipe; does the task close \
-             descriptors that are not its own?"
-                .to_owned(),
-        ),
-        Why::Silent => None,
-        Why::Cancelled | Why::TimedOut(_) => {
-            Some("it was killed because of another task".to_owned())
         }
     }
 }
