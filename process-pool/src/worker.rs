@@ -51,7 +51,9 @@ impl From<Errno> for End {
 /// Works until it is told to leave, and exits.
 pub(crate) fn serve(passed: Passed) -> ! {
     report::install();
-    let end = match Worker::new(passed) {
+    let mut worker = Worker::new(passed);
+    // It lives until the process ends: a task may have closed what it would close.
+    let end = match &mut worker {
         Ok(worker) => worker.run(),
         Err(error) => End::Broken(format!("the worker could not begin: {error}")),
     };
@@ -78,7 +80,7 @@ impl Worker {
         })
     }
 
-    fn run(mut self) -> End {
+    fn run(&mut self) -> End {
         loop {
             let end = match self.receive() {
                 Ok(()) => self.handle_all(),

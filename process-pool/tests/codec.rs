@@ -5,7 +5,7 @@
 #[expect(dead_code, reason = "each test uses a part of it")]
 mod support;
 
-use process_pool::{FutureResult, ProcessPoolExecutor, TaskError, WorkerDied};
+use process_pool::{ProcessPoolExecutor, TaskError, WorkerDied};
 use serde::de::{DeserializeOwned, Error as _};
 use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};

@@ -145,7 +145,7 @@ fn try_map_ends_at_the_first_error_also_within_a_chunk() {
     let _guard = guard();
     let pool = ProcessPoolExecutor::new(2).unwrap();
     let halve = |n: u32| {
-        if n % 2 == 0 {
+        if n.is_multiple_of(2) {
             Ok(n / 2)
         } else {
             Err(format!("{n} is odd"))

@@ -8,6 +8,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+use future_result::sync::atomic::{AtomicU32, Ordering};
 use process_pool::{FutureResult, TaskError};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
@@ -46,9 +47,9 @@ pub(crate) struct Gate {
 
 impl Gate {
     pub(crate) fn new() -> Self {
-        static COUNT: std::sync::Mutex<u32> = std::sync::Mutex::new(0);
-        let mut count = COUNT.lock().unwrap();
-        *count += 1;
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        // ORDERING: Relaxed; only uniqueness matters.
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("process-pool-{}-{count}.gate", std::process::id());
         let path = std::env::temp_dir().join(name);
         let _ = std::fs::remove_file(&path);
@@ -104,6 +105,11 @@ pub(crate) struct Visitor {
 }
 
 impl Visitor {
+    /// Lets it go on with one byte to read.
+    pub(crate) fn permit(mut self) {
+        self.stream.write_all(&[1]).unwrap();
+    }
+
     /// Waits until the visitor's process is gone, with all copies of its end.
     pub(crate) fn wait_until_gone(mut self) {
         self.stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -118,7 +124,9 @@ impl Visitor {
 
 /// In a task: says that it has begun, and returns when it may go on.
 pub(crate) fn visit(path: String) -> u32 {
-    drop(knock(path).map(|mut stream| stream.read(&mut [0]).unwrap_or(0)));
+    if let Some(mut stream) = knock(path) {
+        let _ = stream.read(&mut [0]);
+    }
     std::process::id()
 }
 
