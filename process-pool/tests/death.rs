@@ -4,10 +4,12 @@
 #[expect(dead_code, reason = "each test uses a part of it")]
 mod support;
 
+use std::collections::VecDeque;
+
 use process_pool::{
     Bytes, Cancel, FutureResult, JoinHandle, ProcessPoolExecutor, TaskError, WorkerDied,
 };
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 use support::{Gate, guard, send_signal, soon, visit, wait_for_end};
 
 /// The death that has ended this task.
@@ -233,42 +235,54 @@ fn a_result_that_was_sent_before_the_death_counts() {
 }
 
 #[test]
-fn killing_workers_at_random_loses_no_task_and_runs_none_twice() {
+fn killing_workers_under_load_loses_no_task_and_runs_none_twice() {
     let _guard = guard();
     let pool = ProcessPoolExecutor::new(3).unwrap();
-    let (done, is_done) = std::sync::mpsc::channel::<()>();
-    let shared = &pool;
-    std::thread::scope(|scope| {
-        let killed = scope.spawn(move || {
-            let mut killed = 0;
-            let mut turn = 0_usize;
-            while is_done
-                .recv_timeout(std::time::Duration::from_millis(3))
-                .is_err()
-            {
-                let pids = shared.pids();
-                turn += 1;
-                if let Some(&pid) = pids.get(turn % pids.len().max(1)) {
-                    // It may have died by itself meanwhile, but its number is not another's so soon.
-                    let pid = rustix::process::Pid::from_raw(pid.try_into().unwrap()).unwrap();
-                    killed += u32::from(rustix::process::kill_process(pid, Signal::KILL).is_ok());
-                }
+    let gate = Gate::new();
+    let mut visits = 0;
+    let mut outstanding = VecDeque::new();
+    let mut results = 0;
+    let mut lost = 0;
+    let mut killed = 0;
+    for n in 0..3000_u64 {
+        outstanding.push_back((n, pool.submit(|n| n, n)));
+        if n % 10 == 9 {
+            // Whoever it is: busy, idle, or just starting.
+            let pids = pool.pids();
+            if let Some(&pid) = pids.get(n as usize / 10 % pids.len().max(1)) {
+                let pid = Pid::from_raw(pid.try_into().unwrap()).unwrap();
+                killed += u32::from(kill_process(pid, Signal::KILL).is_ok());
             }
-            killed
-        });
-        let handles: Vec<_> = (0..3000_u64).map(|n| pool.submit(|n| n, n)).collect();
-        let mut lost = 0;
-        for (n, handle) in handles.into_iter().enumerate() {
+            // A round trip with somebody, so that not all of them die before they have done anything.
+            let handle = pool.submit(knock_and_go, gate.path());
+            visits += u32::from(soon(handle).is_ok());
+        }
+        if outstanding.len() > 40 {
+            let (n, handle) = outstanding.pop_front().unwrap();
             match soon(handle) {
-                Ok(value) => assert_eq!(value, n as u64),
+                Ok(value) => assert_eq!(value, n),
                 Err(error) => {
                     assert_eq!(WorkerDied::of(&error).unwrap().signal(), Some(9), "{error}");
                     lost += 1;
                 }
             }
+            results += 1;
         }
-        done.send(()).unwrap();
-        assert!(lost <= killed.join().unwrap());
-    });
-    works(&pool);
+    }
+    assert_eq!(results + outstanding.len(), 3000);
+    drop(outstanding);
+    assert!(lost + 300 - visits <= killed);
+    pool.shutdown().unwrap();
+    // Each of these tasks began once, also where the death of its worker has hidden its end.
+    let mut seen = 0;
+    while !gate.is_quiet() {
+        drop(gate.next());
+        seen += 1;
+    }
+    assert!((visits..=300).contains(&seen), "{seen} of {visits}");
+}
+
+/// Says that it has begun, and waits for nobody.
+fn knock_and_go(path: String) {
+    drop(support::knock(path));
 }
