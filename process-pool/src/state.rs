@@ -123,7 +123,7 @@ impl State {
         }
         self.queue.push_back(job);
         self.dispatch(poller, ended);
-        self.wants_worker() && self.retry_at.is_none()
+        self.wants_worker()
     }
 
     /// Gives queued tasks to idle workers; or, if nothing is left to do, has them leave.

@@ -62,13 +62,8 @@ fn an_initializer_that_fails_at_first_costs_no_task() {
     let _guard = guard();
     let gate = Gate::new();
     let builder = ProcessPoolExecutor::builder().workers(1);
-    let fail_without_permission = |path: String| {
-        let mut permission = [0];
-        let mut stream = knock(path).unwrap();
-        std::io::Read::read_exact(&mut stream, &mut permission).unwrap();
-    };
     let pool = builder
-        .initializer(fail_without_permission, gate.path())
+        .initializer(with_permission, gate.path())
         .build()
         .unwrap();
     let handle = pool.submit(|n: u32| n + 1, 1);
@@ -79,17 +74,37 @@ fn an_initializer_that_fails_at_first_costs_no_task() {
 }
 
 #[test]
+fn a_task_that_comes_after_a_failed_start_has_a_worker_started() {
+    let _guard = guard();
+    let gate = Gate::new();
+    let builder = ProcessPoolExecutor::builder().workers(1);
+    let pool = builder.initializer(with_permission, gate.path());
+    let pool = pool.build().unwrap();
+    let first = gate.next();
+    let pid = first.pid;
+    drop(first);
+    support::wait_for_end(pid);
+    while pool.pids().contains(&pid) {
+        std::thread::yield_now();
+    }
+    let handle = pool.submit(|n: u32| n + 1, 1);
+    gate.next().permit();
+    assert_eq!(soon(handle).unwrap(), 2);
+}
+
+/// Fails unless it is told that it may go on.
+fn with_permission(path: String) {
+    let mut stream = knock(path).unwrap();
+    std::io::Read::read_exact(&mut stream, &mut [0]).unwrap();
+}
+
+#[test]
 fn a_replacement_that_does_not_start_leaves_the_others_working() {
     let _guard = guard();
     let gate = Gate::new();
     let builder = ProcessPoolExecutor::builder().workers(2);
-    let only_with_permission = |path: String| {
-        let mut permission = [0];
-        let mut stream = knock(path).unwrap();
-        std::io::Read::read_exact(&mut stream, &mut permission).unwrap();
-    };
     let pool = builder
-        .initializer(only_with_permission, gate.path())
+        .initializer(with_permission, gate.path())
         .build()
         .unwrap();
     gate.next().permit();
