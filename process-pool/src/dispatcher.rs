@@ -251,6 +251,9 @@ impl Inbox {
         let mut answers = Vec::new();
         let handled = core.with(|state, ended| {
             let handled = self.handle_under_lock(core, state, id, messages, &mut answers);
+            state.progressed(id, u32::try_from(answers.len()).unwrap_or(u32::MAX));
+            // Itself first: its cache is warm.
+            state.fill(&core.poller, id, ended);
             state.dispatch(&core.poller, ended);
             handled
         });

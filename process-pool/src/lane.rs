@@ -53,6 +53,22 @@ impl Lane {
         self.tasks.is_empty()
     }
 
+    /// How many tasks have no answer.
+    pub(crate) fn len(&self) -> usize {
+        self.tasks.len()
+    }
+
+    /// Whether one of them has a time limit.
+    pub(crate) fn is_timed(&self) -> bool {
+        self.tasks.iter().any(|(_, job)| job.limit().is_some())
+    }
+
+    /// Whether a task is to be stopped of those from this number on.
+    pub(crate) fn is_cancelled_from(&self, first: u64) -> bool {
+        let mut tasks = self.tasks.iter();
+        tasks.any(|(sequence, job)| *sequence >= first && job.is_cancelled())
+    }
+
     /// The number that the next task will have.
     pub(crate) const fn next(&self) -> u64 {
         self.next
@@ -113,6 +129,25 @@ impl Lane {
         }
         self.written -= 1;
         self.tasks.pop_front().map(|(_, job)| job)
+    }
+
+    /// Takes out the tasks from this number on, which the worker will pass over. What it was sent of
+    /// them in part it is still sent to the end, or else it would not find the next message.
+    pub(crate) fn take_back(&mut self, first: u64) -> VecDeque<(u64, Job)> {
+        let at = self
+            .tasks
+            .partition_point(|(sequence, _)| *sequence < first);
+        if at <= self.written {
+            if let Some((_, job)) = self.tasks.get(self.written)
+                && self.offset > 0
+            {
+                let rest = job.frame().get(self.offset..).unwrap_or_default();
+                self.control.extend_from_slice(rest);
+                self.offset = 0;
+            }
+            self.written = at;
+        }
+        self.tasks.split_off(at)
     }
 
     /// Takes everything out of the lane of a worker that is dead: first the tasks below `unstarted`, with
@@ -201,6 +236,42 @@ mod tests {
         write(&mut lane, usize::MAX);
         assert!(lane.answered(1).is_some());
         assert!(lane.is_empty());
+    }
+
+    #[test]
+    fn what_is_taken_back_is_written_to_the_end_if_it_was_begun_and_else_not_at_all() {
+        for step in 0..400 {
+            let mut lane = Lane::default();
+            for size in [10, 100, 50, 30] {
+                lane.push(job(&vec![7; size])).unwrap();
+            }
+            let pieces = lane.unwritten();
+            let all: Vec<u8> = pieces
+                .iter()
+                .flat_map(|piece| piece.iter().copied())
+                .collect();
+            drop(pieces);
+            let mut stream = all[..step.min(all.len())].to_vec();
+            lane.wrote(stream.len());
+            let taken = lane.take_back(1);
+            assert_eq!(taken.iter().map(|it| it.0).collect::<Vec<_>>(), [1, 2, 3]);
+            lane.push(job(b"next")).unwrap();
+            stream.extend(write(&mut lane, 13));
+
+            let mut decoder = Decoder::new();
+            decoder.room().unwrap().extend_from_slice(&stream);
+            let mut seen = Vec::new();
+            while let Some((header, _)) = decoder.next().unwrap() {
+                seen.push(header.sequence);
+            }
+            assert!(decoder.is_between_frames());
+            // Those that were begun, without a gap, and then the new one.
+            let begun = seen.len() as u64 - 1;
+            assert!((1..=4).contains(&begun) && seen.pop() == Some(4));
+            assert_eq!(seen, (0..begun).collect::<Vec<_>>());
+            assert!(lane.answered(0).is_some());
+            assert!(lane.answered(4).is_some());
+        }
     }
 
     #[test]

@@ -32,7 +32,7 @@ mod worker;
 mod workers;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use future_result::{Cause, Rejection, TaskError};
 
@@ -40,6 +40,14 @@ use self::worker::{Stage, Worker};
 pub(crate) use self::worker::{Why, token};
 use crate::job::Job;
 use crate::sys::Poller;
+
+/// So much work a worker has before it, by the running mean: enough for it not to have to wait for the
+/// pool's thread, and little to wait for a task that comes after it.
+const QUEUED_WORK: Duration = Duration::from_micros(200);
+/// So many tasks at most.
+const DEPTH_MAX: u128 = 128;
+/// What waits behind a task that takes longer than this is given to others.
+const STALL: Duration = Duration::from_millis(1);
 
 /// Tasks that have ended without an answer, to be told when the lock is released.
 pub(crate) type Ended = Vec<(Job, TaskError)>;
@@ -50,6 +58,8 @@ pub(crate) struct Limits {
     pub(crate) workers: usize,
     /// How many tasks a worker runs before it is replaced.
     pub(crate) tasks: Option<u64>,
+    /// How many tasks a worker has at most that it has not answered. Else as many as are worth it.
+    pub(crate) prefetch: Option<usize>,
 }
 
 /// What the pool's thread has to do next.
@@ -71,6 +81,10 @@ pub(crate) struct State {
     queue: VecDeque<Job>,
     /// Tasks whose worker died before they began; they come first.
     requeued: VecDeque<Job>,
+    /// Nothing is to run any more.
+    is_killed: bool,
+    /// How long a task takes, a running mean.
+    service: Duration,
     workers: BTreeMap<u64, Worker>,
     /// Ready and without a task; the last one is the warmest.
     idle: Vec<u64>,
@@ -93,6 +107,8 @@ impl State {
             closed: None,
             queue: VecDeque::new(),
             requeued: VecDeque::new(),
+            is_killed: false,
+            service: QUEUED_WORK,
             workers: BTreeMap::new(),
             idle: Vec::new(),
             next: 0,
@@ -128,38 +144,68 @@ impl State {
 
     /// Gives queued tasks to idle workers; or, if nothing is left to do, has them leave.
     pub(crate) fn dispatch(&mut self, poller: &Poller, ended: &mut Ended) {
-        while let Some(&id) = self.idle.last() {
-            let job = self.requeued.pop_front().or_else(|| self.queue.pop_front());
-            let Some(job) = job else { break };
-            if self.give(poller, id, job, ended) {
-                self.idle.retain(|&idle| idle != id);
-            }
+        while self.queued() > 0
+            && let Some(id) = self.idle.pop()
+        {
+            self.fill(poller, id, ended);
         }
         if self.closed.is_some() && self.queued() == 0 {
             self.dismiss(poller);
         }
     }
 
-    /// Gives a task to an idle worker. False if there was nothing to give: it was cancelled, or does not
-    /// fit into a message.
-    fn give(&mut self, poller: &Poller, id: u64, mut job: Job, ended: &mut Ended) -> bool {
+    /// Gives a worker as many queued tasks as are worth it. It becomes idle if it has none then.
+    pub(crate) fn fill(&mut self, poller: &Poller, id: u64, ended: &mut Ended) {
+        let depth = self.depth();
         let Some(worker) = self.workers.get_mut(&id) else {
-            self.requeued.push_front(job);
-            return true;
+            return;
         };
-        if !job.start() || job.is_cancelled() {
-            ended.push((job, TaskError::Cancelled));
-            return false;
+        if worker.stage != Stage::Ready || worker.condemned.is_some() {
+            return;
         }
-        if let Err(job) = worker.lane.push(job) {
-            let cause = Cause::new("the argument is too long for a message");
-            ended.push((job, TaskError::Codec(cause)));
-            return false;
+        let was_empty = worker.lane.is_empty();
+        while worker.lane.len() < depth
+            && self.limits.tasks.is_none_or(|limit| worker.given < limit)
+            && let Some(mut job) = self.requeued.pop_front().or_else(|| self.queue.pop_front())
+        {
+            // The clock of a task with a time limit starts when it does, which is known of the first.
+            if !worker.lane.is_empty() && (job.limit().is_some() || worker.lane.is_timed()) {
+                self.requeued.push_front(job);
+                break;
+            }
+            if !job.start() || job.is_cancelled() {
+                ended.push((job, TaskError::Cancelled));
+            } else if let Err(job) = worker.lane.push(job) {
+                let cause = Cause::new("the argument is too long for a message");
+                ended.push((job, TaskError::Codec(cause)));
+            } else {
+                worker.given += 1;
+            }
         }
-        worker.given += 1;
-        worker.time_front();
+        if worker.lane.is_empty() {
+            if !self.idle.contains(&id) {
+                self.idle.push(id);
+            }
+            return;
+        }
+        if was_empty {
+            worker.begin_front();
+            self.idle.retain(|&idle| idle != id);
+        }
         self.flush(poller, id);
-        true
+    }
+
+    /// How many tasks a worker may have: by their mean time, and no more than its share of what there is.
+    fn depth(&self) -> usize {
+        let depth = match self.limits.prefetch {
+            Some(depth) => depth,
+            None => {
+                let worth = QUEUED_WORK.as_nanos() / self.service.as_nanos().max(1);
+                worth.clamp(1, DEPTH_MAX) as usize
+            }
+        };
+        let share = self.queued().div_ceil(self.active.max(1));
+        depth.min(share).max(1)
     }
 
     /// Writes what the worker's pipe takes.
@@ -179,7 +225,6 @@ impl State {
         let job = worker.lane.answered(sequence)?;
         self.failures = 0;
         self.retry_at = None;
-        worker.time_front();
         if worker.lane.is_empty() && worker.stage == Stage::Ready && worker.condemned.is_none() {
             if self.limits.tasks.is_some_and(|limit| worker.given >= limit) {
                 self.leave(poller, id);
@@ -190,6 +235,39 @@ impl State {
         Some(job)
     }
 
+    /// A worker has answered so many tasks since the last call: takes their time, and starts that of the
+    /// next.
+    pub(crate) fn progressed(&mut self, id: u64, tasks: u32) {
+        let Some(worker) = self.workers.get_mut(&id) else {
+            return;
+        };
+        if tasks > 0 {
+            let took = worker.since.elapsed() / tasks;
+            self.service = (self.service * 3 + took) / 4;
+            worker.begin_front();
+        }
+    }
+
+    /// Takes back what a worker has not begun.
+    fn recall(&mut self, id: u64) {
+        let Some(worker) = self.workers.get_mut(&id) else {
+            return;
+        };
+        if worker.condemned.is_some() {
+            return;
+        }
+        let first = worker.child.page().take_back(worker.lane.next());
+        let taken = worker.lane.take_back(first);
+        worker.given -= taken.len() as u64;
+        for (_, job) in taken.into_iter().rev() {
+            self.requeued.push_front(job);
+        }
+        // A task that was sent, and then taken back before it could begin, leaves an idle worker.
+        if worker.lane.is_empty() && worker.stage == Stage::Ready && !self.idle.contains(&id) {
+            self.idle.push(id);
+        }
+    }
+
     /// Cancels everything that no worker has.
     pub(crate) fn cancel_queued(&mut self, ended: &mut Ended) {
         let all = self.requeued.drain(..).chain(self.queue.drain(..));
@@ -198,9 +276,13 @@ impl State {
 
     /// Stops what was cancelled and is running, or was queued again.
     fn stop_cancelled(&mut self, ended: &mut Ended) {
-        let cancelled = |worker: &Worker| worker.lane.front().is_some_and(Job::is_cancelled);
-        for id in self.select(cancelled) {
-            self.condemn(id, Why::Cancelled);
+        for id in self.select(|worker| worker.lane.is_cancelled_from(0)) {
+            // Then there is one task that runs, at most, and what has ended and is on its way.
+            self.recall(id);
+            let runs = |worker: &Worker| worker.lane.is_cancelled_from(worker.child.page().done());
+            if self.workers.get(&id).is_some_and(runs) {
+                self.condemn(id, Why::Cancelled);
+            }
         }
         let all = std::mem::take(&mut self.requeued);
         for job in all {
@@ -222,6 +304,7 @@ impl State {
 
     /// Accepts nothing more, and kills whatever there is.
     pub(crate) fn kill(&mut self, poller: &Poller, ended: &mut Ended) {
+        self.is_killed = true;
         self.cancel_queued(ended);
         self.close(poller, ended);
         for id in self.select(|_| true) {
@@ -234,18 +317,10 @@ impl State {
         if cancels {
             self.stop_cancelled(ended);
         }
-        let mut next = self
-            .workers
-            .values()
-            .filter_map(|worker| worker.deadline)
-            .min();
+        let mut next = self.next_deadline();
         if next.is_some_and(|next| next <= Instant::now()) {
             self.expire();
-            next = self
-                .workers
-                .values()
-                .filter_map(|worker| worker.deadline)
-                .min();
+            next = self.next_deadline();
         }
         self.dispatch(poller, ended);
         if self.wants_worker() {
@@ -265,14 +340,37 @@ impl State {
         Step::Wait(next)
     }
 
-    /// Kills the workers whose time is over.
+    fn next_deadline(&self) -> Option<Instant> {
+        let deadlines = self.workers.values().filter_map(|worker| {
+            let stall = worker.stalls_at();
+            let deadline = worker.deadline;
+            stall.map_or(deadline, |stall| {
+                Some(deadline.map_or(stall, |it| it.min(stall)))
+            })
+        });
+        deadlines.min()
+    }
+
+    /// Kills the workers whose time is over, and takes back what waits behind slow tasks.
     fn expire(&mut self) {
         let now = Instant::now();
+        for id in self.select(|worker| worker.stalls_at().is_some_and(|at| at <= now)) {
+            self.service = self.service.max(STALL);
+            self.recall(id);
+            if let Some(worker) = self.workers.get_mut(&id) {
+                worker.since = now;
+            }
+        }
         for id in self.select(|worker| worker.deadline.is_some_and(|deadline| deadline <= now)) {
-            let Some(worker) = self.workers.get(&id) else {
+            let Some(worker) = self.workers.get_mut(&id) else {
                 continue;
             };
             let why = match worker.lane.front_number() {
+                Some(sequence) if sequence < worker.child.page().done() => {
+                    // In time: the answer is on its way.
+                    worker.deadline = None;
+                    continue;
+                }
                 Some(sequence) => Why::TimedOut(sequence),
                 None => Why::Complaint("it did not leave".to_owned()),
             };

@@ -228,3 +228,158 @@ fn many_more_tasks_than_workers_wait_their_turn() {
     let all: BTreeSet<u32> = handles.into_iter().map(|it| soon(it).unwrap()).collect();
     assert_eq!(all.len(), 20_000);
 }
+
+/// Waits where it is told to; elsewhere it takes no time.
+fn maybe_visit(path: String) -> u32 {
+    if path.is_empty() {
+        std::process::id()
+    } else {
+        visit(path)
+    }
+}
+
+#[test]
+fn what_waits_behind_a_slow_task_is_given_to_others_and_runs_once() {
+    let _guard = guard();
+    let builder = ProcessPoolExecutor::builder().workers(2);
+    let pool = builder.prefetch(8).build().unwrap();
+    let gate = Gate::new();
+    // Both workers are there, and both are held.
+    let held = [0; 2].map(|_| pool.submit(visit, gate.path()));
+    let [first, second] = [gate.next(), gate.next()];
+    let slow = pool.submit(maybe_visit, gate.path());
+    let others: Vec<_> = (0..30)
+        .map(|_| pool.submit(maybe_visit, String::new()))
+        .collect();
+    drop(first);
+    // Whoever was let go has the slow task, and others behind it.
+    let slow_visitor = gate.next();
+    drop(second);
+    for handle in others {
+        assert_ne!(soon(handle).unwrap(), slow_visitor.pid);
+    }
+    assert!(!slow.is_done());
+    let pid = slow_visitor.pid;
+    drop(slow_visitor);
+    assert_eq!(soon(slow).unwrap(), pid);
+    for handle in held {
+        soon(handle).unwrap();
+    }
+    assert!(gate.is_quiet());
+}
+
+#[test]
+fn what_waits_behind_a_slow_task_can_be_cancelled_and_the_slow_one_goes_on() {
+    let _guard = guard();
+    let builder = ProcessPoolExecutor::builder().workers(1);
+    let pool = builder.prefetch(8).build().unwrap();
+    let gate = Gate::new();
+    let held = pool.submit(visit, gate.path());
+    let first = gate.next();
+    let slow = pool.submit(visit, gate.path());
+    let behind: Vec<_> = (0..5).map(|_| pool.submit(visit, gate.path())).collect();
+    drop(first);
+    let visitor = gate.next();
+    for handle in behind {
+        let _ = handle.cancel();
+        assert!(matches!(soon(handle), Err(TaskError::Cancelled)));
+    }
+    let pid = visitor.pid;
+    drop(visitor);
+    assert_eq!(soon(slow).unwrap(), pid);
+    assert_eq!(soon(held).unwrap(), pid);
+    works(&pool);
+    assert!(gate.is_quiet());
+}
+
+#[test]
+fn a_slow_task_is_cancelled_and_those_behind_it_run() {
+    let _guard = guard();
+    for prefetch in [1, 2, 50] {
+        let builder = ProcessPoolExecutor::builder().workers(1);
+        let pool = builder.prefetch(prefetch).build().unwrap();
+        let gate = Gate::new();
+        let held = pool.submit(visit, gate.path());
+        let first = gate.next();
+        let slow = pool.submit(visit, gate.path());
+        let behind: Vec<_> = (0..40).map(|n: u32| pool.submit(|n| n, n)).collect();
+        drop(first);
+        let visitor = gate.next();
+        assert_eq!(slow.cancel(), Cancel::Requested);
+        assert!(matches!(soon(slow), Err(TaskError::Cancelled)));
+        visitor.wait_until_gone();
+        for (n, handle) in behind.into_iter().enumerate() {
+            assert_eq!(soon(handle).unwrap(), n as u32);
+        }
+        soon(held).unwrap();
+    }
+}
+
+#[test]
+fn a_task_that_dies_leaves_those_behind_it_to_others() {
+    let _guard = guard();
+    let builder = ProcessPoolExecutor::builder().workers(2);
+    let pool = builder.prefetch(64).build().unwrap();
+    let maybe_die = |n: u32| {
+        if n % 97 == 50 {
+            std::process::abort();
+        }
+        n
+    };
+    let handles: Vec<_> = (0..2000).map(|n| (n, pool.submit(maybe_die, n))).collect();
+    for (n, handle) in handles {
+        match soon(handle) {
+            Ok(value) => assert_eq!(value, n),
+            Err(error) => assert!(n % 97 == 50, "{n}: {error}"),
+        }
+    }
+}
+
+#[test]
+fn tasks_with_and_without_time_limits_and_large_ones_take_turns() {
+    let _guard = guard();
+    let builder = ProcessPoolExecutor::builder().workers(2);
+    let pool = builder
+        .prefetch(16)
+        .max_tasks_per_worker(50)
+        .build()
+        .unwrap();
+    let length = |bytes: Bytes| bytes.len();
+    let handles: Vec<_> = (0..600_usize)
+        .map(|n| {
+            let size = if n % 50 == 0 { 1 << 20 } else { n };
+            let bytes = Bytes::from(vec![0; size]);
+            let handle = if n % 3 == 0 {
+                pool.task()
+                    .time_limit(support::PATIENCE)
+                    .submit(length, bytes)
+            } else {
+                pool.submit(length, bytes)
+            };
+            (size, handle)
+        })
+        .collect();
+    for (size, handle) in handles {
+        assert_eq!(soon(handle).unwrap(), size);
+    }
+}
+
+#[test]
+fn kill_cancels_also_what_was_sent_and_has_not_begun() {
+    let _guard = guard();
+    let builder = ProcessPoolExecutor::builder().workers(1);
+    let pool = builder.prefetch(8).build().unwrap();
+    let gate = Gate::new();
+    let held = pool.submit(visit, gate.path());
+    let first = gate.next();
+    let handles: Vec<_> = (0..6).map(|_| pool.submit(visit, gate.path())).collect();
+    drop(first);
+    soon(held).unwrap();
+    let visitor = gate.next();
+    pool.kill().unwrap();
+    visitor.wait_until_gone();
+    for handle in handles {
+        assert!(matches!(soon(handle), Err(TaskError::Cancelled)));
+    }
+    assert!(gate.is_quiet());
+}

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use rustix::io::Errno;
 
+use super::STALL;
 use crate::child::Child;
 use crate::job::Job;
 use crate::lane::Lane;
@@ -16,6 +17,8 @@ pub(super) struct Worker {
     pub(super) stage: Stage,
     /// How many tasks it was given.
     pub(super) given: u64,
+    /// Since when its first task runs, so far as the pool knows.
+    pub(super) since: Instant,
     /// When it is killed, for its task's time limit or because it does not leave.
     pub(super) deadline: Option<Instant>,
     pub(super) condemned: Option<Condemned>,
@@ -82,10 +85,19 @@ pub(crate) mod token {
 }
 
 impl Worker {
-    /// Starts the clock of the task that runs from now on.
-    pub(super) fn time_front(&mut self) {
+    /// Another task is the first from now on.
+    pub(super) fn begin_front(&mut self) {
+        self.since = Instant::now();
         let limit = self.lane.front().and_then(Job::limit);
-        self.deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
+        self.deadline = limit.and_then(|limit| self.since.checked_add(limit));
+    }
+
+    /// When what waits behind its first task has waited for too long.
+    pub(super) fn stalls_at(&self) -> Option<Instant> {
+        if self.lane.len() < 2 || self.condemned.is_some() {
+            return None;
+        }
+        self.since.checked_add(STALL)
     }
 
     pub(super) fn flush(&mut self, poller: &Poller, id: u64) -> std::io::Result<()> {

@@ -55,6 +55,7 @@ impl State {
                 lane,
                 stage: Stage::Starting,
                 given: 0,
+                since: Instant::now(),
                 deadline: None,
                 condemned: None,
                 is_blocked: false,
@@ -168,7 +169,7 @@ impl State {
         let was_wanted = worker.stage == Stage::Starting || !rest.is_empty();
         for (sequence, job) in started {
             let error = match &why {
-                Some(Why::Cancelled) if job.is_cancelled() || self.closed.is_some() => {
+                Some(Why::Cancelled) if job.is_cancelled() || self.is_killed => {
                     TaskError::Cancelled
                 }
                 Some(Why::TimedOut(late)) if *late == sequence => TaskError::TimedOut,
@@ -183,7 +184,7 @@ impl State {
             ended.push((job, error));
         }
         for job in rest.into_iter().rev() {
-            if job.is_cancelled() {
+            if job.is_cancelled() || self.is_killed {
                 ended.push((job, TaskError::Cancelled));
             } else {
                 self.requeued.push_front(job);
