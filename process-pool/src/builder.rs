@@ -240,6 +240,9 @@ impl Builder {
         if entry::is_worker_to_be() {
             return Err(BuildError::NotInitialized);
         }
+        if entry::is_privileged() {
+            return Err(BuildError::Privileged);
+        }
         if entry::depth() >= entry::DEPTH_MAX {
             return Err(BuildError::TooDeep);
         }

@@ -17,6 +17,7 @@ use std::time::Instant;
 
 use future_result::Completer;
 use future_result::cancel_watch::CancelWatch;
+use future_result::sync::now;
 use rustix::buffer::spare_capacity;
 use rustix::io::Errno;
 
@@ -91,7 +92,7 @@ impl Dispatcher {
     fn run_until_end(&mut self) {
         let mut events = Vec::new();
         while let Some(deadline) = self.turn() {
-            let limit = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+            let limit = deadline.map(|at| at.saturating_duration_since(now()));
             if self.core.poller.wait(&mut events, limit).is_err() {
                 return self.give_up();
             }

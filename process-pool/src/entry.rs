@@ -11,6 +11,10 @@
 //! that first of all. So a worker's child is an ordinary program, even if it is the same executable, even
 //! if a task replaces its own worker by `exec`; and a worker whose pool has died before it began is none.
 //!
+//! A worker does what it is told, with whatever rights its executable has. So a process is no worker if the
+//! socket was made by another user than it runs as, nor if the executable gives more rights than its
+//! starter has (set-user-ID, capabilities). In such a program [`build`](crate::Builder::build) refuses.
+//!
 //! # How a program cannot start itself without end
 //!
 //! [`build`](crate::Builder::build) refuses in a process that was started as a worker and has come to
@@ -28,6 +32,8 @@ use std::os::fd::AsFd;
 use std::ptr;
 
 use rustix::fs::{FileType, fstat};
+use rustix::net::sockopt::socket_peercred;
+use rustix::process::{getegid, geteuid};
 use rustix::stdio::{dup2_stdin, stdin};
 
 use crate::image::Image;
@@ -91,7 +97,17 @@ pub(crate) fn is_worker_to_be() -> bool {
     };
     let is_socket = fstat(stdin())
         .is_ok_and(|status| FileType::from_raw_mode(status.st_mode) == FileType::Socket);
-    is_socket && role_for(stdin()).is_ok_and(|expected| *role == *expected)
+    is_socket
+        && role_for(stdin()).is_ok_and(|expected| *role == *expected)
+        && socket_peercred(stdin()).is_ok_and(|pool| pool.uid == geteuid() && pool.gid == getegid())
+        && !is_privileged()
+}
+
+/// Whether the executable has rights that whoever starts it has not.
+pub(crate) fn is_privileged() -> bool {
+    // SAFETY: reads a number that the system has given to this process.
+    let secure = unsafe { libc::getauxval(libc::AT_SECURE) };
+    secure != 0
 }
 
 /// How deep this process is nested in workers of pools.

@@ -35,6 +35,10 @@ pub enum BuildError {
     /// This process was itself started as a worker, but has come to its `main`: its loader does not call
     /// constructors. Call [`init`](crate::init) at the beginning of `main`.
     NotInitialized,
+    /// The executable has rights that whoever starts it has not (set-user-ID, capabilities), and its workers
+    /// would have them, too. Give the rights up, and start the part that needs workers as a program of
+    /// its own.
+    Privileged,
     /// Workers of workers of workers: the pools are nested too deep, probably without end. Build the pool
     /// in the program's `main`, not in something that each worker runs too.
     TooDeep,
@@ -59,6 +63,10 @@ impl fmt::Display for BuildError {
             Self::NotInitialized => f.write_str(
                 "this process was started as a worker, but has come to its `main`; call \
                  `process_pool::init()` at the beginning of `main`",
+            ),
+            Self::Privileged => f.write_str(
+                "the executable has rights that whoever starts it has not, and its workers would have \
+                 them, too; build the pool in another program",
             ),
             Self::TooDeep => write!(
                 f,

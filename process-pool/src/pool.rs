@@ -127,6 +127,9 @@ impl ProcessPoolExecutor {
     /// ```
     #[must_use]
     pub fn pids(&self) -> Vec<u32> {
+        if self.core.id.is_inherited() {
+            return Vec::new();
+        }
         self.core.with(|state, _| state.pids())
     }
 

@@ -4,16 +4,20 @@
 //! # The life of a task
 //!
 //! ```text
-//! queue ──give──► lane of a worker ──answered──► ended
+//! queue ──fill──► lane of a worker ──answered──► ended
 //!   ▲                  │
-//!   │                  │ the worker dies
-//!   └── requeued ◄─────┴── had begun ──► failed
+//!   │                  │ the worker dies, or is slow
+//!   └── requeued ◄─────┴── had begun, and the worker is dead ──► failed
 //!       (had not)
 //! ```
 //!
-//! [`give`](State::give) declares the task started: from there on a handle can only ask to stop it. At a
-//! worker's death the page says which of its tasks had begun. One that is queued again stays started, and is
-//! kept apart, so that a request to stop it is found.
+//! [`fill`](State::fill) declares the task started: from there on a handle can only ask to stop it. The page
+//! says which tasks of a worker had begun. One that is queued again stays started, and is kept apart, so
+//! that a request to stop it is found.
+//!
+//! A worker has more than one task if tasks are short ([`depth`](State::depth)). What turns out to wait for
+//! long behind another is taken back ([`recall`](State::recall)), and so is everything that waits behind a
+//! task that is about to be killed with its worker.
 //!
 //! # The life of a worker
 //!
@@ -34,6 +38,7 @@ mod workers;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
+use future_result::sync::now;
 use future_result::{Cause, Rejection, TaskError};
 
 use self::worker::{Stage, Worker};
@@ -183,9 +188,7 @@ impl State {
             }
         }
         if worker.lane.is_empty() {
-            if !self.idle.contains(&id) {
-                self.idle.push(id);
-            }
+            self.rest(poller, id);
             return;
         }
         if was_empty {
@@ -225,14 +228,25 @@ impl State {
         let job = worker.lane.answered(sequence)?;
         self.failures = 0;
         self.retry_at = None;
-        if worker.lane.is_empty() && worker.stage == Stage::Ready && worker.condemned.is_none() {
-            if self.limits.tasks.is_some_and(|limit| worker.given >= limit) {
-                self.leave(poller, id);
-            } else {
-                self.idle.push(id);
-            }
+        if worker.lane.is_empty() {
+            self.rest(poller, id);
         }
         Some(job)
+    }
+
+    /// A worker has no task: it is idle, or leaves if it has run as many as it may.
+    fn rest(&mut self, poller: &Poller, id: u64) {
+        let Some(worker) = self.workers.get(&id) else {
+            return;
+        };
+        if worker.stage != Stage::Ready || worker.condemned.is_some() {
+            return;
+        }
+        if self.limits.tasks.is_some_and(|limit| worker.given >= limit) {
+            self.leave(poller, id);
+        } else if !self.idle.contains(&id) {
+            self.idle.push(id);
+        }
     }
 
     /// A worker has answered so many tasks since the last call: takes their time, and starts that of the
@@ -241,15 +255,15 @@ impl State {
         let Some(worker) = self.workers.get_mut(&id) else {
             return;
         };
-        if tasks > 0 {
-            let took = worker.since.elapsed() / tasks;
+        if tasks > 0 && worker.stage == Stage::Ready {
+            let took = now().saturating_duration_since(worker.since) / tasks;
             self.service = (self.service * 3 + took) / 4;
             worker.begin_front();
         }
     }
 
     /// Takes back what a worker has not begun.
-    fn recall(&mut self, id: u64) {
+    fn recall(&mut self, poller: &Poller, id: u64) {
         let Some(worker) = self.workers.get_mut(&id) else {
             return;
         };
@@ -262,9 +276,9 @@ impl State {
         for (_, job) in taken.into_iter().rev() {
             self.requeued.push_front(job);
         }
-        // A task that was sent, and then taken back before it could begin, leaves an idle worker.
-        if worker.lane.is_empty() && worker.stage == Stage::Ready && !self.idle.contains(&id) {
-            self.idle.push(id);
+        // The rest of a message that was begun is still to be written, and to be passed over.
+        if worker.lane.is_empty() {
+            self.rest(poller, id);
         }
     }
 
@@ -275,10 +289,10 @@ impl State {
     }
 
     /// Stops what was cancelled and is running, or was queued again.
-    fn stop_cancelled(&mut self, ended: &mut Ended) {
+    fn stop_cancelled(&mut self, poller: &Poller, ended: &mut Ended) {
         for id in self.select(|worker| worker.lane.is_cancelled_from(0)) {
             // Then there is one task that runs, at most, and what has ended and is on its way.
-            self.recall(id);
+            self.recall(poller, id);
             let runs = |worker: &Worker| worker.lane.is_cancelled_from(worker.child.page().done());
             if self.workers.get(&id).is_some_and(runs) {
                 self.condemn(id, Why::Cancelled);
@@ -315,17 +329,17 @@ impl State {
     /// Does what is due, and says what the pool's thread does next.
     pub(crate) fn turn(&mut self, poller: &Poller, cancels: bool, ended: &mut Ended) -> Step {
         if cancels {
-            self.stop_cancelled(ended);
+            self.stop_cancelled(poller, ended);
         }
         let mut next = self.next_deadline();
-        if next.is_some_and(|next| next <= Instant::now()) {
-            self.expire();
+        if next.is_some_and(|next| next <= now()) {
+            self.expire(poller);
             next = self.next_deadline();
         }
         self.dispatch(poller, ended);
         if self.wants_worker() {
             match self.retry_at {
-                Some(at) if at > Instant::now() => {
+                Some(at) if at > now() => {
                     next = Some(next.map_or(at, |next| next.min(at)));
                 }
                 _ => {
@@ -352,16 +366,16 @@ impl State {
     }
 
     /// Kills the workers whose time is over, and takes back what waits behind slow tasks.
-    fn expire(&mut self) {
-        let now = Instant::now();
-        for id in self.select(|worker| worker.stalls_at().is_some_and(|at| at <= now)) {
+    fn expire(&mut self, poller: &Poller) {
+        let time = now();
+        for id in self.select(|worker| worker.stalls_at().is_some_and(|at| at <= time)) {
             self.service = self.service.max(STALL);
-            self.recall(id);
+            self.recall(poller, id);
             if let Some(worker) = self.workers.get_mut(&id) {
-                worker.since = now;
+                worker.since = time;
             }
         }
-        for id in self.select(|worker| worker.deadline.is_some_and(|deadline| deadline <= now)) {
+        for id in self.select(|worker| worker.deadline.is_some_and(|deadline| deadline <= time)) {
             let Some(worker) = self.workers.get_mut(&id) else {
                 continue;
             };

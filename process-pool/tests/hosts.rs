@@ -9,7 +9,7 @@ use std::io::{Read, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
-use process_pool::{FutureResult, JoinHandle, ProcessPoolExecutor, TaskError, WorkerDied};
+use process_pool::{Bytes, FutureResult, JoinHandle, ProcessPoolExecutor, TaskError, WorkerDied};
 use rustix::process::Signal;
 use support::{Gate, Visitor, children, descriptors, guard, knock, send_signal, soon, visit};
 
@@ -276,6 +276,14 @@ fn default_sigpipe() {
         let pid = soon(pool.submit(|()| std::process::id(), ())).unwrap();
         send_signal(pid, Signal::KILL);
         works(&pool);
+    }
+    for _ in 0..10 {
+        let pid = soon(pool.submit(|()| std::process::id(), ())).unwrap();
+        // It dies when its pipe is full, and more is waiting to be written.
+        send_signal(pid, Signal::STOP);
+        let large = pool.submit(|bytes: Bytes| bytes.len(), Bytes::from(vec![0; 4 << 20]));
+        send_signal(pid, Signal::KILL);
+        assert_eq!(soon(large).unwrap(), 4 << 20);
     }
 }
 

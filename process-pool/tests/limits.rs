@@ -221,6 +221,34 @@ fn a_worker_leaves_by_exit_so_that_its_handlers_run() {
 }
 
 #[test]
+fn a_worker_that_does_not_leave_is_killed() {
+    let _guard = guard();
+    let gate = Gate::new();
+    let builder = ProcessPoolExecutor::builder().workers(1);
+    let pool = builder.max_tasks_per_worker(1).build().unwrap();
+    let hang_at_exit = |path: String| {
+        struct Hang(String);
+        impl Drop for Hang {
+            fn drop(&mut self) {
+                let _stream = support::knock(std::mem::take(&mut self.0));
+                loop {
+                    std::thread::park();
+                }
+            }
+        }
+        thread_local! {
+            static HANG: std::cell::RefCell<Option<Hang>> = const { std::cell::RefCell::new(None) };
+        }
+        HANG.with(|hang| hang.replace(Some(Hang(path))));
+    };
+    soon(pool.submit(hang_at_exit, gate.path())).unwrap();
+    let visitor = gate.next();
+    // Nobody waits for it.
+    works(&pool);
+    visitor.wait_until_gone();
+}
+
+#[test]
 fn many_more_tasks_than_workers_wait_their_turn() {
     let _guard = guard();
     let pool = ProcessPoolExecutor::new(2).unwrap();

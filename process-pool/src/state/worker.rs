@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use future_result::sync::now;
 use rustix::io::Errno;
 
 use super::STALL;
@@ -87,7 +88,7 @@ pub(crate) mod token {
 impl Worker {
     /// Another task is the first from now on.
     pub(super) fn begin_front(&mut self) {
-        self.since = Instant::now();
+        self.since = now();
         let limit = self.lane.front().and_then(Job::limit);
         self.deadline = limit.and_then(|limit| self.since.checked_add(limit));
     }

@@ -1,7 +1,8 @@
 //! The life of the workers: from [`add`](State::add) to [`bury`](State::bury).
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use future_result::sync::now;
 use future_result::{Cause, Rejection, TaskError};
 
 use super::worker::{Condemned, Stage, Why, Worker, complaint};
@@ -55,7 +56,7 @@ impl State {
                 lane,
                 stage: Stage::Starting,
                 given: 0,
-                since: Instant::now(),
+                since: now(),
                 deadline: None,
                 condemned: None,
                 is_blocked: false,
@@ -100,7 +101,7 @@ impl State {
         }
         self.active -= 1;
         worker.stage = Stage::Leaving;
-        worker.deadline = Instant::now().checked_add(GRACE);
+        worker.deadline = now().checked_add(GRACE);
         let mut message = Vec::new();
         frame::begin(&mut message);
         // It is short.
@@ -200,7 +201,7 @@ impl State {
         self.failures += 1;
         let doublings = self.failures.saturating_sub(1).min(16);
         let pause = BACK_OFF_MAX.min(BACK_OFF * 2_u32.pow(doublings));
-        self.retry_at = Instant::now().checked_add(pause);
+        self.retry_at = now().checked_add(pause);
         let others = self.active > self.starting;
         if self.failures >= FAILURES_MAX && !others {
             self.closed = Some(Rejection::Broken);
