@@ -244,7 +244,10 @@ fn ignores_children() {
         assert!(matches!(soon(endless), Err(TaskError::Cancelled)));
     }
     pool.shutdown().unwrap();
-    assert_eq!(children(), []);
+    // The system forgets such children by itself, a moment after they have ended.
+    while !children().is_empty() {
+        std::thread::yield_now();
+    }
 }
 
 fn reaps_all_children() {
@@ -327,7 +330,9 @@ fn many_queued() {
 
 fn no_process_can_be_started() {
     // As a user who may have no other process.
-    if !rustix::process::geteuid().is_root() {
+    let is_root = rustix::process::geteuid().is_root();
+    // LeakSanitizer starts a process at the end.
+    if !is_root || std::env::var_os("ASAN_OPTIONS").is_some() {
         return;
     }
     let status = host("no_process").uid(65_431).gid(65_431).status();
