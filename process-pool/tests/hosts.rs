@@ -74,6 +74,9 @@ const TESTS: &[(&str, fn())] = &[
         standard_descriptors_that_are_closed,
     ),
     ("an_idle_pool_uses_no_cpu", || pass("idle")),
+    ("a_forked_program_leaves_the_pool_to_its_parent", || {
+        pass("forks")
+    }),
 ];
 
 const SCENARIOS: &[(&str, fn())] = &[
@@ -90,6 +93,7 @@ const SCENARIOS: &[(&str, fn())] = &[
     ("flood", flood),
     ("closed", || works(&ProcessPoolExecutor::new(2).unwrap())),
     ("idle", idle),
+    ("forks", forks),
 ];
 
 fn works(pool: &ProcessPoolExecutor) {
@@ -478,4 +482,36 @@ fn idle() {
         all() == before
     });
     assert!(quiet);
+}
+
+/// The child has the pool's memory and descriptors, but not its thread.
+fn forks() {
+    let pool = ProcessPoolExecutor::new(1).unwrap();
+    let pid = soon(pool.submit(|()| std::process::id(), ())).unwrap();
+    #[expect(unsafe_code, reason = "a program may do that")]
+    // SAFETY: the child allocates and leaves; nothing that it uses is locked by another thread for long,
+    // since the pool is idle.
+    match unsafe { libc::fork() } {
+        0 => {
+            let refused = pool.submit(|n: u32| n, 1).result();
+            let is_refused = matches!(
+                refused,
+                Err(TaskError::Rejected(process_pool::Rejection::Forked))
+            );
+            let is_refused = is_refused && pool.pids().is_empty();
+            let is_refused = is_refused && pool.kill() == Err(process_pool::ShutdownError::Forked);
+            drop(pool);
+            // SAFETY: ends the process at once, without what the parent has registered.
+            unsafe { libc::_exit(i32::from(!is_refused)) }
+        }
+        child => {
+            let mut status = 0;
+            // SAFETY: a child of this process, and a place for its status.
+            unsafe { libc::waitpid(child, &raw mut status, 0) };
+            assert_eq!(status, 0);
+        }
+    }
+    assert_eq!(soon(pool.submit(|()| std::process::id(), ())).unwrap(), pid);
+    pool.shutdown().unwrap();
+    assert_eq!(children(), []);
 }
