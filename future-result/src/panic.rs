@@ -83,6 +83,8 @@ pub struct Panic(Arc<Inner>);
 
 struct Inner {
     message: Cow<'static, str>,
+    /// Where it was, if it is known.
+    location: Option<Box<str>>,
     /// Behind a lock only to be `Sync`; nothing of the user's runs under it.
     payload: Mutex<Option<Box<dyn Any + Send>>>,
 }
@@ -109,8 +111,38 @@ impl Panic {
         };
         Self(Arc::new(Inner {
             message,
+            location: None,
             payload: Mutex::new(Some(payload)),
         }))
+    }
+
+    /// A panic that happened elsewhere, where its payload stays: for executors whose tasks run in
+    /// other processes. Its payload here is the message, as a `String`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use future_result::Panic;
+    ///
+    /// let panic = Panic::from_elsewhere("no luck today", Some("src/luck.rs:7:5"));
+    /// assert_eq!(panic.message(), "no luck today");
+    /// assert_eq!(panic.location(), Some("src/luck.rs:7:5"));
+    /// ```
+    #[must_use]
+    pub fn from_elsewhere(message: impl Into<String>, location: Option<&str>) -> Self {
+        let message = message.into();
+        Self(Arc::new(Inner {
+            payload: Mutex::new(Some(Box::new(message.clone()))),
+            message: Cow::Owned(message),
+            location: location.map(Into::into),
+        }))
+    }
+
+    /// The place in the sources, if the panic happened in another process. Of one in this process the
+    /// panic hook has told it.
+    #[must_use]
+    pub fn location(&self) -> Option<&str> {
+        self.0.location.as_deref()
     }
 
     /// What the panic said, if it was text as `panic!` makes it.

@@ -1,0 +1,305 @@
+//! The settings of a pool, and its start.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use future_result::sync::{Mutex, thread};
+use future_result::{FutureResult, pair};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::call::{Call, is_in_executable};
+use crate::child::Plan;
+use crate::core::Core;
+use crate::dispatcher::Dispatcher;
+use crate::image::Image;
+use crate::protocol::{SETUP, Setup, VERSION};
+use crate::state::Limits;
+use crate::{BuildError, ProcessPoolExecutor, codec, entry, frame, report};
+
+/// Settings for a [`ProcessPoolExecutor`], from [`ProcessPoolExecutor::builder`].
+///
+/// # Examples
+///
+/// ```
+/// use process_pool::{FutureResult, ProcessPoolExecutor};
+///
+/// let pool = ProcessPoolExecutor::builder()
+///     .workers(2)
+///     .environment("LANG", "C")
+///     .directory("/")
+///     .build()?;
+/// let place = pool.submit(|()| std::env::current_dir().ok(), ());
+/// assert_eq!(place.result()?, Some("/".into()));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use = "a builder does nothing until `build`"]
+pub struct Builder {
+    workers: Option<usize>,
+    initializer: Option<Result<Vec<u8>, String>>,
+    max_tasks: Option<u64>,
+    time_limit: Option<Duration>,
+    prefetch: Option<usize>,
+    plan: Plan,
+}
+
+impl Builder {
+    pub(crate) fn new() -> Self {
+        Self {
+            workers: None,
+            initializer: None,
+            max_tasks: None,
+            time_limit: None,
+            prefetch: None,
+            plan: Plan::default(),
+        }
+    }
+
+    /// How many worker processes there are at most. By default one for each CPU that this process may
+    /// use, as [`num_cpus::get`] counts them (cgroup limits included).
+    ///
+    /// The first is started when the pool is built, the others when there is work for them.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use process_pool::ProcessPoolExecutor;
+    ///
+    /// let pool = ProcessPoolExecutor::builder().workers(3).build()?;
+    /// assert_eq!(pool.workers(), 3);
+    /// # Ok::<(), process_pool::BuildError>(())
+    /// ```
+    pub fn workers(mut self, workers: usize) -> Self {
+        self.workers = Some(workers);
+        self
+    }
+
+    /// Calls this function with this argument in each worker, before its first task.
+    ///
+    /// If it panics, or the worker dies in it, another worker is tried after a pause. If several in a row
+    /// fail and no worker works, the pool is broken: what is queued fails with
+    /// [`Rejection::Broken`](crate::Rejection::Broken), and so does every later submission.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::OnceLock;
+    /// use process_pool::{FutureResult, ProcessPoolExecutor};
+    ///
+    /// static GREETING: OnceLock<String> = OnceLock::new();
+    ///
+    /// fn set_up(greeting: String) {
+    ///     let _ = GREETING.set(greeting);
+    /// }
+    ///
+    /// fn greet(name: String) -> Option<String> {
+    ///     Some(format!("{}, {name}!", GREETING.get()?))
+    /// }
+    ///
+    /// let builder = ProcessPoolExecutor::builder().workers(1);
+    /// let pool = builder.initializer(set_up, "Hello".to_owned()).build()?;
+    /// let greeting = pool.submit(greet, "world".to_owned());
+    /// assert_eq!(greeting.result()?.as_deref(), Some("Hello, world!"));
+    /// assert_eq!(GREETING.get(), None); // Here it was never called.
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn initializer<A>(mut self, function: fn(A), argument: A) -> Self
+    where
+        A: Serialize + DeserializeOwned + 'static,
+    {
+        let encoded = Call::one(function).map_err(|error| error.to_string());
+        self.initializer = Some(encoded.and_then(|call| {
+            let mut bytes = call.to_bytes().to_vec();
+            match report::catch(|| codec::encode(&argument, &mut bytes)) {
+                Ok(encoded) => encoded.map(|()| bytes),
+                Err(panic) => Err(panic.message),
+            }
+        }));
+        self
+    }
+
+    /// Replaces a worker after it has run so many tasks: against leaks in code that cannot be mended. By
+    /// default a worker runs any number.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use process_pool::{FutureResult, ProcessPoolExecutor};
+    ///
+    /// let builder = ProcessPoolExecutor::builder().workers(1);
+    /// let pool = builder.max_tasks_per_worker(1).build()?;
+    /// let pid = |()| std::process::id();
+    /// assert_ne!(pool.submit(pid, ()).result()?, pool.submit(pid, ()).result()?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn max_tasks_per_worker(mut self, tasks: u64) -> Self {
+        self.max_tasks = Some(tasks);
+        self
+    }
+
+    /// How long each task may run. One that takes longer ends with
+    /// [`TaskError::TimedOut`](crate::TaskError::TimedOut): its worker is killed. By default as long as it
+    /// takes; see [`TaskBuilder::time_limit`](crate::TaskBuilder::time_limit) for single tasks.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use process_pool::{FutureResult, ProcessPoolExecutor, TaskError};
+    ///
+    /// let builder = ProcessPoolExecutor::builder().workers(1);
+    /// let pool = builder.time_limit(Duration::from_millis(50)).build()?;
+    /// let endless = pool.submit(|()| loop { std::hint::spin_loop() }, ());
+    /// # let endless: process_pool::JoinHandle<()> = endless;
+    /// assert!(matches!(endless.result(), Err(TaskError::TimedOut)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn time_limit(mut self, limit: Duration) -> Self {
+        self.time_limit = Some(limit);
+        self
+    }
+
+    /// How many tasks a worker may have that it has not answered: the one that it runs, and those that wait
+    /// in its pipe, so that it need not wait for this process between two tasks. 0 counts as 1, with which
+    /// each task is given to the first worker that is free.
+    ///
+    /// By default it follows the time that tasks take: one at a time of those that take longer than some
+    /// 100 µs, up to 128 of the shortest. What waits behind a task that takes longer than a millisecond is
+    /// taken back and given to other workers, whatever is set here, so no task has to wait for another
+    /// while a worker is idle.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use process_pool::ProcessPoolExecutor;
+    ///
+    /// let pool = ProcessPoolExecutor::builder().workers(2).prefetch(1).build()?;
+    /// let sum: u64 = pool.map(|n: u64| n, 0..100).filter_map(Result::ok).sum();
+    /// assert_eq!(sum, 4950);
+    /// # Ok::<(), process_pool::BuildError>(())
+    /// ```
+    pub fn prefetch(mut self, tasks: usize) -> Self {
+        self.prefetch = Some(tasks);
+        self
+    }
+
+    /// Sets an environment variable of the workers, which otherwise have this process's environment.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use process_pool::{FutureResult, ProcessPoolExecutor};
+    ///
+    /// let builder = ProcessPoolExecutor::builder().workers(1);
+    /// let pool = builder.environment("OMP_NUM_THREADS", "1").build()?;
+    /// let variable = pool.submit(|name: String| std::env::var(name).ok(), "OMP_NUM_THREADS".to_owned());
+    /// assert_eq!(variable.result()?.as_deref(), Some("1"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn environment(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
+        self.plan.environment.push((name.into(), value.into()));
+        self
+    }
+
+    /// The directory that workers work in. By default it is that of this process, when they start.
+    pub fn directory(mut self, path: impl Into<PathBuf>) -> Self {
+        self.plan.directory = Some(path.into());
+        self
+    }
+
+    /// Starts the pool and its first worker.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError`] if a setting is out of range, or a worker cannot be started. (A failing
+    /// initializer is no such error: it fails the tasks.)
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use process_pool::{BuildError, ProcessPoolExecutor};
+    ///
+    /// let error = ProcessPoolExecutor::builder().workers(0).build().unwrap_err();
+    /// assert!(matches!(error, BuildError::NoWorkers));
+    ///
+    /// let builder = ProcessPoolExecutor::builder().directory("/nowhere");
+    /// assert!(matches!(builder.build(), Err(BuildError::Spawn(_))));
+    /// ```
+    pub fn build(self) -> Result<ProcessPoolExecutor, BuildError> {
+        let workers = self.workers.unwrap_or_else(num_cpus::get);
+        if workers == 0 {
+            return Err(BuildError::NoWorkers);
+        }
+        if self.max_tasks == Some(0) {
+            return Err(BuildError::NoTasks);
+        }
+        entry::keep_constructor();
+        if entry::is_worker_to_be() {
+            return Err(BuildError::NotInitialized);
+        }
+        if entry::is_privileged() {
+            return Err(BuildError::Privileged);
+        }
+        if entry::depth() >= entry::DEPTH_MAX {
+            return Err(BuildError::TooDeep);
+        }
+        if !is_in_executable() {
+            return Err(BuildError::NotInExecutable);
+        }
+        let initializer = self.initializer.transpose();
+        let initializer = initializer.map_err(BuildError::Initializer)?;
+        let plan = Plan {
+            depth: entry::depth(),
+            setup: setup(initializer.as_deref()).map_err(BuildError::Initializer)?,
+            ..self.plan
+        };
+        let limits = Limits {
+            workers,
+            tasks: self.max_tasks,
+            prefetch: self.prefetch.map(|tasks| tasks.max(1)),
+        };
+        let core = Arc::new(Core::new(plan, limits).map_err(BuildError::Spawn)?);
+        let dispatcher = Dispatcher::new(Arc::clone(&core)).map_err(BuildError::Spawn)?;
+        let (completer, terminated) = pair();
+        let builder = thread::Builder::new().name("process-pool".to_owned());
+        let thread = builder.spawn(move || dispatcher.run(completer));
+        Ok(ProcessPoolExecutor {
+            core,
+            workers,
+            time_limit: self.time_limit,
+            terminated: terminated.shared(),
+            thread: Mutex::new(Some(thread.map_err(BuildError::Spawn)?)),
+        })
+    }
+}
+
+/// The first message to every worker.
+fn setup(initializer: Option<&[u8]>) -> Result<Vec<u8>, String> {
+    let setup = Setup {
+        version: VERSION,
+        build: Image::get().build(),
+        initializer,
+    };
+    let mut message = Vec::new();
+    frame::begin(&mut message);
+    codec::encode(&setup, &mut message)?;
+    frame::seal(&mut message, SETUP, 0).map_err(|error| error.to_string())?;
+    Ok(message)
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("workers", &self.workers)
+            .field("initializer", &self.initializer.is_some())
+            .field("max_tasks_per_worker", &self.max_tasks)
+            .field("time_limit", &self.time_limit)
+            .field("prefetch", &self.prefetch)
+            .field("environment", &self.plan.environment)
+            .field("directory", &self.plan.directory)
+            .finish()
+    }
+}

@@ -1,0 +1,133 @@
+//! One worker process, as the pool holds it: how it is started, written to, killed and reaped.
+
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use rustix::io::ioctl_fionbio;
+use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
+
+use crate::entry;
+use crate::page::Page;
+use crate::sys::{Exit, ProcessHandle, pass};
+
+/// The size that pipes are asked to have, in bytes: measured to be the fastest. The system may refuse.
+const PIPE_SIZE: usize = 256 * 1024;
+
+/// What every worker of a pool is started with.
+#[derive(Debug, Default)]
+pub(crate) struct Plan {
+    pub(crate) environment: Vec<(OsString, OsString)>,
+    pub(crate) directory: Option<PathBuf>,
+    /// How deep this pool is nested in workers of pools.
+    pub(crate) depth: u32,
+    /// The first message, complete.
+    pub(crate) setup: Vec<u8>,
+}
+
+/// A process that was started and not reaped. It must not be dropped before [`reap`](Self::reap).
+#[derive(Debug)]
+pub(crate) struct Child {
+    process: ProcessHandle,
+    tasks: OwnedFd,
+    /// The worker's end of the task pipe. As long as somebody has it, a write after the worker's death
+    /// raises no SIGPIPE, which this program may not have ignored.
+    _task_reader: OwnedFd,
+    page: Page,
+}
+
+/// Starts a worker. Gives the end of its result pipe besides.
+///
+/// # Errors
+///
+/// If the system has no room for a process, or no descriptors. Nothing is left behind then.
+pub(crate) fn spawn(plan: &Plan) -> io::Result<(Child, OwnedFd)> {
+    let (task_reader, tasks) = pipe_with(PipeFlags::CLOEXEC)?;
+    let (results, result_writer) = pipe_with(PipeFlags::CLOEXEC)?;
+    for pipe in [&tasks, &results] {
+        ioctl_fionbio(pipe, true)?;
+        // Best effort: an ordinary user has only so many pages in pipes.
+        let _ = fcntl_setpipe_size(pipe, PIPE_SIZE);
+    }
+    let (page, memory) = Page::create()?;
+    let (ours, theirs) = pass([task_reader.as_fd(), result_writer.as_fd(), memory.as_fd()])?;
+    // Whatever it prints goes to standard error, from its very first moment on.
+    let output = io::stderr().as_fd().try_clone_to_owned();
+    let output = output.map_or_else(|_| Stdio::null(), Stdio::from);
+    let role = entry::role_for(&theirs)?;
+    let mut command = Command::new("/proc/self/exe");
+    command
+        .arg0("process-pool worker")
+        .envs(plan.environment.iter().map(|(name, value)| (name, value)))
+        .env(entry::ROLE, role)
+        .env(entry::DEPTH, plan.depth.saturating_add(1).to_string())
+        .stdin(Stdio::from(theirs))
+        .stdout(output)
+        .process_group(0);
+    if let Some(directory) = &plan.directory {
+        command.current_dir(directory);
+    }
+    let mut started = command.spawn()?;
+    drop(ours);
+    let process = match ProcessHandle::new(started.id()) {
+        Ok(process) => process,
+        Err(error) => {
+            // Without descriptors, say. It is still ours to wait for.
+            let _ = started.kill();
+            let _ = started.wait();
+            return Err(error);
+        }
+    };
+    let child = Child {
+        process,
+        tasks,
+        _task_reader: task_reader,
+        page,
+    };
+    Ok((child, results))
+}
+
+impl Child {
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
+    pub(crate) fn page(&self) -> &Page {
+        &self.page
+    }
+
+    /// Readable once it has ended.
+    pub(crate) fn process_fd(&self) -> BorrowedFd<'_> {
+        self.process.fd()
+    }
+
+    /// The pipe to write to.
+    pub(crate) fn tasks(&self) -> &OwnedFd {
+        &self.tasks
+    }
+
+    /// Kills it, with all that it has started.
+    pub(crate) fn kill(&self) {
+        self.process.kill();
+    }
+
+    /// Waits for its end.
+    pub(crate) fn await_end(&self) {
+        self.process.await_end();
+    }
+
+    /// Kills it, and waits for its end.
+    pub(crate) fn abandon(self) {
+        self.kill();
+        self.await_end();
+        self.reap();
+    }
+
+    /// Says how it ended, once it has, and has the system forget it.
+    pub(crate) fn reap(&self) -> Exit {
+        self.process.reap()
+    }
+}

@@ -1,0 +1,296 @@
+//! The pool's thread: it reads what workers answer, sees them die, starts others, keeps time, and writes
+//! what did not fit into a pipe at once.
+//!
+//! Whoever submits a task writes it to an idle worker himself, so this thread is not in the way to a
+//! worker, only in the way back. It never waits for a single worker: every read and write is
+//! non-blocking, and it never writes without also reading, since a worker with a large result in its hands
+//! takes no task.
+//!
+//! Results are decoded on this thread, and callbacks and wakers run on it.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::os::fd::OwnedFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Instant;
+
+use future_result::Completer;
+use future_result::sync::now;
+use rustix::buffer::spare_capacity;
+use rustix::io::Errno;
+
+use crate::child::{self, Child};
+use crate::codec;
+use crate::core::Core;
+use crate::frame::{Decoder, Header};
+use crate::image::Image;
+use crate::job::Job;
+use crate::protocol::{DONE, FAILED, PANICKED, READY, REFUSED, Ready, VERSION};
+use crate::state::token::{self, Source};
+use crate::state::{State, Step, Why};
+use crate::sys::{Event, Interest};
+
+/// So many times in a row one worker is read from before the others have their turn.
+const READS: usize = 16;
+/// So many times at most, once it is dead: more than fits into a pipe, unless somebody still writes.
+const LAST_READS: usize = 4096;
+
+pub(crate) struct Dispatcher {
+    core: Arc<Core>,
+    inboxes: BTreeMap<u64, Inbox>,
+}
+
+/// What comes from one worker.
+struct Inbox {
+    results: OwnedFd,
+    decoder: Decoder,
+    /// The other end is open.
+    is_open: bool,
+}
+
+/// Whether reading may go on.
+#[derive(PartialEq, Eq)]
+enum Flow {
+    More,
+    /// Nothing is there for the moment.
+    Dry,
+    /// Nothing will ever be there again.
+    End,
+}
+
+impl Dispatcher {
+    /// With the first worker, so that an error of the system's can be told at once.
+    pub(crate) fn new(core: Arc<Core>) -> std::io::Result<Self> {
+        let notifier = &core.notifier;
+        core.poller
+            .add(notifier.fd(), token::NOTIFIER, Interest::Read)?;
+        let mut this = Self {
+            core,
+            inboxes: BTreeMap::new(),
+        };
+        this.spawn()?;
+        Ok(this)
+    }
+
+    /// Runs until the pool is closed and drained; says so to `terminated`.
+    pub(crate) fn run(mut self, terminated: Completer<()>) {
+        let id = self.core.id;
+        id.enter(|| {
+            if catch_unwind(AssertUnwindSafe(|| self.run_until_end())).is_err() {
+                // Nothing of the user's unwinds to here. Whatever it was, nobody must wait for ever.
+                self.give_up();
+            }
+        });
+        drop(self);
+        let _unwanted = terminated.complete(());
+    }
+
+    fn run_until_end(&mut self) {
+        let mut events = Vec::new();
+        while let Some(deadline) = self.turn() {
+            let limit = deadline.map(|at| at.saturating_duration_since(now()));
+            if self.core.poller.wait(&mut events, limit).is_err() {
+                return self.give_up();
+            }
+            for Event(token) in events.drain(..) {
+                self.handle(token);
+            }
+        }
+    }
+
+    /// Does what is due. Says until when to wait at most; `None` if there is nothing to wait for.
+    fn turn(&mut self) -> Option<Option<Instant>> {
+        let core = Arc::clone(&self.core);
+        loop {
+            let cancels = core.notifier.take_cancels();
+            match core.with(|state, ended| state.turn(&core.poller, cancels, ended)) {
+                Step::Spawn => {
+                    if self.spawn().is_err() {
+                        core.with(State::not_added);
+                    }
+                }
+                Step::Wait(deadline) => return Some(deadline),
+                Step::End => return None,
+            }
+        }
+    }
+
+    fn spawn(&mut self) -> std::io::Result<()> {
+        let core = Arc::clone(&self.core);
+        let id = core.with(|state, _| state.next_worker());
+        let (child, results) = child::spawn(&core.plan)?;
+        if let Err(error) = self.watch(id, &child, &results) {
+            core.poller.remove(&results);
+            core.poller.remove(child.process_fd());
+            child.abandon();
+            return Err(error);
+        }
+        let inbox = Inbox {
+            results,
+            decoder: Decoder::new(),
+            is_open: true,
+        };
+        self.inboxes.insert(id, inbox);
+        core.with(|state, _| state.add(&core.poller, child, &core.plan.setup));
+        Ok(())
+    }
+
+    fn watch(&self, id: u64, child: &Child, results: &OwnedFd) -> std::io::Result<()> {
+        let poller = &self.core.poller;
+        poller.add(results, token::new(id, Source::Results), Interest::Read)?;
+        poller.add(
+            child.process_fd(),
+            token::new(id, Source::Process),
+            Interest::Read,
+        )
+    }
+
+    fn handle(&mut self, token: u64) {
+        if token == token::NOTIFIER {
+            return self.core.notifier.reset();
+        }
+        let (id, source) = token::split(token);
+        match source {
+            Source::Tasks => self
+                .core
+                .with(|state, _| state.flush(&self.core.poller, id)),
+            Source::Results => self.receive(id, READS),
+            Source::Process => {
+                self.receive(id, LAST_READS);
+                self.bury(id);
+            }
+        }
+    }
+
+    fn bury(&mut self, id: u64) {
+        if let Some(inbox) = self.inboxes.remove(&id)
+            && inbox.is_open
+        {
+            self.core.poller.remove(&inbox.results);
+        }
+        self.core
+            .with(|state, ended| state.bury(&self.core.poller, id, ended));
+    }
+
+    /// Reads what a worker has written.
+    fn receive(&mut self, id: u64, reads: usize) {
+        let core = Arc::clone(&self.core);
+        // It may be gone by another event of the same round.
+        let Some(inbox) = self.inboxes.get_mut(&id) else {
+            return;
+        };
+        for _ in 0..reads {
+            if !inbox.is_open {
+                return;
+            }
+            let why = match inbox.read_once() {
+                Ok(Flow::Dry) => return,
+                Ok(Flow::More) => match inbox.handle_all(&core, id) {
+                    Ok(()) => continue,
+                    Err(complaint) => Why::Complaint(complaint),
+                },
+                Ok(Flow::End) => Why::Silent,
+                Err(complaint) => Why::Complaint(complaint),
+            };
+            inbox.is_open = false;
+            core.poller.remove(&inbox.results);
+            core.with(|state, _| state.condemn(id, why));
+        }
+    }
+
+    /// Ends everything at once, when the thread cannot go on.
+    fn give_up(&mut self) {
+        let core = Arc::clone(&self.core);
+        core.with(|state, ended| state.kill(&core.poller, ended));
+        for id in std::mem::take(&mut self.inboxes).into_keys() {
+            core.with(|state, ended| {
+                state.await_end(id);
+                state.bury(&core.poller, id, ended);
+            });
+        }
+    }
+}
+
+impl Inbox {
+    /// Reads once.
+    ///
+    /// # Errors
+    ///
+    /// What to complain about.
+    fn read_once(&mut self) -> Result<Flow, String> {
+        let room = self.decoder.room().map_err(|error| error.to_string())?;
+        match rustix::io::read(&self.results, spare_capacity(room)) {
+            Ok(0) => Ok(Flow::End),
+            Ok(_) | Err(Errno::INTR) => Ok(Flow::More),
+            Err(Errno::AGAIN) => Ok(Flow::Dry),
+            Err(error) => Err(format!("it could not be read from: {error}")),
+        }
+    }
+
+    /// Handles all messages that are there: first all that has to do with the pool, so that the worker has
+    /// its next task, then the results, which may take the user's code a while.
+    ///
+    /// # Errors
+    ///
+    /// What to complain about.
+    fn handle_all(&mut self, core: &Core, id: u64) -> Result<(), String> {
+        let mut messages = Vec::new();
+        let broken = loop {
+            match self.decoder.next() {
+                Ok(Some(message)) => messages.push(message),
+                Ok(None) => break None,
+                Err(error) => break Some(error.to_string()),
+            }
+        };
+        if messages.is_empty() && broken.is_none() {
+            return Ok(());
+        }
+        let mut answers = Vec::new();
+        let handled = core.with(|state, ended| {
+            let handled = self.handle_under_lock(core, state, id, messages, &mut answers);
+            state.progressed(id, u32::try_from(answers.len()).unwrap_or(u32::MAX));
+            // Itself first: its cache is warm.
+            state.fill(&core.poller, id, ended);
+            state.dispatch(&core.poller, ended);
+            handled
+        });
+        for (job, kind, body) in answers {
+            job.answer(kind, self.decoder.body(body));
+        }
+        match broken {
+            Some(complaint) => handled.and(Err(complaint)),
+            None => handled,
+        }
+    }
+
+    fn handle_under_lock(
+        &self,
+        core: &Core,
+        state: &mut State,
+        id: u64,
+        messages: Vec<(Header, Range<usize>)>,
+        answers: &mut Vec<(Job, u32, Range<usize>)>,
+    ) -> Result<(), String> {
+        for (header, body) in messages {
+            match header.kind {
+                DONE | PANICKED | FAILED => {
+                    let job = state.answered(&core.poller, id, header.sequence);
+                    let job = job.ok_or("it answered a task that it did not have")?;
+                    answers.push((job, header.kind, body));
+                }
+                READY => {
+                    let ready: Ready = codec::decode(self.decoder.body(body))?;
+                    if (ready.version, ready.build) != (VERSION, Image::get().build()) {
+                        return Err("it was started from another executable".to_owned());
+                    }
+                    state.ready(id);
+                }
+                // It exits by itself, and has printed why.
+                REFUSED => {}
+                kind => return Err(format!("it sent a message of the unknown kind {kind}")),
+            }
+        }
+        Ok(())
+    }
+}

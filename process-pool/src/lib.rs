@@ -1,0 +1,48 @@
+#![doc = include_str!("../README.md")]
+#![deny(unsafe_code)]
+
+#[cfg(not(all(target_os = "linux", target_pointer_width = "64")))]
+compile_error!(
+    "process-pool runs on 64-bit Linux alone so far. For another system its module `sys` needs a way to \
+     wait for pipes and ends of processes at once, to hand descriptors to a new process, and to name a \
+     process for good; and `image` the bounds of the executable's code and constants."
+);
+
+mod builder;
+mod bytes;
+mod call;
+mod child;
+mod codec;
+mod core;
+mod dispatcher;
+mod entry;
+mod error;
+mod frame;
+mod image;
+mod job;
+mod lane;
+mod lifeline;
+mod map;
+mod page;
+mod pool;
+mod protocol;
+mod report;
+mod run;
+mod shutdown;
+mod state;
+mod sys;
+mod task_builder;
+mod worker;
+
+pub use future_result::{
+    AsCompleted, BoxedResult, Cancel, CancelOnDrop, Cause, CompletionSet, FirstError, FutureResult,
+    JoinHandle, Map, Panic, Rejection, Shared, Status, TaskError, TryError, TryMap, WaitTimedOut,
+    Waited, When, as_completed, try_join_all, try_join_all_with, wait,
+};
+
+pub use self::builder::Builder;
+pub use self::bytes::Bytes;
+pub use self::entry::init;
+pub use self::error::{BuildError, ShutdownError, WorkerDied};
+pub use self::pool::ProcessPoolExecutor;
+pub use self::task_builder::TaskBuilder;

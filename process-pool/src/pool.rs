@@ -1,0 +1,229 @@
+//! The pool as its owner sees it: submitting.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use future_result::sync::{Mutex, thread};
+use future_result::{Cause, JoinHandle, Shared, TaskError, contain, pair_with_hook};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::call::{Call, NotInExecutable};
+use crate::core::Core;
+use crate::job::{Job, message, panicked};
+use crate::{BuildError, Builder, TaskBuilder, codec, report};
+
+/// Worker processes that run what is submitted to them, in the order of submission.
+///
+/// Every submission gives a [`JoinHandle`]: a future for async code, and with
+/// [`FutureResult`](crate::FutureResult) in scope every other way to wait. A task that panics costs nobody
+/// but its waiter, and one that crashes its process only its worker besides, which is replaced.
+///
+/// # What a task is
+///
+/// A plain function, or a closure that captures nothing, and one argument; a tuple if it needs more. The
+/// argument goes to the worker and the value comes back as bytes, by [serde](https://serde.rs) and
+/// postcard. The function itself does not travel: workers are the same executable, started again, and
+/// share nothing with this process. A global variable has its first value there, unless an
+/// [`initializer`](Builder::initializer) has set it.
+///
+/// # The ends of tasks
+///
+/// | what happens | the handle gets |
+/// |---|---|
+/// | the function returns | its value |
+/// | it panics | [`TaskError::Panicked`], with message and place |
+/// | its process exits, aborts, or is killed | [`TaskError::Lost`] with a [`WorkerDied`](crate::WorkerDied) |
+/// | argument or value cannot be encoded or decoded | [`TaskError::Codec`] |
+/// | it is cancelled, also while it runs | [`TaskError::Cancelled`] |
+/// | it takes longer than its time limit | [`TaskError::TimedOut`] |
+///
+/// A cancelled or late task is really stopped: its worker is killed, and replaced when there is work.
+///
+/// # Forks
+///
+/// In a process that was forked off this one the pool refuses everything with
+/// [`Rejection::Forked`](crate::Rejection): its workers are the parent's.
+///
+/// # Examples
+///
+/// ```
+/// use process_pool::{as_completed, FutureResult, ProcessPoolExecutor};
+///
+/// let pool = ProcessPoolExecutor::new(2)?;
+///
+/// let handle = pool.submit(|n: u64| n * 7, 6);
+/// assert_eq!(handle.result()?, 42);
+///
+/// let handles = (1..=3).map(|n: u32| pool.submit(|n| n * n, n));
+/// for (index, square) in as_completed(handles) {
+///     println!("number {index} is {}", square?);
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// What a closure captures cannot travel:
+///
+/// ```compile_fail,E0308
+/// # let pool = process_pool::ProcessPoolExecutor::new(1)?;
+/// let factor = 7;
+/// pool.submit(|n: u64| n * factor, 6);
+/// # Ok::<(), process_pool::BuildError>(())
+/// ```
+pub struct ProcessPoolExecutor {
+    pub(crate) core: Arc<Core>,
+    pub(crate) workers: usize,
+    /// For tasks that have none of their own.
+    pub(crate) time_limit: Option<Duration>,
+    /// Done when the last worker is gone.
+    pub(crate) terminated: Shared<JoinHandle<()>>,
+    pub(crate) thread: Mutex<Option<thread::JoinHandle<()>>>,
+}
+
+impl ProcessPoolExecutor {
+    /// A pool with at most so many workers.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError`] if `workers` is 0, or a worker cannot be started.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use process_pool::ProcessPoolExecutor;
+    ///
+    /// let pool = ProcessPoolExecutor::new(2)?;
+    /// assert_eq!(pool.workers(), 2);
+    /// # Ok::<(), process_pool::BuildError>(())
+    /// ```
+    pub fn new(workers: usize) -> Result<Self, BuildError> {
+        Self::builder().workers(workers).build()
+    }
+
+    /// More settings than the number of workers.
+    pub fn builder() -> Builder {
+        Builder::new()
+    }
+
+    /// How many workers there are at most.
+    #[must_use]
+    pub const fn workers(&self) -> usize {
+        self.workers
+    }
+
+    /// The process ids of the workers that there are at the moment, for monitoring: any of them may be gone
+    /// by the time they are looked at.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use process_pool::{FutureResult, ProcessPoolExecutor};
+    ///
+    /// let pool = ProcessPoolExecutor::new(1)?;
+    /// let own = pool.submit(|()| std::process::id(), ()).result()?;
+    /// assert_eq!(pool.pids(), [own]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn pids(&self) -> Vec<u32> {
+        if self.core.id.is_inherited() {
+            return Vec::new();
+        }
+        self.core.with(|state, _| state.pids())
+    }
+
+    /// Calls `function` with `argument` in a worker, and gives the handle of its result.
+    ///
+    /// If the pool does not accept the task, or the argument cannot be turned into bytes, the handle says
+    /// so. The argument is encoded here and dropped; it is the worker's copy that the function gets.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use process_pool::{FutureResult, ProcessPoolExecutor, TaskError};
+    ///
+    /// fn divide((a, b): (i32, i32)) -> i32 {
+    ///     a / b
+    /// }
+    ///
+    /// let pool = ProcessPoolExecutor::new(2)?;
+    /// assert_eq!(pool.submit(divide, (6, 2)).result()?, 3);
+    /// match pool.submit(divide, (1, 0)).result() {
+    ///     Err(TaskError::Panicked(panic)) => assert!(panic.message().contains("divide by zero")),
+    ///     other => unreachable!("{other:?}"),
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn submit<A, R>(&self, function: fn(A) -> R, argument: A) -> JoinHandle<R>
+    where
+        A: Serialize + DeserializeOwned + 'static,
+        R: Serialize + DeserializeOwned + Send + 'static,
+    {
+        self.task().submit(function, argument)
+    }
+
+    /// Options for one task, and then its submission.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use process_pool::{FutureResult, ProcessPoolExecutor};
+    ///
+    /// let pool = ProcessPoolExecutor::new(1)?;
+    /// let task = pool.task().time_limit(Duration::from_secs(60));
+    /// assert_eq!(task.submit(|n: u32| n + 1, 1).result()?, 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub const fn task(&self) -> TaskBuilder<'_> {
+        TaskBuilder::new(self)
+    }
+
+    /// Sends a call with an argument, whose result is read by `decode`.
+    pub(crate) fn send<A, T>(
+        &self,
+        call: Result<Call, NotInExecutable>,
+        argument: A,
+        limit: Option<Duration>,
+        decode: fn(&[u8]) -> Result<T, String>,
+    ) -> JoinHandle<T>
+    where
+        A: Serialize,
+        T: Send + 'static,
+    {
+        let notifier = Arc::clone(&self.core.notifier);
+        let (completer, handle) = pair_with_hook(self.core.id, move || notifier.notify_cancel());
+        let encoded = match call {
+            Err(error) => Err(TaskError::Codec(Cause::new(error.to_string()))),
+            Ok(call) => {
+                match report::catch(|| message(call, |bytes| codec::encode(&argument, bytes))) {
+                    Ok(Ok(message)) => Ok(message),
+                    Ok(Err(text)) => Err(TaskError::Codec(Cause::new(format!(
+                        "the argument could not be written: {text}"
+                    )))),
+                    Err(report) => Err(panicked(&report)),
+                }
+            }
+        };
+        contain(|| drop(argument));
+        match encoded {
+            Ok(message) => self
+                .core
+                .submit(Job::new(message, limit, completer, decode)),
+            Err(error) => completer.fail(error),
+        }
+        handle
+    }
+}
+
+impl fmt::Debug for ProcessPoolExecutor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("ProcessPoolExecutor");
+        debug.field("workers", &self.workers);
+        if !self.core.id.is_inherited() {
+            debug.field("queued", &self.core.with(|state, _| state.queued()));
+        }
+        debug.finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,109 @@
+//! What the pool and a worker say to each other.
+//!
+//! # Channels
+//!
+//! Each worker has channels of its own, and shares none with another worker:
+//!
+//! | channel | direction | carries |
+//! |---|---|---|
+//! | the *bootstrap* socket, the worker's descriptor 0 at its start | → worker | the descriptors of the other three, and the pool's process id; then it is closed |
+//! | the *task* pipe | → worker | [`Setup`], then tasks, at last [`LEAVE`] |
+//! | the *result* pipe | ← worker | [`Ready`], then an answer to each task |
+//! | the *page* of shared memory | both | which task begins next, and how many are done; see [`page`](crate::page) |
+//!
+//! Descriptors 1 and 2 of a worker are the standard error of the pool's process, 0 is `/dev/null` once the
+//! worker has begun. So nothing that a task prints or reads can get between messages.
+//!
+//! # Messages
+//!
+//! A message is a [frame](crate::frame). Tasks of one worker are numbered from 0 up by the frame's
+//! sequence number, and an answer has the number of its task.
+//!
+//! ```text
+//! pool                                        worker
+//!  │ spawn, bootstrap, Setup ───────────────►  checks that it is the same program (else REFUSED)
+//!  │                                           runs the initializer (if it panics: REFUSED)
+//!  │ ◄─────────────────────────────── READY
+//!  │ TASK 0 ────────────────────────────────►  claims 0 in the page, runs it
+//!  │ ◄────────────────────── DONE 0 │ PANICKED 0 │ FAILED 0
+//!  │ TASK 1, TASK 2, … ─────────────────────►
+//!  │ LEAVE ─────────────────────────────────►  exits with status 0
+//! ```
+//!
+//! A worker answers in the order of the numbers, and leaves out those that the pool has taken back.
+//! Everything else breaks the protocol: the worker is killed, and its running task fails.
+//!
+//! # Death
+//!
+//! *The worker's.* The pool is told by the worker's pidfd. It reads what is still in the result pipe; what
+//! has an answer is done. Then the page tells which of the others had begun: such a task fails, with all
+//! that is known about the worker's end. What had not begun is queued again, before everything else, and
+//! nobody learns of it. The page cannot change any more at that point, so no task is run twice.
+//!
+//! *The pool's.* A thread of the worker sees the end of the pool's process by its pidfd, or that the task
+//! pipe has no writer left, and kills the worker's process group: the worker, whatever it is busy with,
+//! and what it has started.
+
+use serde::{Deserialize, Serialize};
+
+use crate::call::{CALL, Call};
+
+/// Changes with every change of what this module describes.
+pub(crate) const VERSION: u32 = 1;
+
+/// To the worker: a [`Setup`].
+pub(crate) const SETUP: u32 = 1;
+/// To the worker: a task; the body is a call and its argument.
+pub(crate) const TASK: u32 = 2;
+/// To the worker: exit when everything before this is done.
+pub(crate) const LEAVE: u32 = 3;
+
+/// From the worker: a [`Ready`].
+pub(crate) const READY: u32 = 16;
+/// From the worker: it does not start; the body is text that says why.
+pub(crate) const REFUSED: u32 = 17;
+/// From the worker: the task's value.
+pub(crate) const DONE: u32 = 18;
+/// From the worker: the task has panicked, with a [`PanicReport`].
+pub(crate) const PANICKED: u32 = 19;
+/// From the worker: argument or result did not travel; the body is text that says why.
+pub(crate) const FAILED: u32 = 20;
+
+/// The first message to a worker.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Setup<'a> {
+    pub(crate) version: u32,
+    /// Of the pool's executable.
+    pub(crate) build: u64,
+    /// A call and its argument, as in a task.
+    #[serde(borrow)]
+    pub(crate) initializer: Option<&'a [u8]>,
+}
+
+/// The first message of a worker that can work.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Ready {
+    pub(crate) version: u32,
+    pub(crate) build: u64,
+    pub(crate) pid: u32,
+}
+
+/// A panic, as text.
+#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PanicReport {
+    pub(crate) message: String,
+    /// File, line and column, if the panic hook was ours.
+    pub(crate) location: Option<String>,
+}
+
+/// Takes the body of a task apart.
+///
+/// # Errors
+///
+/// Text, if it is too short to be one.
+pub(crate) fn split_task(body: &[u8]) -> Result<(Call, &[u8]), String> {
+    match body.split_first_chunk::<CALL>() {
+        Some((call, argument)) => Ok((Call::from_bytes(call), argument)),
+        None => Err(format!("a task of {} bytes is no task", body.len())),
+    }
+}

@@ -1,0 +1,394 @@
+//! What a pool knows: its queue, its workers, and what each of them has. All transitions, each under the
+//! one lock of [`Core`](crate::core::Core).
+//!
+//! # The life of a task
+//!
+//! ```text
+//! queue ──fill──► lane of a worker ──answered──► ended
+//!   ▲                  │
+//!   │                  │ the worker dies, or is slow
+//!   └── requeued ◄─────┴── had begun, and the worker is dead ──► failed
+//!       (had not)
+//! ```
+//!
+//! [`fill`](State::fill) declares the task started: from there on a handle can only ask to stop it. The page
+//! says which tasks of a worker had begun. One that is queued again stays started, and is kept apart, so
+//! that a request to stop it is found.
+//!
+//! A worker has more than one task if tasks are short ([`depth`](State::depth)). What turns out to wait for
+//! long behind another is taken back ([`recall`](State::recall)), and so is everything that waits behind a
+//! task that is about to be killed with its worker.
+//!
+//! # The life of a worker
+//!
+//! | stage | it | ends by |
+//! |---|---|---|
+//! | `Starting` | was spawned, and may run the initializer | READY |
+//! | `Ready` | has tasks, or is in `idle` | LEAVE, when the pool is closed or it has run as many tasks as it may |
+//! | `Leaving` | was told to exit, and gets no task | its death |
+//!
+//! Any of them may be *condemned*: killed by the pool, with the reason kept for its task. Whatever the
+//! stage, [`bury`](State::bury) is the end.
+//!
+//! Users' code never runs here: what has ended is put into a list, and told when the lock is released.
+
+mod worker;
+mod workers;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use future_result::sync::now;
+use future_result::{Cause, Rejection, TaskError};
+
+use self::worker::{Stage, Worker};
+pub(crate) use self::worker::{Why, token};
+use crate::job::Job;
+use crate::sys::Poller;
+
+/// So much work a worker has before it, by the running mean: enough for it not to have to wait for the
+/// pool's thread, and little to wait for a task that comes after it.
+const QUEUED_WORK: Duration = Duration::from_micros(200);
+/// So many tasks at most.
+const DEPTH_MAX: u128 = 128;
+/// What waits behind a task that takes longer than this is given to others.
+const STALL: Duration = Duration::from_millis(1);
+
+/// Tasks that have ended without an answer, to be told when the lock is released.
+pub(crate) type Ended = Vec<(Job, TaskError)>;
+
+/// What is never changed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) workers: usize,
+    /// How many tasks a worker runs before it is replaced.
+    pub(crate) tasks: Option<u64>,
+    /// How many tasks a worker has at most that it has not answered. Else as many as are worth it.
+    pub(crate) prefetch: Option<usize>,
+}
+
+/// What the pool's thread has to do next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// Start a worker.
+    Spawn,
+    /// Wait, at most until then.
+    Wait(Option<Instant>),
+    /// Nothing is left.
+    End,
+}
+
+#[derive(Debug)]
+pub(crate) struct State {
+    limits: Limits,
+    /// Why nothing more is accepted.
+    closed: Option<Rejection>,
+    queue: VecDeque<Job>,
+    /// Tasks whose worker died before they began; they come first.
+    requeued: VecDeque<Job>,
+    /// Nothing is to run any more.
+    is_killed: bool,
+    /// How long a task takes, a running mean.
+    service: Duration,
+    workers: BTreeMap<u64, Worker>,
+    /// Ready and without a task; the last one is the warmest.
+    idle: Vec<u64>,
+    /// The number of the next worker.
+    next: u64,
+    /// Of the workers, those that are not leaving, and those that are starting.
+    active: usize,
+    starting: usize,
+    /// A worker is being started outside the lock.
+    is_spawning: bool,
+    /// Workers in a row that have died before they did anything.
+    failures: u32,
+    retry_at: Option<Instant>,
+}
+
+impl State {
+    pub(crate) const fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            closed: None,
+            queue: VecDeque::new(),
+            requeued: VecDeque::new(),
+            is_killed: false,
+            service: QUEUED_WORK,
+            workers: BTreeMap::new(),
+            idle: Vec::new(),
+            next: 0,
+            active: 0,
+            starting: 0,
+            is_spawning: false,
+            failures: 0,
+            retry_at: None,
+        }
+    }
+
+    /// How many tasks no worker has.
+    pub(crate) fn queued(&self) -> usize {
+        self.queue.len() + self.requeued.len()
+    }
+
+    /// The ids of the processes.
+    pub(crate) fn pids(&self) -> Vec<u32> {
+        self.workers.values().map(|it| it.child.pid()).collect()
+    }
+
+    /// Takes a task: hands it to an idle worker, or queues it. Says whether the pool's thread has to be
+    /// woken, since there is room for another worker.
+    pub(crate) fn submit(&mut self, poller: &Poller, job: Job, ended: &mut Ended) -> bool {
+        if let Some(reason) = self.closed {
+            ended.push((job, TaskError::Rejected(reason)));
+            return false;
+        }
+        self.queue.push_back(job);
+        self.dispatch(poller, ended);
+        self.wants_worker()
+    }
+
+    /// Gives queued tasks to idle workers; or, if nothing is left to do, has them leave.
+    pub(crate) fn dispatch(&mut self, poller: &Poller, ended: &mut Ended) {
+        while self.queued() > 0
+            && let Some(id) = self.idle.pop()
+        {
+            self.fill(poller, id, ended);
+        }
+        if self.closed.is_some() && self.queued() == 0 {
+            self.dismiss(poller);
+        }
+    }
+
+    /// Gives a worker as many queued tasks as are worth it. It becomes idle if it has none then.
+    pub(crate) fn fill(&mut self, poller: &Poller, id: u64, ended: &mut Ended) {
+        let depth = self.depth();
+        let Some(worker) = self.workers.get_mut(&id) else {
+            return;
+        };
+        if worker.stage != Stage::Ready || worker.condemned.is_some() {
+            return;
+        }
+        let was_empty = worker.lane.is_empty();
+        while worker.lane.len() < depth
+            && self.limits.tasks.is_none_or(|limit| worker.given < limit)
+            && let Some(mut job) = self.requeued.pop_front().or_else(|| self.queue.pop_front())
+        {
+            // The clock of a task with a time limit starts when it does, which is known of the first.
+            if !worker.lane.is_empty() && (job.limit().is_some() || worker.lane.is_timed()) {
+                self.requeued.push_front(job);
+                break;
+            }
+            if !job.start() || job.is_cancelled() {
+                ended.push((job, TaskError::Cancelled));
+            } else if let Err(job) = worker.lane.push(job) {
+                let cause = Cause::new("the argument is too long for a message");
+                ended.push((job, TaskError::Codec(cause)));
+            } else {
+                worker.given += 1;
+            }
+        }
+        if worker.lane.is_empty() {
+            self.rest(poller, id);
+            return;
+        }
+        if was_empty {
+            worker.begin_front();
+            self.idle.retain(|&idle| idle != id);
+        }
+        self.flush(poller, id);
+    }
+
+    /// How many tasks a worker may have: by their mean time, and no more than its share of what there is.
+    fn depth(&self) -> usize {
+        let depth = match self.limits.prefetch {
+            Some(depth) => depth,
+            None => {
+                let worth = QUEUED_WORK.as_nanos() / self.service.as_nanos().max(1);
+                worth.clamp(1, DEPTH_MAX) as usize
+            }
+        };
+        let share = self.queued().div_ceil(self.active.max(1));
+        depth.min(share).max(1)
+    }
+
+    /// Writes what the worker's pipe takes.
+    pub(crate) fn flush(&mut self, poller: &Poller, id: u64) {
+        let Some(worker) = self.workers.get_mut(&id) else {
+            return;
+        };
+        if let Err(error) = worker.flush(poller, id) {
+            let complaint = format!("it could not be written to: {error}");
+            self.condemn(id, Why::Complaint(complaint));
+        }
+    }
+
+    /// Takes the task that a worker has answered. `None` if that breaks the protocol.
+    pub(crate) fn answered(&mut self, poller: &Poller, id: u64, sequence: u64) -> Option<Job> {
+        let worker = self.workers.get_mut(&id)?;
+        let job = worker.lane.answered(sequence)?;
+        self.failures = 0;
+        self.retry_at = None;
+        if worker.lane.is_empty() {
+            self.rest(poller, id);
+        }
+        Some(job)
+    }
+
+    /// A worker has no task: it is idle, or leaves if it has run as many as it may.
+    fn rest(&mut self, poller: &Poller, id: u64) {
+        let Some(worker) = self.workers.get(&id) else {
+            return;
+        };
+        if worker.stage != Stage::Ready || worker.condemned.is_some() {
+            return;
+        }
+        if self.limits.tasks.is_some_and(|limit| worker.given >= limit) {
+            self.leave(poller, id);
+        } else if !self.idle.contains(&id) {
+            self.idle.push(id);
+        }
+    }
+
+    /// A worker has answered so many tasks since the last call: takes their time, and starts that of the
+    /// next.
+    pub(crate) fn progressed(&mut self, id: u64, tasks: u32) {
+        let Some(worker) = self.workers.get_mut(&id) else {
+            return;
+        };
+        if tasks > 0 && worker.stage == Stage::Ready {
+            let took = now().saturating_duration_since(worker.since) / tasks;
+            self.service = (self.service * 3 + took) / 4;
+            worker.begin_front();
+        }
+    }
+
+    /// Takes back what a worker has not begun.
+    fn recall(&mut self, poller: &Poller, id: u64) {
+        let Some(worker) = self.workers.get_mut(&id) else {
+            return;
+        };
+        if worker.condemned.is_some() {
+            return;
+        }
+        let first = worker.child.page().take_back(worker.lane.next());
+        let taken = worker.lane.take_back(first);
+        worker.given -= taken.len() as u64;
+        for (_, job) in taken.into_iter().rev() {
+            self.requeued.push_front(job);
+        }
+        // The rest of a message that was begun is still to be written, and to be passed over.
+        if worker.lane.is_empty() {
+            self.rest(poller, id);
+        }
+    }
+
+    /// Cancels everything that no worker has.
+    pub(crate) fn cancel_queued(&mut self, ended: &mut Ended) {
+        let all = self.requeued.drain(..).chain(self.queue.drain(..));
+        ended.extend(all.map(|job| (job, TaskError::Cancelled)));
+    }
+
+    /// Stops what was cancelled and is running, or was queued again.
+    fn stop_cancelled(&mut self, poller: &Poller, ended: &mut Ended) {
+        for id in self.select(|worker| worker.lane.is_cancelled_from(0)) {
+            // Then there is one task that runs, at most, and what has ended and is on its way.
+            self.recall(poller, id);
+            let runs = |worker: &Worker| worker.lane.is_cancelled_from(worker.child.page().done());
+            if self.workers.get(&id).is_some_and(runs) {
+                self.condemn(id, Why::Cancelled);
+            }
+        }
+        let all = std::mem::take(&mut self.requeued);
+        for job in all {
+            if job.is_cancelled() {
+                ended.push((job, TaskError::Cancelled));
+            } else {
+                self.requeued.push_back(job);
+            }
+        }
+    }
+
+    /// Accepts nothing more.
+    pub(crate) fn close(&mut self, poller: &Poller, ended: &mut Ended) {
+        if self.closed.is_none() {
+            self.closed = Some(Rejection::ShutDown);
+        }
+        self.dispatch(poller, ended);
+    }
+
+    /// Accepts nothing more, and kills whatever there is.
+    pub(crate) fn kill(&mut self, poller: &Poller, ended: &mut Ended) {
+        self.is_killed = true;
+        self.cancel_queued(ended);
+        self.close(poller, ended);
+        for id in self.select(|_| true) {
+            self.condemn(id, Why::Cancelled);
+        }
+    }
+
+    /// Does what is due, and says what the pool's thread does next.
+    pub(crate) fn turn(&mut self, poller: &Poller, cancels: bool, ended: &mut Ended) -> Step {
+        if cancels {
+            self.stop_cancelled(poller, ended);
+        }
+        let mut next = self.next_deadline();
+        if next.is_some_and(|next| next <= now()) {
+            self.expire(poller);
+            next = self.next_deadline();
+        }
+        self.dispatch(poller, ended);
+        if self.wants_worker() {
+            match self.retry_at {
+                Some(at) if at > now() => {
+                    next = Some(next.map_or(at, |next| next.min(at)));
+                }
+                _ => {
+                    self.is_spawning = true;
+                    return Step::Spawn;
+                }
+            }
+        }
+        if self.closed.is_some() && self.workers.is_empty() && self.queued() == 0 {
+            return Step::End;
+        }
+        Step::Wait(next)
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        let deadlines = self.workers.values().filter_map(|worker| {
+            let stall = worker.stalls_at();
+            let deadline = worker.deadline;
+            stall.map_or(deadline, |stall| {
+                Some(deadline.map_or(stall, |it| it.min(stall)))
+            })
+        });
+        deadlines.min()
+    }
+
+    /// Kills the workers whose time is over, and takes back what waits behind slow tasks.
+    fn expire(&mut self, poller: &Poller) {
+        let time = now();
+        for id in self.select(|worker| worker.stalls_at().is_some_and(|at| at <= time)) {
+            self.service = self.service.max(STALL);
+            self.recall(poller, id);
+            if let Some(worker) = self.workers.get_mut(&id) {
+                worker.since = time;
+            }
+        }
+        for id in self.select(|worker| worker.deadline.is_some_and(|deadline| deadline <= time)) {
+            let Some(worker) = self.workers.get_mut(&id) else {
+                continue;
+            };
+            let why = match worker.lane.front_number() {
+                Some(sequence) if sequence < worker.child.page().done() => {
+                    // In time: the answer is on its way.
+                    worker.deadline = None;
+                    continue;
+                }
+                Some(sequence) => Why::TimedOut(sequence),
+                None => Why::Complaint("it did not leave".to_owned()),
+            };
+            self.condemn(id, why);
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! One worker as the pool's state has it: its process, its tasks, and what has been decided about it.
+
+use std::time::Instant;
+
+use future_result::sync::now;
+use rustix::io::Errno;
+
+use super::STALL;
+use crate::child::Child;
+use crate::job::Job;
+use crate::lane::Lane;
+use crate::sys::{Exit, Interest, Poller};
+
+#[derive(Debug)]
+pub(super) struct Worker {
+    pub(super) child: Child,
+    pub(super) lane: Lane,
+    pub(super) stage: Stage,
+    /// How many tasks it was given.
+    pub(super) given: u64,
+    /// Since when its first task runs, so far as the pool knows.
+    pub(super) since: Instant,
+    /// When it is killed, for its task's time limit or because it does not leave.
+    pub(super) deadline: Option<Instant>,
+    pub(super) condemned: Option<Condemned>,
+    /// The poller tells when it can be written to again.
+    pub(super) is_blocked: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    Starting,
+    Ready,
+    Leaving,
+}
+
+#[derive(Debug)]
+pub(super) struct Condemned {
+    pub(super) why: Why,
+    /// The tasks from this number on had not begun, and now never will, there.
+    pub(super) unstarted: u64,
+}
+
+/// Why the pool has killed a worker.
+#[derive(Clone, Debug)]
+pub(crate) enum Why {
+    /// A handle wants its running task to stop, or the owner of the pool all of them.
+    Cancelled,
+    /// The task with this number has run out of time.
+    TimedOut(u64),
+    /// It has closed its result pipe. It may be exiting: then it is too late to kill it.
+    Silent,
+    /// It broke the rules.
+    Complaint(String),
+}
+
+/// Numbers by which the poller tells a worker's descriptors.
+pub(crate) mod token {
+    /// Of the pool's own wake-ups.
+    pub(crate) const NOTIFIER: u64 = u64::MAX;
+
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub(crate) enum Source {
+        Process,
+        Results,
+        Tasks,
+    }
+
+    pub(crate) const fn new(worker: u64, source: Source) -> u64 {
+        worker * 4
+            + match source {
+                Source::Process => 0,
+                Source::Results => 1,
+                Source::Tasks => 2,
+            }
+    }
+
+    pub(crate) const fn split(token: u64) -> (u64, Source) {
+        let source = match token % 4 {
+            0 => Source::Process,
+            1 => Source::Results,
+            _ => Source::Tasks,
+        };
+        (token / 4, source)
+    }
+}
+
+impl Worker {
+    /// Another task is the first from now on.
+    pub(super) fn begin_front(&mut self) {
+        self.since = now();
+        let limit = self.lane.front().and_then(Job::limit);
+        self.deadline = limit.and_then(|limit| self.since.checked_add(limit));
+    }
+
+    /// When what waits behind its first task has waited for too long.
+    pub(super) fn stalls_at(&self) -> Option<Instant> {
+        if self.lane.len() < 2 || self.condemned.is_some() {
+            return None;
+        }
+        self.since.checked_add(STALL)
+    }
+
+    pub(super) fn flush(&mut self, poller: &Poller, id: u64) -> std::io::Result<()> {
+        loop {
+            let pieces = self.lane.unwritten();
+            if pieces.is_empty() {
+                if std::mem::take(&mut self.is_blocked) {
+                    poller.remove(self.child.tasks());
+                }
+                return Ok(());
+            }
+            match rustix::io::writev(self.child.tasks(), &pieces) {
+                Ok(written) => {
+                    drop(pieces);
+                    self.lane.wrote(written);
+                }
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => {
+                    if !self.is_blocked {
+                        let token = token::new(id, token::Source::Tasks);
+                        poller.add(self.child.tasks(), token, Interest::Write)?;
+                        self.is_blocked = true;
+                    }
+                    return Ok(());
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
+
+/// What a task's error says about a worker that was killed.
+pub(super) fn complaint(why: Option<&Why>, exit: Exit) -> Option<String> {
+    let was_killed = matches!(
+        exit,
+        Exit::Signal {
+            signal: libc::SIGKILL,
+            ..
+        }
+    );
+    match why? {
+        Why::Complaint(text) => Some(text.clone()),
+        Why::Silent if was_killed => Some(
+            "it was killed since it had closed its end of the pool's pipe; does the task close \
+             descriptors that are not its own?"
+                .to_owned(),
+        ),
+        Why::Silent => None,
+        Why::Cancelled | Why::TimedOut(_) => {
+            Some("it was killed because of another task".to_owned())
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! The life of the workers: from [`add`](State::add) to [`bury`](State::bury).
+
+use std::time::Duration;
+
+use future_result::sync::now;
+use future_result::{Cause, Rejection, TaskError};
+
+use super::worker::{Condemned, Stage, Why, Worker, complaint};
+use super::{Ended, State};
+use crate::child::Child;
+use crate::error::WorkerDied;
+use crate::frame;
+use crate::lane::Lane;
+use crate::protocol::LEAVE;
+use crate::sys::Poller;
+
+/// After so many workers in a row have died before they did anything, the pool is broken, unless another
+/// worker works.
+const FAILURES_MAX: u32 = 5;
+/// How long the next worker is waited with after the first failure; twice as long after each other one.
+const BACK_OFF: Duration = Duration::from_millis(10);
+/// But no longer than this.
+const BACK_OFF_MAX: Duration = Duration::from_secs(1);
+/// How long a worker may take to leave.
+const GRACE: Duration = Duration::from_secs(5);
+
+impl State {
+    pub(super) fn select(&self, which: impl Fn(&Worker) -> bool) -> Vec<u64> {
+        let selected = self.workers.iter().filter(|(_, worker)| which(worker));
+        selected.map(|(&id, _)| id).collect()
+    }
+
+    /// Whether another worker would have something to do, and there is room for it.
+    pub(super) fn wants_worker(&self) -> bool {
+        !self.is_spawning && self.active < self.limits.workers && self.starting < self.queued()
+    }
+
+    /// The number that the next worker will have.
+    pub(crate) const fn next_worker(&self) -> u64 {
+        self.next
+    }
+
+    /// Adds a worker that was started.
+    pub(crate) fn add(&mut self, poller: &Poller, child: Child, setup: &[u8]) {
+        let id = self.next;
+        self.next += 1;
+        self.is_spawning = false;
+        self.active += 1;
+        self.starting += 1;
+        let mut lane = Lane::default();
+        lane.control(setup);
+        self.workers.insert(
+            id,
+            Worker {
+                child,
+                lane,
+                stage: Stage::Starting,
+                given: 0,
+                since: now(),
+                deadline: None,
+                condemned: None,
+                is_blocked: false,
+            },
+        );
+        self.flush(poller, id);
+        if self.closed.is_some() && self.queued() == 0 {
+            self.dismiss(poller);
+        }
+    }
+
+    /// A worker could not be started.
+    pub(crate) fn not_added(&mut self, ended: &mut Ended) {
+        self.is_spawning = false;
+        self.count_failure(ended);
+    }
+
+    /// A worker has said that it can work.
+    pub(crate) fn ready(&mut self, id: u64) {
+        let Some(worker) = self.workers.get_mut(&id) else {
+            return;
+        };
+        if worker.stage == Stage::Starting {
+            worker.stage = Stage::Ready;
+            self.starting -= 1;
+            if worker.condemned.is_none() {
+                self.idle.push(id);
+            }
+        }
+    }
+
+    /// Tells a worker that has nothing to do to leave.
+    pub(super) fn leave(&mut self, poller: &Poller, id: u64) {
+        let Some(worker) = self.workers.get_mut(&id) else {
+            return;
+        };
+        if worker.stage == Stage::Leaving {
+            return;
+        }
+        if worker.stage == Stage::Starting {
+            self.starting -= 1;
+        }
+        self.active -= 1;
+        worker.stage = Stage::Leaving;
+        worker.deadline = now().checked_add(GRACE);
+        let mut message = Vec::new();
+        frame::begin(&mut message);
+        // It is short.
+        let _ = frame::seal(&mut message, LEAVE, 0);
+        worker.lane.control(&message);
+        self.idle.retain(|&idle| idle != id);
+        self.flush(poller, id);
+    }
+
+    /// Has all workers leave that have nothing to do.
+    pub(super) fn dismiss(&mut self, poller: &Poller) {
+        for id in self.select(|worker| worker.lane.is_empty()) {
+            self.leave(poller, id);
+        }
+    }
+
+    /// Kills a worker. What it has not begun by now it never will.
+    pub(crate) fn condemn(&mut self, id: u64, why: Why) {
+        let Some(worker) = self.workers.get_mut(&id) else {
+            return;
+        };
+        worker.deadline = None;
+        if worker.condemned.is_none() {
+            let unstarted = worker.child.page().take_back(worker.lane.next());
+            worker.condemned = Some(Condemned { why, unstarted });
+            self.idle.retain(|&idle| idle != id);
+        }
+        worker.child.kill();
+    }
+
+    /// Waits for the end of a worker that was condemned.
+    pub(crate) fn await_end(&self, id: u64) {
+        if let Some(worker) = self.workers.get(&id) {
+            worker.child.await_end();
+        }
+    }
+
+    /// A worker has ended, and all that it had written was read.
+    pub(crate) fn bury(&mut self, poller: &Poller, id: u64, ended: &mut Ended) {
+        let Some(worker) = self.workers.remove(&id) else {
+            return;
+        };
+        self.idle.retain(|&idle| idle != id);
+        if worker.stage != Stage::Leaving {
+            self.active -= 1;
+        }
+        if worker.stage == Stage::Starting {
+            self.starting -= 1;
+        }
+        if worker.is_blocked {
+            poller.remove(worker.child.tasks());
+        }
+        poller.remove(worker.child.process_fd());
+        let exit = worker.child.reap();
+        let page = worker.child.page();
+        let unstarted = match &worker.condemned {
+            Some(condemned) => condemned.unstarted,
+            None => page.take_back(worker.lane.next()),
+        };
+        let done = page.done();
+        let (pid, given) = (worker.child.pid(), worker.given);
+        let why = worker.condemned.map(|condemned| condemned.why);
+        let (started, rest) = worker.lane.dissolve(unstarted);
+
+        let has_begun = !started.is_empty() || given > rest.len() as u64;
+        let was_wanted = worker.stage == Stage::Starting || !rest.is_empty();
+        for (sequence, job) in started {
+            let error = match &why {
+                Some(Why::Cancelled) if job.is_cancelled() || self.is_killed => {
+                    TaskError::Cancelled
+                }
+                Some(Why::TimedOut(late)) if *late == sequence => TaskError::TimedOut,
+                why => TaskError::Lost(Cause::new(WorkerDied {
+                    pid,
+                    exit,
+                    finished: sequence < done,
+                    argument_size: job.argument_size(),
+                    complaint: complaint(why.as_ref(), exit),
+                })),
+            };
+            ended.push((job, error));
+        }
+        for job in rest.into_iter().rev() {
+            if job.is_cancelled() || self.is_killed {
+                ended.push((job, TaskError::Cancelled));
+            } else {
+                self.requeued.push_front(job);
+            }
+        }
+        if !has_begun && was_wanted && !matches!(why, Some(Why::Cancelled | Why::TimedOut(_))) {
+            self.count_failure(ended);
+        }
+    }
+
+    /// A worker has died before it did anything, or could not be started at all.
+    pub(super) fn count_failure(&mut self, ended: &mut Ended) {
+        self.failures += 1;
+        let doublings = self.failures.saturating_sub(1).min(16);
+        let pause = BACK_OFF_MAX.min(BACK_OFF * 2_u32.pow(doublings));
+        self.retry_at = now().checked_add(pause);
+        let others = self.active > self.starting;
+        if self.failures >= FAILURES_MAX && !others {
+            self.closed = Some(Rejection::Broken);
+            let all = self.requeued.drain(..).chain(self.queue.drain(..));
+            ended.extend(all.map(|job| (job, TaskError::Rejected(Rejection::Broken))));
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! Processes: a name for one that is not given to another, how it ends, and killing it with what it has
+//! started.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+use rustix::process::{
+    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, getpgrp, getpid, getppid,
+    kill_current_process_group, kill_process, kill_process_group, pidfd_open, pidfd_send_signal,
+    waitid,
+};
+
+/// How a process has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// By itself, with this status.
+    Code(i32),
+    /// By a signal.
+    Signal { signal: i32, core_dumped: bool },
+    /// Nobody can tell: the program has the system forget its children (`SIGCHLD` is ignored), or
+    /// something else in it has waited for them all.
+    Unknown,
+}
+
+/// A child process that leads a group of its own.
+///
+/// Its number is not given to another process before [`reap`](Self::reap), unless the program reaps
+/// children that it does not know; and even then the descriptor means no other process.
+#[derive(Debug)]
+pub(crate) struct ProcessHandle {
+    pid: Pid,
+    fd: OwnedFd,
+}
+
+impl ProcessHandle {
+    /// Of a child that was not waited for.
+    pub(crate) fn new(pid: u32) -> io::Result<Self> {
+        let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+        let pid = pid.ok_or(io::ErrorKind::InvalidInput)?;
+        let fd = pidfd_open(pid, PidfdFlags::empty())?;
+        Ok(Self { pid, fd })
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.pid.as_raw_nonzero().get().unsigned_abs()
+    }
+
+    /// Readable once the process has ended.
+    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+
+    fn wait(&self, more: WaitIdOptions) -> io::Result<Option<Exit>> {
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | more;
+        let status = waitid(WaitId::PidFd(self.fd.as_fd()), options)?;
+        Ok(status.map(|status| match status.terminating_signal() {
+            Some(signal) => Exit::Signal {
+                signal,
+                core_dumped: status.dumped(),
+            },
+            None => status.exit_status().map_or(Exit::Unknown, Exit::Code),
+        }))
+    }
+
+    /// Kills the process and its group, by a signal that cannot be ignored.
+    pub(crate) fn kill(&self) {
+        // Fails only if it has ended already.
+        let _ = pidfd_send_signal(&self.fd, Signal::KILL);
+        // As long as it can be waited for, nobody else has its number.
+        if self.wait(WaitIdOptions::NOWAIT).is_ok() {
+            let _ = kill_process_group(self.pid, Signal::KILL);
+        }
+    }
+
+    /// Waits for its end.
+    pub(crate) fn await_end(&self) {
+        let mut fds = [PollFd::new(&self.fd, PollFlags::IN)];
+        while poll(&mut fds, None) == Err(Errno::INTR) {}
+    }
+
+    /// Of a process that has ended: kills what is left of its group, and has the system forget it.
+    pub(crate) fn reap(&self) -> Exit {
+        self.kill();
+        match self.wait(WaitIdOptions::empty()) {
+            Ok(Some(exit)) => exit,
+            Ok(None) | Err(_) => Exit::Unknown,
+        }
+    }
+}
+
+/// The pool's process, if it is this process's parent and still there: then the descriptor is readable
+/// once it has ended.
+pub(crate) fn pool_of_this_worker(pool: u32) -> Option<OwnedFd> {
+    let parent = getppid()?;
+    let fd = pidfd_open(parent, PidfdFlags::empty()).ok()?;
+    // Asked again: before the descriptor was there, the number could have become another's.
+    let is_pool = getppid() == Some(parent) && parent.as_raw_nonzero().get().unsigned_abs() == pool;
+    is_pool.then_some(fd)
+}
+
+/// Ends this process, and the group if it is its own.
+pub(crate) fn kill_own_group() -> ! {
+    if getpgrp() == getpid() {
+        let _ = kill_current_process_group(Signal::KILL);
+    }
+    let _ = kill_process(getpid(), Signal::KILL);
+    std::process::abort();
+}

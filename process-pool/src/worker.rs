@@ -1,0 +1,217 @@
+//! A worker's side: reads tasks, runs them one after the other on its main thread, and answers.
+
+use std::io;
+use std::os::fd::OwnedFd;
+
+use rustix::buffer::spare_capacity;
+use rustix::io::Errno;
+
+use crate::frame::{self, Decoder, Header};
+use crate::image::Image;
+use crate::page::Page;
+use crate::protocol::{
+    DONE, FAILED, LEAVE, PANICKED, READY, REFUSED, Ready, SETUP, Setup, TASK, VERSION, split_task,
+};
+use crate::run::Outcome;
+use crate::sys::{Passed, kill_own_group};
+use crate::{codec, lifeline, report};
+
+/// The exit status of a worker that cannot go on: `EX_SOFTWARE` of BSD's sysexits.
+pub(crate) const BROKEN: i32 = 70;
+
+/// A buffer for answers that has grown beyond this is given back.
+const KEPT_MAX: usize = 1 << 20;
+
+struct Worker {
+    tasks: OwnedFd,
+    results: OwnedFd,
+    page: Page,
+    decoder: Decoder,
+    output: Vec<u8>,
+}
+
+/// Why a worker ends.
+enum End {
+    /// It was told to.
+    Leave,
+    /// The pool is gone.
+    Abandoned,
+    /// It has said why, if there was anybody to be told.
+    Refused,
+    /// The channels do not work any more.
+    Broken(String),
+}
+
+impl From<Errno> for End {
+    fn from(error: Errno) -> Self {
+        Self::Broken(format!("a pipe of the worker failed: {error}"))
+    }
+}
+
+/// Works until it is told to leave, and exits.
+pub(crate) fn serve(passed: Passed) -> ! {
+    report::install();
+    let mut worker = Worker::new(passed);
+    // It lives until the process ends: a task may have closed what it would close.
+    let end = match &mut worker {
+        Ok(worker) => worker.run(),
+        Err(error) => End::Broken(format!("the worker could not begin: {error}")),
+    };
+    match end {
+        End::Leave => std::process::exit(0),
+        End::Refused => std::process::exit(1),
+        End::Abandoned => kill_own_group(),
+        End::Broken(text) => {
+            eprintln!("process-pool worker {}: {text}", std::process::id());
+            std::process::exit(BROKEN)
+        }
+    }
+}
+
+impl Worker {
+    fn new(passed: Passed) -> io::Result<Self> {
+        lifeline::start(passed.pool, passed.tasks.try_clone()?)?;
+        Ok(Self {
+            page: Page::open(&passed.page)?,
+            tasks: passed.tasks,
+            results: passed.results,
+            decoder: Decoder::new(),
+            output: Vec::new(),
+        })
+    }
+
+    fn run(&mut self) -> End {
+        loop {
+            let end = match self.receive() {
+                Ok(()) => self.handle_all(),
+                Err(end) => Err(end),
+            };
+            if let Err(end) = end {
+                return end;
+            }
+        }
+    }
+
+    /// Waits for more bytes.
+    fn receive(&mut self) -> Result<(), End> {
+        let room = self.decoder.room();
+        let room = room.map_err(|error| End::Broken(error.to_string()))?;
+        match rustix::io::read(&self.tasks, spare_capacity(room)) {
+            Ok(0) => Err(End::Abandoned),
+            Ok(_) | Err(Errno::INTR) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn handle_all(&mut self) -> Result<(), End> {
+        loop {
+            match self.decoder.next() {
+                Ok(Some((header, place))) => self.handle(header, place)?,
+                Ok(None) => return Ok(()),
+                Err(error) => return Err(End::Broken(error.to_string())),
+            }
+        }
+    }
+
+    fn handle(&mut self, header: Header, place: std::ops::Range<usize>) -> Result<(), End> {
+        match header.kind {
+            TASK => {
+                if self.page.claim(header.sequence) {
+                    let kind = self.run_task(place);
+                    self.page.finish(header.sequence);
+                    self.send(kind, header.sequence)?;
+                }
+                Ok(())
+            }
+            SETUP => match self.set_up(place) {
+                Ok(ready) => {
+                    self.begin();
+                    let encoded = codec::encode(&ready, &mut self.output);
+                    encoded.map_err(End::Broken)?;
+                    self.send(READY, 0)
+                }
+                Err(text) => {
+                    self.begin();
+                    self.output.extend_from_slice(text.as_bytes());
+                    self.send(REFUSED, 0)?;
+                    Err(End::Refused)
+                }
+            },
+            LEAVE => Err(End::Leave),
+            kind => Err(End::Broken(format!("a message of the unknown kind {kind}"))),
+        }
+    }
+
+    fn set_up(&mut self, place: std::ops::Range<usize>) -> Result<Ready, String> {
+        let ours = Ready {
+            version: VERSION,
+            build: Image::get().build(),
+            pid: std::process::id(),
+        };
+        let body = self.decoder.body(place);
+        let setup: Setup<'_> = postcard::from_bytes(body).map_err(|error| error.to_string())?;
+        if (setup.version, setup.build) != (ours.version, ours.build) {
+            return Err("the worker was started from another executable than the pool".to_owned());
+        }
+        let Some(initializer) = setup.initializer else {
+            return Ok(ours);
+        };
+        let (call, argument) = split_task(initializer)?;
+        match call.run(argument, &mut Vec::new())? {
+            Outcome::Done => Ok(ours),
+            Outcome::Panicked(panic) => Err(format!("the initializer panicked: {}", panic.message)),
+            Outcome::NotTravelled(text) => Err(text),
+        }
+    }
+
+    /// Begins an answer.
+    fn begin(&mut self) {
+        self.output.clear();
+        if self.output.capacity() > KEPT_MAX {
+            self.output = Vec::new();
+        }
+        frame::begin(&mut self.output);
+    }
+
+    /// Runs a task, and puts what it has given into the answer. Says of what kind that is.
+    fn run_task(&mut self, place: std::ops::Range<usize>) -> u32 {
+        self.begin();
+        let ran = split_task(self.decoder.body(place))
+            .and_then(|(call, argument)| call.run(argument, &mut self.output));
+        match ran {
+            Ok(Outcome::Done) => DONE,
+            Ok(Outcome::Panicked(report)) => match codec::encode(&report, &mut self.output) {
+                Ok(()) => PANICKED,
+                Err(text) => self.failed(&text),
+            },
+            Ok(Outcome::NotTravelled(text)) | Err(text) => self.failed(&text),
+        }
+    }
+
+    fn failed(&mut self, text: &str) -> u32 {
+        self.begin();
+        self.output.extend_from_slice(text.as_bytes());
+        FAILED
+    }
+
+    /// Sends the answer.
+    fn send(&mut self, kind: u32, sequence: u64) -> Result<(), End> {
+        let mut kind = kind;
+        if frame::seal(&mut self.output, kind, sequence).is_err() {
+            kind = self.failed("the result is too long for a message");
+            let sealed = frame::seal(&mut self.output, kind, sequence);
+            sealed.map_err(|error| End::Broken(error.to_string()))?;
+        }
+        let mut rest = &self.output[..];
+        while !rest.is_empty() {
+            match rustix::io::write(&self.results, rest) {
+                Ok(written) => rest = rest.get(written..).unwrap_or_default(),
+                Err(Errno::INTR) => {}
+                // The pool has no reader any more.
+                Err(Errno::PIPE) => return Err(End::Abandoned),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+}

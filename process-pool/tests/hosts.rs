@@ -1,0 +1,517 @@
+//! Programs with pools in them, in circumstances that a test cannot make for itself: they are killed,
+//! deleted, limited, or ignore their children. Each scenario is this program, started again.
+#![expect(clippy::unwrap_used, reason = "the helpers of tests unwrap")]
+
+#[expect(dead_code, reason = "each test uses a part of it")]
+mod support;
+
+use std::io::{Read, Write};
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
+
+use process_pool::{Bytes, FutureResult, JoinHandle, ProcessPoolExecutor, TaskError, WorkerDied};
+use rustix::process::Signal;
+use support::{Gate, Visitor, children, descriptors, guard, knock, send_signal, soon, visit};
+
+const SCENARIO: &str = "PROCESS_POOL_TEST_SCENARIO";
+const GATE: &str = "PROCESS_POOL_TEST_GATE";
+
+fn main() {
+    let _guard = guard();
+    if let Ok(scenario) = std::env::var(SCENARIO) {
+        let (_, run) = SCENARIOS
+            .iter()
+            .find(|(name, _)| *name == scenario)
+            .unwrap();
+        return run();
+    }
+    // As the harness's list and filter, so far as they make sense here.
+    let filter = std::env::args()
+        .skip(1)
+        .find(|argument| !argument.starts_with('-'));
+    let filter = filter.unwrap_or_default();
+    for (name, test) in TESTS {
+        if name.contains(&filter) {
+            test();
+            println!("test {name} ... ok");
+        }
+    }
+}
+
+const TESTS: &[(&str, fn())] = &[
+    (
+        "a_killed_program_takes_its_workers_along",
+        a_killed_program_takes_its_workers_along,
+    ),
+    (
+        "a_program_that_exits_takes_its_workers_along",
+        a_program_that_exits_takes_its_workers_along,
+    ),
+    (
+        "a_deleted_executable_still_starts_workers",
+        a_deleted_executable_still_starts_workers,
+    ),
+    ("a_program_that_ignores_its_children", || {
+        pass("ignores_children")
+    }),
+    ("a_program_that_reaps_all_children", || {
+        pass("reaps_all_children")
+    }),
+    ("a_program_that_dies_of_broken_pipes", || {
+        pass("default_sigpipe")
+    }),
+    ("few_descriptors", || {
+        pass_under("ulimit -n 64", "few_descriptors")
+    }),
+    ("many_queued_tasks_need_no_descriptors", || {
+        pass_under("ulimit -n 64", "many_queued")
+    }),
+    ("no_process_can_be_started", no_process_can_be_started),
+    ("many_pools_leak_nothing", || pass("many_pools")),
+    ("workers_that_print_a_flood", workers_that_print_a_flood),
+    (
+        "standard_descriptors_that_are_closed",
+        standard_descriptors_that_are_closed,
+    ),
+    ("an_idle_pool_uses_no_cpu", || pass("idle")),
+    ("a_forked_program_leaves_the_pool_to_its_parent", || {
+        pass("forks")
+    }),
+];
+
+const SCENARIOS: &[(&str, fn())] = &[
+    ("hold", hold),
+    ("exit", exit_while_tasks_run),
+    ("deleted", deleted),
+    ("ignores_children", ignores_children),
+    ("reaps_all_children", reaps_all_children),
+    ("default_sigpipe", default_sigpipe),
+    ("few_descriptors", few_descriptors),
+    ("many_queued", many_queued),
+    ("no_process", no_process),
+    ("many_pools", many_pools),
+    ("flood", flood),
+    ("closed", || works(&ProcessPoolExecutor::new(2).unwrap())),
+    ("idle", idle),
+    ("forks", forks),
+];
+
+fn works(pool: &ProcessPoolExecutor) {
+    assert_eq!(soon(pool.submit(|n: u32| n + 1, 1)).unwrap(), 2);
+}
+
+/// This program, to run a scenario.
+fn host(scenario: &str) -> Command {
+    let mut command = Command::new("/proc/self/exe");
+    command.env(SCENARIO, scenario);
+    command
+}
+
+fn pass(scenario: &str) {
+    let status = host(scenario).status().unwrap();
+    assert!(status.success(), "{scenario}: {status}");
+}
+
+/// Runs a scenario in a shell that has been limited.
+fn pass_under(limit: &str, scenario: &str) {
+    let executable = std::env::current_exe().unwrap();
+    let mut command = Command::new("sh");
+    command.args(["-c", &format!("{limit} && exec \"$0\"")]);
+    let status = command
+        .arg(executable)
+        .env(SCENARIO, scenario)
+        .status()
+        .unwrap();
+    assert!(status.success(), "{scenario}: {status}");
+}
+
+// Scenarios in which the program goes, and others look what is left.
+
+fn gate_of_the_test() -> String {
+    std::env::var(GATE).unwrap()
+}
+
+/// Starts a program that holds the gate's stream until it is killed, or let go.
+#[expect(clippy::zombie_processes, reason = "it is to be left behind")]
+fn leave_a_child(path: String) {
+    let stdin = Stdio::from(std::os::fd::OwnedFd::from(knock(path).unwrap()));
+    Command::new("cat").stdin(stdin).spawn().unwrap();
+}
+
+/// Has a child of its own hold a copy of the gate's stream, and is busy for ever.
+fn busy_with_a_child(path: String) {
+    leave_a_child(path.clone());
+    let _stream = knock(path);
+    loop {
+        std::hint::spin_loop();
+    }
+}
+
+fn hold() {
+    let pool = ProcessPoolExecutor::new(2).unwrap();
+    let path = gate_of_the_test();
+    // One worker is busy, one is idle after a task that has left a child.
+    let busy = pool.submit(busy_with_a_child, path.clone());
+    let idle = pool.submit(leave_a_child, path.clone());
+    soon(idle).unwrap();
+    drop(knock(path));
+    drop(busy.result());
+}
+
+fn exit_while_tasks_run() {
+    let pool = ProcessPoolExecutor::new(1).unwrap();
+    let busy = pool.submit(busy_with_a_child, gate_of_the_test());
+    let mut input = [0];
+    let _ = std::io::stdin().read(&mut input);
+    std::mem::forget((pool, busy));
+    std::process::exit(0);
+}
+
+fn a_killed_program_takes_its_workers_along() {
+    let gate = Gate::new();
+    let mut program = host("hold").env(GATE, gate.path()).spawn().unwrap();
+    // The busy worker and its child, the idle worker's child, and the program itself.
+    let visitors = [(); 4].map(|()| gate.next());
+    program.kill().unwrap();
+    program.wait().unwrap();
+    visitors.into_iter().for_each(Visitor::wait_until_gone);
+}
+
+fn a_program_that_exits_takes_its_workers_along() {
+    let gate = Gate::new();
+    let mut command = host("exit");
+    let mut program = command
+        .env(GATE, gate.path())
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let visitors = [(); 2].map(|()| gate.next());
+    drop(program.stdin.take());
+    assert!(program.wait().unwrap().success());
+    visitors.into_iter().for_each(Visitor::wait_until_gone);
+}
+
+fn a_deleted_executable_still_starts_workers() {
+    let copy = std::env::temp_dir().join(format!("process-pool-copy-{}", std::process::id()));
+    std::fs::copy("/proc/self/exe", &copy).unwrap();
+    let mut command = Command::new(&copy);
+    let mut program = command
+        .env(SCENARIO, "deleted")
+        .stdin(Stdio::piped())
+        .spawn();
+    let deleted = std::fs::remove_file(&copy);
+    let program = program.as_mut().unwrap();
+    deleted.unwrap();
+    program.stdin.take().unwrap().write_all(b"!").unwrap();
+    assert!(program.wait().unwrap().success());
+}
+
+fn deleted() {
+    std::io::stdin().read_exact(&mut [0]).unwrap();
+    assert!(
+        std::env::current_exe()
+            .unwrap()
+            .to_string_lossy()
+            .ends_with("(deleted)")
+    );
+    let pool = ProcessPoolExecutor::new(2).unwrap();
+    works(&pool);
+    let lost: JoinHandle<()> = pool.submit(|()| std::process::abort(), ());
+    soon(lost).unwrap_err();
+    works(&pool);
+}
+
+// Scenarios in which the program is peculiar.
+
+#[expect(unsafe_code, reason = "a program may do that")]
+fn set_signal(signal: i32, disposition: libc::sighandler_t) {
+    // SAFETY: one of the two dispositions that need no handler.
+    unsafe { libc::signal(signal, disposition) };
+}
+
+fn ignores_children() {
+    set_signal(libc::SIGCHLD, libc::SIG_IGN);
+    let pool = ProcessPoolExecutor::new(2).unwrap();
+    for _ in 0..5 {
+        works(&pool);
+        let lost: JoinHandle<()> = pool.submit(|()| std::process::exit(3), ());
+        let error = soon(lost).unwrap_err();
+        // How it ended the system does not tell such a program.
+        assert_eq!(WorkerDied::of(&error).unwrap().exit_code(), None);
+        let endless: JoinHandle<()> = pool.submit(
+            |()| loop {
+                std::hint::spin_loop()
+            },
+            (),
+        );
+        let _ = endless.cancel();
+        assert!(matches!(soon(endless), Err(TaskError::Cancelled)));
+    }
+    pool.shutdown().unwrap();
+    // The system forgets such children by itself, a moment after they have ended.
+    while !children().is_empty() {
+        std::thread::yield_now();
+    }
+}
+
+fn reaps_all_children() {
+    let (done, is_done) = std::sync::mpsc::channel::<()>();
+    let reaper = std::thread::spawn(move || {
+        while is_done.try_recv() == Err(std::sync::mpsc::TryRecvError::Empty) {
+            let _ = rustix::process::wait(rustix::process::WaitOptions::NOHANG);
+            std::thread::yield_now();
+        }
+    });
+    let pool = ProcessPoolExecutor::new(2).unwrap();
+    for _ in 0..20 {
+        works(&pool);
+        let lost: JoinHandle<()> = pool.submit(|()| std::process::exit(3), ());
+        let error = soon(lost).unwrap_err();
+        let code = WorkerDied::of(&error).unwrap().exit_code();
+        assert!(matches!(code, None | Some(3)));
+    }
+    pool.kill().unwrap();
+    done.send(()).unwrap();
+    reaper.join().unwrap();
+    assert_eq!(children(), []);
+}
+
+fn default_sigpipe() {
+    set_signal(libc::SIGPIPE, libc::SIG_DFL);
+    let pool = ProcessPoolExecutor::new(1).unwrap();
+    for _ in 0..50 {
+        let pid = soon(pool.submit(|()| std::process::id(), ())).unwrap();
+        send_signal(pid, Signal::KILL);
+        works(&pool);
+    }
+    for _ in 0..10 {
+        let pid = soon(pool.submit(|()| std::process::id(), ())).unwrap();
+        // It dies when its pipe is full, and more is waiting to be written.
+        send_signal(pid, Signal::STOP);
+        let large = pool.submit(|bytes: Bytes| bytes.len(), Bytes::from(vec![0; 4 << 20]));
+        send_signal(pid, Signal::KILL);
+        assert_eq!(soon(large).unwrap(), 4 << 20);
+    }
+}
+
+fn few_descriptors() {
+    let mut pools = Vec::new();
+    let error = loop {
+        match ProcessPoolExecutor::new(1) {
+            Ok(pool) => pools.push(pool),
+            Err(error) => break error,
+        }
+        assert!(pools.len() < 64);
+    };
+    assert!(
+        matches!(error, process_pool::BuildError::Spawn(_)),
+        "{error}"
+    );
+    assert!(pools.len() > 2);
+    pools.iter().for_each(works);
+    let before = pools.len();
+    // Room for one more worker, or none: it does with what there is.
+    let many = pools.pop().unwrap();
+    drop(pools);
+    drop(many);
+    let pool = ProcessPoolExecutor::new(50).unwrap();
+    let sum: u32 = pool.map(|n: u32| n, 0..500).map(Result::unwrap).sum();
+    assert_eq!(sum, 499 * 500 / 2);
+    drop(pool);
+    let again: Vec<_> = (0..before)
+        .map(|_| ProcessPoolExecutor::new(1).unwrap())
+        .collect();
+    again.iter().for_each(works);
+}
+
+fn many_queued() {
+    let pool = ProcessPoolExecutor::new(2).unwrap();
+    let handles: Vec<_> = (0..2000_u32).map(|n| pool.submit(|n| n, n)).collect();
+    for (n, handle) in handles.into_iter().enumerate() {
+        assert_eq!(soon(handle).unwrap(), n as u32);
+    }
+}
+
+fn no_process_can_be_started() {
+    // As a user who may have no other process.
+    let is_root = rustix::process::geteuid().is_root();
+    // LeakSanitizer starts a process at the end.
+    if !is_root || std::env::var_os("ASAN_OPTIONS").is_some() {
+        return;
+    }
+    let status = host("no_process").uid(65_431).gid(65_431).status();
+    // Not everywhere may that user read the executable.
+    if let Ok(status) = status {
+        assert!(status.success(), "{status}");
+    }
+}
+
+fn no_process() {
+    let limit = rustix::process::Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
+    rustix::process::setrlimit(rustix::process::Resource::Nproc, limit).unwrap();
+    let error = ProcessPoolExecutor::new(1).unwrap_err();
+    assert!(
+        matches!(error, process_pool::BuildError::Spawn(_)),
+        "{error}"
+    );
+    assert_eq!(children(), []);
+}
+
+fn many_pools() {
+    let round = |round: u32| {
+        let pool = ProcessPoolExecutor::new(2).unwrap();
+        let handles: Vec<_> = (0..4).map(|n: u32| pool.submit(|n| n, n)).collect();
+        match round % 4 {
+            0 => drop(pool),
+            1 => pool.kill().unwrap(),
+            2 => {
+                let lost: JoinHandle<()> = pool.submit(|()| std::process::abort(), ());
+                soon(lost).unwrap_err();
+            }
+            _ => pool.shutdown_now().unwrap(),
+        }
+        for handle in handles {
+            let _ = soon(handle);
+        }
+    };
+    (0..4).for_each(round);
+    let before = descriptors();
+    (0..100).for_each(round);
+    assert_eq!(descriptors(), before);
+    assert_eq!(children(), []);
+}
+
+/// The output goes into a pipe that nobody reads for a while.
+fn workers_that_print_a_flood() {
+    let mut command = host("flood");
+    let mut program = command
+        .stderr(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut errors = String::new();
+    program
+        .stderr
+        .take()
+        .unwrap()
+        .read_to_string(&mut errors)
+        .unwrap();
+    let mut output = String::new();
+    program
+        .stdout
+        .take()
+        .unwrap()
+        .read_to_string(&mut output)
+        .unwrap();
+    assert!(program.wait().unwrap().success());
+    assert_eq!(
+        errors
+            .lines()
+            .filter(|line| line.starts_with("printed "))
+            .count(),
+        4 * 20_000
+    );
+    assert_eq!(output, "the program itself\n");
+}
+
+fn flood() {
+    println!("the program itself");
+    let pool = ProcessPoolExecutor::new(2).unwrap();
+    let print = |lines: u32| {
+        let mut output = std::io::stdout().lock();
+        for line in 0..lines {
+            // One write each, so that the lines of two workers do not get mixed up.
+            writeln!(output, "printed {line}").unwrap();
+        }
+        lines
+    };
+    let total: u32 = pool.map(print, [20_000; 4]).map(Result::unwrap).sum();
+    assert_eq!(total, 80_000);
+}
+
+fn standard_descriptors_that_are_closed() {
+    let executable = std::env::current_exe().unwrap();
+    for closed in ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"] {
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("exec \"$0\" {closed}")]);
+        let status = command
+            .arg(&executable)
+            .env(SCENARIO, "closed")
+            .status()
+            .unwrap();
+        assert!(status.success(), "{closed}: {status}");
+    }
+}
+
+fn idle() {
+    let pool = ProcessPoolExecutor::new(2).unwrap();
+    let gate = Gate::new();
+    let handles = [0; 2].map(|_| pool.submit(visit, gate.path()));
+    drop([gate.next(), gate.next()]);
+    for handle in handles {
+        soon(handle).unwrap();
+    }
+    // Context switches tell who has woken up, whatever the clock.
+    let switches = |pid: u32| -> u64 {
+        let mut sum = 0;
+        for thread in std::fs::read_dir(format!("/proc/{pid}/task")).unwrap() {
+            let status = std::fs::read_to_string(thread.unwrap().path().join("status")).unwrap();
+            let line = status
+                .lines()
+                .find(|line| line.starts_with("voluntary"))
+                .unwrap();
+            sum += line
+                .split_whitespace()
+                .last()
+                .unwrap()
+                .parse::<u64>()
+                .unwrap();
+        }
+        sum
+    };
+    let all = || pool.pids().into_iter().map(switches).sum::<u64>();
+    // They may still be on their way to rest.
+    let rest = std::time::Duration::from_millis(200);
+    let (_keep, never) = std::sync::mpsc::channel::<()>();
+    let quiet = (0..200).any(|_| {
+        let before = all();
+        never.recv_timeout(rest).unwrap_err();
+        all() == before
+    });
+    assert!(quiet);
+}
+
+/// The child has the pool's memory and descriptors, but not its thread.
+fn forks() {
+    let pool = ProcessPoolExecutor::new(1).unwrap();
+    let pid = soon(pool.submit(|()| std::process::id(), ())).unwrap();
+    #[expect(unsafe_code, reason = "a program may do that")]
+    // SAFETY: the child allocates and leaves; nothing that it uses is locked by another thread for long,
+    // since the pool is idle.
+    match unsafe { libc::fork() } {
+        0 => {
+            let refused = pool.submit(|n: u32| n, 1).result();
+            let is_refused = matches!(
+                refused,
+                Err(TaskError::Rejected(process_pool::Rejection::Forked))
+            );
+            let is_refused = is_refused && pool.pids().is_empty();
+            let is_refused = is_refused && pool.kill() == Err(process_pool::ShutdownError::Forked);
+            drop(pool);
+            // SAFETY: ends the process at once, without what the parent has registered.
+            unsafe { libc::_exit(i32::from(!is_refused)) }
+        }
+        child => {
+            let mut status = 0;
+            // SAFETY: a child of this process, and a place for its status.
+            unsafe { libc::waitpid(child, &raw mut status, 0) };
+            assert_eq!(status, 0);
+        }
+    }
+    assert_eq!(soon(pool.submit(|()| std::process::id(), ())).unwrap(), pid);
+    pool.shutdown().unwrap();
+    assert_eq!(children(), []);
+}

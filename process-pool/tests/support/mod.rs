@@ -1,0 +1,179 @@
+//! What several tests need: meeting points for tasks, and guards against hanging for ever.
+
+use std::io::{Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::PathBuf;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use future_result::sync::atomic::{AtomicU32, Ordering};
+use process_pool::{FutureResult, TaskError};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
+
+/// Far more than anything takes on a busy machine. Nothing is ordered by it.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(100);
+
+/// Ends the program if the test takes for ever.
+pub(crate) struct Guard(#[expect(dead_code, reason = "its drop is what counts")] mpsc::Sender<()>);
+
+pub(crate) fn guard() -> Guard {
+    let (alive, dropped) = mpsc::channel::<()>();
+    let test = thread::current().name().unwrap_or("main").to_owned();
+    thread::spawn(move || {
+        if dropped.recv_timeout(PATIENCE) == Err(mpsc::RecvTimeoutError::Timeout) {
+            eprintln!("{test} hangs");
+            std::process::abort();
+        }
+    });
+    Guard(alive)
+}
+
+/// The outcome, which must come at some time.
+pub(crate) fn soon<F: FutureResult>(handle: F) -> Result<F::Value, TaskError> {
+    match handle.result_timeout(PATIENCE) {
+        Ok(outcome) => outcome,
+        Err(_) => panic!("the task does not end"),
+    }
+}
+
+/// A place where tasks say that they have begun, and wait until they may go on.
+pub(crate) struct Gate {
+    listener: UnixListener,
+    path: PathBuf,
+}
+
+impl Gate {
+    pub(crate) fn new() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        // ORDERING: Relaxed; only uniqueness matters.
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("process-pool-{}-{count}.gate", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        let _ = std::fs::remove_file(&path);
+        let listener = UnixListener::bind(&path).unwrap();
+        Self { listener, path }
+    }
+
+    /// The argument for [`visit`].
+    pub(crate) fn path(&self) -> String {
+        self.path.to_str().unwrap().to_owned()
+    }
+
+    /// Waits for the next visitor.
+    pub(crate) fn next(&self) -> Visitor {
+        let mut fds = [PollFd::new(&self.listener, PollFlags::IN)];
+        let limit = Timespec {
+            tv_sec: PATIENCE.as_secs().try_into().unwrap(),
+            tv_nsec: 0,
+        };
+        assert_eq!(poll(&mut fds, Some(&limit)), Ok(1), "nobody comes");
+        let (mut stream, _) = self.listener.accept().unwrap();
+        let mut pid = [0; 4];
+        stream.read_exact(&mut pid).unwrap();
+        Visitor {
+            pid: u32::from_le_bytes(pid),
+            stream,
+        }
+    }
+
+    /// Whether nobody is waiting to be let in.
+    pub(crate) fn is_quiet(&self) -> bool {
+        let now = Timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        poll(
+            &mut [PollFd::new(&self.listener, PollFlags::IN)],
+            Some(&now),
+        ) == Ok(0)
+    }
+}
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// A task that has begun, and waits until this is dropped.
+pub(crate) struct Visitor {
+    pub(crate) pid: u32,
+    stream: UnixStream,
+}
+
+impl Visitor {
+    /// Lets it go on with one byte to read.
+    pub(crate) fn permit(mut self) {
+        self.stream.write_all(&[1]).unwrap();
+    }
+
+    /// Waits until the visitor's process is gone, with all copies of its end.
+    pub(crate) fn wait_until_gone(mut self) {
+        self.stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let mut rest = Vec::new();
+        match self.stream.read_to_end(&mut rest) {
+            Ok(_) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+/// In a task: says that it has begun, and returns when it may go on.
+pub(crate) fn visit(path: String) -> u32 {
+    if let Some(mut stream) = knock(path) {
+        let _ = stream.read(&mut [0]);
+    }
+    std::process::id()
+}
+
+/// In a task: says that it has begun. The stream ends when it may go on.
+pub(crate) fn knock(path: String) -> Option<UnixStream> {
+    let mut stream = UnixStream::connect(path).ok()?;
+    stream.write_all(&std::process::id().to_le_bytes()).ok()?;
+    Some(stream)
+}
+
+pub(crate) fn send_signal(pid: u32, signal: Signal) {
+    let pid = Pid::from_raw(pid.try_into().unwrap()).unwrap();
+    kill_process(pid, signal).unwrap();
+}
+
+/// Waits until a process is gone, or at least a zombie.
+pub(crate) fn wait_for_end(pid: u32) {
+    let pid = Pid::from_raw(pid.try_into().unwrap()).unwrap();
+    let Ok(fd) = pidfd_open(pid, PidfdFlags::empty()) else {
+        return;
+    };
+    let limit = Timespec {
+        tv_sec: PATIENCE.as_secs().try_into().unwrap(),
+        tv_nsec: 0,
+    };
+    let ended = poll(
+        &mut [PollFd::from_borrowed_fd(fd.as_fd(), PollFlags::IN)],
+        Some(&limit),
+    );
+    assert_eq!(ended, Ok(1), "process {pid:?} does not end");
+}
+
+/// The processes that this one has started and not waited for.
+pub(crate) fn children() -> Vec<u32> {
+    let mut all = Vec::new();
+    for thread in std::fs::read_dir("/proc/self/task").unwrap() {
+        let path = thread.unwrap().path().join("children");
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        all.extend(
+            text.split_whitespace()
+                .map(|pid| pid.parse::<u32>().unwrap()),
+        );
+    }
+    all
+}
+
+/// The open descriptors of this process.
+pub(crate) fn descriptors() -> usize {
+    std::fs::read_dir("/proc/self/fd").unwrap().count()
+}
