@@ -24,6 +24,7 @@ unsafe_files=(
     thread-pool/src/block.rs
     thread-pool/src/join.rs
     thread-pool/src/join/*.rs
+    thread-pool/src/join/stack/*.rs
     thread-pool/src/scope.rs
     thread-pool/src/slice_map.rs
 )
