@@ -32,6 +32,7 @@ unsafe_files=(
     thread-pool/src/current.rs
     thread-pool/src/join.rs
     thread-pool/src/join/*.rs
+    thread-pool/src/join/stack/*.rs
     thread-pool/src/scope.rs
     thread-pool/src/slice_map.rs
 )
