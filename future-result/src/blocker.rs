@@ -16,7 +16,7 @@ use crate::cell::CellId;
 use crate::deadlock::{self, Edge, Stuck};
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{YIELDS, is_inherited, now, thread, thread_locals, unique_id};
-use crate::{WaitTimedOut, forked};
+use crate::{Awaited, WaitTimedOut, forked};
 
 /// A way to wait, other than parking the thread.
 ///
@@ -63,6 +63,23 @@ pub trait Blocker {
     /// else a wait without a deadline begins again at once. May be called again, on the same
     /// thread, from within `poll`.
     fn block(&self, deadline: Option<Instant>, poll: &mut dyn FnMut(&mut Context<'_>) -> Poll<()>);
+
+    /// As [`block`](Self::block), for a blocker that wants to know what is waited for.
+    #[doc(hidden)]
+    fn block_on(&self, deadline: Option<Instant>, waiting: &mut dyn Waiting) {
+        self.block(deadline, &mut |context| waiting.poll(context));
+    }
+}
+
+/// What a blocker polls until it is ready, and may ask what ends it.
+#[doc(hidden)]
+pub trait Waiting {
+    /// Polls.
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<()>;
+
+    /// The tasks any of whose ends makes it ready; `None` if something else may. Not called within
+    /// `poll`.
+    fn awaited(&self) -> Option<Vec<Awaited>>;
 }
 
 thread_locals! {
@@ -168,16 +185,34 @@ pub(crate) fn block(deadline: Option<Instant>, waiting: &mut dyn Wait) -> Result
     let Ok(Some(blocker)) = blocker else {
         return park_until(deadline, waiting);
     };
-    let mut is_ready = false;
-    blocker.block(deadline, &mut |context| {
-        let polled = waiting.poll(context);
-        is_ready |= polled.is_ready();
-        polled
-    });
-    if is_ready {
+    let mut watched = Watched {
+        waiting,
+        is_ready: false,
+    };
+    blocker.block_on(deadline, &mut watched);
+    if watched.is_ready {
         Ok(())
     } else {
         Err(Interrupted::TimedOut)
+    }
+}
+
+/// Notes whether it was ready, as blockers need not say it.
+struct Watched<'a> {
+    waiting: &'a mut dyn Wait,
+    is_ready: bool,
+}
+
+impl Waiting for Watched<'_> {
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let polled = self.waiting.poll(context);
+        self.is_ready |= polled.is_ready();
+        polled
+    }
+
+    fn awaited(&self) -> Option<Vec<Awaited>> {
+        let edges = self.waiting.awaited()?;
+        Some(edges.into_iter().map(|edge| edge.task).collect())
     }
 }
 

@@ -13,6 +13,7 @@
 //! | [`Reader`] | the handle |
 //! | [`RawToken`] | a cancel token |
 //! | [`RawClaim`] | a token that may also claim the task |
+//! | [`Hook`] | not a party: what a pool leaves in a cell, to be told that work that runs is to stop |
 //!
 //! # Layout
 //!
@@ -22,6 +23,7 @@
 
 mod callbacks;
 mod claim;
+mod hook;
 mod list;
 mod reader;
 mod ring;
@@ -39,6 +41,8 @@ use crate::TaskError;
 use crate::blocker::PoolId;
 use crate::state::{Outcome, Release, State};
 use crate::sync::{UnsafeCell, alloc, dealloc};
+
+use self::hook::Hook;
 
 pub(crate) use self::claim::RawClaim;
 pub use self::list::{TaskInbox, TaskList};
@@ -81,6 +85,10 @@ struct VTable {
     layout: Layout,
     /// Whether there never was a handle, so that whoever holds the task is its runner.
     detached: bool,
+    /// Whether there is no closure: it is completed by hand, and nobody can run it in place.
+    by_hand: bool,
+    /// What the pool has left in the cell.
+    hook: Option<Hook>,
     /// What the cell is called where tasks are named: the closure's path, or the value's.
     name: fn() -> &'static str,
     /// Runs the closure, completes the cell, and says how it went. The caller must be the runner of a
@@ -153,6 +161,10 @@ unsafe fn free(cell: NonNull<Header>, has_callbacks: bool) {
         // SAFETY: the list was put there with the type that the vtable was made for, and the last
         // owner drops it once.
         unsafe { (vtable.drop_callbacks)(list) };
+    }
+    if let Some(hook) = vtable.hook {
+        // SAFETY: the last owner drops it once; only cells that have one have such a table.
+        unsafe { hook.drop(cell) };
     }
     // Under loom, fails unless all that others did with the cell has happened before.
     header.next.with_mut(|_| ());

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::cell::Writer;
-use crate::{CancelToken, JoinHandle, TaskError};
+use crate::{CancelToken, CellId, JoinHandle, PoolId, TaskError};
 
 /// Makes a result that somebody will put in by hand, and the handle that gets it.
 ///
@@ -19,7 +19,21 @@ use crate::{CancelToken, JoinHandle, TaskError};
 /// ```
 #[inline]
 pub fn pair<T>() -> (Completer<T>, JoinHandle<T>) {
-    let (writer, reader) = Writer::new();
+    let (writer, reader) = Writer::new(None);
+    (Completer { writer }, JoinHandle::new(reader))
+}
+
+/// As [`pair`], for a pool that can stop work that is running: `hook` is called by whoever asks that
+/// of the handle, as often as it is asked; the wish [is there](Completer::is_cancelled) before.
+///
+/// It is called on any thread, also when the work has just ended, and is dropped with the cell.
+#[doc(hidden)]
+#[inline]
+pub fn pair_with_hook<T, H>(pool: PoolId, hook: H) -> (Completer<T>, JoinHandle<T>)
+where
+    H: Fn() + Send + Sync + 'static,
+{
+    let (writer, reader) = Writer::hooked(Some(pool), hook);
     (Completer { writer }, JoinHandle::new(reader))
 }
 
@@ -133,6 +147,13 @@ impl<T> Completer<T> {
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.writer.is_cancelled()
+    }
+
+    /// Which task it is, for as long as this or its handle is there.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn id(&self) -> CellId {
+        self.writer.id()
     }
 
     /// A token that tells the same, to be given to others who take part in the work.

@@ -60,6 +60,27 @@ impl Awaited {
         Self(token)
     }
 
+    /// Which task it is.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn id(&self) -> CellId {
+        self.0.id()
+    }
+
+    /// The pool that it belongs to.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn home(&self) -> Option<PoolId> {
+        self.0.home()
+    }
+
+    /// What it is called.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.0.name()
+    }
+
     /// Whether it has not ended, and its pool's threads are in the parent of this process.
     pub(crate) fn is_inherited(&self) -> bool {
         !self.0.is_done() && self.0.home().is_some_and(PoolId::is_inherited)

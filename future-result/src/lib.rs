@@ -24,13 +24,15 @@ mod try_join;
 mod try_map;
 mod wait;
 
-#[doc(hidden)]
-pub use self::blocker::OwnQueue;
 pub use self::blocker::{Blocker, PoolId, block_until, with_blocker};
+#[doc(hidden)]
+pub use self::blocker::{OwnQueue, Waiting};
 pub use self::cancel::{CancelOnDrop, CancelToken};
 #[doc(hidden)]
 pub use self::cell::CellId;
 pub use self::cell::{TaskDeque, TaskInbox, TaskList, TaskStealer};
+#[doc(hidden)]
+pub use self::completer::pair_with_hook;
 pub use self::completer::{Completer, pair};
 pub use self::completion::{AsCompleted, CompletionSet, IntoIter, IterMut, as_completed};
 #[doc(hidden)]

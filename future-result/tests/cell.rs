@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use future_result::{
     Cancel, CancelToken, Completer, FutureResult, InPlace, JoinHandle, PoolId, Status, Task,
-    TaskError, pair, task, task_in,
+    TaskError, pair, pair_with_hook, task, task_in,
 };
 
 /// Counts the drops of the guards that it hands out.
@@ -576,4 +576,35 @@ fn debug_prints_decoded_states() {
         "Completer { is_cancelled: false }"
     );
     assert_eq!(format!("{token:?}"), "CancelToken { is_cancelled: false }");
+}
+
+#[test]
+fn a_hook_is_called_for_each_request_to_stop_what_runs_and_dropped_with_the_cell() {
+    let calls = Arc::new(AtomicUsize::new(0));
+    let hook = || {
+        let calls = Arc::clone(&calls);
+        move || {
+            calls.fetch_add(1, SeqCst);
+        }
+    };
+    let pool = PoolId::new();
+
+    let (queued, handle) = pair_with_hook::<u64, _>(pool, hook());
+    assert_eq!(handle.cancel(), Cancel::Prevented);
+    drop((queued, handle));
+    assert_eq!(calls.load(SeqCst), 0);
+
+    let (mut running, mut handle) = pair_with_hook(pool, hook());
+    assert!(running.start());
+    assert_eq!(handle.cancel(), Cancel::Requested);
+    assert_eq!(handle.cancel(), Cancel::Requested);
+    assert!(running.is_cancelled());
+    assert_eq!(calls.load(SeqCst), 2);
+    // It has a home, and no closure to be run there.
+    assert_eq!(pool.enter(|| handle.run_in_place()), InPlace::Never);
+    running.complete(5_u64).unwrap();
+    assert_eq!(handle.cancel(), Cancel::TooLate);
+    assert_eq!(handle.result().unwrap(), 5);
+    assert_eq!(calls.load(SeqCst), 2);
+    assert_eq!(Arc::strong_count(&calls), 1);
 }

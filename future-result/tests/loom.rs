@@ -14,7 +14,7 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use future_result::{
     Cancel, CancelToken, CompletionSet, FutureResult, JoinHandle, PoolId, TaskError, When, pair,
-    task, task_in, wait,
+    pair_with_hook, task, task_in, wait,
 };
 use loom::thread;
 
@@ -564,5 +564,30 @@ fn wait_for_all_races_complete_and_drop_of_the_completer() {
         assert!(waited.pending.is_empty());
         completing.join().unwrap();
         losing.join().unwrap();
+    });
+}
+
+#[test]
+fn request_to_stop_races_completion_and_the_hook_is_dropped_once() {
+    loom::model(|| {
+        let drops = Drops::default();
+        let calls = Arc::new(AtomicUsize::new(0));
+        let captured = drops.counted();
+        let hook = {
+            let calls = Arc::clone(&calls);
+            move || {
+                let Counted(_) = &captured;
+                calls.fetch_add(1, Ordering::Relaxed);
+            }
+        };
+        let (mut completer, handle) = pair_with_hook(PoolId::new(), hook);
+        assert!(completer.start());
+        let working = thread::spawn(move || completer.complete(1).is_ok());
+        let cancel = handle.cancel();
+        drop(handle);
+        working.join().unwrap();
+        let requested = usize::from(cancel == Cancel::Requested);
+        assert_eq!(calls.load(Ordering::Relaxed), requested);
+        assert_eq!(drops.get(), 1);
     });
 }

@@ -114,6 +114,8 @@ where
         &VTable {
             layout: VTable::layout::<Guarded<F, G>, T>(),
             detached: false,
+            by_hand: false,
+            hook: None,
             name: type_name::<F>,
             run: run::<F, T, G>,
             fail: fail::<F, T, G>,

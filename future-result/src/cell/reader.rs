@@ -46,7 +46,7 @@ impl<T> Reader<T> {
 
     /// The reader of another cell, which has failed already.
     pub(crate) fn failed(error: TaskError) -> Self {
-        let (writer, reader) = Writer::new();
+        let (writer, reader) = Writer::new(None);
         writer.fail(error);
         reader
     }
@@ -118,9 +118,21 @@ impl<T> Reader<T> {
                 unsafe { fail(self.cell, TaskError::Cancelled) };
                 Cancel::Prevented
             }
-            CancelClaim::Requested => Cancel::Requested,
+            CancelClaim::Requested => {
+                self.call_hook();
+                Cancel::Requested
+            }
             CancelClaim::Before => Cancel::Prevented,
             CancelClaim::TooLate => Cancel::TooLate,
+        }
+    }
+
+    /// Tells whoever can stop the running work that the handle wants that.
+    fn call_hook(&self) {
+        // SAFETY: the handle is an owner.
+        if let Some(hook) = unsafe { vtable(self.cell) }.hook {
+            // SAFETY: the handle is an owner, and its cell has such a table.
+            contain(|| unsafe { hook.call(self.cell) });
         }
     }
 
@@ -128,7 +140,8 @@ impl<T> Reader<T> {
     pub(crate) fn run_in_place(&self, pool: PoolId) -> bool {
         // SAFETY: the handle is an owner, so the header is alive; `home` never changes.
         let home = unsafe { self.cell.as_ref() }.home;
-        if home != Some(pool) {
+        // SAFETY: the handle is an owner.
+        if home != Some(pool) || unsafe { vtable(self.cell) }.by_hand {
             return false;
         }
         // Best taken out of the queue: then no tombstone stays there.
@@ -141,8 +154,8 @@ impl<T> Reader<T> {
         }
         // SAFETY: the handle is an owner.
         let run = unsafe { vtable(self.cell) }.run;
-        // SAFETY: the claim made us the runner, and the payload still holds the closure: only
-        // tasks have a home.
+        // SAFETY: the claim made us the runner, and the payload still holds the closure: what
+        // is completed by hand was sent away above.
         unsafe { run(self.cell) };
         true
     }

@@ -179,6 +179,8 @@ where
         &VTable {
             layout: VTable::layout::<F, T>(),
             detached: false,
+            by_hand: false,
+            hook: None,
             name: type_name::<F>,
             run: run::<F, T>,
             fail: fail::<F, T>,
@@ -196,6 +198,8 @@ where
         &VTable {
             layout: VTable::layout::<F, ()>(),
             detached: true,
+            by_hand: false,
+            hook: None,
             name: type_name::<F>,
             run: run_detached::<F>,
             fail: fail_detached::<F>,

@@ -1,12 +1,15 @@
 //! The task side of a pair: a cell without a closure, completed by hand.
 
+use std::alloc::Layout;
 use std::any::type_name;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
+use super::hook::{Hook, Hooked, put_hook};
 use super::runner::{Runner, conclude, discard};
 use super::task::drop_callbacks;
-use super::{Header, RawToken, Reader, VTable, allocate, free_if_last, put, state, take};
+use super::{CellId, Header, RawToken, Reader, VTable, allocate, free_if_last, put, state, take};
+use crate::blocker::PoolId;
 use crate::state::{Completion, Outcome, State};
 use crate::{Cause, TaskError};
 
@@ -25,8 +28,30 @@ unsafe impl<T: Send> Sync for Writer<T> {}
 
 impl<T> Writer<T> {
     #[inline]
-    pub(crate) fn new() -> (Self, Reader<T>) {
-        let cell = allocate(State::new(), table::<T>(), None);
+    pub(crate) fn new(home: Option<PoolId>) -> (Self, Reader<T>) {
+        let cell = allocate(State::new(), table::<T>(), home);
+        // SAFETY: a new cell with this type of value, given up once.
+        unsafe { Self::of(cell) }
+    }
+
+    /// As [`Writer::new`], with a hook that is called by whoever asks the running work to stop.
+    #[inline]
+    pub(crate) fn hooked<H>(home: Option<PoolId>, hook: H) -> (Self, Reader<T>)
+    where
+        H: Fn() + Send + Sync + 'static,
+    {
+        let cell = allocate(State::new(), hooked_table::<T, H>(), home);
+        // SAFETY: nobody else knows the cell yet, and its layout is that of a `Hooked<T, H>`.
+        unsafe { put_hook::<T, H>(cell, hook) };
+        // SAFETY: a new cell with this type of value, given up once.
+        unsafe { Self::of(cell) }
+    }
+
+    /// # Safety
+    ///
+    /// The caller is the only owner of a new cell of this type of value, and gives it up.
+    #[inline]
+    unsafe fn of(cell: NonNull<Header>) -> (Self, Reader<T>) {
         let writer = Self {
             cell,
             started: false,
@@ -47,6 +72,10 @@ impl<T> Writer<T> {
     pub(crate) fn is_cancelled(&self) -> bool {
         // SAFETY: an owner, by `TASK` or as the runner.
         unsafe { state(self.cell) }.load().is_cancelled()
+    }
+
+    pub(crate) fn id(&self) -> CellId {
+        CellId::new(self.cell)
     }
 
     /// A token that outlives this half.
@@ -128,6 +157,8 @@ fn table<T>() -> &'static VTable {
         &VTable {
             layout: VTable::layout::<(), T>(),
             detached: false,
+            by_hand: true,
+            hook: None,
             name: type_name::<T>,
             run: run::<T>,
             fail: fail::<T>,
@@ -136,7 +167,23 @@ fn table<T>() -> &'static VTable {
     }
 }
 
-/// A pair has no home, so nobody runs it in place.
+/// The table for pairs with a hook.
+fn hooked_table<T, H: Fn() + Send + Sync + 'static>() -> &'static VTable {
+    const {
+        &VTable {
+            layout: Layout::new::<Hooked<T, H>>(),
+            detached: false,
+            by_hand: true,
+            hook: Some(Hook::new::<T, H>()),
+            name: type_name::<T>,
+            run: run::<T>,
+            fail: fail::<T>,
+            drop_callbacks: drop_callbacks::<T>,
+        }
+    }
+}
+
+/// Nobody runs a pair in place, says [`VTable::by_hand`].
 ///
 /// # Safety
 ///

@@ -1,0 +1,94 @@
+//! What a pool leaves in a cell, to be told that work that is running is to stop.
+//!
+//! It lies behind the payload, where only the cell's own table knows to find it. It is written before
+//! anybody else knows the cell, never changed, and dropped by the last owner: so every owner may call
+//! it at any time.
+
+use std::mem::{MaybeUninit, offset_of};
+use std::ptr::NonNull;
+
+use super::{Header, Room};
+use crate::panic::contain;
+
+/// The room that a cell with a hook needs.
+#[repr(C)]
+pub(super) struct Hooked<T, H> {
+    room: MaybeUninit<Room<(), T>>,
+    hook: H,
+}
+
+/// How to call the hook of a cell, and how to drop it.
+#[derive(Clone, Copy)]
+pub(super) struct Hook {
+    call: unsafe fn(NonNull<Header>),
+    drop: unsafe fn(NonNull<Header>),
+}
+
+impl Hook {
+    /// For cells with the layout of a [`Hooked<T, H>`].
+    pub(super) const fn new<T, H: Fn() + Send + Sync + 'static>() -> Self {
+        Self {
+            call: call::<T, H>,
+            drop: drop_hook::<T, H>,
+        }
+    }
+
+    /// # Safety
+    ///
+    /// The caller is an owner of the cell, and this is from its table.
+    pub(super) unsafe fn call(self, cell: NonNull<Header>) {
+        // SAFETY: passed on to the caller.
+        unsafe { (self.call)(cell) };
+    }
+
+    /// # Safety
+    ///
+    /// The caller is the last owner of the cell, this is from its table, and it is not used again.
+    pub(super) unsafe fn drop(self, cell: NonNull<Header>) {
+        // SAFETY: passed on to the caller.
+        unsafe { (self.drop)(cell) };
+    }
+}
+
+/// Fills the place of the hook.
+///
+/// # Safety
+///
+/// The cell was allocated with the layout of a [`Hooked<T, H>`], and nobody else knows it yet.
+#[inline]
+pub(super) unsafe fn put_hook<T, H>(cell: NonNull<Header>, hook: H) {
+    // SAFETY: passed on to the caller.
+    let place = unsafe { place::<T, H>(cell) };
+    // SAFETY: inside the allocation, aligned, and the caller's alone.
+    unsafe { place.write(hook) };
+}
+
+/// # Safety
+///
+/// The cell was allocated with the layout of a [`Hooked<T, H>`].
+#[inline]
+unsafe fn place<T, H>(cell: NonNull<Header>) -> NonNull<H> {
+    // SAFETY: inside the allocation, says the caller.
+    unsafe { cell.byte_add(offset_of!(Hooked<T, H>, hook)) }.cast()
+}
+
+/// # Safety
+///
+/// As [`Hook::call`] says, with the types that the cell was made with.
+unsafe fn call<T, H: Fn()>(cell: NonNull<Header>) {
+    // SAFETY: passed on to the caller.
+    let place = unsafe { place::<T, H>(cell) };
+    // SAFETY: filled before anybody knew the cell, never written again, and the caller keeps the cell.
+    let hook = unsafe { place.as_ref() };
+    hook();
+}
+
+/// # Safety
+///
+/// As [`Hook::drop`] says, with the types that the cell was made with.
+unsafe fn drop_hook<T, H>(cell: NonNull<Header>) {
+    // SAFETY: passed on to the caller.
+    let place = unsafe { place::<T, H>(cell) };
+    // SAFETY: filled, and dropped once, by the last owner.
+    contain(|| unsafe { place.drop_in_place() });
+}
