@@ -1,0 +1,166 @@
+//! Cancelling, and time limits: a task is made to unwind from where it rests.
+//!
+//! Nothing is done to a task from outside. That it is to stop is noted, it is woken, and its own call
+//! to [`Scheduler::rest`](super::Scheduler::rest) unwinds, with a payload that is private to this crate and that the panic
+//! hook does not see. A task that catches it is no better off: its next rest unwinds again.
+//!
+//! It does not unwind
+//!
+//! - within [`shield`](crate::shield), unless nothing could ever end its rest;
+//! - while its thread is panicking: a second panic in a destructor aborts the process. std counts
+//!   panics by thread, and a task that rests in the middle of its own unwinding leaves that count
+//!   raised. So it cannot be told whether it is the task's own or another's, and either way the task
+//!   has to wait until it is over; the scheduler then wakes it again;
+//! - once its closure has ended, while its value is handed over.
+
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::panic::resume_unwind;
+use std::thread::panicking;
+
+use future_result::TaskError;
+
+/// Why a task is to unwind, and whether it may.
+#[derive(Default)]
+pub(crate) struct Interrupts {
+    /// It is to stop, and this will be its outcome.
+    stop: RefCell<Option<TaskError>>,
+    /// The outermost of its time limits that are over, by their depth.
+    expired: Cell<Option<u32>>,
+    /// How many time limits it is in.
+    limits: Cell<u32>,
+    shields: Cell<u32>,
+    /// How often it has declared that it will not suspend.
+    pins: Cell<u32>,
+    is_closed: Cell<bool>,
+}
+
+/// What a task unwinds with.
+#[derive(Debug)]
+pub(crate) enum Unwind {
+    /// To its end.
+    Stop,
+    /// To the time limit of this depth.
+    Limit(u32),
+}
+
+impl Interrupts {
+    /// Notes that the task is to stop. The first reason stays, but for a deadlock.
+    pub(super) fn stop(&self, error: TaskError) {
+        let is_deadlock = matches!(error, TaskError::Deadlock(_));
+        let mut stop = self.stop.borrow_mut();
+        if stop.is_none() || is_deadlock {
+            let former = stop.replace(error);
+            drop(stop);
+            drop(former);
+        }
+    }
+
+    /// Why it is to stop.
+    pub(super) fn reason(&self) -> Option<TaskError> {
+        self.stop.borrow().clone()
+    }
+
+    /// From now on it unwinds no more.
+    pub(super) fn close(&self) {
+        self.is_closed.set(true);
+    }
+
+    fn wanted(&self) -> Option<Unwind> {
+        if self.is_closed.get() {
+            return None;
+        }
+        let is_shielded = self.shields.get() > 0;
+        match &*self.stop.borrow() {
+            Some(TaskError::Deadlock(_)) => return Some(Unwind::Stop),
+            Some(_) if !is_shielded => return Some(Unwind::Stop),
+            _ => {}
+        }
+        let expired = self.expired.get().filter(|_| !is_shielded);
+        expired.map(Unwind::Limit)
+    }
+
+    /// Whether it is to unwind as soon as its thread does not panic any more.
+    pub(super) fn is_deferred(&self) -> bool {
+        self.wanted().is_some() && panicking()
+    }
+
+    /// Unwinds if it is to, and may.
+    pub(crate) fn raise(&self) {
+        if let Some(unwind) = self.wanted()
+            && !panicking()
+        {
+            resume_unwind(Box::new(unwind));
+        }
+    }
+
+    /// Whether it has said that it will not suspend.
+    pub(super) fn is_pinned(&self) -> bool {
+        self.pins.get() > 0
+    }
+
+    /// Until the guard is dropped, the task does not unwind.
+    pub(crate) fn shield(&self) -> Raised<'_> {
+        Raised::new(&self.shields)
+    }
+
+    /// Until the guard is dropped, the task must not suspend.
+    pub(crate) fn pin(&self) -> Raised<'_> {
+        Raised::new(&self.pins)
+    }
+
+    /// Enters a time limit.
+    pub(crate) fn enter_limit(&self) -> Limit<'_> {
+        let depth = self.limits.get() + 1;
+        self.limits.set(depth);
+        Limit {
+            interrupts: self,
+            depth,
+        }
+    }
+
+    /// A time limit is over.
+    pub(super) fn expire(&self, depth: u32) {
+        let outermost = self.expired.get().map_or(depth, |other| other.min(depth));
+        self.expired.set(Some(outermost));
+    }
+}
+
+/// A counter that is one higher until this is dropped.
+pub(crate) struct Raised<'a>(&'a Cell<u32>);
+
+impl<'a> Raised<'a> {
+    fn new(counter: &'a Cell<u32>) -> Self {
+        counter.set(counter.get() + 1);
+        Self(counter)
+    }
+}
+
+impl Drop for Raised<'_> {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
+    }
+}
+
+/// A time limit that the task is in.
+pub(crate) struct Limit<'a> {
+    interrupts: &'a Interrupts,
+    pub(crate) depth: u32,
+}
+
+impl Limit<'_> {
+    /// Whether the task has unwound to this limit, since it is over.
+    pub(crate) fn has_caught(&self, payload: &(dyn Any + Send)) -> bool {
+        let is_ours = matches!(payload.downcast_ref(), Some(Unwind::Limit(depth)) if *depth == self.depth);
+        is_ours && self.interrupts.expired.get() == Some(self.depth)
+    }
+}
+
+impl Drop for Limit<'_> {
+    fn drop(&mut self) {
+        self.interrupts.limits.set(self.depth - 1);
+        if self.interrupts.expired.get() == Some(self.depth) {
+            self.interrupts.expired.set(None);
+        }
+    }
+}
