@@ -13,6 +13,7 @@ mod deadlock;
 mod engine;
 mod runtime;
 mod scheduler;
+mod scope;
 mod stack;
 mod stackful;
 pub mod sync;
@@ -23,6 +24,7 @@ pub use future_result::{Cancel, FutureResult, JoinHandle, Rejection, TaskError};
 
 pub use self::deadlock::Deadlock;
 pub use self::runtime::{Builder, Runtime, RuntimeError};
+pub use self::scope::{Scope, scope};
 pub use self::stackful::Stackful;
 pub use self::task::{
     await_future, checkpoint, no_suspend, shield, spawn, spawn_future, yield_now,

@@ -93,8 +93,10 @@ impl Runtime {
     ///
     /// - [`RuntimeError::Deadlock`] if neither `main` nor any task could ever have gone on: they were
     ///   ended where they waited.
+    /// - [`RuntimeError::Stuck`] if `main` has returned, and tasks are left that cannot be ended.
     /// - [`RuntimeError::Nested`] on a thread that is within a `run` already, and
     ///   [`RuntimeError::Panicking`] in a destructor while a panic unwinds; `main` has not been called.
+    /// - [`RuntimeError::ThreadEnds`] in the destructor of a thread-local, if it comes late; as above.
     /// - [`RuntimeError::Stacks`] if the system gives no memory for stacks; as above.
     ///
     /// # Panics
@@ -124,6 +126,9 @@ impl Runtime {
         if std::thread::panicking() {
             return Err(RuntimeError::Panicking);
         }
+        if !current::is_possible() {
+            return Err(RuntimeError::ThreadEnds);
+        }
         let settings = &self.settings;
         let stacks = match settings.stackful {
             Some(_) => {
@@ -146,14 +151,14 @@ impl Runtime {
                 .id()
                 .enter(|| with_blocker(blocker, || scheduler.run_main(main)))
         });
-        match (result, scheduler.take_deadlock()) {
-            (Ok(result), None) => Ok(result),
-            (Err(payload), Some(deadlock)) if payload.is::<Unwind>() => {
+        match (result, scheduler.take_deadlock(), scheduler.take_stuck()) {
+            (Err(payload), Some(deadlock), _) if payload.is::<Unwind>() => {
                 Err(RuntimeError::Deadlock(deadlock))
             }
-            // It has caught what was to end it, and come to an end of its own.
-            (Ok(result), Some(_)) => Ok(result),
-            (Err(payload), _) => resume_unwind(payload),
+            (Err(payload), ..) => resume_unwind(payload),
+            (Ok(_), _, Some(stuck)) => Err(RuntimeError::Stuck(stuck)),
+            // If there was a deadlock, `main` has caught what was to end it.
+            (Ok(result), ..) => Ok(result),
         }
     }
 
@@ -281,28 +286,42 @@ pub enum RuntimeError {
     Stacks(io::Error),
     /// The calling thread is within a `run` already: spawn there, or use a thread of its own.
     Nested,
-    /// The calling thread is unwinding from a panic, so that no task could be cancelled.
+    /// The calling thread is unwinding from a panic, so that no task could be cancelled; or an earlier
+    /// run on it was [`Stuck`](Self::Stuck).
     Panicking,
+    /// The calling thread ends, and its locals have been destroyed.
+    ThreadEnds,
     /// Nothing could ever have gone on.
     Deadlock(Deadlock),
+    /// These tasks were cancelled when `main` had returned, and wait in destructors for what will never
+    /// come. They are leaked, with their stacks; their handles never get an outcome, and to std the
+    /// thread stays one that is panicking. Mend the destructors.
+    Stuck(Deadlock),
 }
 
 impl fmt::Display for RuntimeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::StackSize(size) => {
-                write!(f, "stacks must have between 16 KiB and 1 GiB, and not {size} bytes")
+                write!(
+                    f,
+                    "stacks must have between 16 KiB and 1 GiB, and not {size} bytes"
+                )
             }
-            Self::Stacks(_) => f.write_str(
-                "the system gave no memory for stacks; ask for smaller or fewer ones",
-            ),
+            Self::Stacks(_) => {
+                f.write_str("the system gave no memory for stacks; ask for smaller or fewer ones")
+            }
             Self::Nested => f.write_str(
                 "a runtime runs on this thread already; spawn there, or use another thread",
             ),
             Self::Panicking => f.write_str(
                 "this thread is unwinding from a panic, so that no task could be cancelled",
             ),
+            Self::ThreadEnds => {
+                f.write_str("this thread ends, and its locals are destroyed; use another one")
+            }
             Self::Deadlock(deadlock) => deadlock.fmt(f),
+            Self::Stuck(tasks) => write!(f, "tasks that cannot be ended were left: {tasks}"),
         }
     }
 }
@@ -315,4 +334,3 @@ impl Error for RuntimeError {
         }
     }
 }
-

@@ -70,10 +70,11 @@ use std::sync::Arc;
 use future_result::PoolId;
 
 use self::inbox::Inbox;
+pub(crate) use self::interrupt::{Interrupts, Unwind};
+pub(crate) use self::job::{Call, Job};
 use self::run_queue::RunQueue;
-use self::table::Table;
-pub(crate) use self::interrupt::Unwind;
 pub(crate) use self::spawn::homeless;
+use self::table::Table;
 pub(crate) use self::task::{Ends, Rest, Task};
 use crate::deadlock::Deadlock;
 use crate::stack::StackPool;
@@ -103,8 +104,8 @@ pub(crate) struct Scheduler {
     is_closing: Cell<bool>,
     /// It was found that nothing could ever go on.
     deadlock: RefCell<Option<Deadlock>>,
-    /// Even when told to stop, the tasks that are left could not.
-    is_stuck: Cell<bool>,
+    /// The tasks that are left can neither go on nor be ended.
+    stuck: RefCell<Option<Deadlock>>,
 }
 
 /// How a scheduler is to be.
@@ -133,7 +134,7 @@ impl Scheduler {
             deferred: RefCell::new(Vec::new()),
             is_closing: Cell::new(false),
             deadlock: RefCell::new(None),
-            is_stuck: Cell::new(false),
+            stuck: RefCell::new(None),
         })
     }
 
@@ -157,5 +158,10 @@ impl Scheduler {
     /// That nothing could ever go on, if it was found.
     pub(crate) fn take_deadlock(&self) -> Option<Deadlock> {
         self.deadlock.take()
+    }
+
+    /// Which tasks had to be left behind, if there are any.
+    pub(crate) fn take_stuck(&self) -> Option<Deadlock> {
+        self.stuck.take()
     }
 }

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use future_result::can_have_blocker;
 use future_result::sync::thread_locals;
 
 use super::Scheduler;
@@ -24,7 +25,12 @@ pub(crate) fn get() -> Option<Rc<Scheduler>> {
         .flatten()
 }
 
-/// The same, if it is the one with this inbox.
+/// Whether the calling thread can have one: not when its locals are destroyed.
+pub(crate) fn is_possible() -> bool {
+    can_have_blocker() && CURRENT.try_with(|_| ()).is_ok()
+}
+
+/// The same as [`get`], if it is the one with this inbox.
 pub(super) fn of_inbox(inbox: &Arc<Inbox>) -> Option<Rc<Scheduler>> {
     get().filter(|scheduler| Arc::ptr_eq(&scheduler.inbox, inbox))
 }

@@ -8,9 +8,9 @@ use std::thread::panicking;
 
 use future_result::{Rejection, TaskError, contain};
 
+use super::Scheduler;
 use super::job::{FutureJob, Job};
 use super::task::{Body, Ends, Phase, Rest, Task};
-use super::Scheduler;
 use crate::engine::{Fiber, Step};
 use crate::stack::Label;
 
@@ -226,7 +226,7 @@ impl Scheduler {
         for task in self.tasks.all() {
             self.cancel(&task);
         }
-        while self.tasks.len() > 0 && !self.is_stuck.get() {
+        while self.tasks.len() > 0 && self.stuck.borrow().is_none() {
             self.turn();
         }
         self.inbox.close();

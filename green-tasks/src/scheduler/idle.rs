@@ -4,8 +4,8 @@ use std::rc::Rc;
 
 use future_result::{Awaited, Cause, TaskError};
 
-use super::task::{Ends, Phase, Rest, Task};
 use super::Scheduler;
+use super::task::{Ends, Phase, Rest, Task};
 use crate::deadlock::Deadlock;
 use crate::time::Alarm;
 
@@ -120,7 +120,7 @@ impl Scheduler {
             }
         }
         if !is_news {
-            return self.give_up(&report);
+            return self.give_up(report);
         }
         let mut first = self.deadlock.borrow_mut();
         // At the end it is usual that what is shielded has to be told.
@@ -131,11 +131,14 @@ impl Scheduler {
 
     /// The tasks that are left wait in destructors while they unwind. A closure's stack can be left
     /// where it is, but `run` cannot return over what is further up on the thread's own.
-    fn give_up(&self, report: &Deadlock) {
+    fn give_up(&self, report: Deadlock) {
         if self.is_closing.get() && self.current().phase.get() == Phase::Ended {
-            return self.is_stuck.set(true);
+            let former = self.stuck.replace(Some(report));
+            return drop(former);
         }
-        eprintln!("{report}\nthese tasks wait in destructors, so that they can neither go on nor be ended");
+        eprintln!(
+            "{report}\nthey wait in destructors, so that they can neither go on nor be ended"
+        );
         std::process::abort();
     }
 }

@@ -11,6 +11,8 @@
 //!   panics by thread, and a task that rests in the middle of its own unwinding leaves that count
 //!   raised. So it cannot be told whether it is the task's own or another's, and either way the task
 //!   has to wait until it is over; the scheduler then wakes it again;
+//! - at the end of a [`scope`](crate::scope), before all of the scope's tasks have ended: they borrow
+//!   from its frames;
 //! - once its closure has ended, while its value is handed over.
 
 use std::any::Any;
@@ -32,6 +34,8 @@ pub(crate) struct Interrupts {
     shields: Cell<u32>,
     /// How often it has declared that it will not suspend.
     pins: Cell<u32>,
+    /// How many frames it is in that must not be left before others are done with them.
+    holds: Cell<u32>,
     is_closed: Cell<bool>,
 }
 
@@ -67,7 +71,7 @@ impl Interrupts {
     }
 
     fn wanted(&self) -> Option<Unwind> {
-        if self.is_closed.get() {
+        if self.is_closed.get() || self.holds.get() > 0 {
             return None;
         }
         let is_shielded = self.shields.get() > 0;
@@ -95,13 +99,25 @@ impl Interrupts {
     }
 
     /// Whether it has said that it will not suspend.
-    pub(super) fn is_pinned(&self) -> bool {
+    pub(crate) fn is_pinned(&self) -> bool {
         self.pins.get() > 0
     }
 
     /// Until the guard is dropped, the task does not unwind.
     pub(crate) fn shield(&self) -> Raised<'_> {
         Raised::new(&self.shields)
+    }
+
+    /// Until the guard is dropped, the task does not unwind, whatever comes.
+    pub(crate) fn hold(&self) -> Raised<'_> {
+        Raised::new(&self.holds)
+    }
+
+    /// Whether it is to unwind, or would be if it were not held.
+    pub(crate) fn wants_out(&self) -> bool {
+        let is_shielded = self.shields.get() > 0;
+        let is_wanted = self.stop.borrow().is_some() || self.expired.get().is_some();
+        is_wanted && !is_shielded
     }
 
     /// Until the guard is dropped, the task must not suspend.
@@ -151,7 +167,8 @@ pub(crate) struct Limit<'a> {
 impl Limit<'_> {
     /// Whether the task has unwound to this limit, since it is over.
     pub(crate) fn has_caught(&self, payload: &(dyn Any + Send)) -> bool {
-        let is_ours = matches!(payload.downcast_ref(), Some(Unwind::Limit(depth)) if *depth == self.depth);
+        let is_ours =
+            matches!(payload.downcast_ref(), Some(Unwind::Limit(depth)) if *depth == self.depth);
         is_ours && self.interrupts.expired.get() == Some(self.depth)
     }
 }

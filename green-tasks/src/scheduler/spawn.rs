@@ -5,7 +5,9 @@ use std::panic::Location;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use future_result::{Cause, CellId, Completer, JoinHandle, Rejection, TaskError, pair, pair_with_hook};
+use future_result::{
+    Cause, CellId, Completer, JoinHandle, Rejection, TaskError, pair, pair_with_hook,
+};
 
 use super::job::{Call, Job, Polled};
 use super::task::{Body, Key, Task};
@@ -20,15 +22,14 @@ pub(crate) struct Spawned<T> {
 
 impl Scheduler {
     /// Has a closure run on a stack of its own, which `job` makes a job of.
-    pub(crate) fn spawn<F, T>(
+    pub(crate) fn spawn<T>(
         &self,
         spawned_at: &'static Location<'static>,
         job: impl FnOnce(Completer<T>) -> Box<dyn Job>,
     ) -> Spawned<T> {
         if self.stacks.is_none() {
-            let cause = Cause::new(
-                "its runtime runs futures alone; give the builder the token `Stackful`",
-            );
+            let cause =
+                Cause::new("its runtime runs futures alone; give the builder the token `Stackful`");
             return refused(TaskError::Lost(cause));
         }
         self.enter(spawned_at, |completer| Body::Unstarted(job(completer)))
@@ -44,7 +45,9 @@ impl Scheduler {
         F: FnOnce() -> T + 'static,
         T: 'static,
     {
-        self.spawn::<F, T>(spawned_at, |completer| Box::new(Call { closure, completer }))
+        self.spawn(spawned_at, |completer| {
+            Box::new(Call { closure, completer })
+        })
     }
 
     /// Has a future polled until it is ready.
@@ -100,7 +103,8 @@ impl Scheduler {
 
 /// What is spawned where there is no scheduler.
 pub(crate) fn homeless<T>() -> Spawned<T> {
-    let cause = Cause::new("no runtime of green tasks runs on this thread; spawn within `Runtime::run`");
+    let cause =
+        Cause::new("no runtime of green tasks runs on this thread; spawn within `Runtime::run`");
     refused(TaskError::Lost(cause))
 }
 

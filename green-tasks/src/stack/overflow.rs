@@ -153,13 +153,11 @@ fn install_for(signal: libc::c_int, former: &AtomicPtr<libc::sigaction>) -> io::
 }
 
 /// The handler.
-extern "C" fn handle(
-    signal: libc::c_int,
-    info: *mut libc::siginfo_t,
-    context: *mut libc::c_void,
-) {
-    // SAFETY: the kernel fills it for these signals.
-    let address = unsafe { (*info).si_addr() }.addr() as u64;
+extern "C" fn handle(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    // SAFETY: with `SA_SIGINFO` the kernel gives one.
+    let info_here = unsafe { &*info };
+    // SAFETY: for these signals, this field of it is filled.
+    let address = unsafe { info_here.si_addr() }.addr() as u64;
     let hit = entries().find_map(|entry| entry.stack_whose_guard_has(address));
     if let Some((stack, stride)) = hit {
         report(stack, stride);
@@ -229,11 +227,7 @@ impl Write for Text {
 /// # Safety
 ///
 /// To be called by a handler, with what it was given.
-unsafe fn pass_on(
-    signal: libc::c_int,
-    info: *mut libc::siginfo_t,
-    context: *mut libc::c_void,
-) {
+unsafe fn pass_on(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     let former = if signal == libc::SIGBUS {
         &FORMER_BUS
     } else {

@@ -125,7 +125,10 @@ mod tests {
                 pool.give_back(stack);
             }
             let bare = pool.bare.get();
-            assert!((1000 - KEPT - BATCH..=1000 - KEPT).contains(&bare), "{bare}");
+            assert!(
+                (1000 - KEPT - BATCH..=1000 - KEPT).contains(&bare),
+                "{bare}"
+            );
         }
     }
 

@@ -74,7 +74,8 @@ impl<T> Mutex<T> {
     /// A task that is cancelled while it waits has not locked it.
     #[track_caller]
     pub fn lock(&self) -> MutexGuard<'_, T> {
-        self.lock.acquire_for("waits for a lock", Location::caller());
+        self.lock
+            .acquire_for("waits for a lock", Location::caller());
         MutexGuard { mutex: self }
     }
 

@@ -1,0 +1,10 @@
+//! All tests that need nothing but a thread of their own.
+#![cfg(not(any(pool_loom, pool_sim)))]
+#![deny(unsafe_code)]
+
+mod cancel;
+mod deadlock;
+mod guards;
+mod scope;
+mod support;
+mod tasks;
