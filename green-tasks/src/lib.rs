@@ -11,6 +11,7 @@ compile_error!("green-tasks maps its stacks with `mmap`, and so needs a Unix sys
 
 mod deadlock;
 mod engine;
+mod pool;
 mod runtime;
 mod scheduler;
 mod scope;
@@ -20,9 +21,10 @@ pub mod sync;
 mod task;
 mod time;
 
-pub use future_result::{Cancel, FutureResult, JoinHandle, Rejection, TaskError};
+pub use future_result::{Cancel, FutureResult, JoinHandle, Map, Rejection, TaskError};
 
 pub use self::deadlock::Deadlock;
+pub use self::pool::GreenPool;
 pub use self::runtime::{Builder, Runtime, RuntimeError};
 pub use self::scope::{Scope, scope};
 pub use self::stackful::Stackful;

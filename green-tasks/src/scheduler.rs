@@ -98,8 +98,8 @@ pub(crate) struct Scheduler {
     turns: Cell<u32>,
     /// How many tasks rest until something elsewhere wakes them.
     elsewhere: Cell<usize>,
-    /// Those that are to stop as soon as their thread does not panic any more.
-    deferred: RefCell<Vec<Rc<Task>>>,
+    /// Those that have begun to rest while the thread was panicking; they may do so no more.
+    unsure: RefCell<Vec<Rc<Task>>>,
     /// `run`'s closure has ended.
     is_closing: Cell<bool>,
     /// It was found that nothing could ever go on.
@@ -131,7 +131,7 @@ impl Scheduler {
             timers: Timers::new(settings.seed.is_some()),
             turns: Cell::new(0),
             elsewhere: Cell::new(0),
-            deferred: RefCell::new(Vec::new()),
+            unsure: RefCell::new(Vec::new()),
             is_closing: Cell::new(false),
             deadlock: RefCell::new(None),
             stuck: RefCell::new(None),

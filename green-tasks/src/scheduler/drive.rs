@@ -47,19 +47,25 @@ impl Scheduler {
             "suspended within `no_suspend`, where the task {}; move that out, or let it not wait",
             rest.what
         );
+        // Nothing of the task happens while it rests: what is true of it now is true afterwards.
+        let may_unwind = panicking();
+        if may_unwind && !task.is_unsure.replace(true) {
+            self.unsure.borrow_mut().push(Rc::clone(task));
+        }
         task.rest.set(Some(rest));
         self.switch(task);
         task.rest.set(None);
         if task.polls.get() > 0 {
             task.owed.set(true);
         }
-        task.interrupts.raise();
+        if may_unwind {
+            task.interrupts.raise();
+        } else {
+            task.interrupts.raise_surely();
+        }
     }
 
     fn switch(&self, task: &Rc<Task>) {
-        if task.interrupts.is_deferred() {
-            self.deferred.borrow_mut().push(Rc::clone(task));
-        }
         if task.woken.take() {
             task.phase.set(Phase::Queued);
             self.queue.push(Rc::clone(task));
@@ -97,9 +103,12 @@ impl Scheduler {
             Some(task) => self.run(task),
             None => self.idle(),
         }
-        if !self.deferred.borrow().is_empty() && !panicking() {
-            for task in self.deferred.take() {
-                self.wake(&task);
+        if !self.unsure.borrow().is_empty() && !panicking() {
+            for task in self.unsure.take() {
+                task.is_unsure.set(false);
+                if task.interrupts.is_wanted() {
+                    self.wake(&task);
+                }
             }
         }
     }

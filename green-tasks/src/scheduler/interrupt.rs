@@ -7,10 +7,11 @@
 //! It does not unwind
 //!
 //! - within [`shield`](crate::shield), unless nothing could ever end its rest;
-//! - while its thread is panicking: a second panic in a destructor aborts the process. std counts
+//! - while it may be unwinding already: a second panic in a destructor aborts the process. std counts
 //!   panics by thread, and a task that rests in the middle of its own unwinding leaves that count
-//!   raised. So it cannot be told whether it is the task's own or another's, and either way the task
-//!   has to wait until it is over; the scheduler then wakes it again;
+//!   raised. What was not panicking when the task began to rest is not unwinding when it goes on; but
+//!   where the thread was, it cannot be told whether it was this task or another one. Such a task has to
+//!   wait until the thread is panicking no more, and the scheduler then wakes it again;
 //! - at the end of a [`scope`](crate::scope), before all of the scope's tasks have ended: they borrow
 //!   from its frames;
 //! - once its closure has ended, while its value is handed over.
@@ -84,16 +85,22 @@ impl Interrupts {
         expired.map(Unwind::Limit)
     }
 
-    /// Whether it is to unwind as soon as its thread does not panic any more.
-    pub(super) fn is_deferred(&self) -> bool {
-        self.wanted().is_some() && panicking()
+    /// Whether it is to unwind.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.wanted().is_some()
     }
 
     /// Unwinds if it is to, and may.
     pub(crate) fn raise(&self) {
-        if let Some(unwind) = self.wanted()
-            && !panicking()
-        {
+        if self.is_wanted() && !panicking() {
+            self.raise_surely();
+        }
+    }
+
+    /// As [`raise`](Self::raise), for a task that is known not to be unwinding, whatever std says of its
+    /// thread.
+    pub(super) fn raise_surely(&self) {
+        if let Some(unwind) = self.wanted() {
             resume_unwind(Box::new(unwind));
         }
     }

@@ -106,6 +106,8 @@ pub(crate) struct Task {
     /// Asked to find out what it waits for, and what it found.
     pub(super) asked: Cell<bool>,
     pub(super) awaited: RefCell<Vec<CellId>>,
+    /// It is in the scheduler's list of those that may be unwinding.
+    pub(super) is_unsure: Cell<bool>,
     pub(crate) interrupts: Interrupts,
     /// It was given what it waits for; see [`WaitQueue`](crate::sync::WaitQueue).
     pub(crate) granted: Cell<bool>,
@@ -135,6 +137,7 @@ impl Task {
             rest: Cell::new(None),
             asked: Cell::new(false),
             awaited: RefCell::new(Vec::new()),
+            is_unsure: Cell::new(false),
             interrupts: Interrupts::default(),
             granted: Cell::new(false),
             suspender: Cell::new(None),

@@ -81,7 +81,7 @@ impl<T> Mutex<T> {
 
     /// Locks it, unless it is locked.
     pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
-        self.lock.take().then_some(MutexGuard { mutex: self })
+        self.lock.take().then(|| MutexGuard { mutex: self })
     }
 
     /// The value, which nobody else can have.

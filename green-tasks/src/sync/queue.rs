@@ -16,12 +16,12 @@ use crate::scheduler::{Ends, Rest, Task, current};
 
 /// The tasks that wait.
 #[derive(Default)]
-pub(super) struct WaitQueue {
+pub(crate) struct WaitQueue {
     tasks: RefCell<VecDeque<Rc<Task>>>,
 }
 
 impl WaitQueue {
-    pub(super) const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self {
             tasks: RefCell::new(VecDeque::new()),
         }
@@ -33,7 +33,7 @@ impl WaitQueue {
     /// # Panics
     ///
     /// Outside of a runtime, where nobody could ever grant it.
-    pub(super) fn wait(
+    pub(crate) fn wait(
         &self,
         what: &'static str,
         at: &'static Location<'static>,
@@ -63,7 +63,7 @@ impl WaitQueue {
     }
 
     /// Grants it to the first task that waits. False if none does.
-    pub(super) fn grant(&self) -> bool {
+    pub(crate) fn grant(&self) -> bool {
         let Some(scheduler) = current::get() else {
             return false;
         };
@@ -82,14 +82,14 @@ impl WaitQueue {
     }
 
     /// Grants it to all that wait.
-    pub(super) fn grant_all(&self) {
+    pub(crate) fn grant_all(&self) {
         for _ in 0..self.len() {
             self.grant();
         }
     }
 
     /// How many tasks wait.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.tasks.borrow().len()
     }
 

@@ -66,11 +66,11 @@ impl Semaphore {
 
     /// A permit, if there is one.
     pub fn try_acquire(&self) -> Option<Permit<'_>> {
-        self.take().then_some(Permit { semaphore: self })
+        self.take().then(|| Permit { semaphore: self })
     }
 
     /// Waits for a permit that has no guard; [`release`](Self::release) gives it back.
-    pub(super) fn acquire_for(&self, what: &'static str, at: &'static Location<'static>) {
+    pub(crate) fn acquire_for(&self, what: &'static str, at: &'static Location<'static>) {
         if !self.take() {
             self.waiting.wait(what, at, || self.release());
         }
@@ -85,7 +85,7 @@ impl Semaphore {
     }
 
     /// Adds a permit, or hands it to the first that waits.
-    pub(super) fn release(&self) {
+    pub(crate) fn release(&self) {
         if !self.waiting.grant() {
             self.permits.set(self.permits.get() + 1);
         }

@@ -96,7 +96,6 @@ fn a_runtime_in_a_thread_local_has_no_tasks_that_could_outlive_other_locals() {
         let ended = Rc::new(Cell::new(false));
         LOCAL.set(Some(Rc::clone(&ended)));
         RUNTIME.with(|runtime| {
-            let ended = Rc::clone(&ended);
             let ran = runtime.run(|| {
                 drop(spawn(move || {
                     let _on_drop = OnDrop(|| {

@@ -5,6 +5,8 @@
 mod cancel;
 mod deadlock;
 mod guards;
+mod pool;
 mod scope;
 mod support;
+mod sync;
 mod tasks;
