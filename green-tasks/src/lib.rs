@@ -11,7 +11,9 @@ compile_error!("green-tasks maps its stacks with `mmap`, and so needs a Unix sys
 
 mod deadlock;
 mod engine;
+pub mod net;
 mod pool;
+mod reactor;
 mod runtime;
 mod scheduler;
 mod scope;

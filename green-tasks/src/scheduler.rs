@@ -62,7 +62,8 @@ mod waker;
 /// Which scheduler runs on the calling thread.
 pub(crate) mod current;
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
+use std::io;
 use std::panic::Location;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -77,8 +78,12 @@ pub(crate) use self::spawn::homeless;
 use self::table::Table;
 pub(crate) use self::task::{Ends, Rest, Task};
 use crate::deadlock::Deadlock;
+use crate::reactor::Reactor;
 use crate::stack::StackPool;
 use crate::time::Timers;
+
+/// After so many uses of sockets that did not have to wait, the others have a turn.
+const IO_BUDGET: u32 = 64;
 
 /// All that belongs to one call of `run`.
 pub(crate) struct Scheduler {
@@ -95,6 +100,10 @@ pub(crate) struct Scheduler {
     /// `None` if closures cannot be tasks.
     stacks: Option<StackPool>,
     pub(crate) timers: Timers,
+    /// Made when the first socket has to be waited for.
+    reactor: OnceCell<Rc<Reactor>>,
+    /// How many times sockets may still be used before others have a turn.
+    io_budget: Cell<u32>,
     turns: Cell<u32>,
     /// How many tasks rest until something elsewhere wakes them.
     elsewhere: Cell<usize>,
@@ -129,6 +138,8 @@ impl Scheduler {
             current: RefCell::new(main),
             stacks: settings.stacks,
             timers: Timers::new(settings.seed.is_some()),
+            reactor: OnceCell::new(),
+            io_budget: Cell::new(IO_BUDGET),
             turns: Cell::new(0),
             elsewhere: Cell::new(0),
             unsure: RefCell::new(Vec::new()),
@@ -153,6 +164,30 @@ impl Scheduler {
     #[inline]
     pub(crate) fn current(&self) -> Rc<Task> {
         Rc::clone(&self.current.borrow())
+    }
+
+    /// What waits for sockets.
+    pub(crate) fn reactor(&self) -> io::Result<&Rc<Reactor>> {
+        if self.reactor.get().is_none() {
+            let reactor = Rc::new(Reactor::new()?);
+            // Nobody else can have set it meanwhile.
+            let _ = self.reactor.set(reactor);
+        }
+        self.reactor
+            .get()
+            .ok_or_else(|| io::ErrorKind::Other.into())
+    }
+
+    /// Lets others have a turn if sockets have been used so often that they may be waiting for it.
+    pub(crate) fn spend_io(&self) {
+        let left = self.io_budget.get();
+        if left > 0 {
+            return self.io_budget.set(left - 1);
+        }
+        self.io_budget.set(IO_BUDGET);
+        let task = self.current();
+        task.wake_self();
+        self.rest(&task, Rest::YIELDS);
     }
 
     /// That nothing could ever go on, if it was found.

@@ -6,7 +6,7 @@ use std::pin::pin;
 
 use future_result::{JoinHandle, block_until};
 
-use crate::scheduler::{Ends, Rest, current, homeless};
+use crate::scheduler::{Rest, current, homeless};
 
 /// Runs a closure as a task of its own, on the calling thread. Its turn comes when the caller waits.
 ///
@@ -127,17 +127,11 @@ pub fn yield_now() {
         Some(scheduler) => {
             let task = scheduler.current();
             task.wake_self();
-            scheduler.rest(&task, YIELDS);
+            scheduler.rest(&task, Rest::YIELDS);
         }
         None => std::thread::yield_now(),
     }
 }
-
-const YIELDS: Rest = Rest {
-    what: "lets others have a turn",
-    at: None,
-    ends: Ends::Here,
-};
 
 /// Unwinds if the calling task is to stop, or a [`timeout`](crate::timeout) that it is in is over; for
 /// code that computes long without waiting.

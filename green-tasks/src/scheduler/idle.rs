@@ -5,6 +5,7 @@ use std::rc::Rc;
 use future_result::{Awaited, Cause, TaskError};
 
 use super::Scheduler;
+use super::inbox::Sleeper;
 use super::task::{Ends, Phase, Rest, Task};
 use crate::deadlock::Deadlock;
 use crate::time::Alarm;
@@ -23,6 +24,9 @@ impl Scheduler {
     pub(super) fn look_outside(&self) {
         self.read_mail();
         self.ring();
+        if let Some(reactor) = self.reactor.get() {
+            reactor.look();
+        }
     }
 
     fn ring(&self) {
@@ -40,7 +44,8 @@ impl Scheduler {
 
     /// The run queue is empty: sleeps until there is something to do, unless there is already.
     pub(super) fn idle(&self) {
-        self.look_outside();
+        self.read_mail();
+        self.ring();
         if !self.queue.is_empty() {
             return;
         }
@@ -55,7 +60,15 @@ impl Scheduler {
                 Hope::None => return self.stop_all(),
             }
         }
-        self.inbox.park(next);
+        match self.reactor.get() {
+            None => self.inbox.park(next),
+            Some(reactor) => {
+                if self.inbox.lie_down(Sleeper::Polling(reactor.poller())) {
+                    reactor.wait(next);
+                    self.inbox.get_up();
+                }
+            }
+        }
     }
 
     fn hope(&self) -> Hope {

@@ -13,6 +13,7 @@ use std::time::Instant;
 use future_result::sync::Mutex;
 use future_result::sync::atomic::{AtomicBool, Ordering};
 use future_result::sync::{now, thread};
+use polling::Poller;
 
 use super::task::Key;
 use super::waker::WakeHandle;
@@ -43,12 +44,18 @@ struct State {
 pub(crate) enum Sleeper {
     /// It parks.
     Parked(thread::Thread),
+    /// It waits for sockets.
+    Polling(Arc<Poller>),
 }
 
 impl Sleeper {
     fn wake(&self) {
         match self {
             Self::Parked(thread) => thread.unpark(),
+            Self::Polling(poller) => {
+                // It fails only if the system has no memory left for it; then the next event wakes it.
+                let _ = poller.notify();
+            }
         }
     }
 }

@@ -61,6 +61,12 @@ pub(crate) struct Rest {
 }
 
 impl Rest {
+    /// A task goes on as soon as the others have had a turn.
+    pub(crate) const YIELDS: Self = Self {
+        what: "lets others have a turn",
+        at: None,
+        ends: Ends::Here,
+    };
     /// A future waits, for whatever its waker was given to.
     pub(super) const AWAITS: Self = Self {
         what: "awaits something",

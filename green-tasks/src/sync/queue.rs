@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 use std::panic::Location;
 use std::rc::Rc;
 
-use crate::scheduler::{Ends, Rest, Task, current};
+use crate::scheduler::{Ends, Rest, Scheduler, Task, current};
 
 /// The tasks that wait.
 #[derive(Default)]
@@ -42,24 +42,35 @@ impl WaitQueue {
         let Some(scheduler) = current::get() else {
             panic!("outside of a runtime this would never end: the calling code {what} at {at}");
         };
-        let task = scheduler.current();
         let rest = Rest {
             what,
             at: Some(at),
             ends: Ends::Here,
         };
+        self.wait_unless(&scheduler, rest, pass_on, || false);
+    }
+
+    /// As [`wait`](Self::wait), unless `is_over` becomes true before: then it has not been granted.
+    pub(crate) fn wait_unless(
+        &self,
+        scheduler: &Scheduler,
+        rest: Rest,
+        pass_on: impl Fn(),
+        is_over: impl Fn() -> bool,
+    ) {
+        let task = scheduler.current();
         task.granted.set(false);
         self.tasks.borrow_mut().push_back(Rc::clone(&task));
         let mut waiting = Waiting {
             queue: self,
             task: &task,
             pass_on,
-            is_over: false,
+            is_granted: false,
         };
-        while !task.granted.get() {
+        while !task.granted.get() && !is_over() {
             scheduler.rest(&task, rest);
         }
-        waiting.is_over = true;
+        waiting.is_granted = task.granted.get();
     }
 
     /// Grants it to the first task that waits. False if none does.
@@ -108,13 +119,14 @@ struct Waiting<'a, P: Fn()> {
     queue: &'a WaitQueue,
     task: &'a Rc<Task>,
     pass_on: P,
-    is_over: bool,
+    /// It was granted what it waits for, and takes it.
+    is_granted: bool,
 }
 
 impl<P: Fn()> Drop for Waiting<'_, P> {
     fn drop(&mut self) {
         let granted = self.task.granted.take();
-        if self.is_over {
+        if self.is_granted {
             return;
         }
         if granted {

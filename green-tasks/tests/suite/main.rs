@@ -5,6 +5,7 @@
 mod cancel;
 mod deadlock;
 mod guards;
+mod net;
 mod pool;
 mod scope;
 mod support;
