@@ -228,7 +228,7 @@ impl Write for Text {
 ///
 /// To be called by a handler, with what it was given.
 unsafe fn pass_on(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
-    let former = if signal == libc::SIGBUS {
+    let former: &AtomicPtr<libc::sigaction> = if signal == libc::SIGBUS {
         &FORMER_BUS
     } else {
         &FORMER_SEGV
