@@ -1,7 +1,7 @@
 //! The scheduler: whose turn it is, and what the others wait for.
 //!
 //! A scheduler belongs to one call of [`Runtime::run`](crate::Runtime::run) and to that call's thread.
-//! Everything here but the [inbox](inbox) is touched by that thread alone, so there are no atomics and
+//! Everything here but the [`inbox`] is touched by that thread alone, so there are no atomics and
 //! no locks: cells, whose borrows end before any code of the user's runs, before anything is woken,
 //! and before stacks are switched.
 //!

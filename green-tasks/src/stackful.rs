@@ -53,7 +53,7 @@ impl Stackful {
     /// These are kept by this crate, whatever the tasks do: a started task never leaves its thread. No
     /// task is unwound from outside, or when the thread's locals are gone. A waker owns
     /// nothing of its task. A stack that could not be unwound is never used again, so that what other
-    /// code has of it stays valid. [`scope`](crate::scope) does not return before its tasks have ended.
+    /// code has of it stays valid. [`scope`](crate::scope()) does not return before its tasks have ended.
     ///
     /// # What is sound, and may surprise
     ///

@@ -82,37 +82,56 @@ fn a_wake_up_races_the_end_of_its_task_and_of_the_runtime() {
 }
 
 /// What was written before a wake-up is seen by the task that it wakes, also if another wake-up was on
-/// its way already.
+/// its way already, so that this one was not sent.
 #[test]
 fn what_comes_before_a_wake_up_is_seen_after_it_however_many_come_together() {
     loom::model(|| {
         let value = Arc::new(loom::sync::atomic::AtomicUsize::new(0));
-        let place = Arc::new(Mutex::new(None::<Waker>));
-        let others = [1, 2].map(|_| {
-            let (value, place) = (Arc::clone(&value), Arc::clone(&place));
-            thread::spawn(move || {
-                value.fetch_add(1, loom::sync::atomic::Ordering::Relaxed);
-                let waker = place.lock().unwrap().clone();
-                if let Some(waker) = waker {
-                    waker.wake();
-                }
-            })
-        });
         let ran = Runtime::new().run(|| {
+            let mut waker = None;
             let polled = block_until(None, |context| {
-                *place.lock().unwrap() = Some(context.waker().clone());
-                if value.load(loom::sync::atomic::Ordering::Relaxed) == 2 {
+                waker = Some(context.waker().clone());
+                Poll::Ready(())
+            });
+            polled.unwrap();
+            let others = [1, 2].map(|_| {
+                let (value, waker) = (Arc::clone(&value), waker.clone());
+                thread::spawn(move || {
+                    value.fetch_add(1, Ordering::Relaxed);
+                    waker.unwrap().wake();
+                })
+            });
+            let polled = block_until(None, |_| {
+                if value.load(Ordering::Relaxed) == 2 {
                     Poll::Ready(())
                 } else {
                     Poll::Pending
                 }
             });
             polled.unwrap();
+            others
         });
-        ran.unwrap();
-        for other in others {
+        for other in ran.unwrap() {
             other.join().unwrap();
         }
+    });
+}
+
+#[test]
+fn a_cancellation_from_elsewhere_reaches_a_scheduler_that_lies_down() {
+    loom::model(|| {
+        let (completer, cancelled) = pair();
+        let ran = Runtime::new().run(|| {
+            let handle = spawn_future(std::future::pending::<()>());
+            let cancelling = thread::spawn(move || {
+                let _ = handle.cancel();
+                assert!(matches!(handle.result(), Err(TaskError::Cancelled)));
+                completer.complete(()).unwrap();
+            });
+            cancelled.result().unwrap();
+            cancelling
+        });
+        ran.unwrap().join().unwrap();
     });
 }
 

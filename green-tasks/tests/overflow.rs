@@ -2,6 +2,7 @@
 //! faults is reported as without us.
 #![cfg(all(target_os = "linux", not(any(pool_loom, pool_sim))))]
 #![expect(unsafe_code, reason = "the token is a promise")]
+#![expect(clippy::unwrap_used, reason = "a failure of the test")]
 
 use std::hint::black_box;
 use std::os::unix::process::ExitStatusExt;

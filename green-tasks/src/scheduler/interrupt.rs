@@ -12,7 +12,7 @@
 //!   raised. What was not panicking when the task began to rest is not unwinding when it goes on; but
 //!   where the thread was, it cannot be told whether it was this task or another one. Such a task has to
 //!   wait until the thread is panicking no more, and the scheduler then wakes it again;
-//! - at the end of a [`scope`](crate::scope), before all of the scope's tasks have ended: they borrow
+//! - at the end of a [`scope`](crate::scope()), before all of the scope's tasks have ended: they borrow
 //!   from its frames;
 //! - once its closure has ended, while its value is handed over.
 

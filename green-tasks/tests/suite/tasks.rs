@@ -145,7 +145,7 @@ fn a_panic_of_main_ends_the_tasks_and_then_goes_on() {
             panic!("main has failed");
         })
     }));
-    let payload: Box<&str> = result.map(|()| ()).unwrap_err().downcast().unwrap();
+    let payload: Box<&str> = result.unwrap_err().downcast().unwrap();
     assert_eq!(*payload, "main has failed");
     assert_eq!(drops.get(), 1);
 }
