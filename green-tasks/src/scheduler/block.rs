@@ -50,7 +50,11 @@ impl Scheduler {
             if task.asked.take() && rest.ends == Ends::Ask {
                 answered = Some(self.answer(&task, waiting.awaited()));
             }
+            let is_answered = answered.is_some();
             self.rest(&task, answered.take().unwrap_or(rest));
+            if is_answered {
+                task.forget_awaited();
+            }
         }
     }
 }

@@ -106,9 +106,7 @@ impl Scheduler {
     pub(super) fn answer(&self, task: &Task, awaited: Option<Vec<Awaited>>) -> Rest {
         let ends = match awaited {
             Some(list) if list.iter().all(|one| one.home() == Some(self.id)) => {
-                let cells = list.iter().map(Awaited::id).collect();
-                let former = task.awaited.replace(cells);
-                drop(former);
+                task.set_awaited(list.iter().map(Awaited::id).collect());
                 Ends::Here
             }
             _ => Ends::Elsewhere,

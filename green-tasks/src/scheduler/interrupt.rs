@@ -17,7 +17,7 @@
 //! - once its closure has ended, while its value is handed over.
 
 use std::any::Any;
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::panic::resume_unwind;
 use std::thread::panicking;
 
@@ -27,7 +27,7 @@ use future_result::TaskError;
 #[derive(Default)]
 pub(crate) struct Interrupts {
     /// It is to stop, and this will be its outcome.
-    stop: RefCell<Option<TaskError>>,
+    stop: Cell<Option<Box<TaskError>>>,
     /// The outermost of its time limits that are over, by their depth.
     expired: Cell<Option<u32>>,
     /// How many time limits it is in.
@@ -53,17 +53,22 @@ impl Interrupts {
     /// Notes that the task is to stop. The first reason stays, but for a deadlock.
     pub(super) fn stop(&self, error: TaskError) {
         let is_deadlock = matches!(error, TaskError::Deadlock(_));
-        let mut stop = self.stop.borrow_mut();
-        if stop.is_none() || is_deadlock {
-            let former = stop.replace(error);
-            drop(stop);
-            drop(former);
+        if is_deadlock || self.look(|stop| stop.is_none()) {
+            self.stop.set(Some(Box::new(error)));
         }
     }
 
     /// Why it is to stop.
     pub(super) fn reason(&self) -> Option<TaskError> {
-        self.stop.borrow().clone()
+        self.look(|stop| stop.cloned())
+    }
+
+    /// Shows `f` why it is to stop.
+    fn look<R>(&self, f: impl FnOnce(Option<&TaskError>) -> R) -> R {
+        let stop = self.stop.take();
+        let result = f(stop.as_deref());
+        self.stop.set(stop);
+        result
     }
 
     /// From now on it unwinds no more.
@@ -76,10 +81,13 @@ impl Interrupts {
             return None;
         }
         let is_shielded = self.shields.get() > 0;
-        match &*self.stop.borrow() {
-            Some(TaskError::Deadlock(_)) => return Some(Unwind::Stop),
-            Some(_) if !is_shielded => return Some(Unwind::Stop),
-            _ => {}
+        let is_stop = self.look(|stop| match stop {
+            Some(TaskError::Deadlock(_)) => true,
+            Some(_) => !is_shielded,
+            None => false,
+        });
+        if is_stop {
+            return Some(Unwind::Stop);
         }
         let expired = self.expired.get().filter(|_| !is_shielded);
         expired.map(Unwind::Limit)
@@ -123,7 +131,7 @@ impl Interrupts {
     /// Whether it is to unwind, or would be if it were not held.
     pub(crate) fn wants_out(&self) -> bool {
         let is_shielded = self.shields.get() > 0;
-        let is_wanted = self.stop.borrow().is_some() || self.expired.get().is_some();
+        let is_wanted = self.look(|stop| stop.is_some()) || self.expired.get().is_some();
         is_wanted && !is_shielded
     }
 

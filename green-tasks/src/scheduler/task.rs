@@ -1,6 +1,6 @@
 //! A task: what the scheduler knows of it. See [the protocol](super) for who changes what.
 
-use std::cell::{Cell, OnceCell, RefCell};
+use std::cell::{Cell, OnceCell};
 use std::panic::Location;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -92,6 +92,11 @@ pub(crate) enum Ends {
     Elsewhere,
 }
 
+/// What a task has found out when it was asked; in a box, since few ever are.
+struct Answer {
+    awaited: Vec<CellId>,
+}
+
 /// A task of a scheduler. Never leaves its thread.
 pub(crate) struct Task {
     pub(crate) key: Key,
@@ -111,7 +116,7 @@ pub(crate) struct Task {
     pub(super) rest: Cell<Option<Rest>>,
     /// Asked to find out what it waits for, and what it found.
     pub(super) asked: Cell<bool>,
-    pub(super) awaited: RefCell<Vec<CellId>>,
+    answer: Cell<Option<Box<Answer>>>,
     /// It is in the scheduler's list of those that may be unwinding.
     pub(super) is_unsure: Cell<bool>,
     pub(crate) interrupts: Interrupts,
@@ -142,7 +147,7 @@ impl Task {
             owed: Cell::new(false),
             rest: Cell::new(None),
             asked: Cell::new(false),
-            awaited: RefCell::new(Vec::new()),
+            answer: Cell::new(None),
             is_unsure: Cell::new(false),
             interrupts: Interrupts::default(),
             granted: Cell::new(false),
@@ -169,7 +174,20 @@ impl Task {
 
     /// Whom it waits for, if it rests and was asked.
     pub(crate) fn awaited(&self) -> Vec<CellId> {
-        self.awaited.borrow().clone()
+        let answer = self.answer.take();
+        let awaited = answer.as_ref().map(|answer| answer.awaited.clone());
+        self.answer.set(answer);
+        awaited.unwrap_or_default()
+    }
+
+    /// Notes whom it waits for.
+    pub(super) fn set_awaited(&self, awaited: Vec<CellId>) {
+        self.answer.set(Some(Box::new(Answer { awaited })));
+    }
+
+    /// It waits for nobody any more.
+    pub(super) fn forget_awaited(&self) {
+        self.answer.set(None);
     }
 
     /// Runs `poll`, and sees to it that no wake-up is lost to a rest within it.
