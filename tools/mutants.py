@@ -840,6 +840,9 @@ def survives(mutant, work):
         # The real thing: no cfg that anything knows.
         tests, checker = ["--test", "suite"], "pool_real"
     command = ["cargo", "test", "--quiet", "--release", "-p", crate, *tests]
+    if checker == "pool_real":
+        # What hangs there is to be ended with all its processes.
+        command = ["timeout", "90", *command]
     environment = dict(os.environ, RUSTFLAGS=f"--cfg {checker}", RUST_BACKTRACE="0")
     # As ./check.sh does.
     environment.setdefault("LOOM_MAX_PREEMPTIONS", "3" if crate == "future-result" else "2")

@@ -106,6 +106,29 @@ fn a_task_is_cancelled_from_another_thread() {
     });
 }
 
+/// The scheduler hears of it when the task has ended, and another one has its place.
+#[test]
+fn a_cancellation_that_comes_late_is_not_the_next_tasks() {
+    run(|| {
+        let (sender, receiver) = mpsc::channel::<green_tasks::JoinHandle<()>>();
+        let task = spawn(move || {
+            let this = receiver.recv().unwrap();
+            let other = thread::spawn(move || this.cancel());
+            assert_eq!(other.join().unwrap(), Cancel::Requested);
+        });
+        sender.send(task).unwrap();
+        yield_now();
+        let (completer, handle) = pair();
+        let next = spawn(move || handle.result());
+        for _ in 0..200 {
+            yield_now();
+        }
+        assert!(!next.is_done());
+        completer.complete(()).unwrap();
+        next.result().unwrap().unwrap();
+    });
+}
+
 #[test]
 fn whoever_catches_it_is_unwound_again_at_the_next_wait() {
     run(|| {
@@ -414,7 +437,7 @@ fn what_is_shielded_beyond_any_hope_ends_with_the_run_too() {
 
 /// It stays in the middle of its unwinding, and so does its thread, as far as std knows.
 #[test]
-fn a_task_that_can_neither_go_on_nor_unwind_is_leaked_and_told_of() {
+fn a_task_that_can_neither_go_on_nor_unwind_is_left_behind_and_told_of() {
     let other = thread::spawn(|| {
         let drops = Drops::default();
         let ran = try_run(|| {

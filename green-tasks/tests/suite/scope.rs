@@ -153,7 +153,7 @@ fn a_deadlock_does_not_end_a_scope_before_its_tasks() {
 
 /// The parent's stack stays where it is, with what the task borrows.
 #[test]
-fn a_task_that_never_ends_keeps_its_scope() {
+fn a_task_that_is_left_behind_keeps_its_scope() {
     let other = thread::spawn(|| {
         let drops = Drops::default();
         let ran = try_run(|| {

@@ -274,7 +274,7 @@ fn locks_work_where_no_runtime_is_as_long_as_nobody_waits() {
 }
 
 #[test]
-fn what_waits_in_one_runtime_is_passed_over_in_the_next() {
+fn what_was_left_behind_by_one_runtime_is_passed_over_in_the_next() {
     let lock = Rc::new(Mutex::new(1));
     let other = std::thread::spawn(|| {
         // A task that is left behind, in its own destructor, in the queue of an event.
