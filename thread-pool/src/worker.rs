@@ -337,8 +337,9 @@ impl Local {
 
 impl OwnQueue for Local {
     #[inline]
-    fn take_if_next(&self, task: CellId) -> Option<Task> {
-        self.queues.own.pop_if(task)
+    fn take_if_next(&self, task: CellId) -> Option<(Task, bool)> {
+        let task = self.queues.own.pop_if(task)?;
+        Some((task, self.abandoned.is_set()))
     }
 
     #[inline]
