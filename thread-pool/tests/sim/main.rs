@@ -39,7 +39,7 @@ use self::plan::Plan;
 use self::scheduler::{Seeded, Seeds};
 
 /// How many programs are run unless `SIM_RUNS` says otherwise.
-const RUNS: u64 = 100_000;
+const RUNS: u64 = 50_000;
 
 fn number(variable: &str) -> Option<u64> {
     env::var(variable)
