@@ -103,6 +103,10 @@ pub(crate) struct State {
     /// Workers in a row that have died before they did anything.
     failures: u32,
     retry_at: Option<Instant>,
+    /// Until when the pool's thread waits at most, unless something comes.
+    waits_until: Option<Instant>,
+    /// Something is due before that.
+    is_overslept: bool,
 }
 
 impl State {
@@ -122,6 +126,8 @@ impl State {
             is_spawning: false,
             failures: 0,
             retry_at: None,
+            waits_until: None,
+            is_overslept: false,
         }
     }
 
@@ -136,7 +142,7 @@ impl State {
     }
 
     /// Takes a task: hands it to an idle worker, or queues it. Says whether the pool's thread has to be
-    /// woken, since there is room for another worker.
+    /// woken: there is room for another worker, or a time limit that it does not know of.
     pub(crate) fn submit(&mut self, poller: &Poller, job: Job, ended: &mut Ended) -> bool {
         if let Some(reason) = self.closed {
             ended.push((job, TaskError::Rejected(reason)));
@@ -144,7 +150,7 @@ impl State {
         }
         self.queue.push_back(job);
         self.dispatch(poller, ended);
-        self.wants_worker()
+        self.is_overslept || self.wants_worker()
     }
 
     /// Gives queued tasks to idle workers; or, if nothing is left to do, has them leave.
@@ -193,6 +199,10 @@ impl State {
         }
         if was_empty {
             worker.begin_front();
+            let due = [worker.deadline, worker.stalls_at()];
+            let until = self.waits_until;
+            let is_sooner = |at: &Instant| until.is_none_or(|until| *at < until);
+            self.is_overslept |= due.iter().flatten().any(is_sooner);
             self.idle.retain(|&idle| idle != id);
         }
         self.flush(poller, id);
@@ -351,6 +361,8 @@ impl State {
         if self.closed.is_some() && self.workers.is_empty() && self.queued() == 0 {
             return Step::End;
         }
+        self.waits_until = next;
+        self.is_overslept = false;
         Step::Wait(next)
     }
 

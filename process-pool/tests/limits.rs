@@ -103,6 +103,27 @@ fn a_task_that_takes_too_long_is_stopped() {
     assert_eq!(soon(patient.submit(|n: u32| n + 1, 1)).unwrap(), 2);
 }
 
+/// Whoever submits to an idle worker writes the task himself, while the pool's thread sleeps.
+#[test]
+fn a_late_task_is_stopped_in_a_pool_that_was_at_rest() {
+    let _guard = guard();
+    let pool = ProcessPoolExecutor::new(1).unwrap();
+    for _ in 0..3 {
+        let gate = Gate::new();
+        let handle = pool.submit(visit, gate.path());
+        drop(gate.next());
+        soon(handle).unwrap();
+        support::wait_until_at_rest("process-pool");
+        let late = pool.task().time_limit(Duration::from_millis(20));
+        assert!(matches!(
+            soon(late.submit(spin, ())),
+            Err(TaskError::TimedOut)
+        ));
+        // The next worker is there before the next round.
+        works(&pool);
+    }
+}
+
 #[test]
 fn a_time_limit_counts_from_the_start_of_its_task() {
     let _guard = guard();
