@@ -212,6 +212,15 @@ impl Dispatcher {
     }
 }
 
+impl Drop for Dispatcher {
+    /// No worker outlives it, also where its thread could not be started, or could not even give up.
+    fn drop(&mut self) {
+        if !self.inboxes.is_empty() {
+            self.give_up();
+        }
+    }
+}
+
 impl Inbox {
     /// Reads once.
     ///
@@ -292,5 +301,29 @@ impl Inbox {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::child::Plan;
+    use crate::state::Limits;
+
+    #[test]
+    fn a_dispatcher_that_never_ran_leaves_no_process() {
+        let limits = Limits {
+            workers: 1,
+            tasks: None,
+            prefetch: None,
+        };
+        let core = Arc::new(Core::new(Plan::default(), limits).unwrap());
+        let dispatcher = Dispatcher::new(Arc::clone(&core)).unwrap();
+        let pids = core.with(|state, _| state.pids());
+        drop(dispatcher);
+        assert_eq!(pids.len(), 1);
+        assert!(core.with(|state, _| state.pids()).is_empty());
+        // Not even a zombie.
+        assert!(!std::path::Path::new(&format!("/proc/{}", pids[0])).exists());
     }
 }

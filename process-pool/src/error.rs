@@ -154,6 +154,7 @@ impl Error for ShutdownError {}
 /// let error = lost.result().unwrap_err();
 /// let died = WorkerDied::of(&error).ok_or("another error")?;
 /// assert_eq!(died.exit_code(), Some(3));
+/// assert!(error.to_string().contains("exited with status 3 while it ran the task"));
 /// // The pool has another worker by now.
 /// assert_eq!(pool.submit(|n: u32| n + 1, 1).result()?, 2);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -221,6 +222,26 @@ impl WorkerDied {
         self.finished
     }
 
+    /// Where to look for the reason.
+    const fn advice(&self) -> &'static str {
+        match self.exit {
+            Exit::Code(_) => {
+                "a task returns instead of exiting, and what it has printed is on standard error"
+            }
+            Exit::Signal {
+                signal: libc::SIGKILL,
+                ..
+            } => {
+                "if nobody has killed it, memory was probably short: look into the system's log, and give \
+                 the pool fewer workers or smaller tasks"
+            }
+            Exit::Signal { .. } => "what it has printed is on standard error",
+            Exit::Unknown => {
+                "let the program neither ignore SIGCHLD nor wait for children that it does not know"
+            }
+        }
+    }
+
     /// The size of the task's argument, in bytes as it was sent.
     #[must_use]
     pub const fn argument_size(&self) -> usize {
@@ -248,15 +269,18 @@ impl fmt::Display for WorkerDied {
             Exit::Unknown => f.write_str("ended, and nobody can tell how")?,
         }
         f.write_str(if self.finished {
-            " before it had sent the task's result"
+            " before it had sent the result of the task"
         } else {
             " while it ran the task"
         })?;
-        write!(f, ", whose argument has {} bytes", self.argument_size)?;
-        match &self.complaint {
-            Some(complaint) => write!(f, "; {complaint}"),
-            None => Ok(()),
-        }
+        let plural = if self.argument_size == 1 { "" } else { "s" };
+        let size = self.argument_size;
+        write!(f, ", whose argument has {size} byte{plural}; ")?;
+        f.write_str(match &self.complaint {
+            Some(complaint) => complaint,
+            None => self.advice(),
+        })?;
+        f.write_str("; submit the task again only if it may run twice")
     }
 }
 
@@ -282,4 +306,42 @@ const fn signal_name(signal: i32) -> Option<&'static str> {
         libc::SIGSYS => "SIGSYS",
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use future_result::Cause;
+
+    use super::*;
+
+    #[test]
+    fn a_death_is_told_as_a_sentence_with_what_to_do_next() {
+        let mut died = WorkerDied {
+            pid: 4711,
+            exit: Exit::Signal {
+                signal: libc::SIGKILL,
+                core_dumped: false,
+            },
+            finished: false,
+            argument_size: 1,
+            complaint: None,
+        };
+        let text = |died: &WorkerDied| TaskError::Lost(Cause::new(died.clone())).to_string();
+        assert_eq!(
+            text(&died),
+            "the task was lost: worker process 4711 was ended by signal 9 (SIGKILL) while it ran the task, \
+             whose argument has 1 byte; if nobody has killed it, memory was probably short: look into the \
+             system's log, and give the pool fewer workers or smaller tasks; submit the task again only if \
+             it may run twice"
+        );
+        died.exit = Exit::Code(3);
+        died.finished = true;
+        died.argument_size = 20;
+        assert_eq!(
+            text(&died),
+            "the task was lost: worker process 4711 exited with status 3 before it had sent the result of \
+             the task, whose argument has 20 bytes; a task returns instead of exiting, and what it has \
+             printed is on standard error; submit the task again only if it may run twice"
+        );
+    }
 }

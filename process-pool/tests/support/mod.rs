@@ -16,6 +16,24 @@ use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 /// Far more than anything takes on a busy machine. Nothing is ordered by it.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(100);
 
+/// No process of a test outlives this, whatever is wrong with the library: neither the test's program nor
+/// what it starts of its own executable, workers among them. The loader calls it before `main`.
+#[expect(unsafe_code, reason = "a constructor, and an alarm")]
+mod alarm {
+    use std::ffi::c_uint;
+
+    #[used]
+    // SAFETY: the loader calls each of these once, with arguments that a C function may leave alone.
+    #[unsafe(link_section = ".init_array")]
+    static SET: extern "C" fn() = set;
+
+    extern "C" fn set() {
+        const SECONDS: c_uint = 900;
+        // SAFETY: it has no conditions; the signal ends the process.
+        unsafe { libc::alarm(SECONDS) };
+    }
+}
+
 /// Ends the program if the test takes for ever.
 pub(crate) struct Guard(#[expect(dead_code, reason = "its drop is what counts")] mpsc::Sender<()>);
 
