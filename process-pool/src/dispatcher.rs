@@ -6,7 +6,8 @@
 //! non-blocking, and it never writes without also reading, since a worker with a large result in its hands
 //! takes no task.
 //!
-//! Results are decoded on this thread, and callbacks and wakers run on it.
+//! Results are decoded on this thread, and callbacks and wakers run on it. If one of these waits for a task
+//! of the same pool, that is an error, since nobody would read the answer.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -76,7 +77,7 @@ impl Dispatcher {
     /// Runs until the pool is closed and drained; says so to `terminated`.
     pub(crate) fn run(mut self, terminated: Completer<()>) {
         let id = self.core.id;
-        id.enter(|| {
+        id.enter_alone(|| {
             if catch_unwind(AssertUnwindSafe(|| self.run_until_end())).is_err() {
                 // Nothing of the user's unwinds to here. Whatever it was, nobody must wait for ever.
                 self.give_up();
