@@ -153,6 +153,9 @@ impl State {
             ended.push((job, TaskError::Rejected(reason)));
             return false;
         }
+        if self.queue.is_empty() {
+            self.sweep_at = SWEEP_MIN;
+        }
         self.queue.push_back(job);
         self.dispatch(poller, ended);
         self.sweep(ended);

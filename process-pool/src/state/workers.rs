@@ -8,11 +8,11 @@ use future_result::{Cause, Rejection, TaskError};
 use super::worker::{Condemned, Stage, Why, Worker, complaint};
 use super::{Ended, State};
 use crate::child::Child;
-use crate::error::WorkerDied;
 use crate::frame;
 use crate::lane::Lane;
 use crate::protocol::LEAVE;
 use crate::sys::Poller;
+use crate::worker_died::WorkerDied;
 
 /// After so many workers in a row have died before they did anything, the pool is broken, unless another
 /// worker works.
