@@ -17,7 +17,7 @@ use crate::deadlock::{self, Edge, Registration, Stuck};
 use crate::outlast::Members;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{YIELDS, is_inherited, now, thread, thread_locals, unique_id};
-use crate::{Awaited, Status, Task, TaskError, WaitTimedOut, forked};
+use crate::{Awaited, Status, Task, TaskError, WaitTimedOut, alone, forked};
 
 /// A way to wait, other than parking the thread.
 ///
@@ -312,7 +312,8 @@ impl Parker {
         }
         // Until the end of this call, so that it is taken back before the next poll.
         let registration = match deadline {
-            None => deadlock::register(&self.signal.thread, &self.waker, waiting)
+            None => alone::check(waiting)
+                .and_then(|()| deadlock::register(&self.signal.thread, &self.waker, waiting))
                 .map_err(Interrupted::Stuck)?,
             Some(_) => None,
         };

@@ -105,6 +105,11 @@ impl Awaited {
         self.0.name()
     }
 
+    /// Whether it has not ended, and belongs to this pool.
+    pub(crate) fn is_pending_in(&self, pool: PoolId) -> bool {
+        !self.0.is_done() && self.0.home() == Some(pool)
+    }
+
     /// Whether it has not ended, and its pool's threads are in the parent of this process.
     pub(crate) fn is_inherited(&self) -> bool {
         !self.0.is_done() && self.0.home().is_some_and(PoolId::is_inherited)

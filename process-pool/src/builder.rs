@@ -30,10 +30,10 @@ use crate::{BuildError, ProcessPoolExecutor, codec, entry, frame, report};
 /// let pool = ProcessPoolExecutor::builder()
 ///     .workers(2)
 ///     .environment("LANG", "C")
-///     .directory("/")
+///     .max_tasks_per_worker(1000)
 ///     .build()?;
-/// let place = pool.submit(|()| std::env::current_dir().ok(), ());
-/// assert_eq!(place.result()?, Some("/".into()));
+/// let language = pool.submit(|()| std::env::var("LANG").ok(), ());
+/// assert_eq!(language.result()?.as_deref(), Some("C"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[must_use = "a builder does nothing until `build`"]
@@ -205,6 +205,17 @@ impl Builder {
     }
 
     /// The directory that workers work in. By default it is that of this process, when they start.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use process_pool::{FutureResult, ProcessPoolExecutor};
+    ///
+    /// let pool = ProcessPoolExecutor::builder().workers(1).directory("/").build()?;
+    /// let place = pool.submit(|()| std::env::current_dir().ok(), ());
+    /// assert_eq!(place.result()?, Some("/".into()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn directory(mut self, path: impl Into<PathBuf>) -> Self {
         self.plan.directory = Some(path.into());
         self

@@ -56,9 +56,9 @@ impl Core {
         self.notifier.notify();
     }
 
-    /// Cancels what no worker has.
+    /// Cancels what no worker has begun.
     pub(crate) fn cancel_queued(&self) {
-        self.with(|state, ended| state.cancel_queued(ended));
+        self.with(|state, ended| state.cancel_queued(&self.poller, ended));
         self.notifier.notify();
     }
 

@@ -6,7 +6,8 @@
 //! non-blocking, and it never writes without also reading, since a worker with a large result in its hands
 //! takes no task.
 //!
-//! Results are decoded on this thread, and callbacks and wakers run on it.
+//! Results are decoded on this thread, and callbacks and wakers run on it. If one of these waits for a task
+//! of the same pool, that is an error, since nobody would read the answer.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -76,7 +77,7 @@ impl Dispatcher {
     /// Runs until the pool is closed and drained; says so to `terminated`.
     pub(crate) fn run(mut self, terminated: Completer<()>) {
         let id = self.core.id;
-        id.enter(|| {
+        id.enter_alone(|| {
             if catch_unwind(AssertUnwindSafe(|| self.run_until_end())).is_err() {
                 // Nothing of the user's unwinds to here. Whatever it was, nobody must wait for ever.
                 self.give_up();
@@ -212,6 +213,15 @@ impl Dispatcher {
     }
 }
 
+impl Drop for Dispatcher {
+    /// No worker outlives it, also where its thread could not be started, or could not even give up.
+    fn drop(&mut self) {
+        if !self.inboxes.is_empty() {
+            self.give_up();
+        }
+    }
+}
+
 impl Inbox {
     /// Reads once.
     ///
@@ -292,5 +302,29 @@ impl Inbox {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::child::Plan;
+    use crate::state::Limits;
+
+    #[test]
+    fn a_dispatcher_that_never_ran_leaves_no_process() {
+        let limits = Limits {
+            workers: 1,
+            tasks: None,
+            prefetch: None,
+        };
+        let core = Arc::new(Core::new(Plan::default(), limits).unwrap());
+        let dispatcher = Dispatcher::new(Arc::clone(&core)).unwrap();
+        let pids = core.with(|state, _| state.pids());
+        drop(dispatcher);
+        assert_eq!(pids.len(), 1);
+        assert!(core.with(|state, _| state.pids()).is_empty());
+        // Not even a zombie.
+        assert!(!std::path::Path::new(&format!("/proc/{}", pids[0])).exists());
     }
 }

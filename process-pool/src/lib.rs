@@ -33,6 +33,7 @@ mod state;
 mod sys;
 mod task_builder;
 mod worker;
+mod worker_died;
 
 pub use future_result::{
     AsCompleted, BoxedResult, Cancel, CancelOnDrop, Cause, CompletionSet, FirstError, FutureResult,
@@ -43,6 +44,7 @@ pub use future_result::{
 pub use self::builder::Builder;
 pub use self::bytes::Bytes;
 pub use self::entry::init;
-pub use self::error::{BuildError, ShutdownError, WorkerDied};
+pub use self::error::{BuildError, ShutdownError};
 pub use self::pool::ProcessPoolExecutor;
 pub use self::task_builder::TaskBuilder;
+pub use self::worker_died::WorkerDied;

@@ -91,11 +91,12 @@ impl Page {
 
     /// The worker begins this task. False if it was taken back.
     pub(crate) fn claim(&self, sequence: u64) -> bool {
-        // ORDERING: Relaxed; atomicity alone decides, and the task came through the pipe.
+        // ORDERING: Release pairs with the Acquire in `take_back`: whoever sees that this task has begun sees
+        // that the one before has ended. The task itself came through the pipe.
         let claimed = self.words().next.compare_exchange(
             sequence,
             sequence.wrapping_add(1),
-            Ordering::Relaxed,
+            Ordering::Release,
             Ordering::Relaxed,
         );
         claimed.is_ok()
@@ -103,23 +104,25 @@ impl Page {
 
     /// The worker has ended this task.
     pub(crate) fn finish(&self, sequence: u64) {
-        // ORDERING: Relaxed; it publishes nothing, and the pool reads it when the worker is dead.
+        // ORDERING: Relaxed; it publishes nothing by itself. The next `claim` publishes it.
         self.words()
             .done
             .store(sequence.wrapping_add(1), Ordering::Relaxed);
     }
 
     /// The pool takes back what has not begun of the tasks below `end`. Says which is the first of them:
-    /// all from that one on are the pool's again.
+    /// all from that one on are the pool's again. Of the tasks before it, [`done`](Self::done) then tells of
+    /// all but the last whether they have ended.
     pub(crate) fn take_back(&self, end: u64) -> u64 {
-        // ORDERING: Relaxed, as in `claim`.
-        let mut next = self.words().next.load(Ordering::Relaxed);
+        // ORDERING: Acquire pairs with the Release in `claim`.
+        let mut next = self.words().next.load(Ordering::Acquire);
         while next < end {
             match self.words().next.compare_exchange_weak(
                 next,
                 end,
-                Ordering::Relaxed,
-                Ordering::Relaxed,
+                // ORDERING: Acquire, as above; the worker reads nothing by what is stored.
+                Ordering::Acquire,
+                Ordering::Acquire,
             ) {
                 Ok(_) => return next,
                 Err(seen) => next = seen,
@@ -130,7 +133,7 @@ impl Page {
 
     /// How many tasks have ended, with those that were taken back before the last of them.
     pub(crate) fn done(&self) -> u64 {
-        // ORDERING: Relaxed, as in `finish`.
+        // ORDERING: Relaxed; after `take_back`, whose Acquire orders it, or when the worker is dead.
         self.words().done.load(Ordering::Relaxed)
     }
 }

@@ -58,7 +58,7 @@ use crate::{BuildError, Builder, TaskBuilder, codec, report};
 ///
 /// let handles = (1..=3).map(|n: u32| pool.submit(|n| n * n, n));
 /// for (index, square) in as_completed(handles) {
-///     println!("number {index} is {}", square?);
+///     assert_eq!(square? as usize, (index + 1) * (index + 1));
 /// }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -102,11 +102,32 @@ impl ProcessPoolExecutor {
     }
 
     /// More settings than the number of workers.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use process_pool::{FutureResult, ProcessPoolExecutor};
+    ///
+    /// let pool = ProcessPoolExecutor::builder().workers(1).directory("/").build()?;
+    /// assert_eq!(pool.submit(|n: u32| n + 1, 1).result()?, 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn builder() -> Builder {
         Builder::new()
     }
 
     /// How many workers there are at most.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use process_pool::ProcessPoolExecutor;
+    ///
+    /// let pool = ProcessPoolExecutor::new(3)?;
+    /// assert_eq!(pool.workers(), 3);
+    /// assert_eq!(pool.pids().len(), 1); // The others come when there is work for them.
+    /// # Ok::<(), process_pool::BuildError>(())
+    /// ```
     #[must_use]
     pub const fn workers(&self) -> usize {
         self.workers

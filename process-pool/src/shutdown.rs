@@ -69,6 +69,22 @@ impl ProcessPoolExecutor {
     ///
     /// [`ShutdownError::TimedOut`] if work is left then; it goes on, and the pool may be waited for again, or
     /// [killed](Self::kill). Besides, as [`shutdown`](Self::shutdown).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use process_pool::{FutureResult, JoinHandle, ProcessPoolExecutor, ShutdownError, TaskError};
+    ///
+    /// let pool = ProcessPoolExecutor::new(1)?;
+    /// let endless: JoinHandle<()> = pool.submit(|()| loop { std::thread::park() }, ());
+    /// let limit = Duration::from_millis(10);
+    /// assert_eq!(pool.shutdown_timeout(limit), Err(ShutdownError::TimedOut));
+    /// let _ = endless.cancel();
+    /// assert_eq!(pool.shutdown_timeout(Duration::MAX), Ok(()));
+    /// assert!(matches!(endless.result(), Err(TaskError::Cancelled)));
+    /// # Ok::<(), process_pool::BuildError>(())
+    /// ```
     pub fn shutdown_timeout(&self, limit: Duration) -> Result<(), ShutdownError> {
         self.check()?;
         self.core.close();

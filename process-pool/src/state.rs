@@ -32,6 +32,7 @@
 //!
 //! Users' code never runs here: what has ended is put into a list, and told when the lock is released.
 
+mod stop;
 mod worker;
 mod workers;
 
@@ -41,6 +42,7 @@ use std::time::{Duration, Instant};
 use future_result::sync::now;
 use future_result::{Cause, Rejection, TaskError};
 
+use self::stop::SWEEP_MIN;
 use self::worker::{Stage, Worker};
 pub(crate) use self::worker::{Why, token};
 use crate::job::Job;
@@ -84,6 +86,8 @@ pub(crate) struct State {
     /// Why nothing more is accepted.
     closed: Option<Rejection>,
     queue: VecDeque<Job>,
+    /// At this length the queue is swept of what was cancelled in it.
+    sweep_at: usize,
     /// Tasks whose worker died before they began; they come first.
     requeued: VecDeque<Job>,
     /// Nothing is to run any more.
@@ -103,6 +107,10 @@ pub(crate) struct State {
     /// Workers in a row that have died before they did anything.
     failures: u32,
     retry_at: Option<Instant>,
+    /// Until when the pool's thread waits at most, unless something comes.
+    waits_until: Option<Instant>,
+    /// Something is due before that.
+    is_overslept: bool,
 }
 
 impl State {
@@ -111,6 +119,7 @@ impl State {
             limits,
             closed: None,
             queue: VecDeque::new(),
+            sweep_at: SWEEP_MIN,
             requeued: VecDeque::new(),
             is_killed: false,
             service: QUEUED_WORK,
@@ -122,6 +131,8 @@ impl State {
             is_spawning: false,
             failures: 0,
             retry_at: None,
+            waits_until: None,
+            is_overslept: false,
         }
     }
 
@@ -136,15 +147,19 @@ impl State {
     }
 
     /// Takes a task: hands it to an idle worker, or queues it. Says whether the pool's thread has to be
-    /// woken, since there is room for another worker.
+    /// woken: there is room for another worker, or a time limit that it does not know of.
     pub(crate) fn submit(&mut self, poller: &Poller, job: Job, ended: &mut Ended) -> bool {
         if let Some(reason) = self.closed {
             ended.push((job, TaskError::Rejected(reason)));
             return false;
         }
+        if self.queue.is_empty() {
+            self.sweep_at = SWEEP_MIN;
+        }
         self.queue.push_back(job);
         self.dispatch(poller, ended);
-        self.wants_worker()
+        self.sweep(ended);
+        self.is_overslept || self.wants_worker()
     }
 
     /// Gives queued tasks to idle workers; or, if nothing is left to do, has them leave.
@@ -193,6 +208,10 @@ impl State {
         }
         if was_empty {
             worker.begin_front();
+            let due = [worker.deadline, worker.stalls_at()];
+            let until = self.waits_until;
+            let is_sooner = |at: &Instant| until.is_none_or(|until| *at < until);
+            self.is_overslept |= due.iter().flatten().any(is_sooner);
             self.idle.retain(|&idle| idle != id);
         }
         self.flush(poller, id);
@@ -282,48 +301,12 @@ impl State {
         }
     }
 
-    /// Cancels everything that no worker has.
-    pub(crate) fn cancel_queued(&mut self, ended: &mut Ended) {
-        let all = self.requeued.drain(..).chain(self.queue.drain(..));
-        ended.extend(all.map(|job| (job, TaskError::Cancelled)));
-    }
-
-    /// Stops what was cancelled and is running, or was queued again.
-    fn stop_cancelled(&mut self, poller: &Poller, ended: &mut Ended) {
-        for id in self.select(|worker| worker.lane.is_cancelled_from(0)) {
-            // Then there is one task that runs, at most, and what has ended and is on its way.
-            self.recall(poller, id);
-            let runs = |worker: &Worker| worker.lane.is_cancelled_from(worker.child.page().done());
-            if self.workers.get(&id).is_some_and(runs) {
-                self.condemn(id, Why::Cancelled);
-            }
-        }
-        let all = std::mem::take(&mut self.requeued);
-        for job in all {
-            if job.is_cancelled() {
-                ended.push((job, TaskError::Cancelled));
-            } else {
-                self.requeued.push_back(job);
-            }
-        }
-    }
-
     /// Accepts nothing more.
     pub(crate) fn close(&mut self, poller: &Poller, ended: &mut Ended) {
         if self.closed.is_none() {
             self.closed = Some(Rejection::ShutDown);
         }
         self.dispatch(poller, ended);
-    }
-
-    /// Accepts nothing more, and kills whatever there is.
-    pub(crate) fn kill(&mut self, poller: &Poller, ended: &mut Ended) {
-        self.is_killed = true;
-        self.cancel_queued(ended);
-        self.close(poller, ended);
-        for id in self.select(|_| true) {
-            self.condemn(id, Why::Cancelled);
-        }
     }
 
     /// Does what is due, and says what the pool's thread does next.
@@ -351,6 +334,8 @@ impl State {
         if self.closed.is_some() && self.workers.is_empty() && self.queued() == 0 {
             return Step::End;
         }
+        self.waits_until = next;
+        self.is_overslept = false;
         Step::Wait(next)
     }
 
@@ -363,32 +348,5 @@ impl State {
             })
         });
         deadlines.min()
-    }
-
-    /// Kills the workers whose time is over, and takes back what waits behind slow tasks.
-    fn expire(&mut self, poller: &Poller) {
-        let time = now();
-        for id in self.select(|worker| worker.stalls_at().is_some_and(|at| at <= time)) {
-            self.service = self.service.max(STALL);
-            self.recall(poller, id);
-            if let Some(worker) = self.workers.get_mut(&id) {
-                worker.since = time;
-            }
-        }
-        for id in self.select(|worker| worker.deadline.is_some_and(|deadline| deadline <= time)) {
-            let Some(worker) = self.workers.get_mut(&id) else {
-                continue;
-            };
-            let why = match worker.lane.front_number() {
-                Some(sequence) if sequence < worker.child.page().done() => {
-                    // In time: the answer is on its way.
-                    worker.deadline = None;
-                    continue;
-                }
-                Some(sequence) => Why::TimedOut(sequence),
-                None => Why::Complaint("it did not leave".to_owned()),
-            };
-            self.condemn(id, why);
-        }
     }
 }

@@ -11,6 +11,19 @@ use crate::call::Call;
 use crate::{ProcessPoolExecutor, codec};
 
 /// Options for one task, from [`ProcessPoolExecutor::task`].
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use process_pool::{FutureResult, ProcessPoolExecutor};
+///
+/// let pool = ProcessPoolExecutor::new(1)?;
+/// let patient = pool.task().time_limit(Duration::from_secs(60));
+/// let handles = [1, 2].map(|n: u32| patient.submit(|n| n * n, n));
+/// assert_eq!(handles.map(|it| it.result().ok()), [Some(1), Some(4)]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy)]
 #[must_use = "nothing is submitted before `submit`"]
 pub struct TaskBuilder<'a> {
@@ -56,6 +69,16 @@ impl<'a> TaskBuilder<'a> {
     }
 
     /// Submits the task; see [`ProcessPoolExecutor::submit`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use process_pool::{FutureResult, ProcessPoolExecutor};
+    ///
+    /// let pool = ProcessPoolExecutor::new(1)?;
+    /// assert_eq!(pool.task().submit(|n: u32| n + 1, 1).result()?, 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn submit<A, R>(self, function: fn(A) -> R, argument: A) -> JoinHandle<R>
     where
         A: Serialize + DeserializeOwned + 'static,

@@ -1,6 +1,6 @@
 //! A worker's side: reads tasks, runs them one after the other on its main thread, and answers.
 
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 
 use rustix::buffer::spare_capacity;
@@ -36,8 +36,8 @@ enum End {
     Leave,
     /// The pool is gone.
     Abandoned,
-    /// It has said why, if there was anybody to be told.
-    Refused,
+    /// It does not start; the text says why.
+    Refused(String),
     /// The channels do not work any more.
     Broken(String),
 }
@@ -59,13 +59,17 @@ pub(crate) fn serve(passed: Passed) -> ! {
     };
     match end {
         End::Leave => std::process::exit(0),
-        End::Refused => std::process::exit(1),
         End::Abandoned => kill_own_group(),
-        End::Broken(text) => {
-            eprintln!("process-pool worker {}: {text}", std::process::id());
-            std::process::exit(BROKEN)
-        }
+        End::Refused(text) => complain(&text, 1),
+        End::Broken(text) => complain(&text, BROKEN),
     }
+}
+
+/// Prints why the worker ends, if there is anybody to read it, and exits.
+fn complain(text: &str, status: i32) -> ! {
+    let pid = std::process::id();
+    let _ = writeln!(io::stderr(), "process-pool worker {pid}: {text}");
+    std::process::exit(status)
 }
 
 impl Worker {
@@ -134,7 +138,7 @@ impl Worker {
                     self.begin();
                     self.output.extend_from_slice(text.as_bytes());
                     self.send(REFUSED, 0)?;
-                    Err(End::Refused)
+                    Err(End::Refused(text))
                 }
             },
             LEAVE => Err(End::Leave),

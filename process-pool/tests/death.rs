@@ -196,6 +196,19 @@ fn a_task_that_runs_when_its_worker_is_killed_fails_and_those_behind_it_run() {
 }
 
 #[test]
+fn a_kill_from_outside_is_not_taken_for_one_by_the_pool() {
+    let _guard = guard();
+    let pool = ProcessPoolExecutor::new(1).unwrap();
+    let gate = Gate::new();
+    for _ in 0..30 {
+        let running = pool.submit(visit, gate.path());
+        send_signal(gate.next().pid, Signal::KILL);
+        let text = death(running).to_string();
+        assert!(text.contains("if nobody has killed it"), "{text}");
+    }
+}
+
+#[test]
 fn a_task_that_was_sent_and_has_not_begun_is_cancelled_without_a_death() {
     let _guard = guard();
     let pool = ProcessPoolExecutor::new(1).unwrap();

@@ -82,6 +82,23 @@ fn a_task_that_closes_everything_costs_its_worker() {
 }
 
 #[test]
+fn a_task_that_closes_everything_and_goes_on_is_told_what_it_did() {
+    let _guard = guard();
+    let pool = ProcessPoolExecutor::new(1).unwrap();
+    let close_and_hang = |()| {
+        (3..2048).for_each(close);
+        loop {
+            std::thread::park();
+        }
+    };
+    let handle: process_pool::JoinHandle<()> = pool.submit(close_and_hang, ());
+    let error = soon(handle).unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains("close descriptors"), "{text}");
+    works(&pool);
+}
+
+#[test]
 fn a_task_can_start_programs_and_read_what_they_print() {
     let _guard = guard();
     let pool = ProcessPoolExecutor::new(2).unwrap();

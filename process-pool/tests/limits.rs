@@ -39,6 +39,30 @@ fn cancelling_a_queued_task_prevents_it() {
 }
 
 #[test]
+fn what_is_cancelled_in_the_queue_takes_no_memory() {
+    let _guard = guard();
+    let pool = ProcessPoolExecutor::new(1).unwrap();
+    let gate = Gate::new();
+    let running = pool.submit(visit, gate.path());
+    let visitor = gate.next();
+    let resident = || {
+        let status = std::fs::read_to_string("/proc/self/statm").unwrap();
+        status.split(' ').nth(1).unwrap().parse::<u64>().unwrap() / 256
+    };
+    let before = resident();
+    // One gibibyte of arguments, of which none is wanted any more.
+    for _ in 0..1024 {
+        let handle = pool.submit(|bytes: Bytes| bytes.len(), Bytes::from(vec![1; 1 << 20]));
+        assert_eq!(handle.cancel(), Cancel::Prevented);
+    }
+    let grown = resident().saturating_sub(before);
+    assert!(grown < 512, "{grown} MiB");
+    drop(visitor);
+    soon(running).unwrap();
+    works(&pool);
+}
+
+#[test]
 fn cancelling_a_running_task_kills_its_worker_alone() {
     let _guard = guard();
     let pool = ProcessPoolExecutor::new(2).unwrap();
@@ -101,6 +125,27 @@ fn a_task_that_takes_too_long_is_stopped() {
     }
     let patient = pool.task().time_limit(support::PATIENCE);
     assert_eq!(soon(patient.submit(|n: u32| n + 1, 1)).unwrap(), 2);
+}
+
+/// Whoever submits to an idle worker writes the task himself, while the pool's thread sleeps.
+#[test]
+fn a_late_task_is_stopped_in_a_pool_that_was_at_rest() {
+    let _guard = guard();
+    let pool = ProcessPoolExecutor::new(1).unwrap();
+    for _ in 0..3 {
+        let gate = Gate::new();
+        let handle = pool.submit(visit, gate.path());
+        drop(gate.next());
+        soon(handle).unwrap();
+        support::wait_until_at_rest("process-pool");
+        let late = pool.task().time_limit(Duration::from_millis(20));
+        assert!(matches!(
+            soon(late.submit(spin, ())),
+            Err(TaskError::TimedOut)
+        ));
+        // The next worker is there before the next round.
+        works(&pool);
+    }
 }
 
 #[test]

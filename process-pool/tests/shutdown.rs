@@ -65,6 +65,30 @@ fn shutdown_now_cancels_the_queue_and_lets_run_what_runs() {
 }
 
 #[test]
+fn shutdown_now_cancels_also_what_was_sent_and_has_not_begun() {
+    let _guard = guard();
+    for _ in 0..10 {
+        let builder = ProcessPoolExecutor::builder().workers(1);
+        let pool = builder.prefetch(8).build().unwrap();
+        let gate = Gate::new();
+        let held = pool.submit(visit, gate.path());
+        let first = gate.next();
+        let slow = pool.submit(visit, gate.path());
+        let mut behind: Vec<_> = (0..5).map(|_| pool.submit(visit, gate.path())).collect();
+        drop(first);
+        let visitor = gate.next();
+        behind.last_mut().unwrap().on_done(move |_| drop(visitor));
+        pool.shutdown_now().unwrap();
+        soon(held).unwrap();
+        soon(slow).unwrap();
+        for handle in behind {
+            assert!(matches!(handle.result(), Err(TaskError::Cancelled)));
+        }
+        assert!(gate.is_quiet());
+    }
+}
+
+#[test]
 fn kill_ends_what_runs_and_what_is_queued() {
     let _guard = guard();
     let pool = ProcessPoolExecutor::new(2).unwrap();

@@ -238,3 +238,20 @@ fn a_callback_on_the_pools_thread_may_submit() {
     assert_eq!(soon(second).unwrap(), 3);
     assert_eq!(shutdown, Err(process_pool::ShutdownError::FromCallback));
 }
+
+#[test]
+fn a_callback_on_the_pools_thread_that_waits_for_a_task_is_told_and_the_pool_goes_on() {
+    let _guard = guard();
+    let pool = std::sync::Arc::new(ProcessPoolExecutor::new(1).unwrap());
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let mut first = pool.submit(|n: u32| n + 1, 1);
+    let same = std::sync::Arc::downgrade(&pool);
+    first.on_done(move |value| {
+        let pool = same.upgrade().unwrap();
+        let next = pool.submit(|n: u32| n + 1, *value.unwrap());
+        sender.send(next.result()).unwrap();
+    });
+    let waited = receiver.recv_timeout(support::PATIENCE).unwrap();
+    assert!(matches!(waited, Err(TaskError::Deadlock(_))), "{waited:?}");
+    assert_eq!(soon(pool.submit(|n: u32| n + 1, 1)).unwrap(), 2);
+}

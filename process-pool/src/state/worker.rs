@@ -9,7 +9,7 @@ use super::STALL;
 use crate::child::Child;
 use crate::job::Job;
 use crate::lane::Lane;
-use crate::sys::{Exit, Interest, Poller};
+use crate::sys::{Interest, Poller};
 
 #[derive(Debug)]
 pub(super) struct Worker {
@@ -48,7 +48,7 @@ pub(crate) enum Why {
     Cancelled,
     /// The task with this number has run out of time.
     TimedOut(u64),
-    /// It has closed its result pipe. It may be exiting: then it is too late to kill it.
+    /// It has closed its result pipe. Most probably it is exiting, and its end will tell more.
     Silent,
     /// It broke the rules.
     Complaint(String),
@@ -131,21 +131,10 @@ impl Worker {
 }
 
 /// What a task's error says about a worker that was killed.
-pub(super) fn complaint(why: Option<&Why>, exit: Exit) -> Option<String> {
-    let was_killed = matches!(
-        exit,
-        Exit::Signal {
-            signal: libc::SIGKILL,
-            ..
-        }
-    );
+pub(super) fn complaint(why: Option<&Why>) -> Option<String> {
     match why? {
         Why::Complaint(text) => Some(text.clone()),
-        Why::Silent if was_killed => Some(
-            "it was killed since it had closed its end of the pool's pipe; does the task close \
-             descriptors that are not its own?"
-                .to_owned(),
-        ),
+        // It has ended by itself.
         Why::Silent => None,
         Why::Cancelled | Why::TimedOut(_) => {
             Some("it was killed because of another task".to_owned())

@@ -8,11 +8,11 @@ use future_result::{Cause, Rejection, TaskError};
 use super::worker::{Condemned, Stage, Why, Worker, complaint};
 use super::{Ended, State};
 use crate::child::Child;
-use crate::error::WorkerDied;
 use crate::frame;
 use crate::lane::Lane;
 use crate::protocol::LEAVE;
 use crate::sys::Poller;
+use crate::worker_died::WorkerDied;
 
 /// After so many workers in a row have died before they did anything, the pool is broken, unless another
 /// worker works.
@@ -21,6 +21,8 @@ const FAILURES_MAX: u32 = 5;
 const BACK_OFF: Duration = Duration::from_millis(10);
 /// But no longer than this.
 const BACK_OFF_MAX: Duration = Duration::from_secs(1);
+/// How long a worker that has closed its pipe may take to end.
+const EXIT_GRACE: Duration = Duration::from_secs(1);
 /// How long a worker may take to leave.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -63,6 +65,9 @@ impl State {
             },
         );
         self.flush(poller, id);
+        if self.is_killed {
+            self.condemn(id, Why::Cancelled);
+        }
         if self.closed.is_some() && self.queued() == 0 {
             self.dismiss(poller);
         }
@@ -101,7 +106,9 @@ impl State {
         }
         self.active -= 1;
         worker.stage = Stage::Leaving;
-        worker.deadline = now().checked_add(GRACE);
+        if worker.condemned.is_none() {
+            worker.deadline = now().checked_add(GRACE);
+        }
         let mut message = Vec::new();
         frame::begin(&mut message);
         // It is short.
@@ -119,17 +126,29 @@ impl State {
     }
 
     /// Kills a worker. What it has not begun by now it never will.
+    ///
+    /// Only one that has merely fallen silent is given a moment to end by itself: killed at once, nobody could
+    /// tell whether something else had killed it before.
     pub(crate) fn condemn(&mut self, id: u64, why: Why) {
         let Some(worker) = self.workers.get_mut(&id) else {
             return;
         };
-        worker.deadline = None;
-        if worker.condemned.is_none() {
-            let unstarted = worker.child.page().take_back(worker.lane.next());
-            worker.condemned = Some(Condemned { why, unstarted });
-            self.idle.retain(|&idle| idle != id);
+        let is_silent = matches!(why, Why::Silent);
+        match &mut worker.condemned {
+            None => {
+                let unstarted = worker.child.page().take_back(worker.lane.next());
+                worker.condemned = Some(Condemned { why, unstarted });
+                self.idle.retain(|&idle| idle != id);
+            }
+            Some(condemned) if matches!(condemned.why, Why::Silent) => condemned.why = why,
+            Some(_) => {}
         }
-        worker.child.kill();
+        if is_silent {
+            worker.deadline = now().checked_add(EXIT_GRACE);
+        } else {
+            worker.deadline = None;
+            worker.child.kill();
+        }
     }
 
     /// Waits for the end of a worker that was condemned.
@@ -179,7 +198,7 @@ impl State {
                     exit,
                     finished: sequence < done,
                     argument_size: job.argument_size(),
-                    complaint: complaint(why.as_ref(), exit),
+                    complaint: complaint(why.as_ref()),
                 })),
             };
             ended.push((job, error));

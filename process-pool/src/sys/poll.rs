@@ -9,6 +9,10 @@ use rustix::buffer::spare_capacity;
 use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
 use rustix::io::Errno;
 
+/// The longest wait at a time: before Linux 5.11 the system counts it in milliseconds, in 32 bits. Whoever
+/// waits for longer looks again then.
+const LIMIT_MAX: Duration = Duration::from_secs(1_000_000);
+
 /// What is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Interest {
@@ -52,11 +56,12 @@ impl Poller {
     /// Waits until something is ready, or for so long.
     pub(crate) fn wait(&self, events: &mut Vec<Event>, limit: Option<Duration>) -> io::Result<()> {
         events.clear();
-        let limit = limit.and_then(|limit| {
-            Some(Timespec {
-                tv_sec: limit.as_secs().try_into().ok()?,
+        let limit = limit.map(|limit| {
+            let limit = limit.min(LIMIT_MAX);
+            Timespec {
+                tv_sec: limit.as_secs().try_into().unwrap_or(0),
                 tv_nsec: limit.subsec_nanos().into(),
-            })
+            }
         });
         let mut ready = Vec::with_capacity(64);
         match epoll::wait(&self.epoll, spare_capacity(&mut ready), limit.as_ref()) {

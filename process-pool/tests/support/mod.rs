@@ -16,6 +16,24 @@ use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 /// Far more than anything takes on a busy machine. Nothing is ordered by it.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(100);
 
+/// No process of a test outlives this, whatever is wrong with the library: neither the test's program nor
+/// what it starts of its own executable, workers among them. The loader calls it before `main`.
+#[expect(unsafe_code, reason = "a constructor, and an alarm")]
+mod alarm {
+    use std::ffi::c_uint;
+
+    #[used]
+    // SAFETY: the loader calls each of these once, with arguments that a C function may leave alone.
+    #[unsafe(link_section = ".init_array")]
+    static SET: extern "C" fn() = set;
+
+    extern "C" fn set() {
+        const SECONDS: c_uint = 900;
+        // SAFETY: it has no conditions; the signal ends the process.
+        unsafe { libc::alarm(SECONDS) };
+    }
+}
+
 /// Ends the program if the test takes for ever.
 pub(crate) struct Guard(#[expect(dead_code, reason = "its drop is what counts")] mpsc::Sender<()>);
 
@@ -176,4 +194,41 @@ pub(crate) fn children() -> Vec<u32> {
 /// The open descriptors of this process.
 pub(crate) fn descriptors() -> usize {
     std::fs::read_dir("/proc/self/fd").unwrap().count()
+}
+
+/// Waits until the threads of this process with this name are at rest: two looks apart, none of them has
+/// woken up in between, and each sleeps.
+pub(crate) fn wait_until_at_rest(name: &str) {
+    let look = || {
+        let mut switches = 0;
+        for thread in std::fs::read_dir("/proc/self/task").unwrap() {
+            let path = thread.unwrap().path();
+            let read = |file: &str| std::fs::read_to_string(path.join(file)).unwrap_or_default();
+            if read("comm").trim_end() != name {
+                continue;
+            }
+            let status = read("status");
+            let value = |key: &str| {
+                let line = status.lines().find_map(|line| line.strip_prefix(key));
+                line.unwrap_or_default().trim().to_owned()
+            };
+            if !value("State:").starts_with('S') {
+                return None;
+            }
+            switches += value("voluntary_ctxt_switches:")
+                .parse::<u64>()
+                .unwrap_or(0);
+        }
+        Some(switches)
+    };
+    // A pause between two looks, after which whatever is about to happen has happened, most probably. The
+    // outcome of a test does not depend on it, only how much it tests.
+    let (_keep, never) = mpsc::channel::<()>();
+    loop {
+        let before = look();
+        never.recv_timeout(Duration::from_millis(20)).unwrap_err();
+        if before.is_some() && before == look() {
+            return;
+        }
+    }
 }

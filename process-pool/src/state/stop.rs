@@ -1,0 +1,102 @@
+//! What ends before its time: cancelled, late, or killed with the whole pool.
+
+use std::collections::VecDeque;
+
+use future_result::TaskError;
+use future_result::sync::now;
+
+use super::worker::{Why, Worker};
+use super::{Ended, STALL, State};
+use crate::job::Job;
+use crate::sys::Poller;
+
+/// A shorter queue is not worth a sweep.
+pub(super) const SWEEP_MIN: usize = 64;
+
+/// What there is to complain about in a worker that has fallen silent and does not end.
+const SILENT: &str = "it was killed since it had closed its end of the pool's pipe; does the task close \
+                      descriptors that are not its own?";
+
+impl State {
+    /// Cancels everything that no worker has begun.
+    pub(crate) fn cancel_queued(&mut self, poller: &Poller, ended: &mut Ended) {
+        for id in self.select(|worker| !worker.lane.is_empty()) {
+            self.recall(poller, id);
+        }
+        let all = self.requeued.drain(..).chain(self.queue.drain(..));
+        ended.extend(all.map(|job| (job, TaskError::Cancelled)));
+    }
+
+    /// Stops what was cancelled and is running, or was queued again.
+    pub(super) fn stop_cancelled(&mut self, poller: &Poller, ended: &mut Ended) {
+        for id in self.select(|worker| worker.lane.is_cancelled_from(0)) {
+            // Then there is one task that runs, at most, and what has ended and is on its way.
+            self.recall(poller, id);
+            let runs = |worker: &Worker| worker.lane.is_cancelled_from(worker.child.page().done());
+            if self.workers.get(&id).is_some_and(runs) {
+                self.condemn(id, Why::Cancelled);
+            }
+        }
+        let all = std::mem::take(&mut self.requeued);
+        for job in all {
+            if job.is_cancelled() {
+                ended.push((job, TaskError::Cancelled));
+            } else {
+                self.requeued.push_back(job);
+            }
+        }
+    }
+
+    /// Lets go of what was cancelled in the queue, with its argument, when it may be half of it: however
+    /// long all workers are busy, a queue takes no more memory than twice what is wanted of it.
+    pub(super) fn sweep(&mut self, ended: &mut Ended) {
+        if self.queue.len() < self.sweep_at {
+            return;
+        }
+        let all = std::mem::take(&mut self.queue);
+        let (cancelled, wanted): (VecDeque<_>, VecDeque<_>) =
+            all.into_iter().partition(Job::is_cancelled);
+        self.queue = wanted;
+        self.sweep_at = SWEEP_MIN.max(2 * self.queue.len());
+        ended.extend(cancelled.into_iter().map(|job| (job, TaskError::Cancelled)));
+    }
+
+    /// Accepts nothing more, and kills whatever there is.
+    pub(crate) fn kill(&mut self, poller: &Poller, ended: &mut Ended) {
+        self.is_killed = true;
+        self.cancel_queued(poller, ended);
+        self.close(poller, ended);
+        for id in self.select(|_| true) {
+            self.condemn(id, Why::Cancelled);
+        }
+    }
+
+    /// Kills the workers whose time is over, and takes back what waits behind slow tasks.
+    pub(super) fn expire(&mut self, poller: &Poller) {
+        let time = now();
+        for id in self.select(|worker| worker.stalls_at().is_some_and(|at| at <= time)) {
+            self.service = self.service.max(STALL);
+            self.recall(poller, id);
+            if let Some(worker) = self.workers.get_mut(&id) {
+                worker.since = time;
+            }
+        }
+        for id in self.select(|worker| worker.deadline.is_some_and(|deadline| deadline <= time)) {
+            let Some(worker) = self.workers.get_mut(&id) else {
+                continue;
+            };
+            let is_silent = worker.condemned.is_some();
+            let why = match worker.lane.front_number() {
+                _ if is_silent => Why::Complaint(SILENT.to_owned()),
+                Some(sequence) if sequence < worker.child.page().done() => {
+                    // In time: the answer is on its way.
+                    worker.deadline = None;
+                    continue;
+                }
+                Some(sequence) => Why::TimedOut(sequence),
+                None => Why::Complaint("it did not leave".to_owned()),
+            };
+            self.condemn(id, why);
+        }
+    }
+}

@@ -1,0 +1,301 @@
+//! What a task's error tells about the death of its worker.
+
+use std::error::Error;
+use std::fmt;
+
+use future_result::TaskError;
+
+use crate::sys::Exit;
+
+/// What is known about the end of a worker that died while it ran a task.
+///
+/// The task failed with [`TaskError::Lost`]; this is the cause in it.
+///
+/// # Examples
+///
+/// ```
+/// use process_pool::{FutureResult, JoinHandle, ProcessPoolExecutor, WorkerDied};
+///
+/// let pool = ProcessPoolExecutor::new(1)?;
+/// let lost: JoinHandle<()> = pool.submit(|code| std::process::exit(code), 3);
+/// let error = lost.result().unwrap_err();
+/// let died = WorkerDied::of(&error).ok_or("another error")?;
+/// assert_eq!(died.exit_code(), Some(3));
+/// assert!(error.to_string().contains("exited with status 3 while it ran the task"));
+/// // The pool has another worker by now.
+/// assert_eq!(pool.submit(|n: u32| n + 1, 1).result()?, 2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct WorkerDied {
+    pub(crate) pid: u32,
+    pub(crate) exit: Exit,
+    pub(crate) finished: bool,
+    pub(crate) argument_size: usize,
+    /// What the pool had against it.
+    pub(crate) complaint: Option<String>,
+}
+
+impl WorkerDied {
+    /// The death that has cost this task its result, if one has.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use process_pool::{FutureResult, JoinHandle, ProcessPoolExecutor, WorkerDied};
+    ///
+    /// let pool = ProcessPoolExecutor::new(1)?;
+    /// let crash: JoinHandle<()> = pool.submit(|()| std::process::abort(), ());
+    /// let panic: JoinHandle<()> = pool.submit(|()| panic!("it lives on"), ());
+    /// assert!(crash.result().is_err_and(|error| WorkerDied::of(&error).is_some()));
+    /// assert!(panic.result().is_err_and(|error| WorkerDied::of(&error).is_none()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn of(error: &TaskError) -> Option<&Self> {
+        match error {
+            TaskError::Lost(cause) => cause.get_ref().downcast_ref(),
+            _ => None,
+        }
+    }
+
+    /// The worker's process id, which may be another process's by now.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use process_pool::{FutureResult, JoinHandle, ProcessPoolExecutor, WorkerDied};
+    /// # let pool = ProcessPoolExecutor::new(1)?;
+    /// let pid = pool.pids()[0];
+    /// let lost: JoinHandle<()> = pool.submit(|()| std::process::abort(), ());
+    /// let error = lost.result().unwrap_err();
+    /// let died = WorkerDied::of(&error).ok_or("another error")?;
+    /// assert_eq!(died.pid(), pid);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub const fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// The status with which it has exited, if it has.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use process_pool::{FutureResult, JoinHandle, ProcessPoolExecutor, WorkerDied};
+    /// # let pool = ProcessPoolExecutor::new(1)?;
+    /// let lost: JoinHandle<()> = pool.submit(|code| std::process::exit(code), 3);
+    /// let error = lost.result().unwrap_err();
+    /// let died = WorkerDied::of(&error).ok_or("another error")?;
+    /// assert_eq!((died.exit_code(), died.signal()), (Some(3), None));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub const fn exit_code(&self) -> Option<i32> {
+        match self.exit {
+            Exit::Code(code) => Some(code),
+            _ => None,
+        }
+    }
+
+    /// The signal that has ended it, if one has: 9 is `SIGKILL`, also from the system when memory runs out;
+    /// 6 is `SIGABRT`, 11 `SIGSEGV`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use process_pool::{FutureResult, JoinHandle, ProcessPoolExecutor, WorkerDied};
+    /// # let pool = ProcessPoolExecutor::new(1)?;
+    /// let lost: JoinHandle<()> = pool.submit(|()| std::process::abort(), ());
+    /// let error = lost.result().unwrap_err();
+    /// let died = WorkerDied::of(&error).ok_or("another error")?;
+    /// assert_eq!((died.exit_code(), died.signal()), (None, Some(6)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub const fn signal(&self) -> Option<i32> {
+        match self.exit {
+            Exit::Signal { signal, .. } => Some(signal),
+            _ => None,
+        }
+    }
+
+    /// Whether the system has written a memory dump.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use process_pool::{FutureResult, JoinHandle, ProcessPoolExecutor, WorkerDied};
+    /// # let pool = ProcessPoolExecutor::new(1)?;
+    /// let lost: JoinHandle<()> = pool.submit(|code| std::process::exit(code), 3);
+    /// let error = lost.result().unwrap_err();
+    /// let died = WorkerDied::of(&error).ok_or("another error")?;
+    /// assert!(!died.core_dumped());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub const fn core_dumped(&self) -> bool {
+        matches!(
+            self.exit,
+            Exit::Signal {
+                core_dumped: true,
+                ..
+            }
+        )
+    }
+
+    /// Whether the function had returned, so that only its result was lost with the worker.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use process_pool::{FutureResult, JoinHandle, ProcessPoolExecutor, WorkerDied};
+    /// # let pool = ProcessPoolExecutor::new(1)?;
+    /// let lost: JoinHandle<()> = pool.submit(|code| std::process::exit(code), 3);
+    /// let error = lost.result().unwrap_err();
+    /// let died = WorkerDied::of(&error).ok_or("another error")?;
+    /// assert!(!died.finished());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub const fn finished(&self) -> bool {
+        self.finished
+    }
+
+    /// Where to look for the reason.
+    const fn advice(&self) -> &'static str {
+        match self.exit {
+            Exit::Code(_) => {
+                "a task returns instead of exiting, and what it has printed is on standard error"
+            }
+            Exit::Signal {
+                signal: libc::SIGKILL,
+                ..
+            } => {
+                "if nobody has killed it, memory was probably short: look into the system's log, and give \
+                 the pool fewer workers or smaller tasks"
+            }
+            Exit::Signal { .. } => "what it has printed is on standard error",
+            Exit::Unknown => {
+                "let the program neither ignore SIGCHLD nor wait for children that it does not know"
+            }
+        }
+    }
+
+    /// The size of the task's argument, in bytes as it was sent.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use process_pool::{FutureResult, JoinHandle, ProcessPoolExecutor, WorkerDied};
+    /// # let pool = ProcessPoolExecutor::new(1)?;
+    /// # fn crash(_: &str) { std::process::abort() }
+    /// let lost: JoinHandle<()> = pool.submit(|name: String| crash(&name), "four".to_owned());
+    /// let error = lost.result().unwrap_err();
+    /// let died = WorkerDied::of(&error).ok_or("another error")?;
+    /// assert_eq!(died.argument_size(), 5); // And one byte for the length.
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub const fn argument_size(&self) -> usize {
+        self.argument_size
+    }
+}
+
+impl fmt::Display for WorkerDied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "worker process {} ", self.pid)?;
+        match self.exit {
+            Exit::Code(code) => write!(f, "exited with status {code}")?,
+            Exit::Signal {
+                signal,
+                core_dumped,
+            } => {
+                write!(f, "was ended by signal {signal}")?;
+                if let Some(name) = signal_name(signal) {
+                    write!(f, " ({name})")?;
+                }
+                if core_dumped {
+                    f.write_str(" and dumped its memory")?;
+                }
+            }
+            Exit::Unknown => f.write_str("ended, and nobody can tell how")?,
+        }
+        f.write_str(if self.finished {
+            " before it had sent the result of the task"
+        } else {
+            " while it ran the task"
+        })?;
+        let plural = if self.argument_size == 1 { "" } else { "s" };
+        let size = self.argument_size;
+        write!(f, ", whose argument has {size} byte{plural}; ")?;
+        f.write_str(match &self.complaint {
+            Some(complaint) => complaint,
+            None => self.advice(),
+        })?;
+        f.write_str("; submit the task again only if it may run twice")
+    }
+}
+
+impl Error for WorkerDied {}
+
+/// The names of the signals that end processes, where every kind of processor has the same numbers.
+const fn signal_name(signal: i32) -> Option<&'static str> {
+    Some(match signal {
+        libc::SIGHUP => "SIGHUP",
+        libc::SIGINT => "SIGINT",
+        libc::SIGQUIT => "SIGQUIT",
+        libc::SIGILL => "SIGILL",
+        libc::SIGABRT => "SIGABRT",
+        libc::SIGBUS => "SIGBUS",
+        libc::SIGFPE => "SIGFPE",
+        libc::SIGKILL => "SIGKILL",
+        libc::SIGSEGV => "SIGSEGV",
+        libc::SIGPIPE => "SIGPIPE",
+        libc::SIGALRM => "SIGALRM",
+        libc::SIGTERM => "SIGTERM",
+        libc::SIGXCPU => "SIGXCPU",
+        libc::SIGXFSZ => "SIGXFSZ",
+        libc::SIGSYS => "SIGSYS",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use future_result::Cause;
+
+    use super::*;
+
+    #[test]
+    fn a_death_is_told_as_a_sentence_with_what_to_do_next() {
+        let mut died = WorkerDied {
+            pid: 4711,
+            exit: Exit::Signal {
+                signal: libc::SIGKILL,
+                core_dumped: false,
+            },
+            finished: false,
+            argument_size: 1,
+            complaint: None,
+        };
+        let text = |died: &WorkerDied| TaskError::Lost(Cause::new(died.clone())).to_string();
+        assert_eq!(
+            text(&died),
+            "the task was lost: worker process 4711 was ended by signal 9 (SIGKILL) while it ran the task, \
+             whose argument has 1 byte; if nobody has killed it, memory was probably short: look into the \
+             system's log, and give the pool fewer workers or smaller tasks; submit the task again only if \
+             it may run twice"
+        );
+        died.exit = Exit::Code(3);
+        died.finished = true;
+        died.argument_size = 20;
+        assert_eq!(
+            text(&died),
+            "the task was lost: worker process 4711 exited with status 3 before it had sent the result of \
+             the task, whose argument has 20 bytes; a task returns instead of exiting, and what it has \
+             printed is on standard error; submit the task again only if it may run twice"
+        );
+    }
+}
