@@ -27,7 +27,7 @@ pub struct Options {
     #[arg(
         long,
         value_name = "N",
-        default_value_t = 50,
+        default_value_t = 52,
         allow_negative_numbers = true
     )]
     #[arg(value_parser = value_parser!(u32).range(32..=62))]

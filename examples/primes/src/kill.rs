@@ -5,6 +5,7 @@ use std::{fmt, io, process, thread};
 
 use process_pool::{FutureResult, ProcessPoolExecutor, WorkerDied, as_completed};
 use rustix::process::{Pid, Signal, kill_process};
+use serde::{Deserialize, Serialize};
 
 use crate::numbers::is_prime;
 use crate::ways::{Job, WayError};
@@ -36,7 +37,7 @@ pub struct Lost {
 }
 
 /// What a task says of its number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Answer {
     /// Whether it is prime.
     pub is_prime: bool,
@@ -58,9 +59,10 @@ pub fn kill_one(job: &Job) -> Result<Aftermath, WayError> {
 
     let before = numbers.len() / 2;
     for (index, outcome) in outcomes.by_ref().take(before) {
-        answers[index] = Some(Answer::from(outcome?));
+        answers[index] = Some(outcome?);
     }
-    // A worker has just answered, so all are at a number. After half the time of one they are in the midst of it.
+    // Now the workers begin with new numbers, of which each takes as long. After half of that time they are in
+    // the midst of them.
     let workers = job.workers.min(numbers.len()) as u32;
     thread::sleep(start.elapsed() * workers / (2 * before.max(1) as u32));
     let known = pool.pids();
@@ -70,7 +72,7 @@ pub fn kill_one(job: &Job) -> Result<Aftermath, WayError> {
     let mut deaths = Vec::new();
     for (index, outcome) in outcomes {
         match outcome {
-            Ok(answer) => answers[index] = Some(Answer::from(answer)),
+            Ok(answer) => answers[index] = Some(answer),
             Err(error) => match WorkerDied::of(&error) {
                 Some(died) if died.pid() == killed => deaths.push((index, died.clone())),
                 _ => return Err(error.into()),
@@ -80,7 +82,7 @@ pub fn kill_one(job: &Job) -> Result<Aftermath, WayError> {
     let mut lost = Vec::new();
     for (index, died) in deaths {
         let number = numbers[index];
-        let again = Answer::from(submit(number).result()?);
+        let again = submit(number).result()?;
         answers[index] = Some(again);
         lost.push(Lost {
             number,
@@ -100,9 +102,12 @@ pub fn kill_one(job: &Job) -> Result<Aftermath, WayError> {
     })
 }
 
-/// The task. It says by whom, so that one sees new workers at work.
-fn test(number: u64) -> (bool, u32) {
-    (is_prime(number), process::id())
+/// The task. It says who has done it, so that one sees new workers at work.
+fn test(number: u64) -> Answer {
+    Answer {
+        is_prime: is_prime(number),
+        pid: process::id(),
+    }
 }
 
 /// As `kill -9` does, from the outside: the pool is not told.
@@ -125,18 +130,12 @@ fn newcomers(known: &[u32], answers: &[Answer]) -> Vec<(u32, usize)> {
     newcomers
 }
 
-impl From<(bool, u32)> for Answer {
-    fn from((is_prime, pid): (bool, u32)) -> Self {
-        Self { is_prime, pid }
-    }
-}
-
 impl fmt::Display for Aftermath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (all, killed) = (self.answers.len(), self.killed);
         writeln!(
             f,
-            "processes, once more: worker {killed} was killed when {} of {all} numbers were tested",
+            "processes again: worker {killed} was killed when {} of {all} numbers were tested",
             self.before
         )?;
         if self.lost.is_empty() {
@@ -154,7 +153,7 @@ impl fmt::Display for Aftermath {
         for Lost { number, again, .. } in &self.lost {
             let Answer { is_prime, pid } = again;
             let not = if *is_prime { "" } else { "not " };
-            writeln!(f, "once more     {number}: {not}prime, says worker {pid}")?;
+            writeln!(f, "again         {number}: {not}prime, says worker {pid}")?;
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! Which of these large numbers are prime? The same work one by one, on threads and on worker processes.
 //!
 //! ```text
-//! cargo run --release -p primes                # 32 numbers of 50 bits, a worker for each CPU
+//! cargo run --release -p primes                # 32 numbers of 52 bits, a worker for each CPU
 //! cargo run --release -p primes -- --kill      # and then kill a worker process in the middle
 //! cargo run --release -p primes -- --numbers 100 --bits 54 --workers 8
 //! ```
