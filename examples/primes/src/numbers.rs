@@ -7,14 +7,14 @@ const BASES: [u64; 12] = [2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37];
 /// Whether a number is prime, by trial division. The slow way, on purpose: it is the work of this program.
 #[must_use]
 pub fn is_prime(number: u64) -> bool {
-    if number < 4 || number % 2 == 0 {
+    if number < 4 || number.is_multiple_of(2) {
         return matches!(number, 2 | 3);
     }
     // By a quotient and not a square, which might be too large.
     let mut divisors = (3..)
         .step_by(2)
         .take_while(|divisor| *divisor <= number / divisor);
-    divisors.all(|divisor| number % divisor != 0)
+    divisors.all(|divisor| !number.is_multiple_of(divisor))
 }
 
 /// So many numbers of so many bits, each as much work for [`is_prime`] as the others: primes, and in between
@@ -39,7 +39,7 @@ fn primes_from(least: u64) -> impl Iterator<Item = u64> + Clone {
 
 /// Whether a number is prime, by the test of Miller and Rabin: to find the primes among the numbers.
 fn is_prime_at_once(number: u64) -> bool {
-    if number < 2 || BASES.iter().any(|base| number % base == 0) {
+    if number < 2 || BASES.iter().any(|&base| number.is_multiple_of(base)) {
         return BASES.contains(&number);
     }
     let twos = (number - 1).trailing_zeros();
