@@ -7,14 +7,16 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
-gates=(fmt arch clippy deny doc test bench-smoke loom sim memcheck asan tsan)
+gates=(fmt arch clippy deny doc test bench-smoke loom sim memcheck asan asan-green tsan)
 # Run by name alone: they need a component or a toolchain that a developer may not have.
 gates_by_name=(miri msrv mutants)
 
 # The library crates: whatever has atomics or unsafe code in it.
-libs=(-p future-result -p thread-pool -p process-pool)
-# Of these, what can be model-checked and simulated: not what shares memory with other processes.
-modelled=(-p future-result -p thread-pool)
+libs=(-p future-result -p thread-pool -p process-pool -p green-tasks)
+# Of these, what is of threads alone: it can be simulated, and no checker has to be told of anything.
+threads=(-p future-result -p thread-pool)
+# And what has models besides: not what shares memory with other processes.
+modelled=("${threads[@]}" -p green-tasks)
 # The only files that may contain `unsafe`; * matches within these lists.
 unsafe_files=(
     future-result/src/cell.rs
@@ -28,10 +30,20 @@ unsafe_files=(
     process-pool/src/entry.rs
     process-pool/src/image.rs
     process-pool/src/page.rs
+    green-tasks/src/engine.rs
+    green-tasks/src/reactor.rs
+    green-tasks/src/runtime.rs
+    green-tasks/src/scheduler/job.rs
+    green-tasks/src/scheduler/switch.rs
+    green-tasks/src/scope.rs
+    green-tasks/src/stack/*.rs
+    green-tasks/src/stackful.rs
+    green-tasks/src/sync/mutex.rs
     thread-pool/src/block.rs
     thread-pool/src/current.rs
     thread-pool/src/join.rs
     thread-pool/src/join/*.rs
+    thread-pool/src/join/stack/*.rs
     thread-pool/src/scope.rs
     thread-pool/src/slice_map.rs
 )
@@ -62,7 +74,7 @@ gate_clippy() {
     # The checked builds are other code behind the facade. Only what has models is built so.
     RUSTFLAGS='--cfg pool_loom' cargo clippy "${modelled[@]}" --lib --test 'loom*' --locked \
         --target-dir "$target/loom-check" -- -D warnings
-    RUSTFLAGS='--cfg pool_sim' cargo clippy "${modelled[@]}" --lib --test sim --locked \
+    RUSTFLAGS='--cfg pool_sim' cargo clippy "${threads[@]}" --lib --test sim --locked \
         --target-dir "$target/sim-check" -- -D warnings
 }
 
@@ -83,6 +95,7 @@ gate_doc() {
 gate_loom() {
     loom future-result 3
     loom thread-pool 2
+    loom green-tasks 2
 }
 
 # loom CRATE PREEMPTIONS: the bound keeps the search finite; more is slower and finds more.
@@ -107,7 +120,14 @@ gate_sim() {
 gate_asan() {
     # --cfg pool_unpooled: a cell that is kept for the next one looks alive.
     RUSTFLAGS='-Zsanitizer=address --cfg pool_unpooled' ASAN_OPTIONS='detect_leaks=1' \
-        cargo "$nightly" test "${libs[@]}" --tests --locked --target "$host" --target-dir "$target/asan"
+        cargo "$nightly" test "${threads[@]}" -p process-pool --tests --locked --target "$host" --target-dir "$target/asan"
+}
+
+# But for the tests that leave tasks behind on purpose, with all that they have.
+gate_asan-green() {
+    RUSTFLAGS='-Zsanitizer=address --cfg pool_unpooled' ASAN_OPTIONS='detect_leaks=1' \
+        cargo "$nightly" test -p green-tasks --features corosensei/sanitizer --test suite --locked \
+        --target "$host" --target-dir "$target/asan" -- --skip left_behind
 }
 
 # std comes prebuilt without instrumentation, so libtest and std's locks look racy. The stress
@@ -116,7 +136,7 @@ gate_asan() {
 gate_tsan() {
     RUSTFLAGS='-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer' \
         TSAN_OPTIONS="halt_on_error=1 second_deadlock_stack=1 suppressions=$PWD/tsan.supp" \
-        cargo "$nightly" test --release "${modelled[@]}" --test stress --locked \
+        cargo "$nightly" test --release "${threads[@]}" --test stress --locked \
         --target "$host" --target-dir "$target/tsan"
 }
 
@@ -126,7 +146,7 @@ gate_memcheck() {
     # RUSTFLAGS: a caller's target-cpu=native may be more than valgrind can decode.
     env "${runner//-/_}=valgrind -q --error-exitcode=99 --leak-check=full \
 --errors-for-leak-kinds=definite,indirect --fair-sched=yes" RUSTFLAGS='--cfg pool_unpooled' STRESS_TASKS="${STRESS_TASKS:-20000}" \
-        cargo test --release "${modelled[@]}" --test stress --locked --target-dir "$target/memcheck"
+        cargo test --release "${threads[@]}" --test stress --locked --target-dir "$target/memcheck"
 }
 
 gate_deny() {
@@ -196,7 +216,15 @@ gate_arch() {
     done
     absent 'unsafe belongs in the files that check.sh lists' '\bunsafe\b' "${checked[@]}"
 
-    absent 'tests order events by barriers and channels, never by sleeping' '\bsleep\(' */tests/**/*.rs examples/*/tests/**/*.rs
+    # What green tasks sleep is ended, or passes on a virtual clock.
+    checked=()
+    for file in */tests/**/*.rs examples/*/tests/**/*.rs; do
+        [[ $file == green-tasks/* ]] || checked+=("$file")
+    done
+    absent 'tests order events by barriers and channels, never by sleeping' '\bsleep\(' "${checked[@]}"
+    absent 'tests order events by barriers and channels, never by sleeping' '\bthread::sleep\b' green-tasks/tests/**/*.rs
+    absent 'the coroutine crate belongs in one file' '\bcorosensei\b' \
+        $(printf '%s\n' green-tasks/src/**/*.rs | grep -vxF green-tasks/src/engine.rs)
     absent 'a worker must not know of handles' '\bJoinHandle\b' thread-pool/src/worker.rs
     absent 'a handle must not know of queues' '(?i)\b(queue|injector|deque)\b' future-result/src/handle.rs
 

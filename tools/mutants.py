@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Weakens the code in one place at a time and expects the loom models to fail, or the simulation where
-the name begins with `sim:`.
+"""Weakens the code in one place at a time and expects the loom models to fail; or the simulation where the
+name begins with `sim:`, or the tests of green tasks where it begins with `green:`.
 
     ./check.sh mutants            all of them, about ten seconds each
     tools/mutants.py fence        those with this in their name
@@ -16,7 +16,7 @@ import sys
 import tempfile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-LIBS = ["future-result", "thread-pool"]
+LIBS = ["future-result", "thread-pool", "green-tasks"]
 
 # name, crate, file, what stands there, what is put in its place
 MUTANTS = [
@@ -1076,6 +1076,149 @@ MUTANTS = [
         "        totals.add_tasks(&self.injector.swept());\n",
         "",
     ),
+    (
+        "a hook is never dropped",
+        "future-result",
+        "src/cell/hook.rs",
+        "    contain(|| unsafe { place.drop_in_place() });",
+        "    let _ = (place, contain as fn(fn()));",
+    ),
+    (
+        "a scheduler lies down on its mail",
+        "green-tasks",
+        "src/scheduler/inbox.rs",
+        """        if !state.mail.is_empty() {
+            return false;
+        }
+""",
+        "",
+    ),
+    (
+        "nobody wakes a scheduler",
+        "green-tasks",
+        "src/scheduler/inbox.rs",
+        "            sleeper.wake();\n",
+        "            drop(sleeper);\n",
+    ),
+    (
+        "a wake-up is sent once and never again",
+        "green-tasks",
+        "src/scheduler/waker.rs",
+        "self.is_sent.swap(false, Ordering::Acquire);",
+        "let _ = Ordering::Acquire;",
+    ),
+    (
+        "a wake-up that is on its way publishes nothing",
+        "green-tasks",
+        "src/scheduler/waker.rs",
+        "if !self.is_sent.swap(true, Ordering::Release) {",
+        "if !self.is_sent.swap(true, Ordering::Relaxed) {",
+    ),
+    (
+        "a task that was woken by others sees nothing",
+        "green-tasks",
+        "src/scheduler/waker.rs",
+        "self.is_sent.swap(false, Ordering::Acquire);",
+        "self.is_sent.swap(false, Ordering::Relaxed);",
+    ),
+    (
+        "a cancellation from elsewhere is lost",
+        "green-tasks",
+        "src/scheduler/waker.rs",
+        "Mail::Cancel(key) => self.cancel_key(key),",
+        "Mail::Cancel(_) => {}",
+    ),
+    (
+        "green: a wake-up within a poll is lost",
+        "green-tasks",
+        "src/scheduler/drive.rs",
+        "            task.owed.set(true);",
+        "            task.owed.set(false);",
+    ),
+    (
+        "green: a key fits the next task, too",
+        "green-tasks",
+        "src/scheduler/table.rs",
+        ".filter(|_| slot.generation == key.generation)",
+        ".filter(|_| slot.generation >= key.generation)",
+    ),
+    (
+        "green: a task unwinds though it may be unwinding",
+        "green-tasks",
+        "src/scheduler/drive.rs",
+        "        if may_unwind {\n            task.interrupts.raise();",
+        "        if false {\n            task.interrupts.raise();",
+    ),
+    (
+        "green: what had to wait for a quiet thread is forgotten",
+        "green-tasks",
+        "src/scheduler/drive.rs",
+        "                    self.wake(&task);\n                }\n            }\n        }\n    }",
+        "                    drop(task);\n                }\n            }\n        }\n    }",
+    ),
+    (
+        "green: nothing is held at the end of a scope",
+        "green-tasks",
+        "src/scope.rs",
+        "        let _hold = task.interrupts.hold();",
+        "        let _hold = ();",
+    ),
+    (
+        "green: a scope leaves its tasks alone when it is cancelled",
+        "green-tasks",
+        "src/scope.rs",
+        "if is_ending || task.interrupts.wants_out() {",
+        "if is_ending {",
+    ),
+    (
+        "green: what was granted is lost with its task",
+        "green-tasks",
+        "src/sync/queue.rs",
+        "            (self.pass_on)();",
+        "            let _ = &self.pass_on;",
+    ),
+    (
+        "green: a task that gives up stays in the queue",
+        "green-tasks",
+        "src/sync/queue.rs",
+        "            self.queue.remove(self.task);",
+        "            let _ = WaitQueue::remove;",
+    ),
+    (
+        "green: no suspending is forbidden",
+        "green-tasks",
+        "src/scheduler/interrupt.rs",
+        "        self.pins.get() > 0",
+        "        self.pins.get() > u32::MAX / 2",
+    ),
+    (
+        "green: a shield is none",
+        "green-tasks",
+        "src/scheduler/interrupt.rs",
+        "            Some(_) => !is_shielded,",
+        "            Some(_) => true,",
+    ),
+    (
+        "green: nobody asks whose a handle is",
+        "green-tasks",
+        "src/scheduler/idle.rs",
+        "rest.ends != Ends::Ask || ",
+        "rest.ends == Ends::Ask || ",
+    ),
+    (
+        "green: any handle is taken for our own",
+        "green-tasks",
+        "src/scheduler/idle.rs",
+        "one.home() == Some(self.id)",
+        "one.home() == Some(self.id) || one.home().is_none()",
+    ),
+    (
+        "green: who always finds something to read keeps its turn",
+        "green-tasks",
+        "src/scheduler.rs",
+        "const IO_BUDGET: u32 = 64;",
+        "const IO_BUDGET: u32 = 1 << 30;",
+    ),
 ]
 
 
@@ -1097,11 +1240,17 @@ def survives(mutant, work):
         return f"stale: its text occurs {text.count(old)} times in {crate}/{file}", None
     with open(path, "w") as source:
         source.write(text.replace(old, new))
-    simulated = name.startswith("sim:")
     tested = "thread-pool" if name.startswith(("sim:", "pool:")) else crate
-    tests = ["--test", "sim"] if simulated else ["--lib", "--test", "loom*"]
+    tests, checker = ["--lib", "--test", "loom*"], "pool_loom"
+    if name.startswith("sim:"):
+        tests, checker = ["--test", "sim"], "pool_sim"
+    if name.startswith("green:"):
+        # The real thing: no cfg that anything knows.
+        tests, checker = ["--test", "suite"], "pool_real"
     command = ["cargo", "test", "--quiet", "--release", "-p", tested, *tests]
-    checker = "pool_sim" if simulated else "pool_loom"
+    if checker == "pool_real":
+        # What hangs there is to be ended with all its processes.
+        command = ["timeout", "90", *command]
     environment = dict(os.environ, RUSTFLAGS=f"--cfg {checker}", RUST_BACKTRACE="0")
     # As ./check.sh does.
     environment.setdefault("LOOM_MAX_PREEMPTIONS", "3" if crate == "future-result" else "2")

@@ -111,6 +111,13 @@ pub fn with_blocker<R>(blocker: Rc<dyn Blocker>, f: impl FnOnce() -> R) -> R {
     f()
 }
 
+/// Whether the calling thread can still be given a blocker: not when its locals are being destroyed.
+#[doc(hidden)]
+#[must_use]
+pub fn can_have_blocker() -> bool {
+    BLOCKER.try_with(|_| ()).is_ok()
+}
+
 /// Polls until ready, waiting in between as the calling context waits.
 ///
 /// `deadline` of `None` waits without a limit.

@@ -27,7 +27,7 @@ mod wait;
 
 pub use self::blocker::{Blocker, PoolId, block_until, with_blocker};
 #[doc(hidden)]
-pub use self::blocker::{OwnQueue, Waiting};
+pub use self::blocker::{OwnQueue, Waiting, can_have_blocker};
 pub use self::cancel::{CancelOnDrop, CancelToken};
 #[doc(hidden)]
 pub use self::cell::{CellId, is_running};

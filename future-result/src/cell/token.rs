@@ -135,7 +135,7 @@ pub fn is_running() -> bool {
 pub(crate) struct RawToken(NonNull<Header>);
 
 // SAFETY: there are only atomic operations, whatever the types of closure and value; and freeing
-// drops neither, since both are gone by then.
+// drops neither, since both are gone by then. A hook, which it may drop, is `Send` and `Sync`.
 unsafe impl Send for RawToken {}
 // SAFETY: as above.
 unsafe impl Sync for RawToken {}

@@ -1,0 +1,88 @@
+//! The report that nothing can ever go on.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::fmt::{self, Write};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::scheduler::Task;
+
+/// Each task of a runtime waits for another of them, so that none of them could ever go on.
+///
+/// It tells of each what it waits for and, as far as it is known, where in the sources and for whom.
+///
+/// # Examples
+///
+/// ```
+/// use green_tasks::{sync::Event, Runtime, RuntimeError};
+///
+/// let ended = Runtime::new().run(|| Event::new().wait());
+/// let Err(RuntimeError::Deadlock(deadlock)) = ended else { unreachable!() };
+/// assert_eq!(deadlock.tasks().len(), 1);
+/// assert!(deadlock.to_string().contains("waits for an event"));
+/// ```
+#[derive(Clone, Debug)]
+pub struct Deadlock {
+    tasks: Arc<[String]>,
+}
+
+impl Deadlock {
+    pub(crate) fn of(tasks: &[Rc<Task>]) -> Self {
+        let by_cell: BTreeMap<_, _> = tasks
+            .iter()
+            .filter_map(|task| Some((task.cell?, task.serial)))
+            .collect();
+        let describe = |task: &Rc<Task>| {
+            let mut line = String::new();
+            // Writing to a string does not fail.
+            let _ = match task.serial {
+                0 => write!(line, "the main task, of the run at {},", task.spawned_at),
+                serial => write!(line, "task {serial}, spawned at {},", task.spawned_at),
+            };
+            match task.rest() {
+                None => line.push_str(" was just about to go on"),
+                Some(rest) => {
+                    line.push(' ');
+                    line.push_str(rest.what);
+                    for (index, cell) in task.awaited().into_iter().enumerate() {
+                        let word = if index == 0 { " of" } else { " or" };
+                        let _ = match by_cell.get(&cell) {
+                            Some(0) => write!(line, "{word} the main task"),
+                            Some(serial) => write!(line, "{word} task {serial}"),
+                            None => write!(line, "{word} a task that has gone"),
+                        };
+                    }
+                    if let Some(at) = rest.at {
+                        let _ = write!(line, " at {at}");
+                    }
+                }
+            }
+            line
+        };
+        Self {
+            tasks: tasks.iter().map(describe).collect(),
+        }
+    }
+
+    /// One line for each task that there was.
+    #[must_use]
+    pub fn tasks(&self) -> &[String] {
+        &self.tasks
+    }
+}
+
+impl fmt::Display for Deadlock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("no task could ever go on: ")?;
+        for (index, line) in self.tasks.iter().enumerate() {
+            if index > 0 {
+                f.write_str("; ")?;
+            }
+            f.write_str(line)?;
+        }
+        Ok(())
+    }
+}
+
+impl Error for Deadlock {}

@@ -1,0 +1,96 @@
+//! Switching stacks. The only file that names the coroutine crate.
+//!
+//! A [`Fiber`] is a closure on a stack of its own. It runs while somebody is in [`Fiber::resume`], and
+//! returns from there when it suspends or ends. It is never unwound from outside and never dropped
+//! while it is suspended: what lies on its stack would have to be dropped at a moment that nobody has
+//! chosen, and a destructor that suspends meanwhile could not. One that cannot be finished is leaked
+//! together with its stack, so that whatever points into it stays valid.
+#![expect(
+    unsafe_code,
+    reason = "switches stacks, which the compiler knows nothing of"
+)]
+
+use std::mem::ManuallyDrop;
+use std::num::NonZeroUsize;
+use std::ptr::NonNull;
+
+use corosensei::{Coroutine, CoroutineResult, Yielder};
+use future_result::abort_on_unwind;
+
+use crate::stack::Stack;
+
+/// A closure that can stop in the middle.
+pub(crate) struct Fiber {
+    /// Never dropped while suspended, which would unwind its stack.
+    coroutine: ManuallyDrop<Coroutine<(), (), (), Mounted>>,
+}
+
+/// What a fiber has done until it returned from [`Fiber::resume`].
+#[must_use]
+pub(crate) enum Step {
+    /// It waits for the next `resume`.
+    Suspended(Fiber),
+    /// It has ended; this was its stack.
+    Ended(Stack),
+}
+
+impl Fiber {
+    /// Lays `entry` onto a stack. It gets what it needs to suspend, and must not unwind.
+    pub(crate) fn new(stack: Stack, entry: impl FnOnce(Suspender) + 'static) -> Self {
+        let coroutine = Coroutine::with_stack(Mounted(stack), |yielder: &Yielder<(), ()>, ()| {
+            let suspender = Suspender(NonNull::from(yielder));
+            abort_on_unwind(|| entry(suspender));
+        });
+        Self {
+            coroutine: ManuallyDrop::new(coroutine),
+        }
+    }
+
+    /// Goes on, until the fiber suspends or ends.
+    #[inline]
+    pub(crate) fn resume(mut self) -> Step {
+        match self.coroutine.resume(()) {
+            CoroutineResult::Yield(()) => Step::Suspended(self),
+            CoroutineResult::Return(()) => {
+                let coroutine = ManuallyDrop::into_inner(self.coroutine);
+                Step::Ended(coroutine.into_stack().0)
+            }
+        }
+    }
+}
+
+/// What a fiber suspends itself with.
+#[derive(Clone, Copy)]
+pub(crate) struct Suspender(NonNull<Yielder<(), ()>>);
+
+impl Suspender {
+    /// Returns to whoever is in [`Fiber::resume`], until the next one.
+    ///
+    /// # Safety
+    ///
+    /// The fiber that got this suspender has not ended, and is the one that was resumed last of those
+    /// that are running: the call is made, at whatever depth, by its closure.
+    #[inline]
+    pub(crate) unsafe fn suspend(self) {
+        // SAFETY: it lies at the base of the fiber's stack, until the fiber ends.
+        let yielder = unsafe { self.0.as_ref() };
+        yielder.suspend(());
+    }
+}
+
+/// A stack as the coroutine crate wants to see it.
+struct Mounted(Stack);
+
+// SAFETY: a `Stack` has a guard page below it, or it would not have been given out, and more than the
+// least size above that. Both ends are aligned to 16 bytes, as `Stack` promises.
+unsafe impl corosensei::stack::Stack for Mounted {
+    #[inline]
+    fn base(&self) -> NonZeroUsize {
+        self.0.base()
+    }
+
+    #[inline]
+    fn limit(&self) -> NonZeroUsize {
+        self.0.limit()
+    }
+}

@@ -1,0 +1,158 @@
+//! What all sockets have in common: try, and wait while it would block.
+
+use std::cell::Cell;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::panic::Location;
+use std::rc::Rc;
+use std::time::Duration;
+
+use future_result::sync::now;
+use rustix::io::{FdFlags, fcntl_setfd, ioctl_fionbio};
+use rustix::net::{AddressFamily, SocketType};
+
+use crate::reactor::{Interest, Source, block};
+use crate::scheduler::{Ends, Rest, current};
+use crate::time::{Alarm, Armed};
+
+/// A socket that does not block its thread.
+pub(super) struct Io<T> {
+    source: Source<T>,
+    pub(super) read_limit: Cell<Option<Duration>>,
+    pub(super) write_limit: Cell<Option<Duration>>,
+}
+
+impl<T: AsFd> Io<T> {
+    /// Takes a socket, which from now on does not block.
+    pub(super) fn new(socket: T) -> io::Result<Self> {
+        ioctl_fionbio(&socket, true)?;
+        Ok(Self {
+            source: Source::new(socket),
+            read_limit: Cell::new(None),
+            write_limit: Cell::new(None),
+        })
+    }
+
+    pub(super) fn socket(&self) -> &T {
+        self.source.socket()
+    }
+
+    /// The socket, which blocks again.
+    pub(super) fn into_inner(self) -> io::Result<T> {
+        let socket = self.source.into_inner();
+        ioctl_fionbio(&socket, false)?;
+        Ok(socket)
+    }
+
+    pub(super) fn read<R>(
+        &self,
+        at: &'static Location<'static>,
+        operation: impl FnMut(&T) -> io::Result<R>,
+    ) -> io::Result<R> {
+        let limit = self.read_limit.get();
+        self.repeat(Interest::Read, at, limit, operation)
+    }
+
+    pub(super) fn write<R>(
+        &self,
+        at: &'static Location<'static>,
+        operation: impl FnMut(&T) -> io::Result<R>,
+    ) -> io::Result<R> {
+        let limit = self.write_limit.get();
+        self.repeat(Interest::Write, at, limit, operation)
+    }
+
+    fn repeat<R>(
+        &self,
+        interest: Interest,
+        at: &'static Location<'static>,
+        limit: Option<Duration>,
+        mut operation: impl FnMut(&T) -> io::Result<R>,
+    ) -> io::Result<R> {
+        let scheduler = current::get();
+        if let Some(scheduler) = &scheduler {
+            scheduler.spend_io();
+        }
+        let would_block = |result: &io::Result<R>| matches!(result, Err(error) if error.kind() == io::ErrorKind::WouldBlock);
+        let first = retry(|| operation(self.socket()));
+        if !would_block(&first) {
+            return first;
+        }
+        let Some(scheduler) = scheduler else {
+            let deadline = limit.and_then(|limit| now().checked_add(limit));
+            loop {
+                block(self.socket().as_fd(), interest, deadline)?;
+                let result = retry(|| operation(self.socket()));
+                if !would_block(&result) {
+                    return result;
+                }
+                if deadline.is_some_and(|deadline| now() >= deadline) {
+                    return Err(io::ErrorKind::TimedOut.into());
+                }
+            }
+        };
+        let task = scheduler.current();
+        let alarm = limit
+            .and_then(|limit| scheduler.timers.after(limit))
+            .map(|at| scheduler.timers.arm(at, Alarm::Wake(Rc::clone(&task))));
+        let is_over = || alarm.as_ref().is_some_and(Armed::is_over);
+        let rest = Rest {
+            what: match interest {
+                Interest::Read => "waits to read from a socket",
+                Interest::Write => "waits to write to a socket",
+            },
+            at: Some(at),
+            ends: Ends::Elsewhere,
+        };
+        loop {
+            self.source.wait(&scheduler, interest, rest, is_over)?;
+            let result = retry(|| operation(self.socket()));
+            if !would_block(&result) {
+                return result;
+            }
+            if is_over() {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+        }
+    }
+
+    /// Waits until the socket may be written to, in any case.
+    pub(super) fn wait_writable(&self, at: &'static Location<'static>) -> io::Result<()> {
+        let mut has_waited = false;
+        self.write(at, |_| {
+            if std::mem::replace(&mut has_waited, true) {
+                Ok(())
+            } else {
+                Err(io::ErrorKind::WouldBlock.into())
+            }
+        })
+    }
+}
+
+/// Repeats what a signal has interrupted.
+fn retry<R>(mut operation: impl FnMut() -> io::Result<R>) -> io::Result<R> {
+    loop {
+        match operation() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
+}
+
+/// A limit as sockets of std take it: none, or more than nothing.
+pub(super) fn check_limit(limit: Option<Duration>) -> io::Result<Option<Duration>> {
+    if limit == Some(Duration::ZERO) {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "a time limit of zero would never let anything happen",
+        ));
+    }
+    Ok(limit)
+}
+
+/// A socket that is connected to nothing, and that programs which are started do not get.
+pub(super) fn new_socket(family: AddressFamily, kind: SocketType) -> io::Result<OwnedFd> {
+    let socket = rustix::net::socket(family, kind, None)?;
+    fcntl_setfd(&socket, FdFlags::CLOEXEC)?;
+    Ok(socket)
+}

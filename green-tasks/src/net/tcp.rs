@@ -1,0 +1,339 @@
+//! TCP.
+
+use std::fmt;
+use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use std::net::{self, Shutdown, SocketAddr, ToSocketAddrs};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::panic::Location;
+use std::time::Duration;
+
+use rustix::net::{AddressFamily, SocketType, sockopt};
+
+use super::io::{Io, check_limit, new_socket};
+
+/// A socket that accepts connections, as [`std::net::TcpListener`].
+///
+/// # Examples
+///
+/// ```
+/// use std::io::{Read, Write};
+/// use green_tasks::net::{TcpListener, TcpStream};
+/// use green_tasks::{spawn, FutureResult, Runtime, Stackful};
+///
+/// // SAFETY: nothing that these tasks call is on the list of `Stackful::assume`.
+/// let token = unsafe { Stackful::assume() };
+/// let echoed = Runtime::builder().stackful(token).build()?.run(|| {
+///     let listener = TcpListener::bind("127.0.0.1:0")?;
+///     let address = listener.local_addr()?;
+///     let server = spawn(move || {
+///         let (mut stream, _) = listener.accept()?;
+///         let mut buffer = [0; 5];
+///         stream.read_exact(&mut buffer)?;
+///         stream.write_all(&buffer)
+///     });
+///     let mut stream = TcpStream::connect(address)?;
+///     stream.write_all(b"hello")?;
+///     let mut echoed = String::new();
+///     stream.read_to_string(&mut echoed)?;
+///     server.result().unwrap()?;
+///     Ok::<_, std::io::Error>(echoed)
+/// })??;
+/// assert_eq!(echoed, "hello");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct TcpListener(Io<net::TcpListener>);
+
+impl TcpListener {
+    /// Listens at an address. A name is resolved by blocking the thread; give a number to be sure.
+    ///
+    /// # Errors
+    ///
+    /// What std says.
+    pub fn bind(address: impl ToSocketAddrs) -> io::Result<Self> {
+        Self::from_std(net::TcpListener::bind(address)?)
+    }
+
+    /// Takes a socket of std.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be set to not block.
+    pub fn from_std(socket: net::TcpListener) -> io::Result<Self> {
+        Ok(Self(Io::new(socket)?))
+    }
+
+    /// The socket of std, which blocks again.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be set to block.
+    pub fn into_std(self) -> io::Result<net::TcpListener> {
+        self.0.into_inner()
+    }
+
+    /// Waits for a connection.
+    ///
+    /// # Errors
+    ///
+    /// What std says; mostly, that there are too many open files.
+    #[track_caller]
+    pub fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        let (socket, address) = self.0.read(Location::caller(), net::TcpListener::accept)?;
+        Ok((TcpStream::from_std(socket)?, address))
+    }
+
+    /// Accepts one connection after the other, without end.
+    pub fn incoming(&self) -> Incoming<'_> {
+        Incoming { listener: self }
+    }
+
+    /// Where it listens.
+    ///
+    /// # Errors
+    ///
+    /// What std says.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.0.socket().local_addr()
+    }
+}
+
+/// The connections of a [`TcpListener`].
+#[derive(Debug)]
+#[must_use = "iterators are lazy: nothing is accepted before the first `next`"]
+pub struct Incoming<'a> {
+    listener: &'a TcpListener,
+}
+
+impl Iterator for Incoming<'_> {
+    type Item = io::Result<TcpStream>;
+
+    fn next(&mut self) -> Option<io::Result<TcpStream>> {
+        Some(self.listener.accept().map(|(stream, _)| stream))
+    }
+}
+
+/// A connection, as [`std::net::TcpStream`].
+///
+/// # Examples
+///
+/// See [`TcpListener`].
+pub struct TcpStream(Io<net::TcpStream>);
+
+impl TcpStream {
+    /// Connects.
+    ///
+    /// Takes an address and no name, since resolving one would block the thread: do that on a thread
+    /// pool, and wait for its handle.
+    ///
+    /// # Errors
+    ///
+    /// What std says.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the task is cancelled while it waits, the socket is closed.
+    #[track_caller]
+    pub fn connect(address: SocketAddr) -> io::Result<Self> {
+        let family = match address {
+            SocketAddr::V4(_) => AddressFamily::INET,
+            SocketAddr::V6(_) => AddressFamily::INET6,
+        };
+        let at = Location::caller();
+        let socket = new_socket(family, SocketType::STREAM)?;
+        let stream = Self::from_std(socket.into())?;
+        match rustix::net::connect(stream.0.socket(), &address) {
+            Ok(()) => return Ok(stream),
+            // After a signal, it goes on by itself as well.
+            Err(rustix::io::Errno::INPROGRESS | rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        stream.0.wait_writable(at)?;
+        sockopt::socket_error(stream.0.socket())??;
+        Ok(stream)
+    }
+
+    /// Takes a socket of std.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be set to not block.
+    pub fn from_std(socket: net::TcpStream) -> io::Result<Self> {
+        Ok(Self(Io::new(socket)?))
+    }
+
+    /// The socket of std, which blocks again.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be set to block.
+    pub fn into_std(self) -> io::Result<net::TcpStream> {
+        self.0.into_inner()
+    }
+
+    /// Another handle to the same connection, say to read and write in two tasks. (A reference reads
+    /// and writes as well.)
+    ///
+    /// # Errors
+    ///
+    /// What std says.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        let clone = Self::from_std(self.0.socket().try_clone()?)?;
+        clone.0.read_limit.set(self.0.read_limit.get());
+        clone.0.write_limit.set(self.0.write_limit.get());
+        Ok(clone)
+    }
+
+    /// Shuts one or both directions down.
+    ///
+    /// # Errors
+    ///
+    /// What std says.
+    pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        self.0.socket().shutdown(how)
+    }
+
+    /// Whether small writes are sent at once.
+    ///
+    /// # Errors
+    ///
+    /// What std says.
+    pub fn set_nodelay(&self, is_on: bool) -> io::Result<()> {
+        self.0.socket().set_nodelay(is_on)
+    }
+
+    /// How long a read may wait; `None` for as long as it takes. One that takes longer ends with
+    /// [`TimedOut`](io::ErrorKind::TimedOut).
+    ///
+    /// # Errors
+    ///
+    /// If the limit is zero.
+    pub fn set_read_timeout(&self, limit: Option<Duration>) -> io::Result<()> {
+        self.0.read_limit.set(check_limit(limit)?);
+        Ok(())
+    }
+
+    /// How long a write may wait, as with [`set_read_timeout`](Self::set_read_timeout).
+    ///
+    /// # Errors
+    ///
+    /// If the limit is zero.
+    pub fn set_write_timeout(&self, limit: Option<Duration>) -> io::Result<()> {
+        self.0.write_limit.set(check_limit(limit)?);
+        Ok(())
+    }
+
+    /// Waits for bytes and leaves them where they are.
+    ///
+    /// # Errors
+    ///
+    /// What std says.
+    #[track_caller]
+    pub fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0
+            .read(Location::caller(), |socket| socket.peek(buffer))
+    }
+
+    /// This end of the connection.
+    ///
+    /// # Errors
+    ///
+    /// What std says.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.0.socket().local_addr()
+    }
+
+    /// The other end.
+    ///
+    /// # Errors
+    ///
+    /// What std says.
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.0.socket().peer_addr()
+    }
+}
+
+impl Read for &TcpStream {
+    #[track_caller]
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0
+            .read(Location::caller(), |mut socket| socket.read(buffer))
+    }
+
+    #[track_caller]
+    fn read_vectored(&mut self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        self.0.read(Location::caller(), |mut socket| {
+            socket.read_vectored(buffers)
+        })
+    }
+}
+
+impl Write for &TcpStream {
+    #[track_caller]
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0
+            .write(Location::caller(), |mut socket| socket.write(bytes))
+    }
+
+    #[track_caller]
+    fn write_vectored(&mut self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.0.write(Location::caller(), |mut socket| {
+            socket.write_vectored(buffers)
+        })
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Read for TcpStream {
+    #[track_caller]
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        (&*self).read(buffer)
+    }
+
+    #[track_caller]
+    fn read_vectored(&mut self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        (&*self).read_vectored(buffers)
+    }
+}
+
+impl Write for TcpStream {
+    #[track_caller]
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        (&*self).write(bytes)
+    }
+
+    #[track_caller]
+    fn write_vectored(&mut self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+        (&*self).write_vectored(buffers)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl AsFd for TcpStream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.socket().as_fd()
+    }
+}
+
+impl AsFd for TcpListener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.socket().as_fd()
+    }
+}
+
+impl fmt::Debug for TcpListener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.socket().fmt(f)
+    }
+}
+
+impl fmt::Debug for TcpStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.socket().fmt(f)
+    }
+}

@@ -1,0 +1,150 @@
+//! UDP.
+
+use std::fmt;
+use std::io;
+use std::net::{self, SocketAddr, ToSocketAddrs};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::panic::Location;
+use std::time::Duration;
+
+use super::io::{Io, check_limit};
+
+/// A socket for datagrams, as [`std::net::UdpSocket`].
+///
+/// # Examples
+///
+/// ```
+/// use green_tasks::net::UdpSocket;
+/// use green_tasks::{spawn, FutureResult, Runtime, Stackful};
+///
+/// // SAFETY: nothing that these tasks call is on the list of `Stackful::assume`.
+/// let token = unsafe { Stackful::assume() };
+/// Runtime::builder().stackful(token).build()?.run(|| {
+///     let (here, there) = (UdpSocket::bind("127.0.0.1:0")?, UdpSocket::bind("127.0.0.1:0")?);
+///     let address = here.local_addr()?;
+///     let receiving = spawn(move || {
+///         let mut buffer = [0; 16];
+///         let (len, _) = here.recv_from(&mut buffer)?;
+///         Ok::<_, std::io::Error>(buffer[..len].to_vec())
+///     });
+///     there.send_to(b"hello", address)?;
+///     assert_eq!(receiving.result().unwrap()?, b"hello");
+///     Ok::<_, std::io::Error>(())
+/// })??;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct UdpSocket(Io<net::UdpSocket>);
+
+impl UdpSocket {
+    /// A socket with an address. A name is resolved by blocking the thread; give a number to be sure.
+    ///
+    /// # Errors
+    ///
+    /// What std says.
+    pub fn bind(address: impl ToSocketAddrs) -> io::Result<Self> {
+        Self::from_std(net::UdpSocket::bind(address)?)
+    }
+
+    /// Takes a socket of std.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be set to not block.
+    pub fn from_std(socket: net::UdpSocket) -> io::Result<Self> {
+        Ok(Self(Io::new(socket)?))
+    }
+
+    /// The socket of std, which blocks again.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be set to block.
+    pub fn into_std(self) -> io::Result<net::UdpSocket> {
+        self.0.into_inner()
+    }
+
+    /// Sends to this address by [`send`](Self::send), and receives from nobody else.
+    ///
+    /// # Errors
+    ///
+    /// What std says.
+    pub fn connect(&self, address: SocketAddr) -> io::Result<()> {
+        self.0.socket().connect(address)
+    }
+
+    /// Sends a datagram to whom the socket is connected to.
+    ///
+    /// # Errors
+    ///
+    /// What std says.
+    #[track_caller]
+    pub fn send(&self, bytes: &[u8]) -> io::Result<usize> {
+        self.0
+            .write(Location::caller(), |socket| socket.send(bytes))
+    }
+
+    /// Sends a datagram.
+    ///
+    /// # Errors
+    ///
+    /// What std says.
+    #[track_caller]
+    pub fn send_to(&self, bytes: &[u8], address: SocketAddr) -> io::Result<usize> {
+        self.0
+            .write(Location::caller(), |socket| socket.send_to(bytes, address))
+    }
+
+    /// Waits for a datagram from whom the socket is connected to.
+    ///
+    /// # Errors
+    ///
+    /// What std says.
+    #[track_caller]
+    pub fn recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0
+            .read(Location::caller(), |socket| socket.recv(buffer))
+    }
+
+    /// Waits for a datagram, and tells where it is from.
+    ///
+    /// # Errors
+    ///
+    /// What std says.
+    #[track_caller]
+    pub fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        self.0
+            .read(Location::caller(), |socket| socket.recv_from(buffer))
+    }
+
+    /// How long to wait for a datagram; see
+    /// [`TcpStream::set_read_timeout`](super::TcpStream::set_read_timeout).
+    ///
+    /// # Errors
+    ///
+    /// If the limit is zero.
+    pub fn set_read_timeout(&self, limit: Option<Duration>) -> io::Result<()> {
+        self.0.read_limit.set(check_limit(limit)?);
+        Ok(())
+    }
+
+    /// Its own address.
+    ///
+    /// # Errors
+    ///
+    /// What std says.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.0.socket().local_addr()
+    }
+}
+
+impl AsFd for UdpSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.socket().as_fd()
+    }
+}
+
+impl fmt::Debug for UdpSocket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.socket().fmt(f)
+    }
+}

@@ -1,0 +1,285 @@
+//! Sockets between processes of one machine.
+
+use std::fmt;
+use std::io::{self, Read, Write};
+use std::net::Shutdown;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::{self, SocketAddr};
+use std::panic::Location;
+use std::path::Path;
+use std::time::Duration;
+
+use super::io::{Io, check_limit};
+
+/// A socket that accepts connections, as [`std::os::unix::net::UnixListener`].
+pub struct UnixListener(Io<net::UnixListener>);
+
+impl UnixListener {
+    /// Listens at a path.
+    ///
+    /// # Errors
+    ///
+    /// What std says.
+    pub fn bind(path: impl AsRef<Path>) -> io::Result<Self> {
+        Self::from_std(net::UnixListener::bind(path)?)
+    }
+
+    /// Takes a socket of std.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be set to not block.
+    pub fn from_std(socket: net::UnixListener) -> io::Result<Self> {
+        Ok(Self(Io::new(socket)?))
+    }
+
+    /// Waits for a connection.
+    ///
+    /// # Errors
+    ///
+    /// What std says.
+    #[track_caller]
+    pub fn accept(&self) -> io::Result<(UnixStream, SocketAddr)> {
+        let (socket, address) = self.0.read(Location::caller(), net::UnixListener::accept)?;
+        Ok((UnixStream::from_std(socket)?, address))
+    }
+}
+
+/// A connection, as [`std::os::unix::net::UnixStream`].
+///
+/// # Examples
+///
+/// ```
+/// use std::io::{Read, Write};
+/// use green_tasks::net::UnixStream;
+/// use green_tasks::{spawn, FutureResult, Runtime, Stackful};
+///
+/// // SAFETY: nothing that these tasks call is on the list of `Stackful::assume`.
+/// let token = unsafe { Stackful::assume() };
+/// let text = Runtime::builder().stackful(token).build()?.run(|| {
+///     let (mut here, mut there) = UnixStream::pair()?;
+///     let writing = spawn(move || there.write_all(b"hello"));
+///     let mut text = String::new();
+///     here.read_to_string(&mut text)?;
+///     writing.result().unwrap()?;
+///     Ok::<_, std::io::Error>(text)
+/// })??;
+/// assert_eq!(text, "hello");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct UnixStream(Io<net::UnixStream>);
+
+impl UnixStream {
+    /// Connects to who listens at a path. That does not wait: if too many others do, it is an error.
+    ///
+    /// # Errors
+    ///
+    /// What std says.
+    pub fn connect(path: impl AsRef<Path>) -> io::Result<Self> {
+        use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
+
+        let socket = super::io::new_socket(AddressFamily::UNIX, SocketType::STREAM)?;
+        let stream = Self::from_std(socket.into())?;
+        let address = SocketAddrUnix::new(path.as_ref())?;
+        rustix::net::connect(stream.0.socket(), &address)?;
+        Ok(stream)
+    }
+
+    /// Two that are connected to each other.
+    ///
+    /// # Errors
+    ///
+    /// What std says.
+    pub fn pair() -> io::Result<(Self, Self)> {
+        let (one, other) = net::UnixStream::pair()?;
+        Ok((Self::from_std(one)?, Self::from_std(other)?))
+    }
+
+    /// Takes a socket of std.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be set to not block.
+    pub fn from_std(socket: net::UnixStream) -> io::Result<Self> {
+        Ok(Self(Io::new(socket)?))
+    }
+
+    /// The socket of std, which blocks again.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be set to block.
+    pub fn into_std(self) -> io::Result<net::UnixStream> {
+        self.0.into_inner()
+    }
+
+    /// Shuts one or both directions down.
+    ///
+    /// # Errors
+    ///
+    /// What std says.
+    pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        self.0.socket().shutdown(how)
+    }
+
+    /// How long a read may wait; see
+    /// [`TcpStream::set_read_timeout`](super::TcpStream::set_read_timeout).
+    ///
+    /// # Errors
+    ///
+    /// If the limit is zero.
+    pub fn set_read_timeout(&self, limit: Option<Duration>) -> io::Result<()> {
+        self.0.read_limit.set(check_limit(limit)?);
+        Ok(())
+    }
+
+    /// How long a write may wait, likewise.
+    ///
+    /// # Errors
+    ///
+    /// If the limit is zero.
+    pub fn set_write_timeout(&self, limit: Option<Duration>) -> io::Result<()> {
+        self.0.write_limit.set(check_limit(limit)?);
+        Ok(())
+    }
+}
+
+impl Read for &UnixStream {
+    #[track_caller]
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0
+            .read(Location::caller(), |mut socket| socket.read(buffer))
+    }
+}
+
+impl Write for &UnixStream {
+    #[track_caller]
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0
+            .write(Location::caller(), |mut socket| socket.write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Read for UnixStream {
+    #[track_caller]
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        (&*self).read(buffer)
+    }
+}
+
+impl Write for UnixStream {
+    #[track_caller]
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        (&*self).write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A socket for datagrams, as [`std::os::unix::net::UnixDatagram`].
+pub struct UnixDatagram(Io<net::UnixDatagram>);
+
+impl UnixDatagram {
+    /// A socket at a path.
+    ///
+    /// # Errors
+    ///
+    /// What std says.
+    pub fn bind(path: impl AsRef<Path>) -> io::Result<Self> {
+        Self::from_std(net::UnixDatagram::bind(path)?)
+    }
+
+    /// Two that are connected to each other.
+    ///
+    /// # Errors
+    ///
+    /// What std says.
+    pub fn pair() -> io::Result<(Self, Self)> {
+        let (one, other) = net::UnixDatagram::pair()?;
+        Ok((Self::from_std(one)?, Self::from_std(other)?))
+    }
+
+    /// Takes a socket of std.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be set to not block.
+    pub fn from_std(socket: net::UnixDatagram) -> io::Result<Self> {
+        Ok(Self(Io::new(socket)?))
+    }
+
+    /// Sends a datagram to whom the socket is connected to.
+    ///
+    /// # Errors
+    ///
+    /// What std says.
+    #[track_caller]
+    pub fn send(&self, bytes: &[u8]) -> io::Result<usize> {
+        self.0
+            .write(Location::caller(), |socket| socket.send(bytes))
+    }
+
+    /// Sends a datagram.
+    ///
+    /// # Errors
+    ///
+    /// What std says.
+    #[track_caller]
+    pub fn send_to(&self, bytes: &[u8], path: impl AsRef<Path>) -> io::Result<usize> {
+        self.0.write(Location::caller(), |socket| {
+            socket.send_to(bytes, path.as_ref())
+        })
+    }
+
+    /// Waits for a datagram.
+    ///
+    /// # Errors
+    ///
+    /// What std says.
+    #[track_caller]
+    pub fn recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0
+            .read(Location::caller(), |socket| socket.recv(buffer))
+    }
+
+    /// Waits for a datagram, and tells where it is from.
+    ///
+    /// # Errors
+    ///
+    /// What std says.
+    #[track_caller]
+    pub fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        self.0
+            .read(Location::caller(), |socket| socket.recv_from(buffer))
+    }
+}
+
+impl AsFd for UnixStream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.socket().as_fd()
+    }
+}
+
+impl fmt::Debug for UnixListener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.socket().fmt(f)
+    }
+}
+
+impl fmt::Debug for UnixStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.socket().fmt(f)
+    }
+}
+
+impl fmt::Debug for UnixDatagram {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.socket().fmt(f)
+    }
+}

@@ -1,0 +1,336 @@
+//! Starting: the builder, the token for stackful tasks, and `run`.
+
+use std::error::Error;
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::panic::{Location, resume_unwind};
+use std::rc::Rc;
+
+use future_result::{Blocker, with_blocker};
+
+use crate::await_future;
+use crate::deadlock::Deadlock;
+use crate::scheduler::{Scheduler, Settings, Unwind, current};
+use crate::stack::{DEFAULT_SIZE, MIN_SIZE, SignalStack, StackPool};
+use crate::stackful::Stackful;
+
+/// The most tasks that may be suspended at a time, unless the builder says something else.
+const DEFAULT_STACKS: u32 = 1 << 20;
+const MAX_SIZE: usize = 1 << 30;
+
+/// How green tasks are to be run; each [`run`](Self::run) is a scheduler of its own, on the calling
+/// thread, that ends with it.
+///
+/// # Examples
+///
+/// Futures need no token:
+///
+/// ```
+/// use green_tasks::{spawn_future, FutureResult, Runtime};
+///
+/// let answer = Runtime::new().run(|| spawn_future(async { 6 * 7 }).result())?;
+/// assert_eq!(answer?, 42);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Runtime {
+    settings: Builder,
+}
+
+/// Settings of a [`Runtime`].
+///
+/// # Examples
+///
+/// ```
+/// use green_tasks::{spawn, FutureResult, Runtime, Stackful};
+///
+/// // SAFETY: nothing that these tasks call is on the list of `Stackful::assume`.
+/// let token = unsafe { Stackful::assume() };
+/// let runtime = Runtime::builder().stackful(token).stack_size(128 << 10).build()?;
+/// assert_eq!(runtime.run(|| spawn(|| 6 * 7).result())??, 42);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "settings do nothing before `build`"]
+pub struct Builder {
+    stackful: Option<Stackful>,
+    stack_size: usize,
+    max_stacks: u32,
+    seed: Option<u64>,
+}
+
+impl Runtime {
+    /// A runtime of futures, with the default settings.
+    #[expect(
+        clippy::new_without_default,
+        reason = "a value of settings has no neutral one"
+    )]
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            settings: Self::builder(),
+        }
+    }
+
+    /// The default settings, to be changed.
+    pub fn builder() -> Builder {
+        Builder {
+            stackful: None,
+            stack_size: DEFAULT_SIZE,
+            max_stacks: DEFAULT_STACKS,
+            seed: None,
+        }
+    }
+
+    /// Runs `main` on the calling thread, and beside it the tasks that it and they spawn.
+    ///
+    /// `main` runs on the thread's own stack; wherever it waits, the tasks run. When it has ended,
+    /// those that have not are cancelled, and it is waited until they have ended, too. So wait for the
+    /// handles of what is to be finished.
+    ///
+    /// # Errors
+    ///
+    /// - [`RuntimeError::Deadlock`] if neither `main` nor any task could ever have gone on: they were
+    ///   ended where they waited.
+    /// - [`RuntimeError::Stuck`] if `main` has returned, and tasks are left that cannot be ended.
+    /// - [`RuntimeError::Nested`] on a thread that is within a `run` already, and
+    ///   [`RuntimeError::Panicking`] in a destructor while a panic unwinds; `main` has not been called.
+    /// - [`RuntimeError::ThreadEnds`] in the destructor of a thread-local, if it comes late; as above.
+    /// - [`RuntimeError::Stacks`] if the system gives no memory for stacks; as above.
+    ///
+    /// # Panics
+    ///
+    /// If `main` does, once all tasks have ended.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green_tasks::{spawn_future, yield_now, Runtime};
+    /// use std::{cell::Cell, rc::Rc};
+    ///
+    /// let seen = Rc::new(Cell::new(false));
+    /// Runtime::new().run(|| {
+    ///     let seen = Rc::clone(&seen);
+    ///     drop(spawn_future(async move { seen.set(true) }));
+    ///     yield_now();
+    /// })?;
+    /// assert!(seen.get());
+    /// # Ok::<(), green_tasks::RuntimeError>(())
+    /// ```
+    #[track_caller]
+    pub fn run<R>(&self, main: impl FnOnce() -> R) -> Result<R, RuntimeError> {
+        if current::get().is_some() {
+            return Err(RuntimeError::Nested);
+        }
+        if std::thread::panicking() {
+            return Err(RuntimeError::Panicking);
+        }
+        if !current::is_possible() {
+            return Err(RuntimeError::ThreadEnds);
+        }
+        let settings = &self.settings;
+        let stacks = match settings.stackful {
+            Some(_) => {
+                let pool = StackPool::new(settings.stack_size, settings.max_stacks);
+                Some(pool.map_err(RuntimeError::Stacks)?)
+            }
+            None => None,
+        };
+        let _signal_stack = stacks.as_ref().map(|_| SignalStack::ensure());
+        let settings = Settings {
+            stacks,
+            seed: settings.seed,
+        };
+        let scheduler = Scheduler::new(settings, Location::caller());
+        let blocker: Rc<dyn Blocker> = Rc::clone(&scheduler) as _;
+        let result = current::enter(Rc::clone(&scheduler), || {
+            // With an identity of its own, so that a worker of a pool does not run the pool's tasks
+            // on the small stacks of green ones.
+            scheduler
+                .id()
+                .enter(|| with_blocker(blocker, || scheduler.run_main(main)))
+        });
+        match (result, scheduler.take_deadlock(), scheduler.take_stuck()) {
+            (Err(payload), Some(deadlock), _) if payload.is::<Unwind>() => {
+                Err(RuntimeError::Deadlock(deadlock))
+            }
+            (Err(payload), ..) => resume_unwind(payload),
+            (Ok(_), _, Some(stuck)) => Err(RuntimeError::Stuck(stuck)),
+            // If there was a deadlock, `main` has caught what was to end it.
+            (Ok(result), ..) => Ok(result),
+        }
+    }
+
+    /// As [`run`](Self::run), for a future instead of a closure.
+    ///
+    /// # Errors
+    ///
+    /// As of `run`.
+    ///
+    /// # Panics
+    ///
+    /// If the future does.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green_tasks::{spawn_future, Runtime};
+    ///
+    /// let answer = Runtime::new().block_on(async { spawn_future(async { 6 * 7 }).await })?;
+    /// assert_eq!(answer?, 42);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[track_caller]
+    pub fn block_on<F: Future>(&self, future: F) -> Result<F::Output, RuntimeError> {
+        self.run(|| await_future(future))
+    }
+}
+
+impl Builder {
+    /// Lets closures be tasks, each on a stack of its own. Without this token only futures can.
+    pub fn stackful(self, token: Stackful) -> Self {
+        Self {
+            stackful: Some(token),
+            ..self
+        }
+    }
+
+    /// How many bytes of stack a task has, rounded up to whole pages: 64 KiB, or 256 KiB in a build with
+    /// debug assertions, whose code needs more. Only the pages that a task has touched cost memory.
+    ///
+    /// A task that needs more ends the process, with a message that names it.
+    pub fn stack_size(self, bytes: usize) -> Self {
+        Self {
+            stack_size: bytes,
+            ..self
+        }
+    }
+
+    /// How many tasks can be on a stack at the same time: 2²⁰. Those that have not started need none. If
+    /// the system allows fewer, it is fewer. A task that starts when all are in use ends with
+    /// [`Rejection::Full`](future_result::Rejection::Full).
+    pub fn max_stacks(self, count: u32) -> Self {
+        Self {
+            max_stacks: count,
+            ..self
+        }
+    }
+
+    /// Makes runs repeatable, for tests: `seed` decides whose turn it is, out of those that can go on,
+    /// and the clock is a virtual one, which does not pass but skips to the next time that somebody
+    /// waits for, when there is nothing else to do.
+    ///
+    /// What comes from other threads or from sockets is not repeatable, and time does not wait for it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green_tasks::{spawn_future, sleep_async, yield_now, Runtime};
+    /// use std::{cell::RefCell, rc::Rc, time::Duration};
+    ///
+    /// let order = |seed| {
+    ///     let seen = Rc::new(RefCell::new(Vec::new()));
+    ///     let ran = Runtime::builder().deterministic(seed).build()?.run(|| {
+    ///         for n in 0..4 {
+    ///             let seen = Rc::clone(&seen);
+    ///             drop(spawn_future(async move { seen.borrow_mut().push(n) }));
+    ///         }
+    ///         green_tasks::sleep(Duration::from_secs(3600));
+    ///     });
+    ///     ran.map(|()| seen.take())
+    /// };
+    /// assert_eq!(order(1)?, order(1)?);
+    /// assert!((2..50).any(|seed| order(seed).ok() != order(1).ok()));
+    /// # Ok::<(), green_tasks::RuntimeError>(())
+    /// ```
+    pub fn deterministic(self, seed: u64) -> Self {
+        Self {
+            seed: Some(seed),
+            ..self
+        }
+    }
+
+    /// The runtime with these settings.
+    ///
+    /// # Errors
+    ///
+    /// [`RuntimeError::StackSize`] if the size of stacks is less than 16 KiB or more than 1 GiB.
+    pub fn build(self) -> Result<Runtime, RuntimeError> {
+        if (MIN_SIZE..=MAX_SIZE).contains(&self.stack_size) {
+            Ok(Runtime { settings: self })
+        } else {
+            Err(RuntimeError::StackSize(self.stack_size))
+        }
+    }
+}
+
+/// Why a runtime could not be built, or has not run to its end.
+///
+/// # Examples
+///
+/// ```
+/// use green_tasks::{Runtime, RuntimeError};
+///
+/// let runtime = Runtime::new();
+/// let inner = runtime.run(|| runtime.run(|| ()))?;
+/// assert!(matches!(inner, Err(RuntimeError::Nested)));
+/// # Ok::<(), RuntimeError>(())
+/// ```
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum RuntimeError {
+    /// Stacks must have between 16 KiB and 1 GiB; this was asked for.
+    StackSize(usize),
+    /// The system gave no memory for stacks: ask for smaller or fewer ones.
+    Stacks(io::Error),
+    /// The calling thread is within a `run` already: spawn there, or use a thread of its own.
+    Nested,
+    /// The calling thread is unwinding from a panic, so that no task could be cancelled; or an earlier
+    /// run on it was [`Stuck`](Self::Stuck).
+    Panicking,
+    /// The calling thread ends, and its locals have been destroyed.
+    ThreadEnds,
+    /// Nothing could ever have gone on.
+    Deadlock(Deadlock),
+    /// These tasks were cancelled when `main` had returned, and wait in destructors for what will never
+    /// come. They are leaked, with their stacks; their handles never get an outcome, and to std the
+    /// thread stays one that is panicking. Mend the destructors.
+    Stuck(Deadlock),
+}
+
+impl fmt::Display for RuntimeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::StackSize(size) => {
+                write!(
+                    f,
+                    "stacks must have between 16 KiB and 1 GiB, and not {size} bytes"
+                )
+            }
+            Self::Stacks(_) => {
+                f.write_str("the system gave no memory for stacks; ask for smaller or fewer ones")
+            }
+            Self::Nested => f.write_str(
+                "a runtime runs on this thread already; spawn there, or use another thread",
+            ),
+            Self::Panicking => f.write_str(
+                "this thread is unwinding from a panic, so that no task could be cancelled",
+            ),
+            Self::ThreadEnds => {
+                f.write_str("this thread ends, and its locals are destroyed; use another one")
+            }
+            Self::Deadlock(deadlock) => deadlock.fmt(f),
+            Self::Stuck(tasks) => write!(f, "tasks that cannot be ended were left: {tasks}"),
+        }
+    }
+}
+
+impl Error for RuntimeError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Stacks(error) => Some(error),
+            _ => None,
+        }
+    }
+}

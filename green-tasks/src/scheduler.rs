@@ -1,0 +1,202 @@
+//! The scheduler: whose turn it is, and what the others wait for.
+//!
+//! A scheduler belongs to one call of [`Runtime::run`](crate::Runtime::run) and to that call's thread.
+//! Everything here but the [`inbox`] is touched by that thread alone, so there are no atomics and
+//! no locks: cells, whose borrows end before any code of the user's runs, before anything is woken,
+//! and before stacks are switched.
+//!
+//! # Tasks
+//!
+//! A task is a closure on a stack of its own, or a future, or what the call of `run` does on the
+//! thread's own stack (the *main task*). It is in one of these phases:
+//!
+//! | phase | where it is | who ends the phase |
+//! |---|---|---|
+//! | `Queued` | in the run queue, once | [`Scheduler::run`](drive), by popping it |
+//! | `Running` | on the CPU, or it has called something that drives others | itself: it rests, or ends |
+//! | `Resting` | in nothing but the table, and in what it waits for | whoever wakes it: it is `Queued` again |
+//! | `Due` | it rested on the thread's own stack, and has been popped | itself, as soon as it is on top there |
+//! | `Ended` | nowhere | nobody |
+//!
+//! *Waking* a task that rests puts it into the run queue. One that is running notes that it was woken,
+//! and goes to the end of the queue when it wants to rest, so that it looks again and yet lets the
+//! others run. Of all other phases nothing is left to do. Any rest may end for no reason: whoever
+//! rests looks again whether it has what it waits for.
+//!
+//! *Resting* is one call, [`Scheduler::rest`]. On a stack of its own a task switches back to the
+//! scheduler, which is below it on the thread's stack. Otherwise it is on the thread's stack itself and
+//! takes turns from there until its own comes: that is how the main task waits, and a future that
+//! calls something that blocks. Such waits nest, as calls do: the one below goes on when the one above
+//! has ended. So no stack is ever switched but to that of a started closure, and back.
+//!
+//! # The outside
+//!
+//! Other threads have wakers, which name a task by slot and generation and own nothing of it; see
+//! [`inbox`]. Every 61 turns, and when nobody's turn it is, the scheduler looks into the inbox, at the
+//! clock and at the sockets. When there is nothing to do, it sleeps until one of them has something.
+//! If no timer runs, no socket is waited for, and each task waits for another of them, it never will:
+//! that is a deadlock, and all tasks are told to stop. A task that waits for a handle is asked
+//! first whose it is: it is woken, looks, and rests again.
+//!
+//! # Stopping
+//!
+//! See [`interrupt`]. A task that has not started is dropped at its turn; a future is dropped where it
+//! rests; a closure unwinds. When `run`'s closure has ended, all tasks are told to stop, and have
+//! turns until none is left. One that never ends, since it waits in a destructor while it
+//! unwinds and nothing can wake it, is leaked with its stack: nothing else is ever put there, so what
+//! points into it stays valid.
+
+mod block;
+mod drive;
+mod idle;
+mod inbox;
+mod interrupt;
+mod job;
+mod run_queue;
+mod spawn;
+mod switch;
+mod table;
+mod task;
+mod waker;
+
+/// Which scheduler runs on the calling thread.
+pub(crate) mod current;
+
+use std::cell::{Cell, OnceCell, RefCell};
+use std::io;
+use std::panic::Location;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use future_result::PoolId;
+
+use self::inbox::Inbox;
+pub(crate) use self::interrupt::{Interrupts, Unwind};
+pub(crate) use self::job::{Call, Job};
+use self::run_queue::RunQueue;
+pub(crate) use self::spawn::homeless;
+use self::table::Table;
+pub(crate) use self::task::{Ends, Rest, Task};
+use crate::deadlock::Deadlock;
+use crate::reactor::Reactor;
+use crate::stack::StackPool;
+use crate::time::Timers;
+
+/// After so many uses of sockets that did not have to wait, the others have a turn.
+const IO_BUDGET: u32 = 64;
+
+/// All that belongs to one call of `run`.
+pub(crate) struct Scheduler {
+    /// By which handles' tasks are known to be its own.
+    id: PoolId,
+    inbox: Arc<Inbox>,
+    /// Those that have not ended.
+    tasks: Table,
+    /// How many there have ever been.
+    spawned: Cell<u64>,
+    queue: RunQueue,
+    /// Whose code is running.
+    current: RefCell<Rc<Task>>,
+    /// `None` if closures cannot be tasks.
+    stacks: Option<StackPool>,
+    pub(crate) timers: Timers,
+    /// Made when the first socket has to be waited for.
+    reactor: OnceCell<Rc<Reactor>>,
+    /// How many times sockets may still be used before others have a turn.
+    io_budget: Cell<u32>,
+    turns: Cell<u32>,
+    /// How many tasks rest until something elsewhere wakes them.
+    elsewhere: Cell<usize>,
+    /// Those that have begun to rest while the thread was panicking; they may do so no more.
+    unsure: RefCell<Vec<Rc<Task>>>,
+    /// `run`'s closure has ended.
+    is_closing: Cell<bool>,
+    /// It was found that nothing could ever go on.
+    deadlock: RefCell<Option<Deadlock>>,
+    /// The tasks that are left can neither go on nor be ended.
+    stuck: RefCell<Option<Deadlock>>,
+}
+
+/// How a scheduler is to be.
+pub(crate) struct Settings {
+    pub(crate) stacks: Option<StackPool>,
+    /// What decides whose turn it is, and that the clock is virtual.
+    pub(crate) seed: Option<u64>,
+}
+
+impl Scheduler {
+    /// With the calling code as its main task.
+    pub(crate) fn new(settings: Settings, caller: &'static Location<'static>) -> Rc<Self> {
+        let tasks = Table::new();
+        let main = tasks.enter_main(caller);
+        Rc::new(Self {
+            id: PoolId::new(),
+            inbox: Arc::new(Inbox::new()),
+            tasks,
+            spawned: Cell::new(0),
+            queue: RunQueue::new(settings.seed),
+            current: RefCell::new(main),
+            stacks: settings.stacks,
+            timers: Timers::new(settings.seed.is_some()),
+            reactor: OnceCell::new(),
+            io_budget: Cell::new(IO_BUDGET),
+            turns: Cell::new(0),
+            elsewhere: Cell::new(0),
+            unsure: RefCell::new(Vec::new()),
+            is_closing: Cell::new(false),
+            deadlock: RefCell::new(None),
+            stuck: RefCell::new(None),
+        })
+    }
+
+    /// The identity of its tasks.
+    pub(crate) fn id(&self) -> PoolId {
+        self.id
+    }
+
+    /// Whether the task is one of this scheduler's that has not ended.
+    pub(crate) fn owns(&self, task: &Rc<Task>) -> bool {
+        let found = self.tasks.get(task.key);
+        found.is_some_and(|found| Rc::ptr_eq(&found, task))
+    }
+
+    /// Whose code is running.
+    #[inline]
+    pub(crate) fn current(&self) -> Rc<Task> {
+        Rc::clone(&self.current.borrow())
+    }
+
+    /// What waits for sockets.
+    pub(crate) fn reactor(&self) -> io::Result<&Rc<Reactor>> {
+        if self.reactor.get().is_none() {
+            let reactor = Rc::new(Reactor::new()?);
+            // Nobody else can have set it meanwhile.
+            let _ = self.reactor.set(reactor);
+        }
+        self.reactor
+            .get()
+            .ok_or_else(|| io::ErrorKind::Other.into())
+    }
+
+    /// Lets others have a turn if sockets have been used so often that they may be waiting for it.
+    pub(crate) fn spend_io(&self) {
+        let left = self.io_budget.get();
+        if left > 0 {
+            return self.io_budget.set(left - 1);
+        }
+        self.io_budget.set(IO_BUDGET);
+        let task = self.current();
+        task.wake_self();
+        self.rest(&task, Rest::YIELDS);
+    }
+
+    /// That nothing could ever go on, if it was found.
+    pub(crate) fn take_deadlock(&self) -> Option<Deadlock> {
+        self.deadlock.take()
+    }
+
+    /// Which tasks had to be left behind, if there are any.
+    pub(crate) fn take_stuck(&self) -> Option<Deadlock> {
+        self.stuck.take()
+    }
+}

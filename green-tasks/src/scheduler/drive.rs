@@ -1,0 +1,244 @@
+//! Running tasks: whose turn it is goes on until it rests or ends.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::thread::panicking;
+
+use future_result::{Rejection, TaskError, contain};
+
+use super::Scheduler;
+use super::job::{FutureJob, Job};
+use super::task::{Body, Ends, Phase, Rest, Task};
+use crate::engine::{Fiber, Step};
+use crate::stack::Label;
+
+/// After so many turns, the outside is looked at, which may have something more urgent.
+const TURNS: u32 = 61;
+
+impl Scheduler {
+    /// Puts a task into the run queue if it rests, or makes its next rest short. Of one that is in the
+    /// queue already, or has ended, nothing is left to do.
+    #[inline]
+    pub(crate) fn wake(&self, task: &Rc<Task>) {
+        match task.phase.get() {
+            Phase::Resting => {
+                task.phase.set(Phase::Queued);
+                self.queue.push(Rc::clone(task));
+            }
+            Phase::Running => task.woken.set(true),
+            Phase::Queued | Phase::Due | Phase::Ended => {}
+        }
+    }
+
+    /// Lets the calling task rest until it is woken, or for no reason; others run meanwhile.
+    ///
+    /// Unwinds if the task is to stop: before, and after.
+    ///
+    /// # Panics
+    ///
+    /// If the task has said that it will not suspend.
+    #[inline]
+    pub(crate) fn rest(&self, task: &Rc<Task>, rest: Rest) {
+        task.interrupts.raise();
+        assert!(
+            !task.interrupts.is_pinned(),
+            "suspended within `no_suspend`, where the task {}; move that out, or let it not wait",
+            rest.what
+        );
+        // Nothing of the task happens while it rests: what is true of it now is true afterwards.
+        let may_unwind = panicking();
+        if may_unwind && !task.is_unsure.replace(true) {
+            self.unsure.borrow_mut().push(Rc::clone(task));
+        }
+        task.rest.set(Some(rest));
+        self.switch(task);
+        task.rest.set(None);
+        if task.polls.get() > 0 {
+            task.owed.set(true);
+        }
+        if may_unwind {
+            task.interrupts.raise();
+        } else {
+            task.interrupts.raise_surely();
+        }
+    }
+
+    fn switch(&self, task: &Rc<Task>) {
+        if task.woken.take() {
+            task.phase.set(Phase::Queued);
+            self.queue.push(Rc::clone(task));
+        } else {
+            task.phase.set(Phase::Resting);
+        }
+        let is_elsewhere = matches!(task.rest.get(), Some(rest) if rest.ends == Ends::Elsewhere);
+        self.elsewhere
+            .set(self.elsewhere.get() + usize::from(is_elsewhere));
+        match task.suspender.get() {
+            Some(suspender) => self.suspend(task, suspender),
+            None => self.drive(task),
+        }
+        debug_assert_eq!(task.phase.get(), Phase::Running);
+        self.elsewhere
+            .set(self.elsewhere.get() - usize::from(is_elsewhere));
+    }
+
+    /// Runs others until the task's turn comes: how one rests that has no stack of its own.
+    fn drive(&self, task: &Rc<Task>) {
+        while task.phase.get() != Phase::Due {
+            self.turn();
+        }
+        task.phase.set(Phase::Running);
+    }
+
+    /// One turn of one task; if there is none, sleeps until there may be one.
+    pub(super) fn turn(&self) {
+        let turns = self.turns.get().wrapping_add(1);
+        self.turns.set(turns);
+        if turns.is_multiple_of(TURNS) {
+            self.look_outside();
+        }
+        match self.queue.pop() {
+            Some(task) => self.run(task),
+            None => self.idle(),
+        }
+        if !self.unsure.borrow().is_empty() && !panicking() {
+            for task in self.unsure.take() {
+                task.is_unsure.set(false);
+                if task.interrupts.is_wanted() {
+                    self.wake(&task);
+                }
+            }
+        }
+    }
+
+    fn run(&self, task: Rc<Task>) {
+        debug_assert_eq!(task.phase.get(), Phase::Queued);
+        task.phase.set(Phase::Running);
+        match task.body.replace(Body::Elsewhere) {
+            Body::Fiber(fiber) => self.resume(task, fiber),
+            Body::Unstarted(job) => self.start(task, job),
+            Body::Future(future) => self.poll(task, future),
+            // It rests further down on this very stack.
+            Body::Elsewhere => task.phase.set(Phase::Due),
+        }
+    }
+
+    fn start(&self, task: Rc<Task>, mut job: Box<dyn Job>) {
+        let started = job.start();
+        let refused = task.interrupts.reason().or_else(|| {
+            // Its handle has its outcome already.
+            (!started).then_some(TaskError::Cancelled)
+        });
+        let stack = match (&refused, &self.stacks) {
+            (None, Some(stacks)) => stacks.take(),
+            _ => None,
+        };
+        let Some(stack) = stack else {
+            let error = refused.unwrap_or(TaskError::Rejected(Rejection::Full));
+            task.interrupts.close();
+            self.as_current(&task, || job.refuse(error));
+            return self.retire(&task);
+        };
+        stack.set_label(Label::new(task.serial, task.spawned_at));
+        let fiber = Fiber::new(stack, {
+            let task = Rc::clone(&task);
+            move |suspender| {
+                task.suspender.set(Some(suspender));
+                job.run(&task.interrupts);
+                // The destructors of what the job has left may still suspend, up to here.
+                task.suspender.set(None);
+            }
+        });
+        self.resume(task, fiber);
+    }
+
+    #[inline]
+    fn resume(&self, task: Rc<Task>, fiber: Fiber) {
+        match self.as_current(&task, || fiber.resume()) {
+            Step::Suspended(fiber) => task.body.set(Body::Fiber(fiber)),
+            Step::Ended(stack) => {
+                if let Some(stacks) = &self.stacks {
+                    stacks.give_back(stack);
+                }
+                self.retire(&task);
+            }
+        }
+    }
+
+    fn poll(&self, task: Rc<Task>, mut future: Pin<Box<dyn FutureJob>>) {
+        if task.rest.take().is_some() {
+            self.elsewhere.set(self.elsewhere.get() - 1);
+        }
+        let polled = self.as_current(&task, || {
+            if let Some(error) = task.interrupts.reason() {
+                task.interrupts.close();
+                future.refuse(error);
+                return None;
+            }
+            let mut context = Context::from_waker(task.waker(&self.inbox));
+            let polled = task.polling(|| future.as_mut().poll(&mut context, &task.interrupts));
+            if polled == Poll::Pending {
+                return Some(future);
+            }
+            contain(|| drop(future));
+            None
+        });
+        let Some(future) = polled else {
+            return self.retire(&task);
+        };
+        task.body.set(Body::Future(future));
+        task.rest.set(Some(Rest::AWAITS));
+        self.elsewhere.set(self.elsewhere.get() + 1);
+        if task.woken.take() {
+            task.phase.set(Phase::Queued);
+            self.queue.push(task);
+        } else {
+            task.phase.set(Phase::Resting);
+        }
+    }
+
+    /// Runs `f` with `task` as the one that is running.
+    #[inline]
+    fn as_current<R>(&self, task: &Rc<Task>, f: impl FnOnce() -> R) -> R {
+        let before = self.current.replace(Rc::clone(task));
+        let result = f();
+        self.current.replace(before);
+        result
+    }
+
+    /// The task has ended.
+    fn retire(&self, task: &Rc<Task>) {
+        task.phase.set(Phase::Ended);
+        self.tasks.remove(task.key);
+    }
+
+    /// Has a task stop: it ends with `error`, unless it makes something else of it.
+    pub(crate) fn stop(&self, task: &Rc<Task>, error: TaskError) {
+        task.interrupts.stop(error);
+        self.wake(task);
+    }
+
+    pub(crate) fn cancel(&self, task: &Rc<Task>) {
+        self.stop(task, TaskError::Cancelled);
+    }
+
+    /// Runs `main` as the task that the runtime was started for, and then has all others stop and end.
+    pub(crate) fn run_main<R>(&self, main: impl FnOnce() -> R) -> std::thread::Result<R> {
+        // Unwind safety: passed on to the caller.
+        let result = catch_unwind(AssertUnwindSafe(main));
+        let main = self.current();
+        main.interrupts.close();
+        self.retire(&main);
+        self.is_closing.set(true);
+        for task in self.tasks.all() {
+            self.cancel(&task);
+        }
+        while self.tasks.len() > 0 && self.stuck.borrow().is_none() {
+            self.turn();
+        }
+        self.inbox.close();
+        result
+    }
+}

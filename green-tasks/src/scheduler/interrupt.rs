@@ -1,0 +1,198 @@
+//! Cancelling, and time limits: a task is made to unwind from where it rests.
+//!
+//! Nothing is done to a task from outside. That it is to stop is noted, it is woken, and its own call
+//! to [`Scheduler::rest`](super::Scheduler::rest) unwinds, with a payload that is private to this crate and that the panic
+//! hook does not see. A task that catches it is no better off: its next rest unwinds again.
+//!
+//! It does not unwind
+//!
+//! - within [`shield`](crate::shield), unless nothing could ever end its rest;
+//! - while it may be unwinding already: a second panic in a destructor aborts the process. std counts
+//!   panics by thread, and a task that rests in the middle of its own unwinding leaves that count
+//!   raised. What was not panicking when the task began to rest is not unwinding when it goes on; but
+//!   where the thread was, it cannot be told whether it was this task or another one. Such a task has to
+//!   wait until the thread is panicking no more, and the scheduler then wakes it again;
+//! - at the end of a [`scope`](crate::scope()), before all of the scope's tasks have ended: they borrow
+//!   from its frames;
+//! - once its closure has ended, while its value is handed over.
+
+use std::any::Any;
+use std::cell::Cell;
+use std::panic::resume_unwind;
+use std::thread::panicking;
+
+use future_result::TaskError;
+
+/// Why a task is to unwind, and whether it may.
+#[derive(Default)]
+pub(crate) struct Interrupts {
+    /// It is to stop, and this will be its outcome.
+    stop: Cell<Option<Box<TaskError>>>,
+    /// The outermost of its time limits that are over, by their depth.
+    expired: Cell<Option<u32>>,
+    /// How many time limits it is in.
+    limits: Cell<u32>,
+    shields: Cell<u32>,
+    /// How often it has declared that it will not suspend.
+    pins: Cell<u32>,
+    /// How many frames it is in that must not be left before others are done with them.
+    holds: Cell<u32>,
+    is_closed: Cell<bool>,
+}
+
+/// What a task unwinds with.
+#[derive(Debug)]
+pub(crate) enum Unwind {
+    /// To its end.
+    Stop,
+    /// To the time limit of this depth.
+    Limit(u32),
+}
+
+impl Interrupts {
+    /// Notes that the task is to stop. The first reason stays, but for a deadlock.
+    pub(super) fn stop(&self, error: TaskError) {
+        let is_deadlock = matches!(error, TaskError::Deadlock(_));
+        if is_deadlock || self.look(|stop| stop.is_none()) {
+            self.stop.set(Some(Box::new(error)));
+        }
+    }
+
+    /// Why it is to stop.
+    pub(super) fn reason(&self) -> Option<TaskError> {
+        self.look(|stop| stop.cloned())
+    }
+
+    /// Shows `f` why it is to stop.
+    fn look<R>(&self, f: impl FnOnce(Option<&TaskError>) -> R) -> R {
+        let stop = self.stop.take();
+        let result = f(stop.as_deref());
+        self.stop.set(stop);
+        result
+    }
+
+    /// From now on it unwinds no more.
+    pub(super) fn close(&self) {
+        self.is_closed.set(true);
+    }
+
+    fn wanted(&self) -> Option<Unwind> {
+        if self.is_closed.get() || self.holds.get() > 0 {
+            return None;
+        }
+        let is_shielded = self.shields.get() > 0;
+        let is_stop = self.look(|stop| match stop {
+            Some(TaskError::Deadlock(_)) => true,
+            Some(_) => !is_shielded,
+            None => false,
+        });
+        if is_stop {
+            return Some(Unwind::Stop);
+        }
+        let expired = self.expired.get().filter(|_| !is_shielded);
+        expired.map(Unwind::Limit)
+    }
+
+    /// Whether it is to unwind.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.wanted().is_some()
+    }
+
+    /// Unwinds if it is to, and may.
+    pub(crate) fn raise(&self) {
+        if self.is_wanted() && !panicking() {
+            self.raise_surely();
+        }
+    }
+
+    /// As [`raise`](Self::raise), for a task that is known not to be unwinding, whatever std says of its
+    /// thread.
+    pub(super) fn raise_surely(&self) {
+        if let Some(unwind) = self.wanted() {
+            resume_unwind(Box::new(unwind));
+        }
+    }
+
+    /// Whether it has said that it will not suspend.
+    pub(crate) fn is_pinned(&self) -> bool {
+        self.pins.get() > 0
+    }
+
+    /// Until the guard is dropped, the task does not unwind.
+    pub(crate) fn shield(&self) -> Raised<'_> {
+        Raised::new(&self.shields)
+    }
+
+    /// Until the guard is dropped, the task does not unwind, whatever comes.
+    pub(crate) fn hold(&self) -> Raised<'_> {
+        Raised::new(&self.holds)
+    }
+
+    /// Whether it is to unwind, or would be if it were not held.
+    pub(crate) fn wants_out(&self) -> bool {
+        let is_shielded = self.shields.get() > 0;
+        let is_wanted = self.look(|stop| stop.is_some()) || self.expired.get().is_some();
+        is_wanted && !is_shielded
+    }
+
+    /// Until the guard is dropped, the task must not suspend.
+    pub(crate) fn pin(&self) -> Raised<'_> {
+        Raised::new(&self.pins)
+    }
+
+    /// Enters a time limit.
+    pub(crate) fn enter_limit(&self) -> Limit<'_> {
+        let depth = self.limits.get() + 1;
+        self.limits.set(depth);
+        Limit {
+            interrupts: self,
+            depth,
+        }
+    }
+
+    /// A time limit is over.
+    pub(super) fn expire(&self, depth: u32) {
+        let outermost = self.expired.get().map_or(depth, |other| other.min(depth));
+        self.expired.set(Some(outermost));
+    }
+}
+
+/// A counter that is one higher until this is dropped.
+pub(crate) struct Raised<'a>(&'a Cell<u32>);
+
+impl<'a> Raised<'a> {
+    fn new(counter: &'a Cell<u32>) -> Self {
+        counter.set(counter.get() + 1);
+        Self(counter)
+    }
+}
+
+impl Drop for Raised<'_> {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
+    }
+}
+
+/// A time limit that the task is in.
+pub(crate) struct Limit<'a> {
+    interrupts: &'a Interrupts,
+    pub(crate) depth: u32,
+}
+
+impl Limit<'_> {
+    /// Whether the task has unwound to this limit, since it is over.
+    pub(crate) fn has_caught(&self, payload: &(dyn Any + Send)) -> bool {
+        let is_ours =
+            matches!(payload.downcast_ref(), Some(Unwind::Limit(depth)) if *depth == self.depth);
+        is_ours && self.interrupts.expired.get() == Some(self.depth)
+    }
+}
+
+impl Drop for Limit<'_> {
+    fn drop(&mut self) {
+        self.interrupts.limits.set(self.depth - 1);
+        if self.interrupts.expired.get() == Some(self.depth) {
+            self.interrupts.expired.set(None);
+        }
+    }
+}

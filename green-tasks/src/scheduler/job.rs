@@ -1,0 +1,131 @@
+//! What a task has to do, and how its outcome gets to its handle.
+
+#![expect(unsafe_code, reason = "looks into a pinned future")]
+
+use std::any::Any;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use future_result::{Completer, Panic, TaskError, contain};
+
+use super::interrupt::{Interrupts, Unwind};
+
+/// A closure with a place for its value.
+pub(crate) trait Job {
+    /// Whether to run it: false if its handle has cancelled it.
+    fn start(&mut self) -> bool;
+
+    /// Runs it to its end. Does not unwind.
+    fn run(self: Box<Self>, interrupts: &Interrupts);
+
+    /// Drops the closure, and gives its handle an error. Does not unwind.
+    fn refuse(self: Box<Self>, error: TaskError);
+}
+
+/// A future with a place for its value.
+pub(crate) trait FutureJob {
+    /// Goes on with it. Does not unwind.
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>, interrupts: &Interrupts) -> Poll<()>;
+
+    /// Drops the future, and gives its handle an error, unless it is done. Does not unwind.
+    fn refuse(self: Pin<Box<Self>>, error: TaskError);
+}
+
+pub(crate) struct Call<F, T> {
+    pub(crate) closure: F,
+    pub(crate) completer: Completer<T>,
+}
+
+impl<F: FnOnce() -> T, T> Job for Call<F, T> {
+    fn start(&mut self) -> bool {
+        self.completer.start()
+    }
+
+    fn run(self: Box<Self>, interrupts: &Interrupts) {
+        let Self { closure, completer } = *self;
+        // Unwind safety: the closure is consumed, and its panic is told to whoever waits.
+        let result = catch_unwind(AssertUnwindSafe(closure));
+        interrupts.close();
+        finish(completer, result, interrupts);
+    }
+
+    fn refuse(self: Box<Self>, error: TaskError) {
+        let Self { closure, completer } = *self;
+        contain(|| drop(closure));
+        completer.fail(error);
+    }
+}
+
+pub(crate) struct Polled<F, T> {
+    future: F,
+    /// `None` once completed.
+    completer: Option<Completer<T>>,
+}
+
+impl<F, T> Polled<F, T> {
+    pub(crate) fn new(future: F, completer: Completer<T>) -> Self {
+        Self {
+            future,
+            completer: Some(completer),
+        }
+    }
+
+    /// The future, which stays pinned, and the rest, which never is.
+    fn project(self: Pin<&mut Self>) -> (Pin<&mut F>, &mut Option<Completer<T>>) {
+        // SAFETY: nothing is moved out of `future` through this, here or below.
+        let this = unsafe { self.get_unchecked_mut() };
+        // SAFETY: `future` is pinned as long as the whole is: it is only ever dropped in place, and
+        // there is no `Drop` and no `Unpin` that would say otherwise.
+        let future = unsafe { Pin::new_unchecked(&mut this.future) };
+        (future, &mut this.completer)
+    }
+}
+
+impl<F: Future<Output = T>, T> FutureJob for Polled<F, T> {
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>, interrupts: &Interrupts) -> Poll<()> {
+        let (future, place) = self.project();
+        if !place.as_mut().is_some_and(Completer::start) {
+            return Poll::Ready(());
+        }
+        let result = match catch_unwind(AssertUnwindSafe(|| future.poll(context))) {
+            Ok(Poll::Pending) => return Poll::Pending,
+            Ok(Poll::Ready(value)) => Ok(value),
+            Err(payload) => Err(payload),
+        };
+        interrupts.close();
+        if let Some(completer) = place.take() {
+            finish(completer, result, interrupts);
+        }
+        Poll::Ready(())
+    }
+
+    fn refuse(mut self: Pin<Box<Self>>, error: TaskError) {
+        let completer = self.as_mut().project().1.take();
+        contain(|| drop(self));
+        if let Some(completer) = completer {
+            completer.fail(error);
+        }
+    }
+}
+
+/// Hands the outcome over.
+fn finish<T>(
+    completer: Completer<T>,
+    result: Result<T, Box<dyn Any + Send>>,
+    interrupts: &Interrupts,
+) {
+    match result {
+        Ok(value) => {
+            if let Err(unwanted) = completer.complete(value) {
+                contain(|| drop(unwanted));
+            }
+        }
+        // One that has no reason to stop has unwound with what it caught in another.
+        Err(payload) if payload.is::<Unwind>() => {
+            completer.fail(interrupts.reason().unwrap_or(TaskError::Cancelled));
+        }
+        Err(payload) => completer.fail(TaskError::Panicked(Panic::from_payload(payload))),
+    }
+}

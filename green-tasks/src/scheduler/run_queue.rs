@@ -1,0 +1,55 @@
+//! Whose turn it is next: first in, first out; or, in a deterministic runtime, whoever the seed says.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use super::task::Task;
+
+/// The tasks that can go on.
+pub(super) struct RunQueue {
+    tasks: RefCell<VecDeque<Rc<Task>>>,
+    /// What the next choice is made from, if it is not the first one.
+    seed: Option<Cell<u64>>,
+}
+
+impl RunQueue {
+    pub(super) fn new(seed: Option<u64>) -> Self {
+        Self {
+            tasks: RefCell::new(VecDeque::new()),
+            seed: seed.map(Cell::new),
+        }
+    }
+
+    #[inline]
+    pub(super) fn push(&self, task: Rc<Task>) {
+        self.tasks.borrow_mut().push_back(task);
+    }
+
+    #[inline]
+    pub(super) fn pop(&self) -> Option<Rc<Task>> {
+        let mut tasks = self.tasks.borrow_mut();
+        if let Some(seed) = &self.seed
+            && tasks.len() > 1
+        {
+            let place = random(seed) % tasks.len() as u64;
+            // The first one takes its place.
+            return tasks.swap_remove_front(place as usize);
+        }
+        tasks.pop_front()
+    }
+
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.tasks.borrow().is_empty()
+    }
+}
+
+/// SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014).
+fn random(state: &Cell<u64>) -> u64 {
+    let next = state.get().wrapping_add(0x9E37_79B9_7F4A_7C15);
+    state.set(next);
+    let mixed = (next ^ (next >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    mixed ^ (mixed >> 31)
+}

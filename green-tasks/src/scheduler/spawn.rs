@@ -1,0 +1,115 @@
+//! New tasks.
+
+use std::future::Future;
+use std::panic::Location;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use future_result::{
+    Cause, CellId, Completer, JoinHandle, Rejection, TaskError, pair, pair_with_hook,
+};
+
+use super::job::{Call, Job, Polled};
+use super::task::{Body, Key, Task};
+use super::{Scheduler, waker};
+
+/// A task and the handle to its outcome.
+pub(crate) struct Spawned<T> {
+    pub(crate) handle: JoinHandle<T>,
+    /// `None` if it was refused.
+    pub(crate) task: Option<Rc<Task>>,
+}
+
+impl Scheduler {
+    /// Has a closure run on a stack of its own, which `job` makes a job of.
+    pub(crate) fn spawn<T>(
+        &self,
+        spawned_at: &'static Location<'static>,
+        job: impl FnOnce(Completer<T>) -> Box<dyn Job>,
+    ) -> Spawned<T> {
+        if self.stacks.is_none() {
+            let cause =
+                Cause::new("its runtime runs futures alone; give the builder the token `Stackful`");
+            return refused(TaskError::Lost(cause));
+        }
+        self.enter(spawned_at, |completer| Body::Unstarted(job(completer)))
+    }
+
+    /// Has a closure run on a stack of its own.
+    pub(crate) fn spawn_call<F, T>(
+        &self,
+        spawned_at: &'static Location<'static>,
+        closure: F,
+    ) -> Spawned<T>
+    where
+        F: FnOnce() -> T + 'static,
+        T: 'static,
+    {
+        self.spawn(spawned_at, |completer| {
+            Box::new(Call { closure, completer })
+        })
+    }
+
+    /// Has a future polled until it is ready.
+    pub(crate) fn spawn_future<F>(
+        &self,
+        spawned_at: &'static Location<'static>,
+        future: F,
+    ) -> Spawned<F::Output>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        self.enter(spawned_at, |completer| {
+            Body::Future(Box::pin(Polled::new(future, completer)))
+        })
+    }
+
+    fn enter<T>(
+        &self,
+        spawned_at: &'static Location<'static>,
+        body: impl FnOnce(Completer<T>) -> Body,
+    ) -> Spawned<T> {
+        if self.is_closing.get() {
+            return refused(TaskError::Rejected(Rejection::ShutDown));
+        }
+        let serial = self.spawned.get() + 1;
+        let mut handle = None;
+        let task = self.tasks.insert(|key| {
+            let (completer, ours) = self.cell(key);
+            handle = Some(ours);
+            let cell: CellId = completer.id();
+            Task::new(key, serial, spawned_at, Some(cell), body(completer))
+        });
+        match (handle, task) {
+            (Some(handle), Some(task)) => {
+                self.spawned.set(serial);
+                self.queue.push(Rc::clone(&task));
+                Spawned {
+                    handle,
+                    task: Some(task),
+                }
+            }
+            _ => refused(TaskError::Rejected(Rejection::Full)),
+        }
+    }
+
+    /// A place for an outcome, by whose handle the task can be cancelled from anywhere.
+    fn cell<T>(&self, key: Key) -> (Completer<T>, JoinHandle<T>) {
+        let inbox = Arc::clone(&self.inbox);
+        pair_with_hook(self.id, move || waker::cancel(&inbox, key))
+    }
+}
+
+/// What is spawned where there is no scheduler.
+pub(crate) fn homeless<T>() -> Spawned<T> {
+    let cause =
+        Cause::new("no runtime of green tasks runs on this thread; spawn within `Runtime::run`");
+    refused(TaskError::Lost(cause))
+}
+
+fn refused<T>(error: TaskError) -> Spawned<T> {
+    let (completer, handle) = pair();
+    completer.fail(error);
+    Spawned { handle, task: None }
+}

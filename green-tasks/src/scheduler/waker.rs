@@ -1,0 +1,95 @@
+//! The waker of a task: where its scheduler can be told, and the task's key.
+//!
+//! It owns nothing of the task, since its last clone may be dropped on any thread and at any time, and
+//! what lies on a task's stack may not.
+
+use std::sync::Arc;
+use std::task::{Wake, Waker};
+
+use future_result::sync::atomic::{AtomicBool, Ordering};
+
+use super::inbox::{Inbox, Mail};
+use super::task::Key;
+use super::{Scheduler, current};
+
+/// What a waker points to.
+pub(crate) struct WakeHandle {
+    inbox: Arc<Inbox>,
+    key: Key,
+    /// It is in the inbox, and has not been looked at.
+    is_sent: AtomicBool,
+}
+
+impl WakeHandle {
+    pub(crate) fn waker(inbox: Arc<Inbox>, key: Key) -> Waker {
+        Waker::from(Arc::new(Self {
+            inbox,
+            key,
+            is_sent: AtomicBool::new(false),
+        }))
+    }
+
+    /// Whom to wake. From now on, another wake-up is sent again.
+    pub(super) fn receive(&self) -> Key {
+        // ORDERING: Acquire pairs with the Release in `send`, also of those that were not sent since
+        // one was: what was done before a wake-up is seen by the task that it wakes.
+        self.is_sent.swap(false, Ordering::Acquire);
+        self.key
+    }
+
+    fn send(self: &Arc<Self>) {
+        // ORDERING: Release pairs with the Acquire in `receive`. If it was set, that comes later, and
+        // reads this swap or one that continues its release sequence.
+        if !self.is_sent.swap(true, Ordering::Release) {
+            self.inbox.send(Mail::Wake(Arc::clone(self)));
+        }
+    }
+}
+
+impl Wake for WakeHandle {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        match current::of_inbox(&self.inbox) {
+            Some(scheduler) => scheduler.wake_key(self.key),
+            None => self.send(),
+        }
+    }
+}
+
+/// Asks a task to stop, from any thread.
+pub(super) fn cancel(inbox: &Arc<Inbox>, key: Key) {
+    match current::of_inbox(inbox) {
+        Some(scheduler) => scheduler.cancel_key(key),
+        None => inbox.send(Mail::Cancel(key)),
+    }
+}
+
+impl Scheduler {
+    /// Does what other threads have asked for.
+    pub(super) fn read_mail(&self) {
+        if !self.inbox.may_have_mail() {
+            return;
+        }
+        for mail in self.inbox.take() {
+            match mail {
+                Mail::Wake(handle) => self.wake_key(handle.receive()),
+                Mail::Cancel(key) => self.cancel_key(key),
+            }
+        }
+    }
+
+    fn wake_key(&self, key: Key) {
+        if let Some(task) = self.tasks.get(key) {
+            self.wake(&task);
+        }
+    }
+
+    fn cancel_key(&self, key: Key) {
+        if let Some(task) = self.tasks.get(key) {
+            self.cancel(&task);
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! The stacks that tasks run on: where they come from, and what happens when one is too small.
+
+mod overflow;
+mod pool;
+mod slab;
+
+pub(crate) use self::overflow::{Label, SignalStack};
+pub(crate) use self::pool::StackPool;
+pub(crate) use self::slab::Stack;
+
+/// What a task's stack has room for unless the runtime's builder says something else. Unoptimised code
+/// needs several times as much as optimised code.
+pub(crate) const DEFAULT_SIZE: usize = if cfg!(debug_assertions) {
+    256 << 10
+} else {
+    64 << 10
+};
+
+/// The least size that a builder accepts.
+pub(crate) const MIN_SIZE: usize = 16 << 10;

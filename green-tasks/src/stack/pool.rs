@@ -1,0 +1,142 @@
+//! Which stacks are free.
+//!
+//! The stack that was given back last is given out first: its pages are there and still in the cache,
+//! so tasks that do not suspend share one. Stacks are used for the first time in the order of their
+//! places. When many have become free, the memory of those that were free the longest goes back to the
+//! system, many at a time.
+#![expect(unsafe_code, reason = "says that a stack is nobody else's")]
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::rc::Rc;
+
+use super::Stack;
+use super::slab::Slab;
+
+/// As many free stacks keep their memory in any case.
+const KEPT: usize = 256;
+/// As many lose it at a time.
+const BATCH: usize = 64;
+
+/// The stacks of a runtime.
+pub(crate) struct StackPool {
+    slab: Rc<Slab>,
+    /// Those that have been used, and are free; the last one is given out next.
+    free: RefCell<Vec<u32>>,
+    /// So many of them, from the front, have no memory.
+    bare: Cell<usize>,
+    /// How many have ever been used.
+    used: Cell<u32>,
+}
+
+impl StackPool {
+    /// Room for `count` stacks of `size` bytes, or for as many as the system allows.
+    pub(crate) fn new(size: usize, count: u32) -> io::Result<Self> {
+        let slab = Slab::reserve(size, count)?;
+        Ok(Self {
+            slab: Rc::new(slab),
+            free: RefCell::new(Vec::new()),
+            bare: Cell::new(0),
+            used: Cell::new(0),
+        })
+    }
+
+    /// A free stack; `None` if there is none left, or the system allows no more guards.
+    pub(crate) fn take(&self) -> Option<Stack> {
+        let index = match self.take_used() {
+            Some(index) => index,
+            None => self.use_another()?,
+        };
+        // SAFETY: the index was in `free` or is new, and is in neither now; its guard was made when it
+        // was used first, and it is less than the count.
+        Some(unsafe { Stack::new(Rc::clone(&self.slab), index) })
+    }
+
+    fn take_used(&self) -> Option<u32> {
+        let mut free = self.free.borrow_mut();
+        let index = free.pop()?;
+        self.bare.set(self.bare.get().min(free.len()));
+        Some(index)
+    }
+
+    fn use_another(&self) -> Option<u32> {
+        let index = self.used.get();
+        if index as usize == self.slab.count() {
+            return None;
+        }
+        self.slab.guard(index).ok()?;
+        self.used.set(index + 1);
+        Some(index)
+    }
+
+    /// Takes back a stack on which nothing lies any more.
+    pub(crate) fn give_back(&self, stack: Stack) {
+        let mut free = self.free.borrow_mut();
+        free.push(stack.index());
+        let bare = self.bare.get();
+        if free.len() >= bare + KEPT + BATCH {
+            for &index in &free[bare..bare + BATCH] {
+                // SAFETY: it is free, so its `Stack` was given back.
+                unsafe { self.slab.discard(index) };
+            }
+            self.bare.set(bare + BATCH);
+        }
+    }
+}
+
+#[cfg(all(test, not(any(pool_loom, pool_sim))))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_one_given_back_is_the_first_given_out() {
+        let pool = StackPool::new(64 << 10, 4).unwrap();
+        let stacks: Vec<_> = std::iter::from_fn(|| pool.take()).collect();
+        assert_eq!(stacks.len(), 4);
+        let indices: Vec<_> = stacks.iter().map(Stack::index).collect();
+        assert_eq!(indices, [0, 1, 2, 3]);
+        for stack in stacks {
+            pool.give_back(stack);
+        }
+        assert_eq!(pool.take().map(|stack| stack.index()), Some(3));
+    }
+
+    #[test]
+    fn stacks_lie_between_their_guards_and_have_their_size() {
+        let pool = StackPool::new(64 << 10, 40).unwrap();
+        let mut above = 0;
+        for stack in std::iter::from_fn(|| pool.take()) {
+            assert!(above <= stack.limit().get());
+            above = stack.base().get();
+            assert_eq!((above % 16, stack.limit().get() % 4096), (0, 0));
+            let room = above - stack.limit().get();
+            assert!((64 << 10) - 4096 < room && room < 69 << 10);
+        }
+    }
+
+    #[test]
+    fn memory_of_stacks_that_are_free_for_long_goes_back_and_they_can_be_used_again() {
+        let pool = StackPool::new(16 << 10, 1000).unwrap();
+        for _ in 0..2 {
+            let stacks: Vec<_> = std::iter::from_fn(|| pool.take()).collect();
+            assert_eq!(stacks.len(), 1000);
+            for stack in stacks {
+                stack.set_label(super::super::Label::new(1, std::panic::Location::caller()));
+                pool.give_back(stack);
+            }
+            let bare = pool.bare.get();
+            assert!(
+                (1000 - KEPT - BATCH..=1000 - KEPT).contains(&bare),
+                "{bare}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_slab_that_is_too_large_is_made_smaller() {
+        // As many addresses are on no machine.
+        let pool = StackPool::new(1 << 40, u32::MAX).unwrap();
+        assert!(pool.slab.count() >= 1);
+        assert!(pool.take().is_some());
+    }
+}

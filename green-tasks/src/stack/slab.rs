@@ -1,0 +1,258 @@
+//! One mapping that holds all stacks of a runtime.
+//!
+//! ```text
+//! │ guard │ … the stack grows down … │ colour │ label │ guard │ …
+//!         ▲ limit is below the guard         ▲ base
+//! ```
+//!
+//! The mapping reserves addresses and no memory. A page costs memory once it is touched, and the pages
+//! below a stack are *guards*: an access to one is a fault instead of a neighbour's data. A kernel that
+//! can make a guard without a mapping of its own (Linux 6.13) needs one mapping for any number of
+//! stacks. Elsewhere each guard is a mapping more, and the kernel allows some 65,000 of them, so that
+//! there is room for half as many stacks.
+//!
+//! Stacks begin at different places within a page (*colours*), or else what all tasks use most would
+//! compete for the same few lines of the CPU's cache.
+#![expect(unsafe_code, reason = "maps memory")]
+
+use std::cell::Cell;
+use std::io;
+use std::num::NonZeroUsize;
+use std::ptr::{self, NonNull};
+use std::rc::Rc;
+
+use super::overflow::{Label, Registration};
+
+/// The distance between two colours: a cache line.
+const COLOUR: usize = 64;
+const COLOURS: usize = 32;
+
+/// Addresses for stacks.
+pub(crate) struct Slab {
+    memory: NonNull<u8>,
+    /// From one stack to the next: the guard and the stack.
+    stride: usize,
+    count: usize,
+    page: usize,
+    guards: Cell<Guards>,
+    /// Ends before the memory is unmapped.
+    registration: Option<Registration>,
+}
+
+/// How guards are made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Guards {
+    /// Marks in the page table.
+    Installed,
+    /// Mappings of their own, that allow no access.
+    Mapped,
+}
+
+/// Room for the stack of one fiber, which nobody else uses.
+///
+/// It keeps its slab. One that is never given back keeps it for ever, so that a leaked stack stays
+/// valid memory.
+pub(crate) struct Stack {
+    slab: Rc<Slab>,
+    index: u32,
+}
+
+impl Slab {
+    /// Reserves addresses for `count` stacks of `size` bytes, or for fewer if there are not as many.
+    pub(crate) fn reserve(size: usize, count: u32) -> io::Result<Self> {
+        let page = page_size();
+        let too_large = || io::Error::from(io::ErrorKind::OutOfMemory);
+        let stride = size
+            .checked_next_multiple_of(page)
+            .and_then(|size| size.checked_add(page))
+            .ok_or_else(too_large)?;
+        let mut count = count.max(1) as usize;
+        loop {
+            let mapped = stride
+                .checked_mul(count)
+                .ok_or_else(too_large)
+                .and_then(map);
+            match mapped {
+                Ok(memory) => {
+                    let mut slab = Self {
+                        memory,
+                        stride,
+                        count,
+                        page,
+                        guards: Cell::new(Guards::Installed),
+                        registration: None,
+                    };
+                    slab.registration = Some(Registration::new(memory, slab.len(), stride)?);
+                    return Ok(slab);
+                }
+                Err(error) if count == 1 => return Err(error),
+                // A limit of the process, or of the system.
+                Err(_) => count /= 2,
+            }
+        }
+    }
+
+    /// How many stacks there is room for.
+    pub(crate) fn count(&self) -> usize {
+        self.count
+    }
+
+    fn len(&self) -> usize {
+        self.stride * self.count
+    }
+
+    /// Where the guard below a stack begins.
+    fn bottom(&self, index: u32) -> NonNull<u8> {
+        debug_assert!((index as usize) < self.count);
+        // SAFETY: an index is less than the count, so this is inside the mapping.
+        unsafe { self.memory.byte_add(index as usize * self.stride) }
+    }
+
+    /// Makes the guard of a stack. Once made it stays.
+    pub(super) fn guard(&self, index: u32) -> io::Result<()> {
+        let guard = self.bottom(index);
+        if self.guards.get() == Guards::Installed {
+            // SAFETY: a page inside our mapping, which nobody has been given yet.
+            match unsafe { advise(guard, self.page, GUARD_INSTALL) } {
+                Ok(()) => return Ok(()),
+                // The kernel does not know how; it then says so for the first one already.
+                Err(_) => self.guards.set(Guards::Mapped),
+            }
+        }
+        // SAFETY: a page inside our mapping, which nobody has been given yet.
+        let status = unsafe { libc::mprotect(guard.as_ptr().cast(), self.page, libc::PROT_NONE) };
+        if status == 0 {
+            Ok(())
+        } else {
+            Err(io::Error::last_os_error())
+        }
+    }
+
+    /// Gives the memory of a stack back to the system. Its guard stays.
+    ///
+    /// # Safety
+    ///
+    /// No `Stack` of this slab has this index.
+    pub(super) unsafe fn discard(&self, index: u32) {
+        // SAFETY: the guard is followed by the stack, inside the mapping.
+        let bottom = unsafe { self.bottom(index).byte_add(self.page) };
+        // SAFETY: the caller says that nobody uses the stack; up to the next guard it is its own.
+        let discarded = unsafe { advise(bottom, self.stride - self.page, DISCARD) };
+        // If it failed, the memory stays, which is as good.
+        drop(discarded);
+    }
+}
+
+impl Drop for Slab {
+    fn drop(&mut self) {
+        self.registration = None;
+        // SAFETY: our own mapping, whole. Every stack keeps the slab, so none is left.
+        let status = unsafe { libc::munmap(self.memory.as_ptr().cast(), self.len()) };
+        debug_assert_eq!(status, 0);
+    }
+}
+
+impl Stack {
+    /// # Safety
+    ///
+    /// No other `Stack` of this slab has this index, which is less than the count, and its guard has
+    /// been made.
+    #[inline]
+    pub(super) unsafe fn new(slab: Rc<Slab>, index: u32) -> Self {
+        Self { slab, index }
+    }
+
+    #[inline]
+    pub(super) fn index(&self) -> u32 {
+        self.index
+    }
+
+    /// Where the stack begins, to grow down from; a multiple of 16.
+    #[inline]
+    pub(crate) fn base(&self) -> NonZeroUsize {
+        let colour = self.index as usize % COLOURS * COLOUR;
+        // Labels are that far above, in the same page: a stack has several pages, so this is not 0.
+        let base = self.label().addr().get() - colour;
+        NonZeroUsize::new(base & !15).unwrap_or(NonZeroUsize::MIN)
+    }
+
+    /// The lowest address of the guard; a multiple of 16.
+    #[inline]
+    pub(crate) fn limit(&self) -> NonZeroUsize {
+        self.slab.bottom(self.index).addr()
+    }
+
+    /// Says whose it is, for the report of an overflow.
+    #[inline]
+    pub(crate) fn set_label(&self, label: Label) {
+        // SAFETY: inside the stack, above its base, aligned since strides are whole pages; and the
+        // stack is ours.
+        unsafe { self.label().write(label) };
+    }
+
+    #[inline]
+    fn label(&self) -> NonNull<Label> {
+        let top = self.slab.bottom(self.index);
+        // SAFETY: from the guard's beginning to the label it is less than a stride.
+        unsafe { top.byte_add(self.slab.stride - size_of::<Label>()) }.cast()
+    }
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const GUARD_INSTALL: Option<libc::c_int> = Some(102);
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+const GUARD_INSTALL: Option<libc::c_int> = None;
+
+/// The advice after which pages are empty again.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const DISCARD: Option<libc::c_int> = Some(libc::MADV_DONTNEED);
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+const DISCARD: Option<libc::c_int> = Some(libc::MADV_FREE);
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const MAP_FLAGS: libc::c_int =
+    libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_STACK;
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+const MAP_FLAGS: libc::c_int = libc::MAP_PRIVATE | libc::MAP_ANON | libc::MAP_NORESERVE;
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const NO_HUGE_PAGES: Option<libc::c_int> = Some(libc::MADV_NOHUGEPAGE);
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+const NO_HUGE_PAGES: Option<libc::c_int> = None;
+
+fn page_size() -> usize {
+    // SAFETY: asks for a number.
+    let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    usize::try_from(size).map_or(4096, |size| size.max(4096))
+}
+
+fn map(len: usize) -> io::Result<NonNull<u8>> {
+    let access = libc::PROT_READ | libc::PROT_WRITE;
+    // SAFETY: a new mapping wherever there is room; no existing memory is touched.
+    let memory = unsafe { libc::mmap(ptr::null_mut(), len, access, MAP_FLAGS, -1, 0) };
+    if memory == libc::MAP_FAILED {
+        return Err(io::Error::last_os_error());
+    }
+    let memory = NonNull::new(memory.cast::<u8>()).ok_or(io::ErrorKind::OutOfMemory)?;
+    // A stack of which one page is used should not cost a huge one.
+    // SAFETY: the new mapping, whole.
+    let advised = unsafe { advise(memory, len, NO_HUGE_PAGES) };
+    // A system without huge pages does not know them.
+    drop(advised);
+    Ok(memory)
+}
+
+/// # Safety
+///
+/// These are whole pages of a mapping of ours whose content nobody relies on: at the worst, they are
+/// empty or fault afterwards.
+unsafe fn advise(memory: NonNull<u8>, len: usize, advice: Option<libc::c_int>) -> io::Result<()> {
+    let advice = advice.ok_or(io::ErrorKind::Unsupported)?;
+    // SAFETY: passed on to the caller.
+    let status = unsafe { libc::madvise(memory.as_ptr().cast(), len, advice) };
+    if status == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}

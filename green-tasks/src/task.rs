@@ -1,0 +1,218 @@
+//! What code does as a task, or to make one.
+
+use std::future::Future;
+use std::panic::Location;
+use std::pin::pin;
+
+use future_result::{JoinHandle, block_until};
+
+use crate::scheduler::{Rest, current, homeless};
+
+/// Runs a closure as a task of its own, on the calling thread. Its turn comes when the caller waits.
+///
+/// The handle is that of all pools: wait for it anywhere, also on other threads, and cancel it from
+/// there. Dropping it detaches. The closure and its value need not be `Send`, since the task stays on
+/// this thread.
+///
+/// Always gives a handle: outside of a runtime, or in one without the token
+/// [`Stackful`](crate::Stackful), to an error that says so.
+///
+/// # Examples
+///
+/// ```
+/// use green_tasks::{spawn, yield_now, FutureResult, Runtime, Stackful};
+///
+/// // SAFETY: nothing that these tasks call is on the list of `Stackful::assume`.
+/// let token = unsafe { Stackful::assume() };
+/// let runtime = Runtime::builder().stackful(token).build()?;
+/// let sum = runtime.run(|| {
+///     let handles: Vec<_> = (1..=3)
+///         .map(|n| {
+///             spawn(move || {
+///                 yield_now();
+///                 n * n
+///             })
+///         })
+///         .collect();
+///     handles.into_iter().map(FutureResult::result).sum::<Result<i32, _>>()
+/// })?;
+/// assert_eq!(sum?, 14);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[track_caller]
+pub fn spawn<F, T>(closure: F) -> JoinHandle<T>
+where
+    F: FnOnce() -> T + 'static,
+    T: 'static,
+{
+    let spawned = match current::get() {
+        Some(scheduler) => scheduler.spawn_call(Location::caller(), closure),
+        None => homeless(),
+    };
+    spawned.handle
+}
+
+/// Runs a future as a task of its own, on the calling thread.
+///
+/// As with [`spawn`], but it needs no stack and no token. What it calls may wait as any code may;
+/// but it then waits on the thread's own stack, where waits that are inside each other can only end
+/// in turn. So await instead where you can.
+///
+/// # Examples
+///
+/// ```
+/// use green_tasks::{spawn_future, Runtime};
+///
+/// let sum = Runtime::new().block_on(async {
+///     let two = spawn_future(async { 2 });
+///     let three = spawn_future(async { 3 });
+///     Ok::<_, green_tasks::TaskError>(two.await? + three.await?)
+/// })?;
+/// assert_eq!(sum?, 5);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[track_caller]
+pub fn spawn_future<F>(future: F) -> JoinHandle<F::Output>
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
+    let spawned = match current::get() {
+        Some(scheduler) => scheduler.spawn_future(Location::caller(), future),
+        None => homeless(),
+    };
+    spawned.handle
+}
+
+/// Waits for a future as the calling code waits: a task suspends, a plain thread parks.
+///
+/// # Examples
+///
+/// ```
+/// use green_tasks::await_future;
+///
+/// assert_eq!(await_future(async { 6 * 7 }), 42);
+/// ```
+pub fn await_future<F: Future>(future: F) -> F::Output {
+    let mut future = pin!(future);
+    loop {
+        // There is no deadline, so this cannot time out.
+        if let Ok(output) = block_until(None, |context| future.as_mut().poll(context)) {
+            return output;
+        }
+    }
+}
+
+/// Lets the others have a turn. Outside of a runtime, the thread offers its CPU to others.
+///
+/// # Cancel safety
+///
+/// A task that is to stop unwinds from here.
+///
+/// # Examples
+///
+/// ```
+/// use green_tasks::{spawn_future, yield_now, FutureResult, Runtime};
+///
+/// Runtime::new().run(|| {
+///     let handle = spawn_future(async { 1 });
+///     assert!(!handle.is_done());
+///     yield_now();
+///     assert!(handle.is_done());
+/// })?;
+/// # Ok::<(), green_tasks::RuntimeError>(())
+/// ```
+pub fn yield_now() {
+    match current::get() {
+        Some(scheduler) => {
+            let task = scheduler.current();
+            task.wake_self();
+            scheduler.rest(&task, Rest::YIELDS);
+        }
+        None => std::thread::yield_now(),
+    }
+}
+
+/// Unwinds if the calling task is to stop, or a [`timeout`](crate::timeout) that it is in is over; for
+/// code that computes long without waiting.
+///
+/// # Examples
+///
+/// ```
+/// use green_tasks::{checkpoint, spawn, FutureResult, Runtime, Stackful, TaskError};
+///
+/// // SAFETY: nothing that these tasks call is on the list of `Stackful::assume`.
+/// let token = unsafe { Stackful::assume() };
+/// Runtime::builder().stackful(token).build()?.run(|| {
+///     let (sender, receiver) = std::sync::mpsc::channel();
+///     let busy = spawn(move || {
+///         let this: green_tasks::JoinHandle<()> = receiver.recv().unwrap();
+///         let _ = this.cancel();
+///         loop {
+///             checkpoint();
+///         }
+///     });
+///     sender.send(busy).unwrap();
+///     green_tasks::yield_now();
+/// })?;
+/// # Ok::<(), green_tasks::RuntimeError>(())
+/// ```
+pub fn checkpoint() {
+    if let Some(scheduler) = current::get() {
+        scheduler.current().interrupts.raise();
+    }
+}
+
+/// Runs `f` without its being interrupted: a cancellation or a time limit that comes meanwhile waits
+/// until the task next waits after it.
+///
+/// Only what could never end otherwise is interrupted nevertheless: when
+/// [no task could ever go on](crate::Deadlock).
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use green_tasks::{shield, sleep, timeout, Runtime};
+///
+/// Runtime::builder().deterministic(7).build()?.run(|| {
+///     let written = timeout(Duration::from_secs(1), || {
+///         shield(|| {
+///             sleep(Duration::from_secs(5)); // Writes what must not be written by halves.
+///             "all of it"
+///         })
+///     });
+///     assert_eq!(written, Ok("all of it"));
+/// })?;
+/// # Ok::<(), green_tasks::RuntimeError>(())
+/// ```
+pub fn shield<R>(f: impl FnOnce() -> R) -> R {
+    let task = current::get().map(|scheduler| scheduler.current());
+    let _shield = task.as_ref().map(|task| task.interrupts.shield());
+    f()
+}
+
+/// Runs `f`, in which the calling task must not suspend: for code that relies on nothing else running
+/// on its thread meanwhile, as [`Stackful::assume`](crate::Stackful::assume) says.
+///
+/// # Panics
+///
+/// Within it, whatever would wait.
+///
+/// # Examples
+///
+/// ```
+/// use green_tasks::{no_suspend, yield_now, Runtime};
+/// use std::panic::catch_unwind;
+///
+/// Runtime::new().run(|| {
+///     assert_eq!(no_suspend(|| 6 * 7), 42);
+///     assert!(catch_unwind(|| no_suspend(yield_now)).is_err());
+/// })?;
+/// # Ok::<(), green_tasks::RuntimeError>(())
+/// ```
+pub fn no_suspend<R>(f: impl FnOnce() -> R) -> R {
+    let task = current::get().map(|scheduler| scheduler.current());
+    let _pin = task.as_ref().map(|task| task.interrupts.pin());
+    f()
+}

@@ -1,0 +1,90 @@
+//! A task that runs out of stack ends the process, with a message that names the task; whatever else
+//! faults is reported as without us.
+#![cfg(all(target_os = "linux", not(any(pool_loom, pool_sim))))]
+#![expect(unsafe_code, reason = "the token is a promise")]
+#![expect(clippy::unwrap_used, reason = "a failure of the test")]
+
+use std::hint::black_box;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, Output};
+
+use green_tasks::{FutureResult, Runtime, Stackful, spawn, yield_now};
+
+/// Which of the functions below a child process is to run.
+const CHILD: &str = "GREEN_TASKS_OVERFLOW";
+
+fn run_child(name: &str) -> Output {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command
+        .args(["--exact", "child", "--nocapture", "--test-threads=1"])
+        .env(CHILD, name)
+        .env("RUST_BACKTRACE", "0");
+    command.output().unwrap()
+}
+
+#[test]
+fn child() {
+    match std::env::var(CHILD).as_deref() {
+        Ok("task") => in_a_task(),
+        Ok("thread") => on_a_thread(),
+        _ => {}
+    }
+}
+
+fn recurse(depth: u64) -> u64 {
+    let room = black_box([depth; 64]);
+    if black_box(depth) == u64::MAX {
+        return 0;
+    }
+    recurse(depth + 1) + room[black_box(5)]
+}
+
+fn run(main: impl FnOnce()) {
+    // SAFETY: the tasks call std and this crate alone.
+    let token = unsafe { Stackful::assume() };
+    let runtime = Runtime::builder().stackful(token).stack_size(64 << 10);
+    runtime.build().unwrap().run(main).unwrap();
+}
+
+fn in_a_task() {
+    run(|| {
+        let neighbours: Vec<_> = (0..3).map(|_| spawn(yield_now)).collect();
+        let deep = spawn(|| {
+            yield_now();
+            recurse(0)
+        });
+        let _ = deep.result();
+        drop(neighbours);
+    });
+}
+
+fn on_a_thread() {
+    run(|| ());
+    let thread = std::thread::Builder::new().name("deep".to_owned());
+    let _ = thread.spawn(|| recurse(0)).unwrap().join();
+}
+
+#[test]
+fn the_task_is_named_and_the_process_aborts() {
+    let output = run_child("task");
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.signal(), Some(libc::SIGABRT), "{text}");
+    assert!(text.contains("green task 4, spawned at"), "{text}");
+    assert!(text.contains("overflow.rs:"), "{text}");
+    assert!(
+        text.contains("overflowed its stack of 65536 bytes"),
+        "{text}"
+    );
+}
+
+#[test]
+fn an_overflow_of_a_thread_is_stds_affair() {
+    let output = run_child("thread");
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.signal(), Some(libc::SIGABRT), "{text}");
+    assert!(
+        text.contains("thread 'deep'") && text.contains("has overflowed its stack"),
+        "{text}"
+    );
+    assert!(!text.contains("green task"), "{text}");
+}

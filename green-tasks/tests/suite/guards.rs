@@ -1,0 +1,290 @@
+//! What was proven unsound for coroutines, one test each: that it cannot happen, or, where only the
+//! promise of `Stackful::assume` can forbid it, that the guard which we offer holds.
+
+use std::cell::{Cell, RefCell};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::sync::mpsc;
+use std::task::Poll;
+use std::thread::{self, ThreadId};
+
+use future_result::block_until;
+use green_tasks::sync::Event;
+use green_tasks::{FutureResult, Runtime, RuntimeError, no_suspend, spawn, timeout, yield_now};
+
+use crate::support::{OnDrop, run, stackful};
+
+/// As the crate `scoped-tls` has it, but with something that tells whether it is right.
+mod scoped {
+    use super::*;
+
+    thread_local! {
+        static SLOT: Cell<Option<u32>> = const { Cell::new(None) };
+    }
+
+    /// Where the real one stores a pointer to its caller's frame.
+    pub(super) fn set<R>(value: u32, f: impl FnOnce() -> R) -> R {
+        let before = SLOT.replace(Some(value));
+        let _restore = OnDrop(|| SLOT.set(before));
+        f()
+    }
+
+    pub(super) fn get() -> Option<u32> {
+        SLOT.get()
+    }
+}
+
+/// The promise: no task suspends there. Without the guard, the slot holds what belongs to a call that
+/// has returned.
+#[test]
+fn a_thread_local_scope_that_is_left_out_of_order_is_what_no_suspend_prevents() {
+    run(|| {
+        let within = |value, guarded: bool| {
+            spawn(move || {
+                scoped::set(value, || {
+                    if guarded {
+                        no_suspend(yield_now);
+                    } else {
+                        yield_now();
+                        if value == 2 {
+                            yield_now();
+                        }
+                    }
+                })
+            })
+        };
+        for handle in [within(1, false), within(2, false)] {
+            handle.result().unwrap();
+        }
+        assert_eq!(
+            scoped::get(),
+            Some(1),
+            "a dangling pointer, in the real one"
+        );
+        scoped::set(0, || {
+            for handle in [within(1, true), within(2, true)] {
+                assert!(handle.result().is_err());
+            }
+            assert_eq!(scoped::get(), Some(0));
+        });
+    });
+}
+
+#[test]
+fn a_thread_local_that_suspends_while_it_is_initialized_is_what_no_suspend_prevents() {
+    thread_local! {
+        static VALUE: u32 = {
+            no_suspend(yield_now);
+            1
+        };
+    }
+    run(|| {
+        let task = spawn(|| VALUE.with(|value| *value));
+        assert!(task.result().is_err());
+        assert!(catch_unwind(|| VALUE.with(|value| *value)).is_err());
+    });
+}
+
+/// A runtime is its settings; a scheduler lives in a call of `run`.
+#[test]
+fn a_runtime_in_a_thread_local_has_no_tasks_that_could_outlive_other_locals() {
+    thread_local! {
+        static RUNTIME: Runtime = stackful().build().unwrap();
+        static LOCAL: RefCell<Option<Rc<Cell<bool>>>> = const { RefCell::new(None) };
+    }
+    let ended = thread::spawn(|| {
+        let ended = Rc::new(Cell::new(false));
+        LOCAL.set(Some(Rc::clone(&ended)));
+        RUNTIME.with(|runtime| {
+            let ran = runtime.run(|| {
+                drop(spawn(move || {
+                    let _on_drop = OnDrop(|| {
+                        LOCAL.with_borrow(|local| local.as_ref().unwrap().set(true));
+                    });
+                    Event::new().wait();
+                }));
+                yield_now();
+            });
+            ran.unwrap();
+        });
+        ended.get()
+    });
+    assert!(ended.join().unwrap());
+}
+
+#[test]
+fn a_run_in_the_destructor_of_a_thread_local_works_or_says_that_it_cannot() {
+    struct Late(mpsc::Sender<Result<u32, RuntimeError>>);
+
+    impl Drop for Late {
+        fn drop(&mut self) {
+            let runtime = stackful().build().unwrap();
+            self.0
+                .send(runtime.run(|| spawn(|| 1).result().unwrap()))
+                .unwrap();
+        }
+    }
+
+    thread_local! {
+        static BEFORE: RefCell<Option<Late>> = const { RefCell::new(None) };
+        static AFTER: RefCell<Option<Late>> = const { RefCell::new(None) };
+    }
+    for uses_runtime in [false, true] {
+        let (sender, receiver) = mpsc::channel();
+        let thread = thread::spawn(move || {
+            BEFORE.set(Some(Late(sender.clone())));
+            if uses_runtime {
+                run(|| spawn(|| ()).result().unwrap());
+            }
+            AFTER.set(Some(Late(sender)));
+        });
+        thread.join().unwrap();
+        let results: Vec<_> = receiver.into_iter().collect();
+        assert_eq!(results.len(), 2);
+        for result in results {
+            assert!(matches!(result, Ok(1) | Err(RuntimeError::ThreadEnds)));
+        }
+    }
+}
+
+/// The last clone is dropped on another thread; what the task has is not `Send`.
+#[test]
+fn a_waker_owns_nothing_of_its_task() {
+    struct Here(ThreadId);
+
+    impl Drop for Here {
+        fn drop(&mut self) {
+            assert_eq!(thread::current().id(), self.0);
+        }
+    }
+
+    let mut waker = None;
+    run(|| {
+        let (sender, receiver) = mpsc::channel();
+        let task = spawn(move || {
+            let _here = Here(thread::current().id());
+            let polled = block_until(None, |context| {
+                sender.send(context.waker().clone()).unwrap();
+                Poll::<()>::Pending
+            });
+            unreachable!("{polled:?}");
+        });
+        yield_now();
+        waker = Some(receiver.recv().unwrap());
+        let other = waker.clone().unwrap();
+        thread::spawn(move || other.wake()).join().unwrap();
+        let _ = task.cancel();
+    });
+    thread::spawn(move || drop(waker)).join().unwrap();
+}
+
+#[test]
+fn no_suspend_lets_through_what_does_not_wait() {
+    run(|| {
+        let done = spawn(|| 5);
+        yield_now();
+        let value = no_suspend(|| {
+            green_tasks::checkpoint();
+            let handle = spawn(|| ());
+            let _ = handle.cancel();
+            done.result().unwrap()
+        });
+        assert_eq!(value, 5);
+    });
+}
+
+#[test]
+fn what_is_told_to_stop_within_no_suspend_stops_after_it() {
+    run(|| {
+        let reached = Rc::new(Cell::new(0));
+        let (sender, receiver) = mpsc::channel::<green_tasks::JoinHandle<()>>();
+        let task = spawn({
+            let reached = Rc::clone(&reached);
+            move || {
+                let this = receiver.recv().unwrap();
+                no_suspend(|| {
+                    let _ = this.cancel();
+                    reached.set(1);
+                });
+                yield_now();
+                reached.set(2);
+            }
+        });
+        sender.send(task).unwrap();
+        yield_now();
+        yield_now();
+        assert_eq!(reached.get(), 1);
+    });
+}
+
+/// A started task never leaves its thread, so what it has need not be `Send`; and every way to another
+/// thread asks for it.
+#[test]
+fn a_started_task_stays_on_its_thread() {
+    run(|| {
+        let handles: Vec<_> = (0..10)
+            .map(|_| {
+                spawn(|| {
+                    let here = thread::current().id();
+                    let (completer, handle) = future_result::pair();
+                    let other = thread::spawn(|| completer.complete(()));
+                    handle.result().unwrap();
+                    other.join().unwrap().unwrap();
+                    assert_eq!(thread::current().id(), here);
+                })
+            })
+            .collect();
+        for handle in handles {
+            handle.result().unwrap();
+        }
+    });
+}
+
+/// Unwinding is what a panic does as well, so a destructor sees no difference, and `catch_unwind` ends it
+/// where it is put.
+#[test]
+fn a_cell_that_is_borrowed_where_its_task_unwinds_is_given_back() {
+    run(|| {
+        let cell = Rc::new(RefCell::new(0));
+        let task = spawn({
+            let cell = Rc::clone(&cell);
+            move || {
+                let _borrowed = cell.borrow_mut();
+                Event::new().wait();
+            }
+        });
+        yield_now();
+        assert!(cell.try_borrow().is_err());
+        let _ = task.cancel();
+        assert!(task.result().is_err());
+        assert!(cell.try_borrow_mut().is_ok());
+    });
+}
+
+#[test]
+fn the_payload_of_one_task_ends_another_as_cancelled_and_harms_nobody() {
+    run(|| {
+        let payload = Rc::new(RefCell::new(None));
+        let first = spawn({
+            let payload = Rc::clone(&payload);
+            move || {
+                let caught = catch_unwind(AssertUnwindSafe(|| Event::new().wait()));
+                payload.replace(caught.err());
+            }
+        });
+        yield_now();
+        let _ = first.cancel();
+        first.result().unwrap();
+        let caught = payload.take().unwrap();
+        let second = spawn(move || {
+            let limited = timeout(std::time::Duration::MAX, || {
+                std::panic::resume_unwind(caught)
+            });
+            limited.unwrap();
+        });
+        assert!(matches!(
+            second.result(),
+            Err(green_tasks::TaskError::Cancelled)
+        ));
+    });
+}

@@ -1,0 +1,172 @@
+//! `GreenPool`: never more tasks than it has room for, and none lost.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use green_tasks::{
+    Cancel, FutureResult, GreenPool, TaskError, now, sleep, spawn, timeout, yield_now,
+};
+
+use crate::support::{Drops, OnDrop, run, simulate};
+use crate::sync::random;
+
+const LONG: Duration = Duration::from_secs(1 << 30);
+
+#[test]
+fn spawning_waits_while_the_pool_is_full() {
+    simulate(1, || {
+        let pool = GreenPool::new(2);
+        let before = now();
+        for _ in 0..6 {
+            drop(pool.spawn(|| sleep(Duration::from_secs(1))));
+        }
+        assert_eq!(now() - before, Duration::from_secs(2));
+        pool.join();
+        assert_eq!(now() - before, Duration::from_secs(3));
+    });
+}
+
+#[test]
+fn a_map_yields_in_order_and_its_errors_are_values() {
+    run(|| {
+        let pool = GreenPool::new(4);
+        let function = |n: u32| {
+            assert!(n != 3, "not this one");
+            for _ in 0..(10 - n) {
+                yield_now();
+            }
+            n * n
+        };
+        let results: Vec<_> = pool.map(function, 0..6).collect();
+        let squares = results.iter().map(|result| result.as_ref().ok().copied());
+        assert!(squares.eq([Some(0), Some(1), Some(4), None, Some(16), Some(25)]));
+        assert!(
+            matches!(&results[3], Err(TaskError::Panicked(panic)) if panic.message() == "not this one")
+        );
+        let chunks = pool.map(|n: u32| n, 0..100).chunk_size(7);
+        assert!(chunks.map(Result::unwrap).eq(0..100));
+    });
+}
+
+#[test]
+fn dropping_a_map_cancels_what_it_has_submitted() {
+    run(|| {
+        let pool = GreenPool::new(4);
+        let started = Rc::new(Cell::new(0));
+        let counter = Rc::clone(&started);
+        let mut map = pool.map(
+            move |n: u32| {
+                counter.set(counter.get() + 1);
+                if n > 0 {
+                    sleep(LONG);
+                }
+            },
+            0..,
+        );
+        map.next().unwrap().unwrap();
+        drop(map);
+        pool.join();
+        assert!(started.get() <= 5);
+    });
+}
+
+#[test]
+fn dropping_a_pool_waits_for_its_tasks_and_unwinding_cancels_them() {
+    simulate(1, || {
+        let ended = Rc::new(Cell::new(false));
+        let pool = GreenPool::new(1);
+        let inner = Rc::clone(&ended);
+        drop(pool.spawn(move || {
+            sleep(Duration::from_secs(5));
+            inner.set(true);
+        }));
+        drop(pool);
+        assert!(ended.get());
+    });
+    run(|| {
+        let drops = Drops::default();
+        let counted = drops.counted();
+        let owner = spawn(move || {
+            let pool = GreenPool::new(1);
+            drop(pool.spawn(move || {
+                let _counted = counted;
+                sleep(LONG);
+            }));
+            sleep(LONG);
+        });
+        yield_now();
+        yield_now();
+        assert_eq!(owner.cancel(), Cancel::Requested);
+        assert!(owner.result().is_err());
+        yield_now();
+        assert_eq!(drops.get(), 1);
+    });
+}
+
+#[test]
+fn a_task_may_be_the_last_to_have_its_pool() {
+    run(|| {
+        let pool = Rc::new(GreenPool::new(1));
+        let handle = pool.spawn({
+            let pool = Rc::clone(&pool);
+            move || {
+                yield_now();
+                drop(pool);
+                1
+            }
+        });
+        drop(pool);
+        assert_eq!(handle.result().unwrap(), 1);
+    });
+}
+
+#[test]
+fn a_storm_at_a_pool_keeps_its_bound_and_loses_nothing() {
+    for seed in 0..200 {
+        let drops = Drops::default();
+        let made = Rc::new(Cell::new(0));
+        simulate(seed, || {
+            let mut next = random(seed);
+            let size = 1 + next(4) as usize;
+            let pool = Rc::new(GreenPool::new(size));
+            let inside = Rc::new(Cell::new(0_usize));
+            let spawners: Vec<_> = (0..4)
+                .map(|_| {
+                    let (pool, inside) = (Rc::clone(&pool), Rc::clone(&inside));
+                    let (drops, made) = (drops.clone(), Rc::clone(&made));
+                    let (how, limit) = (next(5), next(8));
+                    spawn(move || {
+                        for _ in 0..4 {
+                            made.set(made.get() + 1);
+                            let (counted, inside) = (drops.counted(), Rc::clone(&inside));
+                            let handle = timeout(Duration::from_millis(limit), || {
+                                pool.spawn(move || {
+                                    let _counted = counted;
+                                    inside.set(inside.get() + 1);
+                                    let _leave = OnDrop(|| inside.set(inside.get() - 1));
+                                    assert!(inside.get() <= size);
+                                    sleep(Duration::from_millis(how));
+                                })
+                            });
+                            if let Ok(handle) = handle
+                                && how % 2 == 0
+                            {
+                                let _ = handle.cancel();
+                            }
+                        }
+                    })
+                })
+                .collect();
+            for handle in spawners {
+                if next(4) == 0 {
+                    let _ = handle.cancel();
+                }
+                let _ = handle.result();
+            }
+            pool.join();
+            assert_eq!((pool.len(), inside.get()), (0, 0), "seed {seed}");
+        });
+        assert_eq!(drops.get(), made.get(), "seed {seed}");
+    }
+}

@@ -1,0 +1,71 @@
+//! What all tests need.
+#![expect(unsafe_code, reason = "the token is a promise")]
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use green_tasks::{Builder, Runtime, RuntimeError, Stackful};
+
+/// A builder with the token.
+pub(crate) fn stackful() -> Builder {
+    // SAFETY: the tests' tasks call std and this crate; where they would break the promise, they do
+    // so within `no_suspend`.
+    Runtime::builder().stackful(unsafe { Stackful::assume() })
+}
+
+/// Runs `main` on a runtime of closures.
+#[track_caller]
+pub(crate) fn run<R>(main: impl FnOnce() -> R) -> R {
+    match try_run(main) {
+        Ok(result) => result,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+pub(crate) fn try_run<R>(main: impl FnOnce() -> R) -> Result<R, RuntimeError> {
+    stackful().build()?.run(main)
+}
+
+/// Runs `main` with a virtual clock and an order that the seed decides.
+#[track_caller]
+pub(crate) fn simulate<R>(seed: u64, main: impl FnOnce() -> R) -> R {
+    match stackful()
+        .deterministic(seed)
+        .build()
+        .and_then(|runtime| runtime.run(main))
+    {
+        Ok(result) => result,
+        Err(error) => panic!("seed {seed}: {error}"),
+    }
+}
+
+/// Counts the drops of the guards that it hands out.
+#[derive(Clone, Default)]
+pub(crate) struct Drops(Rc<Cell<usize>>);
+
+pub(crate) struct Counted(Drops);
+
+impl Drops {
+    pub(crate) fn counted(&self) -> Counted {
+        Counted(self.clone())
+    }
+
+    pub(crate) fn get(&self) -> usize {
+        self.0.get()
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.0.set(self.0.0.get() + 1);
+    }
+}
+
+/// Runs something when dropped.
+pub(crate) struct OnDrop<F: FnMut()>(pub(crate) F);
+
+impl<F: FnMut()> Drop for OnDrop<F> {
+    fn drop(&mut self) {
+        (self.0)();
+    }
+}
