@@ -9,7 +9,7 @@ use ureq::http::Uri;
 /// Most workers that are taken when `--workers` is not given.
 const DEFAULT_WORKERS_LIMIT: usize = 32;
 
-/// Fetches web pages one by one and on the pools, and compares the ways in a table.
+/// Fetches web pages one by one, on threads and on processes, and compares the ways in a table.
 ///
 /// Without --url the pages come from a server that this program starts on loopback, which answers late on
 /// purpose. The exit code is 0 when every page came, 1 when one failed, 2 when an option is wrong.
@@ -26,7 +26,7 @@ pub struct Options {
     #[arg(value_parser = number(1..=100_000))]
     pub pages: u32,
 
-    /// How many pages a pool fetches at the same time [default: one per page, at most 32]
+    /// How many pages a pool fetches at the same time, on so many threads or processes [default: one per page, at most 32]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     #[arg(value_parser = number(1..=1_024))]
     pub workers: Option<u32>,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use thread_pool::TaskError;
 use ureq::Agent;
@@ -13,7 +14,7 @@ const TITLE_LIMIT: usize = 60;
 pub type Outcome = Result<Page, FetchError>;
 
 /// What is kept of a page.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Page {
     /// Its title in one line, empty if it has none.
     pub title: String,
@@ -22,7 +23,7 @@ pub struct Page {
 }
 
 /// Why a page did not come. Plain data, so that it can come from another process too.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Error)]
 #[non_exhaustive]
 pub enum FetchError {
     /// The server answered, but with a status that is no page.

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 use std::{fmt, io};
 
+use serde::{Deserialize, Serialize};
 use ureq::Agent;
 use ureq::http::Uri;
 
@@ -11,7 +12,7 @@ use crate::cli::Options;
 use crate::server::Server;
 
 /// How a client fetches. Plain data, so that it can also be sent to where a client is made.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Client {
     /// The time that one page may take, from its name to its last byte.
     pub timeout: Duration,

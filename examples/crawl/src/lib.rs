@@ -7,7 +7,8 @@
 //! ```
 //!
 //! Fetching a page is waiting: the processor has nothing to do until the server answers. So six pages of
-//! 200 ms take 1.2 s one by one, and 0.2 s when six threads wait at the same time.
+//! 200 ms take 1.2 s one by one, and 0.2 s when six threads wait at the same time. Six processes
+//! do as well, and one that crashes over a page would cost that page alone; but each has to be started first.
 //!
 //! | file | what it does |
 //! |---|---|
@@ -28,7 +29,8 @@
 //!
 //! Each way gets a client of its own, made before its clock starts, so that no way finds connections which
 //! another has opened. One page of every host is fetched beforehand, so that the first way does not pay for
-//! what is done once (names resolved, caches filled). Starting and ending a pool is inside the clock.
+//! what is done once (names resolved, caches filled). Starting and ending a pool is inside the clock,
+//! for processes the making of a client in each worker too. There are as many processes as threads.
 //!
 //! # Examples
 //!

@@ -1,16 +1,19 @@
 //! The ways to fetch all pages. A further way is one function and one entry in [`WAYS`].
 
 use std::error::Error;
+use std::sync::OnceLock;
 use std::time::Duration;
 
+use process_pool::ProcessPoolExecutor;
 use thread_pool::{ThreadPoolExecutor, as_completed};
+use ureq::Agent;
 
 use crate::fetch::{Outcome, fetch};
-use crate::job::Job;
+use crate::job::{Client, Job};
 use crate::progress::Arrivals;
 
 /// Every way, in the order of the table. The first is what the others are compared with.
-pub const WAYS: &[Way] = &[ONE_BY_ONE, MAP, AS_COMPLETED];
+pub const WAYS: &[Way] = &[ONE_BY_ONE, MAP, AS_COMPLETED, PROCESSES];
 
 /// Each page when the one before is there.
 pub const ONE_BY_ONE: Way = Way {
@@ -26,6 +29,11 @@ pub const MAP: Way = Way {
 pub const AS_COMPLETED: Way = Way {
     name: "threads: as_completed",
     fetch_all: threads_as_completed,
+};
+/// On worker processes, as many as there are threads in the other ways.
+pub const PROCESSES: Way = Way {
+    name: "processes",
+    fetch_all: processes,
 };
 
 /// Not in the table: one page of every host is fetched so beforehand.
@@ -118,4 +126,21 @@ fn threads(job: &Job) -> Result<ThreadPoolExecutor, WayError> {
         .workers(job.workers)
         .name("crawl")
         .build()?)
+}
+
+fn processes(job: &Job, arrivals: &mut Arrivals<'_>) -> Result<(), WayError> {
+    let pool = ProcessPoolExecutor::new(job.workers)?;
+    let submit = |url: String| pool.submit(fetch_in_worker, (job.client, url));
+    // The bar moves as pages come, though nobody hears how far a worker is with one.
+    for (index, page) in as_completed(job.urls.iter().cloned().map(submit)) {
+        arrivals.add(index, page.unwrap_or_else(|error| Err(error.into())));
+    }
+    Ok(pool.shutdown()?)
+}
+
+/// A task of a worker process. Connections cannot travel, so each worker makes an agent of its own with its
+/// first page, and keeps it: it fetches one page at a time, for one pool, which has one kind of client.
+fn fetch_in_worker((client, url): (Client, String)) -> Outcome {
+    static AGENT: OnceLock<Agent> = OnceLock::new();
+    fetch(AGENT.get_or_init(|| client.agent(1)), &url)
 }

@@ -126,7 +126,7 @@ fn page_that_is_never_answered_fails_alone() {
 }
 
 #[test]
-fn help_names_every_option() {
+fn help_names_every_option_and_what_workers_are() {
     let output = crawl(&["--help"]);
     assert_eq!(output.status.code(), Some(0));
     for option in [
@@ -135,6 +135,7 @@ fn help_names_every_option() {
         "--latency-ms",
         "--timeout-ms",
         "--url",
+        "threads or processes",
     ] {
         assert!(stdout(&output).contains(option), "{option}");
     }
