@@ -139,7 +139,10 @@ impl fmt::Display for Aftermath {
             self.before
         )?;
         if self.lost.is_empty() {
-            writeln!(f, "lost          nothing: it was between two numbers")?;
+            writeln!(
+                f,
+                "lost          nothing: it was between two numbers, as happens on a busy machine; try again"
+            )?;
         }
         for Lost { number, died, .. } in &self.lost {
             writeln!(f, "lost          {number}: {died}")?;
