@@ -180,10 +180,11 @@ pub(crate) struct Limit<'a> {
 }
 
 impl Limit<'_> {
-    /// Whether the task has unwound to this limit, since it is over.
+    /// Whether the task has unwound to this limit, since it is over. It may have set out for an inner
+    /// one, and a destructor have waited on the way until this one was over as well.
     pub(crate) fn has_caught(&self, payload: &(dyn Any + Send)) -> bool {
         let is_ours =
-            matches!(payload.downcast_ref(), Some(Unwind::Limit(depth)) if *depth == self.depth);
+            matches!(payload.downcast_ref(), Some(Unwind::Limit(depth)) if *depth >= self.depth);
         is_ours && self.interrupts.expired.get() == Some(self.depth)
     }
 }
