@@ -30,6 +30,10 @@ impl Scheduler {
     }
 
     fn ring(&self) {
+        // A waker may be anybody's code. Whoever is current here rests already, or has ended, so that
+        // it must not rest once more.
+        let current = self.current();
+        let _pin = current.interrupts.pin();
         for alarm in self.timers.take_due() {
             match alarm {
                 Alarm::Wake(task) => self.wake(&task),
