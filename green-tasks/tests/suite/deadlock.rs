@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::thread;
 use std::time::Duration;
 
-use crate::support::{Drops, run, stackful, try_run};
+use crate::support::{Drops, OnDrop, run, stackful, try_run};
 use future_result::pair;
 use green_tasks::sync::{Event, Mutex};
 use green_tasks::{
@@ -170,4 +170,23 @@ fn main_may_catch_it_and_come_to_an_end() {
         spawn(|| 1)
     });
     assert!(ran.is_ok());
+}
+
+/// std says of the whole thread that it is panicking, so of `main` it is not known.
+#[test]
+fn main_is_ended_also_beside_a_task_that_is_left_in_its_unwinding() {
+    let other = thread::spawn(|| {
+        deadlock(|| {
+            let handle = spawn(|| {
+                let _on_drop = OnDrop(|| Event::new().wait());
+                Event::new().wait();
+            });
+            yield_now();
+            let _ = handle.cancel();
+            yield_now();
+            assert!(thread::panicking());
+            Event::new().wait();
+        })
+    });
+    assert_eq!(other.join().unwrap().tasks().len(), 2);
 }
