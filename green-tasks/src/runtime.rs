@@ -99,6 +99,10 @@ impl Runtime {
     /// - [`RuntimeError::ThreadEnds`] in the destructor of a thread-local, if it comes late; as above.
     /// - [`RuntimeError::Stacks`] if the system gives no memory for stacks; as above.
     ///
+    /// The process aborts if nothing could ever go on and `run` cannot return: since `main` waits in a
+    /// destructor while it unwinds, or a future does that blocks, or a [`scope`](crate::scope()) of
+    /// theirs waits for such a task.
+    ///
     /// # Panics
     ///
     /// If `main` does, once all tasks have ended.

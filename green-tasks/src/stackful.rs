@@ -63,6 +63,8 @@ impl Stackful {
     ///   as that of `stdout`, let another task in.
     /// - `std::thread::panicking()` is also true for the others while a task waits in a destructor in
     ///   the middle of its unwinding, so that a std mutex they unlock then is poisoned.
+    /// - If a panic hook waits, a panic of another task meanwhile is to std one within the hook, and
+    ///   aborts the process.
     /// - Thread-local variables are shared by all tasks of the thread.
     /// - A task that is cancelled unwinds out of what it waits in. If that would have to pass through
     ///   foreign code, the process aborts: let callbacks from there wait within

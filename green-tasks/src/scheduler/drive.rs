@@ -76,12 +76,15 @@ impl Scheduler {
         self.elsewhere
             .set(self.elsewhere.get() + usize::from(is_elsewhere));
         match task.suspender.get() {
-            Some(suspender) => self.suspend(task, suspender),
+            Some(suspender) => {
+                self.suspend(task, suspender);
+                self.elsewhere
+                    .set(self.elsewhere.get() - usize::from(is_elsewhere));
+            }
+            // It stops counting when it is due: it may then wait long for those above it.
             None => self.drive(task),
         }
         debug_assert_eq!(task.phase.get(), Phase::Running);
-        self.elsewhere
-            .set(self.elsewhere.get() - usize::from(is_elsewhere));
     }
 
     /// Runs others until the task's turn comes: how one rests that has no stack of its own.
@@ -121,7 +124,13 @@ impl Scheduler {
             Body::Unstarted(job) => self.start(task, job),
             Body::Future(future) => self.poll(task, future),
             // It rests further down on this very stack.
-            Body::Elsewhere => task.phase.set(Phase::Due),
+            Body::Elsewhere => {
+                let is_elsewhere =
+                    matches!(task.rest.get(), Some(rest) if rest.ends == Ends::Elsewhere);
+                self.elsewhere
+                    .set(self.elsewhere.get() - usize::from(is_elsewhere));
+                task.phase.set(Phase::Due);
+            }
         }
     }
 

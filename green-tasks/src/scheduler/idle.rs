@@ -1,5 +1,6 @@
 //! When it is nobody's turn: whether it ever will be again, and the sleep until then.
 
+use std::io::{self, Write};
 use std::rc::Rc;
 
 use future_result::{Awaited, Cause, TaskError};
@@ -30,6 +31,10 @@ impl Scheduler {
     }
 
     fn ring(&self) {
+        // A waker may be anybody's code. Whoever is current here rests already, or has ended, so that
+        // it must not rest once more.
+        let current = self.current();
+        let _pin = current.interrupts.pin();
         for alarm in self.timers.take_due() {
             match alarm {
                 Alarm::Wake(task) => self.wake(&task),
@@ -142,14 +147,23 @@ impl Scheduler {
 
     /// The tasks that are left wait in destructors while they unwind. A closure's stack can be left
     /// where it is, but `run` cannot return over what is further up on the thread's own.
+    ///
+    /// Whoever rests there may be held up by another's unwinding alone, and is then ended as it should
+    /// be. If it is its own, the process aborts, as it would anyway.
     fn give_up(&self, report: Deadlock) {
-        if self.is_closing.get() && self.current().phase.get() == Phase::Ended {
+        let current = self.current();
+        if self.is_closing.get() && current.phase.get() == Phase::Ended {
             let former = self.stuck.replace(Some(report));
             return drop(former);
         }
-        eprintln!(
-            "{report}\nthey wait in destructors, so that they can neither go on nor be ended"
+        // Not a panic if nobody reads it.
+        let _ = writeln!(
+            io::stderr(),
+            "{report}\nsome of them wait in destructors, so that they can neither go on nor be ended"
         );
-        std::process::abort();
+        if !current.interrupts.dare() {
+            std::process::abort();
+        }
+        self.wake(&current);
     }
 }

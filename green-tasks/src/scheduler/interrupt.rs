@@ -11,7 +11,8 @@
 //!   panics by thread, and a task that rests in the middle of its own unwinding leaves that count
 //!   raised. What was not panicking when the task began to rest is not unwinding when it goes on; but
 //!   where the thread was, it cannot be told whether it was this task or another one. Such a task has to
-//!   wait until the thread is panicking no more, and the scheduler then wakes it again;
+//!   wait until the thread is panicking no more, and the scheduler then wakes it again. If that will
+//!   never be, and `run` could not return without it, it takes the risk ([`Interrupts::dare`]);
 //! - at the end of a [`scope`](crate::scope()), before all of the scope's tasks have ended: they borrow
 //!   from its frames;
 //! - once its closure has ended, while its value is handed over.
@@ -38,6 +39,8 @@ pub(crate) struct Interrupts {
     /// How many frames it is in that must not be left before others are done with them.
     holds: Cell<u32>,
     is_closed: Cell<bool>,
+    /// It is to unwind this once though the thread is panicking.
+    dares: Cell<bool>,
 }
 
 /// What a task unwinds with.
@@ -98,9 +101,17 @@ impl Interrupts {
         self.wanted().is_some()
     }
 
+    /// Lets it unwind without knowing whether it is unwinding already, in which case the process aborts.
+    /// False if it would not unwind all the same.
+    pub(super) fn dare(&self) -> bool {
+        let is_wanted = self.is_wanted();
+        self.dares.set(is_wanted);
+        is_wanted
+    }
+
     /// Unwinds if it is to, and may.
     pub(crate) fn raise(&self) {
-        if self.is_wanted() && !panicking() {
+        if self.is_wanted() && (self.dares.get() || !panicking()) {
             self.raise_surely();
         }
     }
@@ -109,6 +120,7 @@ impl Interrupts {
     /// thread.
     pub(super) fn raise_surely(&self) {
         if let Some(unwind) = self.wanted() {
+            self.dares.set(false);
             resume_unwind(Box::new(unwind));
         }
     }
@@ -180,10 +192,11 @@ pub(crate) struct Limit<'a> {
 }
 
 impl Limit<'_> {
-    /// Whether the task has unwound to this limit, since it is over.
+    /// Whether the task has unwound to this limit, since it is over. It may have set out for an inner
+    /// one, and a destructor have waited on the way until this one was over as well.
     pub(crate) fn has_caught(&self, payload: &(dyn Any + Send)) -> bool {
         let is_ours =
-            matches!(payload.downcast_ref(), Some(Unwind::Limit(depth)) if *depth == self.depth);
+            matches!(payload.downcast_ref(), Some(Unwind::Limit(depth)) if *depth >= self.depth);
         is_ours && self.interrupts.expired.get() == Some(self.depth)
     }
 }

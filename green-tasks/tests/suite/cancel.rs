@@ -383,6 +383,25 @@ fn time_limits_end_the_outermost_that_is_over() {
 }
 
 #[test]
+fn a_limit_that_is_over_while_an_inner_one_unwinds_is_the_one_that_ends_it() {
+    let second = Duration::from_secs(1);
+    simulate(1, || {
+        let task = spawn(move || {
+            let outer = timeout(second * 5, || {
+                let inner = timeout(second, || {
+                    let _on_drop = OnDrop(|| sleep(second * 10));
+                    sleep(LONG);
+                });
+                unreachable!("{inner:?}: the outer one is over");
+            });
+            assert_eq!(outer, Err::<(), _>(Elapsed));
+            sleep(second);
+        });
+        task.result().unwrap();
+    });
+}
+
+#[test]
 fn a_time_limit_does_not_hide_a_cancellation() {
     run(|| {
         let handle = spawn(|| timeout(LONG, || sleep(LONG)));

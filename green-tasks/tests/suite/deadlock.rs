@@ -1,12 +1,14 @@
 //! When nothing can ever go on, `run` ends and tells of all tasks what they wait for; and only then.
 
 use std::cell::RefCell;
+use std::io::{Read, Write};
 use std::rc::Rc;
 use std::thread;
 use std::time::Duration;
 
-use crate::support::{Drops, run, stackful, try_run};
+use crate::support::{Drops, OnDrop, run, stackful, try_run};
 use future_result::pair;
+use green_tasks::net::UnixStream;
 use green_tasks::sync::{Event, Mutex};
 use green_tasks::{
     Deadlock, FutureResult, JoinHandle, RuntimeError, TaskError, shield, spawn, spawn_future,
@@ -170,4 +172,37 @@ fn main_may_catch_it_and_come_to_an_end() {
         spawn(|| 1)
     });
     assert!(ran.is_ok());
+}
+
+/// std says of the whole thread that it is panicking, so of `main` it is not known.
+#[test]
+fn main_is_ended_also_beside_a_task_that_is_left_in_its_unwinding() {
+    let other = thread::spawn(|| {
+        deadlock(|| {
+            let handle = spawn(|| {
+                let _on_drop = OnDrop(|| Event::new().wait());
+                Event::new().wait();
+            });
+            yield_now();
+            let _ = handle.cancel();
+            yield_now();
+            assert!(thread::panicking());
+            Event::new().wait();
+        })
+    });
+    assert_eq!(other.join().unwrap().tasks().len(), 2);
+}
+
+/// It was woken, and can go on only when the future above it on the thread's stack has ended.
+#[test]
+fn main_that_is_woken_below_a_future_that_blocks_for_ever_is_no_hope() {
+    let deadlock = deadlock(|| {
+        let (mut here, mut there) = UnixStream::pair().unwrap();
+        drop(spawn_future(async move {
+            there.write_all(b"x").unwrap();
+            Event::new().wait();
+        }));
+        here.read_exact(&mut [0]).unwrap();
+    });
+    assert_eq!(deadlock.tasks().len(), 2);
 }

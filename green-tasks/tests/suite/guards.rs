@@ -8,11 +8,11 @@ use std::sync::mpsc;
 use std::task::Poll;
 use std::thread::{self, ThreadId};
 
-use future_result::block_until;
+use future_result::{CancelToken, block_until};
 use green_tasks::sync::Event;
 use green_tasks::{FutureResult, Runtime, RuntimeError, no_suspend, spawn, timeout, yield_now};
 
-use crate::support::{OnDrop, run, stackful};
+use crate::support::{OnDrop, run, stackful, try_run};
 
 /// As the crate `scoped-tls` has it, but with something that tells whether it is right.
 mod scoped {
@@ -287,4 +287,33 @@ fn the_payload_of_one_task_ends_another_as_cancelled_and_harms_nobody() {
             Err(green_tasks::TaskError::Cancelled)
         ));
     });
+}
+
+/// The list of what a thread is running has its entries in the frames that run it; one of them is left.
+#[test]
+fn what_runs_on_a_stack_that_is_left_behind_does_not_disturb_what_its_thread_runs() {
+    let other = thread::spawn(|| {
+        let (outer, outers) = future_result::task(|| {
+            let ran = try_run(|| {
+                let stuck = spawn(|| {
+                    let (inner, _handle) = future_result::task(|| {
+                        let _on_drop = OnDrop(|| Event::new().wait());
+                        Event::new().wait();
+                    });
+                    inner.run();
+                });
+                yield_now();
+                let _ = stuck.cancel();
+                yield_now();
+            });
+            matches!(ran, Err(RuntimeError::Stuck(_)))
+        });
+        outer.run();
+        assert!(outers.result().unwrap());
+        let (task, handle) = future_result::task(|| CancelToken::current().is_cancelled());
+        task.run();
+        assert!(!handle.result().unwrap());
+        assert!(!CancelToken::current().is_cancelled());
+    });
+    other.join().unwrap();
 }

@@ -1,17 +1,19 @@
 //! Tasks, their handles, and who may wait for what from where.
 
 use std::cell::{Cell, RefCell};
+use std::future::Future;
 use std::rc::Rc;
-use std::sync::mpsc;
-use std::task::Poll;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
+use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
-use crate::support::{Drops, OnDrop, run, stackful, try_run};
+use crate::support::{Drops, OnDrop, run, simulate, stackful, try_run};
 use future_result::{When, as_completed, block_until, pair, wait};
 use green_tasks::{
-    FutureResult, Rejection, Runtime, RuntimeError, TaskError, await_future, spawn, spawn_future,
-    yield_now,
+    FutureResult, Rejection, Runtime, RuntimeError, TaskError, await_future, shield, sleep,
+    sleep_async, spawn, spawn_future, yield_now,
 };
 
 #[test]
@@ -138,7 +140,7 @@ fn a_panic_of_main_ends_the_tasks_and_then_goes_on() {
             let counted = drops.counted();
             drop(spawn(move || {
                 let _counted = counted;
-                green_tasks::sleep(Duration::MAX);
+                sleep(Duration::MAX);
             }));
             yield_now();
             assert_eq!(drops.get(), 0);
@@ -228,7 +230,7 @@ fn a_task_that_is_spawned_while_all_end_is_rejected() {
                 let is = matches!(outcome, Err(TaskError::Rejected(Rejection::ShutDown)));
                 rejected.set(is);
             });
-            green_tasks::sleep(Duration::MAX);
+            sleep(Duration::MAX);
         }));
         yield_now();
     });
@@ -394,7 +396,7 @@ fn wakers_that_outlive_their_task_or_runtime_wake_nobody() {
         let (completer, handle) = pair();
         let next = spawn(move || handle.result());
         yield_now();
-        kept.borrow().iter().for_each(std::task::Waker::wake_by_ref);
+        kept.borrow().iter().for_each(Waker::wake_by_ref);
         yield_now();
         assert!(!next.is_done());
         completer.complete(()).unwrap();
@@ -404,4 +406,40 @@ fn wakers_that_outlive_their_task_or_runtime_wake_nobody() {
         waker.wake_by_ref();
         thread::spawn(move || drop(waker)).join().unwrap();
     }
+}
+
+/// Its waker is woken by the clock, where it is nobody's turn: there is no task that could wait.
+#[test]
+fn a_waker_that_wants_to_wait_when_a_timer_wakes_it_is_stopped_and_harms_nobody() {
+    struct Waits(AtomicUsize);
+
+    impl Wake for Waits {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            yield_now();
+            unreachable!("nobody can wait here");
+        }
+    }
+
+    let waits = Arc::new(Waits(AtomicUsize::new(0)));
+    for closing in [false, true] {
+        simulate(1, || {
+            let waker = Waker::from(Arc::clone(&waits));
+            let second = Duration::from_secs(1);
+            let mut asleep = Box::pin(sleep_async(second));
+            let polled = asleep.as_mut().poll(&mut Context::from_waker(&waker));
+            assert!(polled.is_pending());
+            let other = spawn(move || {
+                shield(|| sleep(second * 2));
+                drop(asleep);
+            });
+            if closing {
+                sleep(second / 2);
+            } else {
+                other.result().unwrap();
+                sleep(second);
+            }
+        });
+    }
+    assert_eq!(waits.0.load(Ordering::Relaxed), 2);
 }
