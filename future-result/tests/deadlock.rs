@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use future_result::{
     Cancel, CancelToken, CompletionSet, FutureResult, JoinHandle, Map, PoolId, Shared, Status,
-    Task, TaskError, When, as_completed, pair, task, task_in, wait,
+    Task, TaskError, When, as_completed, pair, pair_with_hook, task, task_in, wait,
 };
 
 const ROUNDS: usize = if cfg!(miri) { 5 } else { 300 };
@@ -513,4 +513,27 @@ fn tasks_that_wait_for_earlier_ones_in_every_way_see_no_error() {
         run_all(tasks);
         assert!(shared.into_iter().all(|handle| handle.result().is_ok()));
     }
+}
+
+#[test]
+fn the_only_thread_of_a_pool_that_waits_for_a_task_of_it_is_told() {
+    let pool = PoolId::new();
+    let (kept, handle) = pair_with_hook::<u32, _>(pool, || ());
+    let (_other, others) = pair_with_hook::<u32, _>(PoolId::new(), || ());
+    pool.enter_alone(|| {
+        assert!(matches!(handle.result(), Err(TaskError::Deadlock(_))));
+        // With a limit it waits, and so it does for the task of another pool.
+        let (completer, handle) = pair_with_hook::<u32, _>(pool, || ());
+        let handle = handle.result_timeout(SHORT).unwrap_err();
+        let others = others.result_timeout(SHORT).unwrap_err();
+        assert!(!others.is_done());
+        completer.complete(7).unwrap();
+        assert_eq!(handle.result().unwrap(), 7);
+    });
+    // The task itself is not affected, and other threads wait for such tasks as for any.
+    assert!(!kept.is_cancelled());
+    let (completer, handle) = pair_with_hook::<u32, _>(pool, || ());
+    let waiter = thread::spawn(move || handle.result());
+    completer.complete(8).unwrap();
+    assert_eq!(waiter.join().unwrap().unwrap(), 8);
 }

@@ -288,7 +288,7 @@ impl Builder {
 }
 
 /// The first message to every worker.
-fn setup(initializer: Option<&[u8]>) -> Result<Vec<u8>, String> {
+pub(crate) fn setup(initializer: Option<&[u8]>) -> Result<Vec<u8>, String> {
     let setup = Setup {
         version: VERSION,
         build: Image::get().build(),

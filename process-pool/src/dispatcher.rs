@@ -307,24 +307,66 @@ impl Inbox {
 
 #[cfg(test)]
 mod tests {
+    use future_result::{FutureResult, pair};
+    use rustix::event::{PollFd, PollFlags, poll};
+    use rustix::process::{Pid, Signal, kill_process};
+
     use super::*;
+    use crate::call::Call;
     use crate::child::Plan;
     use crate::state::Limits;
+    use crate::{builder, job};
 
-    #[test]
-    fn a_dispatcher_that_never_ran_leaves_no_process() {
+    fn dispatcher() -> Dispatcher {
+        let plan = Plan {
+            setup: builder::setup(None).unwrap(),
+            ..Plan::default()
+        };
         let limits = Limits {
             workers: 1,
             tasks: None,
             prefetch: None,
         };
-        let core = Arc::new(Core::new(Plan::default(), limits).unwrap());
-        let dispatcher = Dispatcher::new(Arc::clone(&core)).unwrap();
+        Dispatcher::new(Arc::new(Core::new(plan, limits).unwrap())).unwrap()
+    }
+
+    #[test]
+    fn a_dispatcher_that_never_ran_leaves_no_process() {
+        let dispatcher = dispatcher();
+        let core = Arc::clone(&dispatcher.core);
         let pids = core.with(|state, _| state.pids());
         drop(dispatcher);
         assert_eq!(pids.len(), 1);
         assert!(core.with(|state, _| state.pids()).is_empty());
         // Not even a zombie.
         assert!(!std::path::Path::new(&format!("/proc/{}", pids[0])).exists());
+    }
+
+    /// Whatever the order in which the system reports the two.
+    #[test]
+    fn a_death_that_is_seen_before_the_answer_does_not_cost_it() {
+        let mut dispatcher = dispatcher();
+        let core = Arc::clone(&dispatcher.core);
+        let call = Call::one(|n: u32| n + 1).unwrap();
+        let message = job::message(call, |bytes| codec::encode(&1_u32, bytes)).unwrap();
+        let (completer, handle) = pair::<u32>();
+        core.submit(Job::new(message, None, completer, codec::decode::<u32>));
+        // READY, by which it gets the task; then the answer, which nobody reads.
+        for is_ready in [true, false] {
+            let results = &dispatcher.inboxes[&0].results;
+            assert_eq!(
+                poll(&mut [PollFd::new(results, PollFlags::IN)], None),
+                Ok(1)
+            );
+            if is_ready {
+                dispatcher.handle(token::new(0, Source::Results));
+            }
+        }
+        assert!(!handle.is_done());
+        let pid = core.with(|state, _| state.pids())[0];
+        kill_process(Pid::from_raw(pid.cast_signed()).unwrap(), Signal::KILL).unwrap();
+        core.with(|state, _| state.await_end(0));
+        dispatcher.handle(token::new(0, Source::Process));
+        assert_eq!(handle.result().unwrap(), 2);
     }
 }

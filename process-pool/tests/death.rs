@@ -5,6 +5,7 @@
 mod support;
 
 use std::collections::VecDeque;
+use std::sync::mpsc;
 
 use process_pool::{
     Bytes, Cancel, FutureResult, JoinHandle, ProcessPoolExecutor, TaskError, WorkerDied,
@@ -250,6 +251,76 @@ fn a_result_that_was_sent_before_the_death_counts() {
         }
     }
     works(&pool);
+}
+
+/// A pool with a task that has answered, while the pool's thread is kept from looking until the sender is
+/// dropped; `None` if the system does not tell what processes do.
+struct Answered {
+    pool: ProcessPoolExecutor,
+    handle: JoinHandle<u32>,
+    pid: u32,
+    go: mpsc::Sender<()>,
+}
+
+impl Answered {
+    fn new() -> Option<Self> {
+        let pool = ProcessPoolExecutor::new(2).unwrap();
+        let gate = Gate::new();
+        let handle = pool.submit(visit, gate.path());
+        let visitor = gate.next();
+        let (entered, is_entered) = mpsc::channel();
+        let (go, may_go) = mpsc::channel::<()>();
+        let mut other = pool.submit(|n: u32| n, 1);
+        other.on_done(move |_| {
+            entered.send(()).unwrap();
+            let _ = may_go.recv();
+        });
+        is_entered.recv_timeout(support::PATIENCE).unwrap();
+        let pid = visitor.pid;
+        visitor.see_off();
+        // When it waits for the next task, its answer is in the pipe.
+        let read = format!("{} ", if cfg!(target_arch = "x86_64") { 0 } else { 63 });
+        let path = format!("/proc/{pid}/task/{pid}/syscall");
+        while !std::fs::read_to_string(&path).ok()?.starts_with(&read) {
+            std::thread::yield_now();
+        }
+        Some(Self {
+            pool,
+            handle,
+            pid,
+            go,
+        })
+    }
+}
+
+#[test]
+fn an_answer_and_the_death_after_it_are_found_at_once_and_the_answer_counts() {
+    let _guard = guard();
+    for _ in 0..5 {
+        let Some(answered) = Answered::new() else {
+            return;
+        };
+        send_signal(answered.pid, Signal::KILL);
+        support::wait_for_end(answered.pid);
+        drop(answered.go);
+        assert_eq!(soon(answered.handle).unwrap(), answered.pid);
+        works(&answered.pool);
+    }
+}
+
+#[test]
+fn a_task_that_is_cancelled_when_it_has_just_answered_costs_no_worker() {
+    let _guard = guard();
+    for _ in 0..5 {
+        let Some(answered) = Answered::new() else {
+            return;
+        };
+        assert_eq!(answered.handle.cancel(), Cancel::Requested);
+        drop(answered.go);
+        assert_eq!(soon(answered.handle).unwrap(), answered.pid);
+        works(&answered.pool);
+        assert!(answered.pool.pids().contains(&answered.pid));
+    }
 }
 
 #[test]

@@ -128,6 +128,12 @@ impl Visitor {
         self.stream.write_all(&[1]).unwrap();
     }
 
+    /// Lets it go on, and waits until it has let go of its end.
+    pub(crate) fn see_off(mut self) {
+        self.stream.write_all(&[1]).unwrap();
+        self.wait_until_gone();
+    }
+
     /// Waits until the visitor's process is gone, with all copies of its end.
     pub(crate) fn wait_until_gone(mut self) {
         self.stream.set_read_timeout(Some(PATIENCE)).unwrap();
