@@ -3,13 +3,13 @@
 use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
 use crate::support::{Drops, OnDrop, run, simulate, stackful, try_run};
+use future_result::sync::atomic::{AtomicU64, Ordering};
 use future_result::{When, as_completed, block_until, pair, wait};
 use green_tasks::{
     FutureResult, Rejection, Runtime, RuntimeError, TaskError, await_future, shield, sleep,
@@ -411,17 +411,18 @@ fn wakers_that_outlive_their_task_or_runtime_wake_nobody() {
 /// Its waker is woken by the clock, where it is nobody's turn: there is no task that could wait.
 #[test]
 fn a_waker_that_wants_to_wait_when_a_timer_wakes_it_is_stopped_and_harms_nobody() {
-    struct Waits(AtomicUsize);
+    struct Waits(AtomicU64);
 
     impl Wake for Waits {
         fn wake(self: Arc<Self>) {
+            // ORDERING: Relaxed; one thread.
             self.0.fetch_add(1, Ordering::Relaxed);
             yield_now();
             unreachable!("nobody can wait here");
         }
     }
 
-    let waits = Arc::new(Waits(AtomicUsize::new(0)));
+    let waits = Arc::new(Waits(AtomicU64::new(0)));
     for closing in [false, true] {
         simulate(1, || {
             let waker = Waker::from(Arc::clone(&waits));
@@ -441,5 +442,6 @@ fn a_waker_that_wants_to_wait_when_a_timer_wakes_it_is_stopped_and_harms_nobody(
             }
         });
     }
+    // ORDERING: Relaxed; one thread.
     assert_eq!(waits.0.load(Ordering::Relaxed), 2);
 }
