@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::support::{Drops, OnDrop, run, simulate, stackful, try_run};
-use future_result::sync::atomic::{AtomicUsize, Ordering};
+use future_result::sync::atomic::{AtomicU64, Ordering};
 use future_result::{When, as_completed, block_until, pair, wait};
 use green_tasks::{
     FutureResult, Rejection, Runtime, RuntimeError, TaskError, await_future, shield, sleep,
@@ -411,7 +411,7 @@ fn wakers_that_outlive_their_task_or_runtime_wake_nobody() {
 /// Its waker is woken by the clock, where it is nobody's turn: there is no task that could wait.
 #[test]
 fn a_waker_that_wants_to_wait_when_a_timer_wakes_it_is_stopped_and_harms_nobody() {
-    struct Waits(AtomicUsize);
+    struct Waits(AtomicU64);
 
     impl Wake for Waits {
         fn wake(self: Arc<Self>) {
@@ -422,7 +422,7 @@ fn a_waker_that_wants_to_wait_when_a_timer_wakes_it_is_stopped_and_harms_nobody(
         }
     }
 
-    let waits = Arc::new(Waits(AtomicUsize::new(0)));
+    let waits = Arc::new(Waits(AtomicU64::new(0)));
     for closing in [false, true] {
         simulate(1, || {
             let waker = Waker::from(Arc::clone(&waits));
