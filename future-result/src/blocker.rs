@@ -368,9 +368,8 @@ impl Wake for Signal {
 /// The queue of a worker, from which its wait may take the awaited task.
 #[doc(hidden)]
 pub trait OwnQueue {
-    /// Takes the task out, if it is the next one; and says whether there was a [refusal](Self::refusal)
-    /// then. Runs nothing of the user's.
-    fn take_if_next(&self, task: CellId) -> Option<(Task, bool)>;
+    /// Takes the task out, if it is the next one. Runs nothing of the user's.
+    fn take_if_next(&self, task: CellId) -> Option<Task>;
 
     /// Counts a task that was taken out so, and has been run. Runs nothing of the user's.
     fn count(&self, status: Option<Status>);
@@ -391,10 +390,9 @@ fn with_own<R>(f: impl FnOnce(&dyn OwnQueue) -> Option<R>) -> Option<R> {
     OWN_QUEUE.try_with(f).ok().flatten()
 }
 
-/// Takes the task out of the calling worker's queue, if it is the next one there; and says whether it may
-/// not start any more.
+/// Takes the task out of the calling worker's queue, if it is the next one there.
 #[inline]
-pub(crate) fn take_own(task: CellId) -> Option<(Task, bool)> {
+pub(crate) fn take_own(task: CellId) -> Option<Task> {
     with_own(|queue| queue.take_if_next(task))
 }
 

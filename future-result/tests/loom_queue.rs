@@ -271,8 +271,8 @@ fn thief_that_reads_a_slot_used_again_takes_nothing_twice() {
 struct Own(Rc<TaskDeque>);
 
 impl OwnQueue for Own {
-    fn take_if_next(&self, task: CellId) -> Option<(Task, bool)> {
-        Some((self.0.pop_if(task)?, false))
+    fn take_if_next(&self, task: CellId) -> Option<Task> {
+        self.0.pop_if(task)
     }
 
     fn count(&self, _: Option<Status>) {}

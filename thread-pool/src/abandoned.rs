@@ -59,7 +59,7 @@ impl Abandoned {
 
     #[inline]
     pub(crate) fn is_set(&self) -> bool {
-        // ORDERING: Relaxed, as in `refusal`.
+        // ORDERING: Relaxed, as in `begin`.
         self.0.load(Ordering::Relaxed) != NOT
     }
 

@@ -189,7 +189,7 @@ struct Thread {
 }
 
 impl OwnQueue for Thread {
-    fn take_if_next(&self, _: CellId) -> Option<(Task, bool)> {
+    fn take_if_next(&self, _: CellId) -> Option<Task> {
         None
     }
 

@@ -337,9 +337,8 @@ impl Local {
 
 impl OwnQueue for Local {
     #[inline]
-    fn take_if_next(&self, task: CellId) -> Option<(Task, bool)> {
-        let task = self.queues.own.pop_if(task)?;
-        Some((task, self.abandoned.is_set()))
+    fn take_if_next(&self, task: CellId) -> Option<Task> {
+        self.queues.own.pop_if(task)
     }
 
     #[inline]

@@ -154,10 +154,9 @@ impl<T> Reader<T> {
             return false;
         }
         // Best taken out of the queue: then no tombstone stays there.
-        if let Some((task, is_refused)) = take_own(CellId::new(self.cell)) {
-            let refusal = || if is_refused { refusal(pool) } else { None };
+        if let Some(task) = take_own(CellId::new(self.cell)) {
             // SAFETY: it was taken for being this one.
-            count_own(unsafe { task.into_raw().run_with(self, refusal) });
+            count_own(unsafe { task.into_raw().run_with(self, || refusal(pool)) });
             return self.snapshot().is_done();
         }
         // SAFETY: what is completed by hand was sent away above.
