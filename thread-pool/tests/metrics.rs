@@ -109,6 +109,22 @@ fn cancelled_tasks_are_counted_also_if_they_are_swept_out() {
 }
 
 #[test]
+fn parts_that_the_end_of_their_scope_runs_are_done_though_nobody_takes_their_values() {
+    let pool = Arc::new(pool(1));
+    let same = Arc::clone(&pool);
+    let outer = pool.submit(move || {
+        same.scope(|scope| {
+            for _ in 0..10 {
+                scope.spawn(|| ());
+            }
+        });
+    });
+    outer.result().unwrap();
+    pool.shutdown().unwrap();
+    assert_eq!(ended(&pool), [11, 0, 0]);
+}
+
+#[test]
 fn tasks_that_are_run_in_place_are_counted_by_how_they_ended() {
     let pool = Arc::new(pool(1));
     let same = Arc::clone(&pool);

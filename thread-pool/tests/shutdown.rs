@@ -301,20 +301,21 @@ fn what_is_running_when_the_queues_are_swept_may_still_use_scopes_joins_and_maps
         started.send(()).unwrap();
         wait_for_gate.recv().unwrap_err();
         let meeting = Barrier::new(2);
-        let parts = inside.scope(|scope| {
-            // They meet, so the other worker takes part.
-            let parts = [20, 1].map(|n| {
-                let meeting = &meeting;
+        let parts = AtomicUsize::new(0);
+        inside.scope(|scope| {
+            // They meet, so the other worker takes part. Whichever it takes, the end of the scope runs the
+            // other one; a wait for one of them might be for the one that it has taken.
+            for n in [20, 1] {
+                let (meeting, parts) = (&meeting, &parts);
                 scope.spawn(move || {
                     meeting.wait();
-                    n
-                })
-            });
-            parts.map(|part| part.result().unwrap())
+                    parts.fetch_add(n, Ordering::Relaxed);
+                });
+            }
         });
         let halves = inside.join(|| 300, || 4000);
         let items = inside.map_slice(&[50_000; 2], |item| *item);
-        parts[0] + parts[1] + halves.0 + halves.1 + items[0] + items[1]
+        parts.into_inner() + halves.0 + halves.1 + items[0] + items[1]
     });
     wait_for_start.recv().unwrap();
     let busy = occupy(&pool);

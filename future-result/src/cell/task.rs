@@ -214,7 +214,8 @@ pub(super) unsafe fn start(
 }
 
 /// What has become of a task that somebody else has claimed. One that was ended by its deadline did
-/// not fail by itself, so it counts as cancelled; and so does one that was asked to stop and panicked.
+/// not fail by itself, so it counts as cancelled; and so does one that was asked to stop and panicked. Of
+/// one that nobody has cancelled and that has left no outcome, nobody was there to take it: it has run.
 ///
 /// # Safety
 ///
@@ -226,6 +227,7 @@ unsafe fn tombstone_status(cell: NonNull<Header>) -> Option<Status> {
     let is_counted = unsafe { vtable(cell) }.role != Role::Helper;
     is_counted.then(|| match now.status() {
         Status::Failed if now.is_cancelled() => Status::Cancelled,
+        Status::Cancelled if !now.is_cancelled() => Status::Taken,
         status => status,
     })
 }
