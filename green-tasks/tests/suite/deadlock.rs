@@ -176,7 +176,7 @@ fn main_may_catch_it_and_come_to_an_end() {
 
 /// std says of the whole thread that it is panicking, so of `main` it is not known.
 #[test]
-fn main_is_ended_also_beside_a_task_that_is_left_in_its_unwinding() {
+fn main_is_ended_also_beside_a_task_that_is_left_behind_in_its_unwinding() {
     let other = thread::spawn(|| {
         deadlock(|| {
             let handle = spawn(|| {
