@@ -5,8 +5,8 @@
 //! to the *depot*, from where a thread that has none left takes it: so cells that one thread makes and
 //! another frees come back, and the depot's lock is met once in [`ROUNDS`] times at most. With two
 //! magazines a thread does not go to the depot and back for every cell at the edge of one. (Bonwick and
-//! Adams, "Magazines and Vmem", USENIX 2001.) A magazine lists its cells instead of chaining them, since
-//! reading a cell that was not used for long would cost more than all the rest.
+//! Adams, "Magazines and Vmem", USENIX 2001.) A magazine lists its cells instead of chaining them, so that
+//! nobody reads or writes a free cell, and hardly anything here is unsafe.
 //!
 //! Nobody waits for the depot: who finds it locked goes to the allocator. So a process that was forked
 //! off while a thread of its parent had it locked does not hang.
