@@ -85,8 +85,8 @@ impl Group {
         }
     }
 
-    pub(crate) fn ours(self, start: impl Fn() -> Workload + 'static) -> Self {
-        self.row("thread-pool", Kind::Ours, start)
+    pub(crate) fn ours(self, name: &'static str, start: impl Fn() -> Workload + 'static) -> Self {
+        self.row(name, Kind::Ours, start)
     }
 
     pub(crate) fn peer(self, name: &'static str, start: impl Fn() -> Workload + 'static) -> Self {

@@ -82,7 +82,7 @@ fn ideal() -> Workload {
 
 pub(super) fn group() -> Group {
     Group::new("as_completed", JOBS, 1)
-        .ours(ours)
+        .ours("thread-pool", ours)
         .reference("ideal: sum of the work / 2", ideal)
         .peer("rayon + channel", rayon_and_channel)
         .peer("tokio: JoinSet", tokio_join_set)

@@ -97,7 +97,7 @@ fn forte_scopes() -> Workload {
 
 pub(super) fn group() -> Group {
     Group::new("nested", OUTER * INNER, 2)
-        .ours(|| waiting(pools::ours()))
+        .ours("thread-pool", || waiting(pools::ours()))
         .peer("rayon: scope", rayon_scopes)
         .peer("async-executor", || awaiting(pools::async_executor()))
         .peer("rusty_pool: futures", || awaiting(pools::rusty_pool()))

@@ -72,7 +72,7 @@ fn four_producers(pool: impl Execute) -> Workload {
 
 pub(super) fn group() -> Group {
     Group::new("producers", JOBS_EACH * COUNTERS.len() as u64, 3)
-        .ours(|| four_producers(pools::ours()))
+        .ours("thread-pool", || four_producers(pools::ours()))
         .peer("executors: stealing", || {
             four_producers(pools::executors_stealing())
         })

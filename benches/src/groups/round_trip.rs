@@ -35,7 +35,7 @@ pub(super) fn group(name: &'static str, trips: u64, rest: Duration) -> Group {
     let executors_stealing = || WithOneshot(pools::executors_stealing());
     let scheduled = || WithOneshot(pools::scheduled());
     Group::new(name, trips, 3)
-        .ours(run(pools::ours, trips, rest))
+        .ours("thread-pool", run(pools::ours, trips, rest))
         .peer(
             "rayon + oneshot",
             run(|| WithOneshot(pools::rayon()), trips, rest),

@@ -30,7 +30,7 @@ pub(super) fn group(name: &'static str, steps: u64) -> Group {
     let executors_channel = || WithOneshot(pools::executors_channel());
     let executors_stealing = || WithOneshot(pools::executors_stealing());
     Group::new(name, JOBS, 2)
-        .ours(run(pools::ours, steps))
+        .ours("thread-pool", run(pools::ours, steps))
         .peer(
             "executors: channel + oneshot",
             run(executors_channel, steps),
