@@ -7,7 +7,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
-gates=(fmt arch clippy deny doc test bench-smoke loom sim memcheck asan asan-green tsan)
+gates=(fmt arch clippy deny doc test bench-smoke instructions loom sim memcheck asan asan-green tsan)
 # Run by name alone: they need a component or a toolchain that a developer may not have.
 gates_by_name=(miri msrv mutants)
 
@@ -19,6 +19,7 @@ threads=(-p future-result -p thread-pool)
 modelled=("${threads[@]}" -p green-tasks)
 # The only files that may contain `unsafe`; * matches within these lists.
 unsafe_files=(
+    benches/src/bin/instructions/paths.rs
     future-result/src/cell.rs
     future-result/src/cell/*.rs
     future-result/src/claim.rs
@@ -162,6 +163,11 @@ gate_deny() {
 # criterion's test mode: every benchmark once, nothing measured.
 gate_bench-smoke() {
     cargo bench -p benches --locked -- --test
+}
+
+# A regression of the hot paths that no mood of the machine can hide or feign.
+gate_instructions() {
+    cargo run --release -q -p benches --locked --bin instructions
 }
 
 gate_miri() {
