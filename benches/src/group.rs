@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use crate::Pin;
+
 /// A workload with its pool started; each call runs it once.
 pub type Workload = Box<dyn FnMut() -> Run>;
 
@@ -62,11 +64,26 @@ impl fmt::Debug for Row {
     }
 }
 
+/// What ours is to reach, at the most, as a part of what a peer takes.
+#[derive(Clone, Copy, Debug)]
+pub struct Aim {
+    /// Where threads may run.
+    pub pin: Pin,
+    /// Ours in times of the peer.
+    pub ratio: f64,
+    /// A row's name; the best peer of all if there is none.
+    pub peer: Option<&'static str>,
+}
+
 /// One workload and its rows.
 #[derive(Debug)]
 pub struct Group {
     /// What stands before a `/` is the family.
     pub name: &'static str,
+    /// What it is about, for the report: a sentence or two.
+    pub about: &'static str,
+    /// What was aimed at.
+    pub aims: Vec<Aim>,
     /// How many tasks, items or calls one run does.
     pub tasks: u64,
     /// How many runs make a round of `compare`: about 100 ms.
@@ -79,10 +96,23 @@ impl Group {
     pub(crate) fn new(name: &'static str, tasks: u64, runs: u32) -> Self {
         Self {
             name,
+            about: "",
+            aims: Vec::new(),
             tasks,
             runs,
             rows: Vec::new(),
         }
+    }
+
+    pub(crate) fn about(mut self, about: &'static str) -> Self {
+        self.about = about;
+        self
+    }
+
+    /// Ours is to take at most so many times what this peer takes; `None` is the best one.
+    pub(crate) fn aim(mut self, pin: Pin, ratio: f64, peer: Option<&'static str>) -> Self {
+        self.aims.push(Aim { pin, ratio, peer });
+        self
     }
 
     pub(crate) fn ours(self, name: &'static str, start: impl Fn() -> Workload + 'static) -> Self {

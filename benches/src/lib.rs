@@ -1,19 +1,23 @@
 //! What the benchmarks share: the workloads, each in one place, and the pools that run them.
 //!
 //! [`groups()`] lists the workloads with the rows of each. Two programs run them: the criterion
-//! benchmarks in `benches/`, through [`measure()`], and `src/bin/compare`, which gives every row and
-//! round a process of its own.
+//! benchmarks in `benches/`, through [`measure()`], and `src/bin/compare`, which holds a [`Contest`]:
+//! every row and round in a process of its own.
 
+mod contest;
 mod group;
 mod groups;
 mod limit;
 mod machine;
 mod measure;
 mod pools;
+mod round;
 mod work;
 
-pub use self::group::{Group, Kind, Row, Run, Workload};
+pub use self::contest::{CHILD, Contest, measure_child};
+pub use self::group::{Aim, Group, Kind, Row, Run, Workload};
 pub use self::groups::groups;
 pub use self::limit::box_and_two_rmws;
 pub use self::machine::{Pin, cpu_time};
 pub use self::measure::measure;
+pub use self::round::{Summary, human_time};

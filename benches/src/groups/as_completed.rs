@@ -82,6 +82,9 @@ fn ideal() -> Workload {
 
 pub(super) fn group() -> Group {
     Group::new("as_completed", JOBS, 1)
+        .about(
+            "Jobs of 0 to 50 µs, whose results one thread takes in the order of their completion.",
+        )
         .ours("thread-pool", ours)
         .reference("ideal: sum of the work / 2", ideal)
         .peer("rayon + channel", rayon_and_channel)

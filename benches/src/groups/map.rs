@@ -90,6 +90,7 @@ fn large(name: &'static str, input: Input) -> Group {
 
 fn small(name: &'static str, runs: u32, input: Input) -> Group {
     Group::new(name, input.items.len() as u64, runs)
+        .about("An ordered map: one function over many items, its results in a vector.")
         .ours("thread-pool", with(ours, &input))
         .reference("sequential", with(|input| over(input, sequential), &input))
         .peer("rayon", with(rayon, &input))

@@ -97,6 +97,7 @@ fn forte_scopes() -> Workload {
 
 pub(super) fn group() -> Group {
     Group::new("nested", OUTER * INNER, 2)
+        .about("Tasks that each submit a hundred to their own pool and wait for them; the time is that of an inner one.")
         .ours("thread-pool", || waiting(pools::ours()))
         .peer("rayon: scope", rayon_scopes)
         .peer("async-executor", || awaiting(pools::async_executor()))

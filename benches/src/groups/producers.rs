@@ -72,6 +72,7 @@ fn four_producers(pool: impl Execute) -> Workload {
 
 pub(super) fn group() -> Group {
     Group::new("producers", JOBS_EACH * COUNTERS.len() as u64, 3)
+        .about("Four threads at once that submit jobs whose results nobody takes.")
         .ours("thread-pool", || four_producers(pools::ours()))
         .peer("executors: stealing", || {
             four_producers(pools::executors_stealing())

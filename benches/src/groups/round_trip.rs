@@ -35,6 +35,11 @@ pub(super) fn group(name: &'static str, trips: u64, rest: Duration) -> Group {
     let executors_stealing = || WithOneshot(pools::executors_stealing());
     let scheduled = || WithOneshot(pools::scheduled());
     Group::new(name, trips, 3)
+        .about(if rest.is_zero() {
+            "One empty job, submitted and waited for, and then the next."
+        } else {
+            "The same after a rest of 200 µs, in which the workers fall asleep."
+        })
         .ours("thread-pool", run(pools::ours, trips, rest))
         .peer(
             "rayon + oneshot",

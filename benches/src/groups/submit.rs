@@ -1,6 +1,7 @@
 //! Jobs that do nothing, submitted by one thread from outside, and every result taken: what the
 //! pool itself costs. In `submit_working` the submitting thread also has something to do.
 
+use crate::Pin;
 use crate::group::{Group, Workload, timed};
 use crate::pools::{self, Async, Blocking, Pool, WithOneshot};
 use crate::work::work;
@@ -30,6 +31,12 @@ pub(super) fn group(name: &'static str, steps: u64) -> Group {
     let executors_channel = || WithOneshot(pools::executors_channel());
     let executors_stealing = || WithOneshot(pools::executors_stealing());
     Group::new(name, JOBS, 2)
+        .about(match steps {
+            0 => "Empty jobs, submitted by one thread from outside, and every result taken: what the pool itself costs.",
+            _ => "The same, while the submitting thread works for 100 ns before each job.",
+        })
+        .aim(Pin::Free, 0.3, None)
+        .aim(Pin::One, 0.45, None)
         .ours("thread-pool", run(pools::ours, steps))
         .peer(
             "executors: channel + oneshot",

@@ -1,6 +1,6 @@
 //! The command line.
 
-use benches::{Group, Pin, Row, groups};
+use benches::{CHILD, Contest, Group, Pin, Row, groups};
 
 pub(crate) const USAGE: &str = "\
 Compares this workspace's thread pool with its peers, two workers each.
@@ -25,29 +25,27 @@ pub(crate) enum Mode {
     Help,
     List,
     Compare(Options),
-    Child(Child),
+    Child {
+        group: String,
+        row: String,
+        pin: Pin,
+    },
 }
 
 /// How to compare.
 pub(crate) struct Options {
-    pub(crate) pin: Pin,
-    pub(crate) rounds: usize,
+    pub(crate) contest: Contest,
     groups: Vec<String>,
     only: Vec<String>,
-}
-
-/// What one child process measures.
-pub(crate) struct Child {
-    group: String,
-    row: String,
-    pub(crate) pin: Pin,
 }
 
 impl Mode {
     pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self, String> {
         let mut options = Options {
-            pin: Pin::Free,
-            rounds: 7,
+            contest: Contest {
+                pin: Pin::Free,
+                rounds: 7,
+            },
             groups: Vec::new(),
             only: Vec::new(),
         };
@@ -61,15 +59,15 @@ impl Mode {
                 "--list" => return Ok(Self::List),
                 "--group" => options.groups.push(value()?),
                 "--only" => options.only.push(value()?),
-                "--rounds" => options.rounds = rounds(&value()?)?,
-                "--pin" => options.pin = pin(&value()?)?,
+                "--rounds" => options.contest.rounds = rounds(&value()?)?,
+                "--pin" => options.contest.pin = pin(&value()?)?,
                 // From the parent process alone.
-                "--child" => {
-                    return Ok(Self::Child(Child {
+                CHILD => {
+                    return Ok(Self::Child {
                         group: value()?,
                         row: value()?,
                         pin: pin(&value()?)?,
-                    }));
+                    });
                 }
                 _ => return Err(format!("unknown option {argument}; see --help")),
             }
@@ -120,19 +118,5 @@ impl Options {
                     .any(|part| row.name.contains(part.as_str()))
         };
         group.rows.iter().filter(wanted)
-    }
-}
-
-impl Child {
-    /// The group, and which of its rows.
-    pub(crate) fn find(&self) -> Result<(Group, usize), String> {
-        groups()
-            .into_iter()
-            .filter(|group| group.name == self.group)
-            .find_map(|group| {
-                let index = group.rows.iter().position(|row| row.name == self.row)?;
-                Some((group, index))
-            })
-            .ok_or_else(|| format!("no row {} in a group {}", self.row, self.group))
     }
 }

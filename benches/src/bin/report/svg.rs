@@ -1,0 +1,89 @@
+//! A drawing that can be read on light and on dark ground: its style asks which of the two there is.
+
+use std::fmt::Write;
+
+/// Colours by role. The series' colours are far enough from both grounds.
+const STYLE: &str = "\
+text{font:12px system-ui,sans-serif;fill:#333}\
+.title{font-size:14px;font-weight:600}\
+.faint{fill:#777}\
+.grid{stroke:#8884;stroke-width:1}\
+.ours{fill:#d9480f;stroke:#d9480f}\
+.peer{fill:#7a8ca3;stroke:#7a8ca3}\
+.reference{fill:none;stroke:#7a8ca3;stroke-dasharray:4 3}\
+.mark{stroke:#2b8a3e;stroke-width:2}\
+.line{fill:none;stroke-width:2}\
+.s0{stroke:#d9480f}.s1{stroke:#1c7ed6}.s2{stroke:#2b8a3e}.s3{stroke:#ae3ec9}.s4{stroke:#868e96}.s5{stroke:#e8590c}\
+.t0{fill:#d9480f}.t1{fill:#1c7ed6}.t2{fill:#2b8a3e}.t3{fill:#ae3ec9}.t4{fill:#868e96}.t5{fill:#e8590c}\
+@media(prefers-color-scheme:dark){text{fill:#ddd}.faint{fill:#999}}";
+
+/// The body of a drawing.
+pub(crate) struct Svg {
+    body: String,
+}
+
+/// Where a text is held.
+#[derive(Clone, Copy)]
+pub(crate) enum Anchor {
+    Start,
+    Middle,
+    End,
+}
+
+impl Svg {
+    pub(crate) const fn new() -> Self {
+        Self {
+            body: String::new(),
+        }
+    }
+
+    pub(crate) fn text(&mut self, x: f64, y: f64, anchor: Anchor, class: &str, text: &str) {
+        let anchor = match anchor {
+            Anchor::Start => "start",
+            Anchor::Middle => "middle",
+            Anchor::End => "end",
+        };
+        let text = text.replace('&', "&amp;").replace('<', "&lt;");
+        self.add(format_args!(
+            r#"<text x="{x:.1}" y="{y:.1}" text-anchor="{anchor}" class="{class}">{text}</text>"#
+        ));
+    }
+
+    pub(crate) fn bar(&mut self, x: f64, y: f64, width: f64, height: f64, class: &str) {
+        self.add(format_args!(
+            r#"<rect x="{x:.1}" y="{y:.1}" width="{width:.1}" height="{height:.1}" class="{class}"/>"#
+        ));
+    }
+
+    pub(crate) fn line(&mut self, from: (f64, f64), to: (f64, f64), class: &str) {
+        let ((x1, y1), (x2, y2)) = (from, to);
+        self.add(format_args!(
+            r#"<line x1="{x1:.1}" y1="{y1:.1}" x2="{x2:.1}" y2="{y2:.1}" class="{class}"/>"#
+        ));
+    }
+
+    pub(crate) fn path(&mut self, points: &[(f64, f64)], class: &str) {
+        let points: Vec<_> = points
+            .iter()
+            .map(|(x, y)| format!("{x:.1},{y:.1}"))
+            .collect();
+        self.add(format_args!(
+            r#"<polyline points="{}" class="line {class}"/>"#,
+            points.join(" ")
+        ));
+    }
+
+    /// The whole file. `title` is what those hear who cannot see it.
+    pub(crate) fn finish(self, width: f64, height: f64, title: &str) -> String {
+        format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width:.0} {height:.0}\" width=\"{width:.0}\" \
+             role=\"img\" aria-label=\"{title}\">\n<style>{STYLE}</style>\n{}</svg>\n",
+            self.body
+        )
+    }
+
+    fn add(&mut self, element: std::fmt::Arguments<'_>) {
+        // Writing to a string cannot fail.
+        let _ = writeln!(self.body, "{element}");
+    }
+}

@@ -1,0 +1,122 @@
+//! Each row of a group, in each round, runs in a process of its own, so that no pool meets another's
+//! threads or heap; and the rows take turns, so that all see the same machine.
+//!
+//! The processes are the calling program, started again with [`CHILD`] and what it is to measure.
+
+use std::env;
+use std::io::{self, IsTerminal, Write};
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
+
+use crate::round::Round;
+use crate::{Group, Pin, Row, Run, Summary, cpu_time, groups};
+
+/// The option by which a program that holds contests knows its children: the three arguments after it
+/// go to [`measure_child`].
+pub const CHILD: &str = "--child";
+
+/// A child that takes longer is stuck.
+const TIME_LIMIT: Duration = Duration::from_secs(60);
+/// Runs in each child before the measured ones.
+const WARM_UP_RUNS: u32 = 2;
+
+/// How to compare.
+#[derive(Clone, Copy, Debug)]
+pub struct Contest {
+    /// Where threads may run.
+    pub pin: Pin,
+    /// How many processes for each row.
+    pub rounds: usize,
+}
+
+impl Contest {
+    /// Runs these rows of a group; what went wrong stands in place of a row's figures.
+    #[must_use]
+    pub fn run(&self, group: &Group, rows: &[&Row]) -> Vec<Result<Summary, String>> {
+        let mut results: Vec<_> = rows.iter().map(|_| Ok(Vec::new())).collect();
+        for round in 0..self.rounds {
+            progress(&format!(
+                "{}: round {} of {}",
+                group.name,
+                round + 1,
+                self.rounds
+            ));
+            // Another one is the first each time.
+            for turn in 0..rows.len() {
+                let index = (turn + round) % rows.len();
+                self.run_child(group, rows[index], &mut results[index]);
+            }
+        }
+        progress("");
+        let summary = |rounds: Result<Vec<Round>, _>| rounds.map(|rounds| Summary::of(&rounds));
+        results.into_iter().map(summary).collect()
+    }
+
+    /// Adds one round of one row, or puts what went wrong in place of all its rounds.
+    fn run_child(&self, group: &Group, row: &Row, result: &mut Result<Vec<Round>, String>) {
+        if let Ok(rounds) = result {
+            match self.spawn_child(group, row) {
+                Ok(round) => rounds.push(round),
+                Err(message) => *result = Err(message),
+            }
+        }
+    }
+
+    fn spawn_child(&self, group: &Group, row: &Row) -> Result<Round, String> {
+        let program = env::current_exe().map_err(|error| format!("no program to run: {error}"))?;
+        let output = Command::new(program)
+            .args([CHILD, group.name, row.name, self.pin.name()])
+            // The one pool that takes its size from there.
+            .env("BLOCKING_MAX_THREADS", "2")
+            .output()
+            .map_err(|error| format!("cannot start a child: {error}"))?;
+        if output.status.success() {
+            return Round::decode(&String::from_utf8_lossy(&output.stdout));
+        }
+        let errors = String::from_utf8_lossy(&output.stderr);
+        let reason = errors.lines().next().unwrap_or("without a word");
+        Err(format!("{}: {reason}", output.status))
+    }
+}
+
+/// What a child does: warm up, measure, and print one round.
+///
+/// # Errors
+///
+/// If there is no such row, or its threads cannot be pinned.
+pub fn measure_child(group: &str, row: &str, pin: Pin) -> Result<(), String> {
+    thread::spawn(|| {
+        thread::sleep(TIME_LIMIT);
+        eprintln!("stuck for {TIME_LIMIT:?}");
+        std::process::exit(1);
+    });
+    let groups = groups();
+    let known = groups.iter().filter(|known| known.name == group);
+    let mut rows = known.flat_map(|group| group.rows.iter().map(move |row| (group, row)));
+    let found = rows.find(|(_, known)| known.name == row);
+    let (group, row) = found.ok_or_else(|| format!("no row {row} in a group {group}"))?;
+
+    let mut run = row.start();
+    for _ in 0..WARM_UP_RUNS {
+        run();
+    }
+    // Now all threads are there. Pinned earlier, pools would see a machine with fewer CPUs.
+    pin.apply()?;
+    run();
+    let before = cpu_time();
+    let runs: Vec<Run> = (0..group.runs).map(|_| run()).collect();
+    let cpu = cpu_time().zip(before).map(|(now, before)| now - before);
+    let tasks = group.tasks * u64::from(group.runs);
+    print!("{}", Round::of(&runs, cpu, tasks).encode());
+    Ok(())
+}
+
+/// Shows how far it is, if somebody watches.
+fn progress(text: &str) {
+    let mut stderr = io::stderr();
+    if stderr.is_terminal() {
+        let _ = write!(stderr, "\r\x1b[K{text}");
+        let _ = stderr.flush();
+    }
+}
