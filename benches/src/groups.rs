@@ -1,11 +1,15 @@
 //! All workloads. Each file has the code of one, and the rows of its groups.
 
 mod as_completed;
+mod cell;
+mod idle_wake;
 mod join;
 mod map;
 mod nested;
 mod producers;
 mod round_trip;
+mod scaling;
+mod scope;
 mod submit;
 
 use std::time::Duration;
@@ -15,7 +19,8 @@ use crate::Group;
 /// Every group, in the order of the tables.
 #[must_use]
 pub fn groups() -> Vec<Group> {
-    let mut groups = vec![
+    let mut groups = cell::groups();
+    groups.extend([
         submit::group("submit", 0),
         submit::group("submit_working", crate::work::STEPS_100_NS),
         round_trip::group("round_trip/hot", 2_000, Duration::ZERO),
@@ -24,7 +29,10 @@ pub fn groups() -> Vec<Group> {
         producers::group(),
         join::group(),
         as_completed::group(),
-    ];
+        idle_wake::group(),
+    ]);
     groups.extend(map::groups());
+    groups.extend(scope::groups());
+    groups.extend(scaling::groups());
     groups
 }

@@ -17,7 +17,6 @@ mod work;
 pub use self::contest::{CHILD, Contest, measure_child};
 pub use self::group::{Aim, Group, Kind, Row, Run, Workload};
 pub use self::groups::groups;
-pub use self::limit::box_and_two_rmws;
 pub use self::machine::{Pin, cpu_time};
 pub use self::measure::measure;
 pub use self::round::{Summary, human_time};

@@ -20,9 +20,10 @@ pub(crate) trait Pool: Send + Sync + 'static {
     /// Waits for one result.
     fn take(&self, handle: Self::Handle) -> u64;
 
-    /// Waits for all results, in this order.
+    /// Waits for all results, in this order, and adds them up, modulo 2⁶⁴.
     fn sum(&self, handles: Vec<Self::Handle>) -> u64 {
-        handles.into_iter().map(|handle| self.take(handle)).sum()
+        let results = handles.into_iter().map(|handle| self.take(handle));
+        results.fold(0, u64::wrapping_add)
     }
 }
 

@@ -5,6 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::group::{Group, Run, Workload, timed};
+use crate::limit;
 use crate::pools::{self, Async, Pool, WithOneshot};
 
 /// Starts one of the pools. The rests are not measured. With them every trip is timed for itself;
@@ -13,21 +14,35 @@ fn run<P: Pool>(start: fn() -> P, trips: u64, rest: Duration) -> impl Fn() -> Wo
     move || {
         let pool = start();
         let trip = move |n| assert_eq!(pool.take(pool.submit(move || n)), n);
-        if rest.is_zero() {
-            return Box::new(move || timed(|| (0..trips).for_each(&trip)));
-        }
-        Box::new(move || {
-            let rested = |n| {
-                thread::sleep(rest);
-                let start = Instant::now();
-                trip(n);
-                start.elapsed()
-            };
-            let each: Vec<_> = (0..trips).map(rested).collect();
-            let total = each.iter().sum();
-            Run { total, each }
-        })
+        repeat(trip, trips, rest)
     }
+}
+
+fn repeat(trip: impl Fn(u64) + 'static, trips: u64, rest: Duration) -> Workload {
+    if rest.is_zero() {
+        return Box::new(move || timed(|| (0..trips).for_each(&trip)));
+    }
+    Box::new(move || {
+        let rested = |n| {
+            thread::sleep(rest);
+            let start = Instant::now();
+            trip(n);
+            start.elapsed()
+        };
+        let each: Vec<_> = (0..trips).map(rested).collect();
+        let total = each.iter().sum();
+        Run { total, each }
+    })
+}
+
+/// A thread that wakes another, and is woken by it.
+fn unpark(trips: u64, rest: Duration) -> Workload {
+    let sleeper = limit::Sleeper::start();
+    let trip = move |_| {
+        sleeper.wake();
+        sleeper.wait();
+    };
+    repeat(trip, trips, rest)
 }
 
 pub(super) fn group(name: &'static str, trips: u64, rest: Duration) -> Group {
@@ -41,6 +56,7 @@ pub(super) fn group(name: &'static str, trips: u64, rest: Duration) -> Group {
             "The same after a rest of 200 µs, in which the workers fall asleep."
         })
         .ours("thread-pool", run(pools::ours, trips, rest))
+        .reference("limit: unpark and park", move || unpark(trips, rest))
         .peer(
             "rayon + oneshot",
             run(|| WithOneshot(pools::rayon()), trips, rest),

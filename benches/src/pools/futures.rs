@@ -49,9 +49,9 @@ impl<P: AsyncPool> Pool for Async<P> {
 
 /// Awaits all handles, in this order.
 pub(crate) async fn sum<P: AsyncPool>(handles: Vec<P::Handle>) -> u64 {
-    let mut sum = 0;
+    let mut sum = 0_u64;
     for handle in handles {
-        sum += P::value(handle.await);
+        sum = sum.wrapping_add(P::value(handle.await));
     }
     sum
 }
@@ -95,10 +95,14 @@ impl AsyncPool for AsyncExecutor {
 pub(crate) struct Tokio(pub(crate) Arc<Runtime>);
 
 pub(crate) fn tokio() -> Tokio {
+    tokio_of(WORKERS)
+}
+
+pub(crate) fn tokio_of(workers: usize) -> Tokio {
     let mut builder = Builder::new_multi_thread();
     let runtime = builder
-        .worker_threads(WORKERS)
-        .max_blocking_threads(WORKERS)
+        .worker_threads(workers)
+        .max_blocking_threads(workers)
         .build();
     Tokio(Arc::new(done(runtime)))
 }

@@ -11,7 +11,11 @@ use thread_pool::{FutureResult, JoinHandle, ThreadPoolExecutor};
 use super::{Execute, Pool, WORKERS, done};
 
 pub(crate) fn ours() -> ThreadPoolExecutor {
-    done(ThreadPoolExecutor::new(WORKERS))
+    ours_of(WORKERS)
+}
+
+pub(crate) fn ours_of(workers: usize) -> ThreadPoolExecutor {
+    done(ThreadPoolExecutor::new(workers))
 }
 
 impl Pool for ThreadPoolExecutor {
@@ -33,7 +37,11 @@ impl Execute for ThreadPoolExecutor {
 }
 
 pub(crate) fn rayon() -> rayon::ThreadPool {
-    done(rayon::ThreadPoolBuilder::new().num_threads(WORKERS).build())
+    rayon_of(WORKERS)
+}
+
+pub(crate) fn rayon_of(workers: usize) -> rayon::ThreadPool {
+    done(rayon::ThreadPoolBuilder::new().num_threads(workers).build())
 }
 
 impl Execute for rayon::ThreadPool {
@@ -43,7 +51,11 @@ impl Execute for rayon::ThreadPool {
 }
 
 pub(crate) fn threadpool() -> threadpool::ThreadPool {
-    threadpool::ThreadPool::new(WORKERS)
+    threadpool_of(WORKERS)
+}
+
+pub(crate) fn threadpool_of(workers: usize) -> threadpool::ThreadPool {
+    threadpool::ThreadPool::new(workers)
 }
 
 impl Execute for threadpool::ThreadPool {
@@ -53,7 +65,11 @@ impl Execute for threadpool::ThreadPool {
 }
 
 pub(crate) fn executors_channel() -> crossbeam_channel_pool::ThreadPool {
-    crossbeam_channel_pool::ThreadPool::new(WORKERS)
+    executors_channel_of(WORKERS)
+}
+
+pub(crate) fn executors_channel_of(workers: usize) -> crossbeam_channel_pool::ThreadPool {
+    crossbeam_channel_pool::ThreadPool::new(workers)
 }
 
 impl Execute for crossbeam_channel_pool::ThreadPool {
