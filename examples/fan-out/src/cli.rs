@@ -1,0 +1,114 @@
+//! The options of the command line, with their limits and defaults.
+
+use std::fmt;
+use std::ops::Range;
+use std::time::Duration;
+
+use clap::{Parser, value_parser};
+
+use crate::call::Policy;
+use crate::services::{Plan, SERVICES};
+
+/// Puts pages together from five HTTP services that fail, without hedged requests and with them.
+///
+/// The services are started by the program itself, on loopback. Which request meets which fault is drawn from
+/// --seed, so the same faults come again with the same number. The exit code is 0 when no view failed, 1 when one did,
+/// 2 when an option is wrong.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "fan-out", version, max_term_width = 100)]
+pub struct Options {
+    /// How many views to put together, 1 to 100000
+    #[arg(long, value_name = "N", default_value_t = 400)]
+    #[arg(value_parser = value_parser!(u32).range(1..=100_000))]
+    pub views: u32,
+
+    /// Only the view of this number, from 0, as the list of failed views names it
+    #[arg(long, value_name = "N", conflicts_with = "views")]
+    #[arg(value_parser = value_parser!(u32).range(..100_000))]
+    pub only: Option<u32>,
+
+    /// How many are put together at the same time, 1 to 32
+    #[arg(long, value_name = "N", default_value_t = 8)]
+    #[arg(value_parser = value_parser!(u32).range(1..=32))]
+    pub at_once: u32,
+
+    /// How many requests in a hundred meet the fault of their service, 0 to 100
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    #[arg(value_parser = value_parser!(u32).range(..=100))]
+    pub trouble: u32,
+
+    /// What the faults are drawn from
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+
+    /// How long a whole view may take, in milliseconds, 10 to 60000
+    #[arg(long, value_name = "N", default_value_t = 1_000)]
+    #[arg(value_parser = value_parser!(u32).range(10..=60_000))]
+    pub deadline_ms: u32,
+
+    /// How long one request may take, in milliseconds, 10 to 60000
+    #[arg(long, value_name = "N", default_value_t = 400)]
+    #[arg(value_parser = value_parser!(u32).range(10..=60_000))]
+    pub request_ms: u32,
+
+    /// How often a service is asked before it is given up, 1 to 10
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    #[arg(value_parser = value_parser!(u32).range(1..=10))]
+    pub attempts: u32,
+
+    /// How long the first pause before asking again may be, in milliseconds, 0 to 10000; each later one is twice as long
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    #[arg(value_parser = value_parser!(u32).range(..=10_000))]
+    pub backoff_ms: u32,
+
+    /// After how many milliseconds a second request is sent [default: what 95 of 100 answers of that service took in
+    /// the run without]
+    #[arg(long, value_name = "N")]
+    #[arg(value_parser = value_parser!(u32).range(..=60_000))]
+    pub hedge_ms: Option<u32>,
+}
+
+impl Options {
+    /// The numbers of the views.
+    #[must_use]
+    pub fn range(&self) -> Range<u32> {
+        self.only.map_or(0..self.views, |only| only..only + 1)
+    }
+
+    /// The faults.
+    #[must_use]
+    pub fn plan(&self) -> Plan {
+        Plan::new(self.seed, self.trouble)
+    }
+
+    /// How services are asked, without hedging.
+    #[must_use]
+    pub fn policy(&self) -> Policy {
+        Policy {
+            deadline: millis(self.deadline_ms),
+            request_limit: millis(self.request_ms),
+            attempts: self.attempts,
+            backoff: millis(self.backoff_ms),
+            seed: self.seed,
+            hedge_after: [None; SERVICES.len()],
+        }
+    }
+}
+
+fn millis(number: u32) -> Duration {
+    Duration::from_millis(number.into())
+}
+
+impl fmt::Display for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.only {
+            Some(only) => write!(f, "view {only}; ")?,
+            None => write!(f, "{} views, {} at once; ", self.views, self.at_once)?,
+        }
+        write!(
+            f,
+            "faults in {} % of the requests, from seed {}; deadline {} ms",
+            self.trouble, self.seed, self.deadline_ms
+        )
+    }
+}

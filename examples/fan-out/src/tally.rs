@@ -1,0 +1,80 @@
+//! What is counted of all requests, whoever waits for them.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::services::SERVICES;
+
+/// A number that any thread may count up.
+#[derive(Debug, Default)]
+pub struct Count(AtomicU64);
+
+impl Count {
+    /// One more.
+    pub fn add(&self) {
+        // ORDERING: Relaxed, a number alone; it is read when all who count have ended.
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// So far.
+    #[must_use]
+    pub fn get(&self) -> u64 {
+        // ORDERING: Relaxed, as above.
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// The counts of a run.
+#[derive(Debug, Default)]
+pub struct Tally {
+    /// Requests that were sent.
+    pub requests: Count,
+    /// Attempts after the first.
+    pub retries: Count,
+    /// Second requests of hedged pairs.
+    pub hedges: Count,
+    /// Requests that were still on the wire when nobody wanted their answer any more.
+    pub ran_on: Count,
+    /// How long the good answers of each service took.
+    answers: [Mutex<Vec<Duration>>; SERVICES.len()],
+}
+
+impl Tally {
+    /// Takes note of a good answer.
+    pub fn answered(&self, service: usize, after: Duration) {
+        let mut answers = self.answers[service]
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        answers.push(after);
+    }
+
+    /// What this part of the service's good answers took at most; none if there was no good answer.
+    #[must_use]
+    pub fn answer_time(&self, service: usize, part: f64) -> Option<Duration> {
+        let mut answers = self.answers[service]
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        quantile(&mut answers, part)
+    }
+}
+
+/// The least time that is at least as long as this part of them, by the nearest rank.
+///
+/// # Examples
+///
+/// ```
+/// use fan_out::tally::quantile;
+/// use std::time::Duration;
+///
+/// let mut times: Vec<_> = (1..=100).rev().map(Duration::from_millis).collect();
+/// assert_eq!(quantile(&mut times, 0.5), Some(Duration::from_millis(50)));
+/// assert_eq!(quantile(&mut times, 0.99), Some(Duration::from_millis(99)));
+/// assert_eq!(quantile(&mut [], 0.5), None);
+/// ```
+#[must_use]
+pub fn quantile(times: &mut [Duration], part: f64) -> Option<Duration> {
+    times.sort_unstable();
+    let rank = (times.len() as f64 * part).ceil() as usize;
+    times.get(rank.saturating_sub(1)).copied()
+}

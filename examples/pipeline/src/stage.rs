@@ -1,0 +1,132 @@
+//! What is done with one file, stage by stage. No stage knows of pools, nor of the other files.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::Path;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use thiserror::Error;
+use thread_pool::TaskError;
+
+use crate::log::Stats;
+
+/// The stages, in their order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// From the disk into memory.
+    Read,
+    /// Lines to counts.
+    Parse,
+    /// To gzip.
+    Compress,
+    /// Into the output folder.
+    Write,
+}
+
+impl Stage {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Read, Self::Parse, Self::Compress, Self::Write];
+
+    /// As the bars and the report show it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Parse => "parse",
+            Self::Compress => "compress",
+            Self::Write => "write",
+        }
+    }
+}
+
+/// Why a file did not come through.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum FileError {
+    /// It is gone, leads nowhere, or may not be read.
+    #[error("cannot be read: {0}")]
+    Read(#[source] io::Error),
+    /// A pipe, a socket, a device, or a link to a folder.
+    #[error("is no file")]
+    NoFile,
+    /// It is larger than what is taken.
+    #[error("is larger than {} MiB; --max-mib takes larger ones", .0 / 1024 / 1024)]
+    TooLarge(u64),
+    /// None of its lines is an entry.
+    #[error("is no access log: none of its {0} lines is an entry")]
+    NoLog(u64),
+    /// There is no room for it, or it may not be written.
+    #[error("cannot be written to the output folder: {0}")]
+    Write(#[source] io::Error),
+    /// The task that was to do it did not end well.
+    #[error("was given up: {0}")]
+    Task(#[source] TaskError),
+}
+
+/// Reads a file whole, if it is no larger than this.
+///
+/// # Errors
+/// When it cannot be read, or is too large.
+pub fn read(path: &Path, max_bytes: u64) -> Result<Vec<u8>, FileError> {
+    // Asked before it is opened, since opening a pipe waits for whoever writes into it.
+    let metadata = fs::metadata(path).map_err(FileError::Read)?;
+    if !metadata.is_file() {
+        return Err(FileError::NoFile);
+    }
+    if metadata.len() > max_bytes {
+        return Err(FileError::TooLarge(max_bytes));
+    }
+    let file = File::open(path).map_err(FileError::Read)?;
+    let mut raw = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or_default());
+    // It may have grown since.
+    let mut limited = file.take(max_bytes.saturating_add(1));
+    limited.read_to_end(&mut raw).map_err(FileError::Read)?;
+    if raw.len() as u64 > max_bytes {
+        return Err(FileError::TooLarge(max_bytes));
+    }
+    Ok(raw)
+}
+
+/// Counts a log. Single odd lines are counted too, but a file of nothing else is no log.
+///
+/// # Errors
+/// When no line is an entry, though there are lines.
+pub fn parse(raw: &[u8]) -> Result<Stats, FileError> {
+    let stats = Stats::of(raw);
+    if stats.entries == 0 && stats.odd > 0 {
+        return Err(FileError::NoLog(stats.odd));
+    }
+    Ok(stats)
+}
+
+/// Compresses to gzip.
+///
+/// # Errors
+/// None that could happen in memory.
+pub fn compress(raw: &[u8], level: u32) -> Result<Vec<u8>, FileError> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::new(level));
+    encoder.write_all(raw).map_err(FileError::Write)?;
+    encoder.finish().map_err(FileError::Write)
+}
+
+/// Writes `NAME.gz` whole or not at all: under another name first. One that is there already is replaced. Who may read
+/// the source may read it.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write(source: &Path, output: &Path, packed: &[u8]) -> Result<(), FileError> {
+    let mut name = source.file_name().unwrap_or_default().to_owned();
+    name.push(".gz");
+    let write = || {
+        let mut file = tempfile::NamedTempFile::new_in(output)?;
+        file.write_all(packed)?;
+        // A source that is gone by now cannot be asked; then nobody else may.
+        if let Ok(metadata) = fs::metadata(source) {
+            file.as_file().set_permissions(metadata.permissions())?;
+        }
+        // Removed by its destructor unless it comes to this.
+        file.persist(output.join(name)).map_err(|error| error.error)
+    };
+    write().map(drop).map_err(FileError::Write)
+}
