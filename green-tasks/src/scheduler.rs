@@ -47,11 +47,14 @@
 //! points into it stays valid.
 
 mod block;
+mod crew;
 mod drive;
 mod idle;
 mod inbox;
+mod inquest;
 mod interrupt;
 mod job;
+mod parcel;
 mod run_queue;
 mod spawn;
 mod switch;
@@ -70,6 +73,7 @@ use std::sync::Arc;
 
 use future_result::PoolId;
 
+pub(crate) use self::crew::{Crew, Post};
 use self::inbox::Inbox;
 pub(crate) use self::interrupt::{Interrupts, Unwind};
 pub(crate) use self::job::{Call, Job};
@@ -78,6 +82,7 @@ pub(crate) use self::spawn::homeless;
 use self::table::Table;
 pub(crate) use self::task::{Ends, Rest, Task};
 use crate::deadlock::Deadlock;
+use crate::offload::Offload;
 use crate::reactor::Reactor;
 use crate::stack::StackPool;
 use crate::time::Timers;
@@ -90,6 +95,10 @@ pub(crate) struct Scheduler {
     /// By which handles' tasks are known to be its own.
     id: PoolId,
     inbox: Arc<Inbox>,
+    /// What it shares with the other schedulers of its run, if there are any.
+    post: Option<Post>,
+    /// How blocking calls are run elsewhere.
+    pub(crate) offload: Offload,
     /// Those that have not ended.
     tasks: Table,
     /// How many there have ever been.
@@ -120,6 +129,8 @@ pub(crate) struct Scheduler {
 /// How a scheduler is to be.
 pub(crate) struct Settings {
     pub(crate) stacks: Option<StackPool>,
+    pub(crate) post: Option<Post>,
+    pub(crate) offload: Offload,
     /// What decides whose turn it is, and that the clock is virtual.
     pub(crate) seed: Option<u64>,
 }
@@ -129,9 +140,15 @@ impl Scheduler {
     pub(crate) fn new(settings: Settings, caller: &'static Location<'static>) -> Rc<Self> {
         let tasks = Table::new();
         let main = tasks.enter_main(caller);
+        let (id, inbox) = match &settings.post {
+            None => (PoolId::new(), Arc::new(Inbox::new())),
+            Some(post) => (post.crew.id(), Arc::clone(post.crew.inbox(post.place))),
+        };
         Rc::new(Self {
-            id: PoolId::new(),
-            inbox: Arc::new(Inbox::new()),
+            id,
+            inbox,
+            post: settings.post,
+            offload: settings.offload,
             tasks,
             spawned: Cell::new(0),
             queue: RunQueue::new(settings.seed),
@@ -152,6 +169,11 @@ impl Scheduler {
     /// The identity of its tasks.
     pub(crate) fn id(&self) -> PoolId {
         self.id
+    }
+
+    /// Whether closures can be tasks.
+    pub(crate) fn has_stacks(&self) -> bool {
+        self.stacks.is_some()
     }
 
     /// Whether the task is one of this scheduler's that has not ended.

@@ -6,7 +6,7 @@ mod slab;
 
 pub(crate) use self::overflow::{Label, SignalStack};
 pub(crate) use self::pool::StackPool;
-pub(crate) use self::slab::Stack;
+pub(crate) use self::slab::{Slab, Stack};
 
 /// What a task's stack has room for unless the runtime's builder says something else. Unoptimised code
 /// needs several times as much as optimised code.

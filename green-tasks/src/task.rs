@@ -8,11 +8,11 @@ use future_result::{JoinHandle, block_until};
 
 use crate::scheduler::{Rest, current, homeless};
 
-/// Runs a closure as a task of its own, on the calling thread. Its turn comes when the caller waits.
+/// Runs a closure as a task of its own, on one of the runtime's [threads](crate::Builder::threads): the
+/// first that comes to it. There it stays. If there is only one, its turn comes when the caller waits.
 ///
 /// The handle is that of all pools: wait for it anywhere, also on other threads, and cancel it from
-/// there. Dropping it detaches. The closure and its value need not be `Send`, since the task stays on
-/// this thread.
+/// there. Dropping it detaches. For a closure that is not `Send`, see [`spawn_local`].
 ///
 /// Always gives a handle: outside of a runtime, or in one without the token
 /// [`Stackful`](crate::Stackful), to an error that says so.
@@ -42,6 +42,40 @@ use crate::scheduler::{Rest, current, homeless};
 #[track_caller]
 pub fn spawn<F, T>(closure: F) -> JoinHandle<T>
 where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    match current::get() {
+        Some(scheduler) => scheduler.spawn_anywhere(Location::caller(), closure),
+        None => homeless().handle,
+    }
+}
+
+/// As [`spawn`], on the calling thread. So neither the closure nor its value need be `Send`: what tasks
+/// share by `Rc`, and all of [`sync`](crate::sync), is for tasks of one thread.
+///
+/// # Examples
+///
+/// ```
+/// use green_tasks::{spawn_local, sync::Event, FutureResult, Runtime, Stackful};
+/// use std::rc::Rc;
+///
+/// // SAFETY: nothing that these tasks call is on the list of `Stackful::assume`.
+/// let token = unsafe { Stackful::assume() };
+/// Runtime::builder().stackful(token).build()?.run(|| {
+///     let event = Rc::new(Event::new());
+///     let waiting = spawn_local({
+///         let event = Rc::clone(&event);
+///         move || event.wait()
+///     });
+///     event.set();
+///     waiting.result()
+/// })??;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[track_caller]
+pub fn spawn_local<F, T>(closure: F) -> JoinHandle<T>
+where
     F: FnOnce() -> T + 'static,
     T: 'static,
 {
@@ -54,7 +88,8 @@ where
 
 /// Runs a future as a task of its own, on the calling thread.
 ///
-/// As with [`spawn`], but it needs no stack and no token. What it calls may wait as any code may;
+/// As with [`spawn_local`], but it needs no stack and no token. (To have a future on any thread, `spawn`
+/// a closure that [awaits](await_future) it.) What it calls may wait as any code may;
 /// but it then waits on the thread's own stack, where waits that are inside each other can only end
 /// in turn. So await instead where you can.
 ///

@@ -9,7 +9,7 @@ use std::fs;
 use std::rc::Rc;
 
 use green_tasks::sync::Event;
-use green_tasks::{FutureResult, Runtime, Stackful, spawn, yield_now};
+use green_tasks::{FutureResult, Runtime, Stackful, spawn_local, yield_now};
 
 fn mappings() -> Option<usize> {
     Some(fs::read_to_string("/proc/self/maps").ok()?.lines().count())
@@ -48,7 +48,7 @@ fn main() {
         let waiting = Rc::new(Cell::new(0));
         let task = || {
             let (event, waiting) = (Rc::clone(&event), Rc::clone(&waiting));
-            spawn(move || {
+            spawn_local(move || {
                 waiting.set(waiting.get() + 1);
                 event.wait();
                 waiting.set(waiting.get() - 1);

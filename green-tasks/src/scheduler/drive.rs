@@ -237,17 +237,50 @@ impl Scheduler {
     pub(crate) fn run_main<R>(&self, main: impl FnOnce() -> R) -> std::thread::Result<R> {
         // Unwind safety: passed on to the caller.
         let result = catch_unwind(AssertUnwindSafe(main));
+        self.retire_main();
+        if let Some(post) = &self.post {
+            for parcel in post.crew.close(post.place) {
+                self.adopt(parcel);
+            }
+        }
+        self.close();
+        self.drain();
+        result
+    }
+
+    /// Runs tasks until the run ends that another scheduler was started for.
+    pub(crate) fn serve(&self) {
+        self.retire_main();
+        self.drain();
+    }
+
+    fn retire_main(&self) {
         let main = self.current();
         main.interrupts.close();
         self.retire(&main);
+    }
+
+    /// The run ends: no new tasks, and those that there are stop.
+    pub(super) fn close(&self) {
         self.is_closing.set(true);
         for task in self.tasks.all() {
             self.cancel(&task);
         }
-        while self.tasks.len() > 0 && self.stuck.borrow().is_none() {
+    }
+
+    /// The run ends, and no task is left that could.
+    pub(super) fn is_finished(&self) -> bool {
+        self.is_closing.get() && (self.tasks.len() == 0 || self.stuck.borrow().is_some())
+    }
+
+    /// Runs tasks until the run ends and none is left that could.
+    fn drain(&self) {
+        while !self.is_finished() {
             self.turn();
         }
         self.inbox.close();
-        result
+        if let Some(post) = &self.post {
+            post.crew.leave(post.place);
+        }
     }
 }

@@ -15,6 +15,7 @@ use future_result::sync::atomic::{AtomicBool, Ordering};
 use future_result::sync::{now, thread};
 use polling::Poller;
 
+use super::inquest::Verdict;
 use super::task::Key;
 use super::waker::WakeHandle;
 
@@ -29,6 +30,14 @@ pub(crate) struct Inbox {
 pub(crate) enum Mail {
     Wake(Arc<WakeHandle>),
     Cancel(Key),
+    /// There is something that nobody has started.
+    Search,
+    /// The run ends.
+    Close,
+    /// Nothing can ever go on, and the scheduler is to say what it knows.
+    Testify,
+    /// What follows from what all have said.
+    Verdict(Verdict),
 }
 
 struct State {
@@ -102,6 +111,11 @@ impl Inbox {
         // ORDERING: Relaxed; a hint. Written under the lock, so that it is true while there is mail.
         self.has_mail.store(false, Ordering::Relaxed);
         std::mem::take(&mut state.mail)
+    }
+
+    /// Whether there is no mail, which only holds as long as nobody can send any.
+    pub(super) fn is_empty(&self) -> bool {
+        self.state.lock().mail.is_empty()
     }
 
     /// Lies down; false if there is mail. Only the scheduler does.

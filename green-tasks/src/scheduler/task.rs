@@ -100,7 +100,7 @@ struct Answer {
 /// A task of a scheduler. Never leaves its thread.
 pub(crate) struct Task {
     pub(crate) key: Key,
-    /// Its number, in the order of spawning.
+    /// Its number, in the order of spawning on one thread; no other task of the run has it.
     pub(crate) serial: u64,
     pub(crate) spawned_at: &'static Location<'static>,
     /// Its outcome's cell, if it has one.

@@ -77,6 +77,11 @@ impl Scheduler {
             match mail {
                 Mail::Wake(handle) => self.wake_key(handle.receive()),
                 Mail::Cancel(key) => self.cancel_key(key),
+                // It has looked when it got up.
+                Mail::Search => {}
+                Mail::Close => self.close(),
+                Mail::Testify => self.testify(),
+                Mail::Verdict(verdict) => self.obey(verdict),
             }
         }
     }

@@ -7,7 +7,6 @@
 #![expect(unsafe_code, reason = "says that a stack is nobody else's")]
 
 use std::cell::{Cell, RefCell};
-use std::io;
 use std::rc::Rc;
 
 use super::Stack;
@@ -18,7 +17,7 @@ const KEPT: usize = 256;
 /// As many lose it at a time.
 const BATCH: usize = 64;
 
-/// The stacks of a runtime.
+/// The stacks of a scheduler.
 pub(crate) struct StackPool {
     slab: Rc<Slab>,
     /// Those that have been used, and are free; the last one is given out next.
@@ -30,15 +29,14 @@ pub(crate) struct StackPool {
 }
 
 impl StackPool {
-    /// Room for `count` stacks of `size` bytes, or for as many as the system allows.
-    pub(crate) fn new(size: usize, count: u32) -> io::Result<Self> {
-        let slab = Slab::reserve(size, count)?;
-        Ok(Self {
+    /// With all stacks of a slab, of which none has been used.
+    pub(crate) fn new(slab: Slab) -> Self {
+        Self {
             slab: Rc::new(slab),
             free: RefCell::new(Vec::new()),
             bare: Cell::new(0),
             used: Cell::new(0),
-        })
+        }
     }
 
     /// A free stack; `None` if there is none left, or the system allows no more guards.
@@ -90,7 +88,7 @@ mod tests {
 
     #[test]
     fn the_last_one_given_back_is_the_first_given_out() {
-        let pool = StackPool::new(64 << 10, 4).unwrap();
+        let pool = StackPool::new(Slab::reserve(64 << 10, 4).unwrap());
         let stacks: Vec<_> = std::iter::from_fn(|| pool.take()).collect();
         assert_eq!(stacks.len(), 4);
         let indices: Vec<_> = stacks.iter().map(Stack::index).collect();
@@ -103,7 +101,7 @@ mod tests {
 
     #[test]
     fn stacks_lie_between_their_guards_and_have_their_size() {
-        let pool = StackPool::new(64 << 10, 40).unwrap();
+        let pool = StackPool::new(Slab::reserve(64 << 10, 40).unwrap());
         let mut above = 0;
         for stack in std::iter::from_fn(|| pool.take()) {
             assert!(above <= stack.limit().get());
@@ -116,7 +114,7 @@ mod tests {
 
     #[test]
     fn memory_of_stacks_that_are_free_for_long_goes_back_and_they_can_be_used_again() {
-        let pool = StackPool::new(16 << 10, 1000).unwrap();
+        let pool = StackPool::new(Slab::reserve(16 << 10, 1000).unwrap());
         for _ in 0..2 {
             let stacks: Vec<_> = std::iter::from_fn(|| pool.take()).collect();
             assert_eq!(stacks.len(), 1000);
@@ -135,7 +133,7 @@ mod tests {
     #[test]
     fn a_slab_that_is_too_large_is_made_smaller() {
         // As many addresses are on no machine.
-        let pool = StackPool::new(1 << 40, u32::MAX).unwrap();
+        let pool = StackPool::new(Slab::reserve(1 << 40, u32::MAX).unwrap());
         assert!(pool.slab.count() >= 1);
         assert!(pool.take().is_some());
     }

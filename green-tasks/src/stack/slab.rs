@@ -1,4 +1,4 @@
-//! One mapping that holds all stacks of a runtime.
+//! One mapping that holds all stacks of a scheduler: each thread of a runtime has its own.
 //!
 //! ```text
 //! │ guard │ … the stack grows down … │ colour │ label │ guard │ …
@@ -38,6 +38,10 @@ pub(crate) struct Slab {
     /// Ends before the memory is unmapped.
     registration: Option<Registration>,
 }
+
+// SAFETY: it owns its mapping, which any thread may use, make guards in and unmap. Its cell goes along
+// with it. The registration's entry is written by atomics alone once it is in the list.
+unsafe impl Send for Slab {}
 
 /// How guards are made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -33,13 +33,13 @@ pub fn unbounded<T>() -> (Sender<T>, Receiver<T>) {
 /// # Examples
 ///
 /// ```
-/// use green_tasks::{spawn, sync::bounded, FutureResult, Runtime, Stackful};
+/// use green_tasks::{spawn_local, sync::bounded, FutureResult, Runtime, Stackful};
 ///
 /// // SAFETY: nothing that these tasks call is on the list of `Stackful::assume`.
 /// let token = unsafe { Stackful::assume() };
 /// Runtime::builder().stackful(token).build()?.run(|| {
 ///     let (sender, receiver) = bounded(2);
-///     let sending = spawn(move || (0..100).try_for_each(|n| sender.send(n)));
+///     let sending = spawn_local(move || (0..100).try_for_each(|n| sender.send(n)));
 ///     assert_eq!(receiver.iter().sum::<i32>(), 4950);
 ///     sending.result()
 /// })???;

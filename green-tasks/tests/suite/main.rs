@@ -3,6 +3,7 @@
 #![deny(unsafe_code)]
 #![expect(clippy::unwrap_used, reason = "a failure of a test")]
 
+mod blocking;
 mod cancel;
 mod deadlock;
 mod guards;
@@ -12,3 +13,4 @@ mod scope;
 mod support;
 mod sync;
 mod tasks;
+mod threads;
