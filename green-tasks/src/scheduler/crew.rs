@@ -27,6 +27,9 @@
 //!
 //! The crew's lock is taken before that of an inbox, never after it.
 
+#[cfg(all(test, pool_loom))]
+mod model;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -141,9 +144,7 @@ impl Crew {
         }
         state.members[place] = Member::Asleep { is_hopeless };
         state.sleepers.push(place);
-        let asked = self.begin_inquest(&mut state);
-        drop(state);
-        self.ask(&asked);
+        self.begin_inquest(&mut state);
         None
     }
 
@@ -187,45 +188,42 @@ impl Crew {
     pub(super) fn leave(&self, place: usize) {
         let mut state = self.state.lock();
         state.members[place] = Member::Gone;
-        let concluded = state.without(place, None);
-        let asked = self.begin_inquest(&mut state);
-        drop(state);
-        self.conclude(concluded);
-        self.ask(&asked);
+        self.hear(&mut state, place, None);
+        self.begin_inquest(&mut state);
     }
 
     /// What a scheduler has to say to an inquest.
     pub(super) fn testify(&self, place: usize, testimony: Testimony) {
-        let concluded = self.state.lock().without(place, Some(testimony));
-        self.conclude(concluded);
+        let mut state = self.state.lock();
+        self.hear(&mut state, place, Some(testimony));
     }
 
-    /// Begins one if nothing can ever go on; these have to be asked.
-    fn begin_inquest(&self, state: &mut State) -> Vec<usize> {
+    /// Begins one if nothing can ever go on, and asks all that are there.
+    fn begin_inquest(&self, state: &mut State) {
         let is_over = state.inquest.is_none()
             && state.unstarted.is_empty()
             && state.members.iter().all(|member| member.is_hopeless())
             && self.inboxes.iter().all(|inbox| inbox.is_empty());
         if !is_over {
-            return Vec::new();
+            return;
         }
         let is_there = |place: &usize| state.members[*place] != Member::Gone;
         let asked: Vec<_> = (0..self.size()).filter(is_there).collect();
-        if !asked.is_empty() {
-            state.inquest = Some(Inquest::new(asked.clone()));
-        }
-        asked
-    }
-
-    fn ask(&self, places: &[usize]) {
-        for &place in places {
+        for &place in &asked {
             self.inboxes[place].send(Mail::Testify);
         }
+        if !asked.is_empty() {
+            state.inquest = Some(Inquest::new(asked));
+        }
     }
 
-    /// Whoever spoke last is up, so that no other inquest begins before all have the verdict.
-    fn conclude(&self, inquest: Option<Inquest>) {
-        let Some(inquest) = inquest else { return };
+    /// If this was the last one to be heard, tells all what follows. That is done under the lock, so that nobody
+    /// hears of the end of the run before; and whoever spoke last is up, so that no other inquest begins.
+    fn hear(&self, state: &mut State, place: usize, testimony: Option<Testimony>) {
+        let is_last = |inquest: &mut Inquest| inquest.hear(place, testimony);
+        let Some(inquest) = state.inquest.take_if(is_last) else {
+            return;
+        };
         let verdict = inquest.verdict();
         for inbox in &self.inboxes {
             inbox.send(Mail::Verdict(verdict.clone()));
@@ -249,16 +247,6 @@ impl State {
         self.members[place] = Member::Searching;
         self.searching += 1;
         Some(place)
-    }
-
-    /// The inquest, if this was the last whom it waited for.
-    fn without(&mut self, place: usize, testimony: Option<Testimony>) -> Option<Inquest> {
-        let inquest = self.inquest.as_mut()?;
-        if inquest.hear(place, testimony) {
-            self.inquest.take()
-        } else {
-            None
-        }
     }
 }
 

@@ -1,0 +1,114 @@
+//! Two schedulers of one run, in all interleavings that loom can reach.
+//!
+//! They have no stacks, so that whoever starts a closure refuses it, with an error that says so. All else is as in
+//! a real run: spawning, taking, lying down, getting up, deadlock, and the end.
+
+use std::panic::Location;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use future_result::sync::Counter;
+use future_result::{FutureResult, Rejection, TaskError};
+
+use super::{Crew, Post};
+use crate::offload::Offload;
+use crate::scheduler::{Scheduler, Settings};
+use crate::sync::Event;
+use crate::threads::{self, Threads};
+
+/// Runs `main` with two schedulers; and whether nothing could ever go on.
+fn run<R>(main: impl FnOnce(&Rc<Scheduler>) -> R) -> (std::thread::Result<R>, bool) {
+    let here = Location::caller();
+    let crew = Crew::new(2);
+    let other = Threads::start(&crew, vec![None], &Offload::default(), here).unwrap();
+    let settings = Settings {
+        stacks: None,
+        post: Some(Post { crew, place: 0 }),
+        offload: Offload::default(),
+        seed: None,
+    };
+    let scheduler = Scheduler::new(settings, here);
+    let result = threads::enter(&scheduler, || scheduler.run_main(|| main(&scheduler)));
+    assert!(other.join().is_none());
+    (result, scheduler.take_deadlock().is_some())
+}
+
+/// Counts its drops.
+struct Counted(Arc<Counter>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.add(1);
+    }
+}
+
+#[test]
+fn a_task_that_any_may_start_races_the_others_sleep_and_is_started_once() {
+    loom::model(|| {
+        let drops = Arc::new(Counter::new());
+        let counted = Counted(Arc::clone(&drops));
+        let (result, is_deadlock) = run(|scheduler| {
+            let handle = scheduler.spawn_anywhere(Location::caller(), move || drop(counted));
+            handle.result()
+        });
+        let full = TaskError::Rejected(Rejection::Full);
+        assert_eq!(result.unwrap().unwrap_err().to_string(), full.to_string());
+        assert!(!is_deadlock);
+        assert_eq!(drops.get(), 1);
+    });
+}
+
+/// It lies in the queue while the calling thread sleeps, and nobody else would ever come to it.
+#[test]
+fn a_thread_that_is_not_called_on_leaves_what_is_spawned_to_the_one_that_sleeps() {
+    loom::model(|| {
+        let (result, _) = run(|scheduler| {
+            let handle = scheduler.spawn_anywhere(Location::caller(), || ());
+            // As a plain thread waits: this scheduler does nothing meanwhile.
+            let waiting = loom::thread::spawn(move || handle.result());
+            waiting.join().unwrap()
+        });
+        assert!(result.unwrap().is_err());
+    });
+}
+
+#[test]
+fn the_end_of_the_run_races_a_task_that_nobody_has_started_and_it_is_dropped_once() {
+    loom::model(|| {
+        let drops = Arc::new(Counter::new());
+        let counted = Counted(Arc::clone(&drops));
+        let (handle, is_deadlock) =
+            run(|scheduler| scheduler.spawn_anywhere(Location::caller(), move || drop(counted)));
+        assert!(!is_deadlock);
+        assert_eq!(drops.get(), 1);
+        let ended = handle.unwrap().result();
+        assert!(matches!(
+            ended,
+            Err(TaskError::Cancelled | TaskError::Rejected(Rejection::Full))
+        ));
+    });
+}
+
+#[test]
+fn cancelling_from_elsewhere_races_whoever_takes_it_and_it_is_dropped_once() {
+    loom::model(|| {
+        let drops = Arc::new(Counter::new());
+        let counted = Counted(Arc::clone(&drops));
+        let (result, _) = run(|scheduler| {
+            let handle = scheduler.spawn_anywhere(Location::caller(), move || drop(counted));
+            let _ = handle.cancel();
+            handle.result()
+        });
+        assert!(result.unwrap().is_err());
+        assert_eq!(drops.get(), 1);
+    });
+}
+
+#[test]
+fn the_last_to_lie_down_without_hope_tells_all_whichever_it_is() {
+    loom::model(|| {
+        let (result, is_deadlock) = run(|_| Event::new().wait());
+        assert!(result.is_err());
+        assert!(is_deadlock);
+    });
+}
