@@ -1129,6 +1129,114 @@ MUTANTS = [
         "Mail::Cancel(_) => {}",
     ),
     (
+        "nobody is woken for what may be started",
+        "green-tasks",
+        "src/scheduler/crew.rs",
+        "        state.unstarted.push_back(parcel);\n        let roused = state.rouse();",
+        "        state.unstarted.push_back(parcel);\n        let roused = None;",
+    ),
+    (
+        "a scheduler lies down beside what nobody has started",
+        "green-tasks",
+        "src/scheduler/crew.rs",
+        """        if let Some(parcel) = state.unstarted.pop_front() {
+            return Some(parcel);
+        }
+""",
+        "",
+    ),
+    (
+        "a scheduler that was woken to search does not look",
+        "green-tasks",
+        "src/scheduler/crew.rs",
+        "        let found = state.unstarted.pop_front();",
+        "        let found = None;",
+    ),
+    (
+        "the end of the run is slept through",
+        "green-tasks",
+        "src/scheduler/idle.rs",
+        "if !self.queue.is_empty() || self.is_finished() {",
+        "if !self.queue.is_empty() {",
+    ),
+    (
+        "nobody is told of the end of the run",
+        "green-tasks",
+        "src/scheduler/crew.rs",
+        "                inbox.send(Mail::Close);",
+        "                let _ = inbox;",
+    ),
+    (
+        "what nobody has started is left at the end of the run",
+        "green-tasks",
+        "src/scheduler/drive.rs",
+        """            for parcel in post.crew.close(post.place) {
+                self.adopt(parcel);
+            }
+""",
+        "            std::mem::forget(post.crew.close(post.place));\n",
+    ),
+    (
+        "who has mail is taken to be without hope",
+        "green-tasks",
+        "src/scheduler/crew.rs",
+        "            && self.inboxes.iter().all(|inbox| inbox.is_empty());",
+        "            && self.inboxes.iter().all(|inbox| inbox.is_empty() || true);",
+    ),
+    (
+        "the last to lie down says nothing",
+        "green-tasks",
+        "src/scheduler/crew.rs",
+        """        self.begin_inquest(&mut state);
+        None
+""",
+        "        None\n",
+    ),
+    (
+        "green: the last to leave says nothing",
+        "green-tasks",
+        "src/scheduler/crew.rs",
+        """        self.hear(&mut state, place, None);
+        self.begin_inquest(&mut state);
+""",
+        "        self.hear(&mut state, place, None);\n",
+    ),
+    (
+        "green: nobody finds a task that another thread has taken",
+        "green-tasks",
+        "src/scheduler/parcel.rs",
+        "            place.settle(&self.inbox, key);\n",
+        "            let _ = (&place, Place::settle);\n",
+    ),
+    (
+        "green: whoever searches never has looked",
+        "green-tasks",
+        "src/scheduler/crew.rs",
+        "        state.searching -= 1;\n",
+        "",
+    ),
+    (
+        "green: who always has something to do leaves what nobody has started",
+        "green-tasks",
+        "src/scheduler/idle.rs",
+        "            for parcel in post.crew.share() {",
+        "            for parcel in post.crew.share().into_iter().take(0) {",
+    ),
+    (
+        "green: a socket stays where it was entered first",
+        "green-tasks",
+        "src/reactor.rs",
+        "        if !Arc::ptr_eq(&registration.shared, &self.shared) {\n            return None;\n        }\n",
+        "",
+    ),
+    (
+        "green: the key of a socket that is gone is never free",
+        "green-tasks",
+        "src/reactor.rs",
+        "        self.shared.gone.lock().push(self.key);\n",
+        "",
+    ),
+    (
         "green: a wake-up within a poll is lost",
         "green-tasks",
         "src/scheduler/drive.rs",

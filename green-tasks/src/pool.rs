@@ -15,7 +15,9 @@ use crate::sync::{Semaphore, WaitQueue};
 
 /// A pool of tasks, of which no more than so many are there at a time.
 ///
-/// It belongs to the runtime that it is used in. Dropping it waits until its tasks have ended. A panic
+/// It belongs to the runtime that it is used in, and to one of its threads: its tasks are as those of
+/// [`spawn_local`](crate::spawn_local). To use [several threads](crate::Builder::threads), have a pool in
+/// each of some tasks that were [spawned](crate::spawn). Dropping it waits until its tasks have ended. A panic
 /// that drops it cancels them and does not wait; and one of its own tasks that drops it does neither.
 ///
 /// # Examples
@@ -87,7 +89,7 @@ impl GreenPool {
         self.len() == 0
     }
 
-    /// Runs a closure as a task of the pool, as [`spawn`](crate::spawn) does. Waits while the pool is
+    /// Runs a closure as a task of the pool, as [`spawn_local`](crate::spawn_local) does. Waits while the pool is
     /// full.
     ///
     /// # Cancel safety

@@ -290,3 +290,32 @@ pub(crate) fn block(
     poller.delete(socket)?;
     waited.map(|_| ())
 }
+
+#[cfg(all(test, not(any(pool_loom, pool_sim))))]
+mod tests {
+    use std::io::Read;
+
+    use crate::net::UnixStream;
+    use crate::scheduler::current;
+
+    #[test]
+    fn the_keys_of_sockets_that_are_dropped_anywhere_are_used_again() {
+        let ran = crate::Runtime::new().run(|| {
+            for round in 0..20 {
+                let (mut here, there) = UnixStream::pair().unwrap();
+                let limit = std::time::Duration::from_micros(1);
+                here.set_read_timeout(Some(limit)).unwrap();
+                assert!(here.read(&mut [0]).is_err());
+                if round % 2 == 0 {
+                    let other = std::thread::spawn(move || drop(here));
+                    other.join().unwrap();
+                } else {
+                    drop((here, there));
+                }
+            }
+            let scheduler = current::get().unwrap();
+            scheduler.reactor().unwrap().entries.borrow().len()
+        });
+        assert_eq!(ran.unwrap(), 1);
+    }
+}

@@ -1,9 +1,9 @@
 //! The scheduler: whose turn it is, and what the others wait for.
 //!
-//! A scheduler belongs to one call of [`Runtime::run`](crate::Runtime::run) and to that call's thread.
-//! Everything here but the [`inbox`] is touched by that thread alone, so there are no atomics and
-//! no locks: cells, whose borrows end before any code of the user's runs, before anything is woken,
-//! and before stacks are switched.
+//! A scheduler belongs to one call of [`Runtime::run`](crate::Runtime::run) and to one thread: the calling
+//! one, or one of those that the run has besides. Everything here but the [`inbox`] and the [`crew`] is
+//! touched by that thread alone, so there are no atomics and no locks: cells, whose borrows end before
+//! any code of the user's runs, before anything is woken, and before stacks are switched.
 //!
 //! # Tasks
 //!
@@ -34,15 +34,29 @@
 //! Other threads have wakers, which name a task by slot and generation and own nothing of it; see
 //! [`inbox`]. Every 61 turns, and when nobody's turn it is, the scheduler looks into the inbox, at the
 //! clock and at the sockets. When there is nothing to do, it sleeps until one of them has something.
-//! If no timer runs, no socket is waited for, and each task waits for another of them, it never will:
-//! that is a deadlock, and all tasks are told to stop. A task that waits for a handle is asked
-//! first whose it is: it is woken, looks, and rests again.
+//! If no timer runs, no socket is waited for, and each task waits for another of the run, it is without
+//! hope; if all schedulers of the run are, that is a deadlock, and all tasks are told to stop. A task
+//! that waits for a handle is asked first whose it is: it is woken, looks, and rests again.
+//!
+//! # Several schedulers
+//!
+//! A run of several threads has a scheduler on each of them, with tables, queues, timers, a reactor and
+//! stacks of its own. They share the [`crew`]: a queue of closures that are [`Send`] and have not been
+//! started ([`parcel`]), and who is asleep. Whoever takes one makes it a task of its own, for good. A
+//! started task never moves, so whatever is said above of one thread is true on each of them. Tasks of different
+//! schedulers know each other by handles and wakers alone, and those go through inboxes, as those of any other
+//! thread do.
+//!
+//! Only the crew can tell that nothing can ever go on. It then asks all schedulers what they know, and tells
+//! them what follows ([`inquest`]). Alone, a scheduler asks itself.
 //!
 //! # Stopping
 //!
 //! See [`interrupt`]. A task that has not started is dropped at its turn; a future is dropped where it
-//! rests; a closure unwinds. When `run`'s closure has ended, all tasks are told to stop, and have
-//! turns until none is left. One that never ends, since it waits in a destructor while it
+//! rests; a closure unwinds. When `run`'s closure has ended, the crew's queue is closed, what lies there is
+//! dropped, and all tasks are told to stop, on all threads, and have turns until none is left. A
+//! scheduler that has none any more leaves, since nobody can give it one; the calling thread waits for the
+//! others to leave. A task that never ends, since it waits in a destructor while it
 //! unwinds and nothing can wake it, is leaked with its stack: nothing else is ever put there, so what
 //! points into it stays valid.
 

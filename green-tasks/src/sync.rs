@@ -1,8 +1,13 @@
-//! Waiting for other tasks of the same runtime.
+//! Waiting for other tasks of the same thread.
 //!
 //! These belong to one thread: they are not `Sync`, need no atomics, and what waits for them can only
-//! be woken from there. So a deadlock among them is found and reported. To hear from other threads,
-//! wait for a handle: of any pool, or of a [`pair`](future_result::pair).
+//! be woken from there. So a deadlock among them is found and reported; and tasks that share one are
+//! spawned by [`spawn_local`](crate::spawn_local).
+//!
+//! To hear from other threads, also from those of the same runtime, wait for a handle: of a task, of any
+//! pool, or of a [`pair`](future_result::pair), whose other half anybody can complete. What
+//! has to be shared beyond that is behind a lock of std or `parking_lot` that nobody holds while waiting,
+//! or in a channel whose `recv` is called by [`unblock`](crate::unblock).
 
 mod channel;
 mod condvar;
