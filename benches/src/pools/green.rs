@@ -10,7 +10,7 @@ use super::done;
 use crate::group::{Run, Workload};
 
 /// A runtime of green tasks, with stacks.
-pub fn runtime() -> Runtime {
+pub(crate) fn runtime() -> Runtime {
     // SAFETY: tasks of benchmarks call std, the green crate and arithmetic, which do nothing that is on the
     // list of `Stackful::assume`.
     let token = unsafe { Stackful::assume() };

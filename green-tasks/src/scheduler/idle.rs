@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::rc::Rc;
+use std::time::Instant;
 
 use future_result::{Awaited, Cause, TaskError};
 
@@ -9,6 +10,7 @@ use super::Scheduler;
 use super::inbox::Sleeper;
 use super::task::{Ends, Phase, Rest, Task};
 use crate::deadlock::Deadlock;
+use crate::stack::StackPool;
 use crate::time::Alarm;
 
 /// Whether something could wake one of the tasks.
@@ -25,6 +27,9 @@ impl Scheduler {
     pub(super) fn look_outside(&self) {
         self.read_mail();
         self.ring();
+        if let Some(stacks) = &self.stacks {
+            stacks.trim();
+        }
         if let Some(reactor) = self.reactor.get() {
             reactor.look();
         }
@@ -65,6 +70,14 @@ impl Scheduler {
                 Hope::None => return self.stop_all(),
             }
         }
+        self.sleep_until(next);
+    }
+
+    /// Sleeps until there is mail, or a socket is ready, or it is time.
+    fn sleep_until(&self, next: Option<Instant>) {
+        let stacks = self.stacks.as_ref();
+        let next_trim = stacks.and_then(StackPool::next_trim);
+        let next = next.into_iter().chain(next_trim).min();
         match self.reactor.get() {
             None => self.inbox.park(next),
             Some(reactor) => {
@@ -73,6 +86,9 @@ impl Scheduler {
                     self.inbox.get_up();
                 }
             }
+        }
+        if let Some(stacks) = stacks {
+            stacks.trim();
         }
     }
 
