@@ -1146,13 +1146,6 @@ MUTANTS = [
         "",
     ),
     (
-        "a scheduler that was woken to search does not look",
-        "green-tasks",
-        "src/scheduler/crew.rs",
-        "        let found = state.unstarted.pop_front();",
-        "        let found = None;",
-    ),
-    (
         "the end of the run is slept through",
         "green-tasks",
         "src/scheduler/idle.rs",

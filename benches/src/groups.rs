@@ -1,12 +1,17 @@
 //! All workloads. Each file has the code of one, and the rows of its groups.
 
 mod as_completed;
+mod echo;
+mod green_channel;
+mod green_spawn;
 mod join;
 mod map;
 mod nested;
 mod producers;
 mod round_trip;
 mod submit;
+mod timers;
+mod yields;
 
 use std::time::Duration;
 
@@ -26,5 +31,12 @@ pub fn groups() -> Vec<Group> {
         as_completed::group(),
     ];
     groups.extend(map::groups());
+    groups.extend(yields::groups());
+    groups.extend([
+        green_spawn::group(),
+        green_channel::group(),
+        timers::group(),
+        echo::group(),
+    ]);
     groups
 }

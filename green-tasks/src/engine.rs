@@ -47,7 +47,7 @@ impl Fiber {
     }
 
     /// Goes on, until the fiber suspends or ends.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn resume(mut self) -> Step {
         match self.coroutine.resume(()) {
             CoroutineResult::Yield(()) => Step::Suspended(self),
@@ -70,7 +70,7 @@ impl Suspender {
     ///
     /// The fiber that got this suspender has not ended, and is the one that was resumed last of those
     /// that are running: the call is made, at whatever depth, by its closure.
-    #[inline]
+    #[inline(always)]
     pub(crate) unsafe fn suspend(self) {
         // SAFETY: it lies at the base of the fiber's stack, until the fiber ends.
         let yielder = unsafe { self.0.as_ref() };

@@ -157,6 +157,7 @@ pub fn await_future<F: Future>(future: F) -> F::Output {
 /// })?;
 /// # Ok::<(), green_tasks::RuntimeError>(())
 /// ```
+#[inline]
 pub fn yield_now() {
     match current::get() {
         Some(scheduler) => {

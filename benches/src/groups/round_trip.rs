@@ -25,7 +25,10 @@ fn run<P: Pool>(start: fn() -> P, trips: u64, rest: Duration) -> impl Fn() -> Wo
             };
             let each: Vec<_> = (0..trips).map(rested).collect();
             let total = each.iter().sum();
-            Run { total, each }
+            Run {
+                each,
+                ..Run::of(total)
+            }
         })
     }
 }

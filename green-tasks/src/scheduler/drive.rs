@@ -39,18 +39,18 @@ impl Scheduler {
     /// # Panics
     ///
     /// If the task has said that it will not suspend.
-    #[inline]
+    // Inlined down to the switch: each frame between that and the task's own code returns on another stack
+    // than the one that the CPU expects.
+    #[inline(always)]
     pub(crate) fn rest(&self, task: &Rc<Task>, rest: Rest) {
         task.interrupts.raise();
-        assert!(
-            !task.interrupts.is_pinned(),
-            "suspended within `no_suspend`, where the task {}; move that out, or let it not wait",
-            rest.what
-        );
+        if task.interrupts.is_pinned() {
+            refuse_to_rest(rest);
+        }
         // Nothing of the task happens while it rests: what is true of it now is true afterwards.
         let may_unwind = panicking();
-        if may_unwind && !task.is_unsure.replace(true) {
-            self.unsure.borrow_mut().push(Rc::clone(task));
+        if may_unwind {
+            self.note_unsure(task);
         }
         task.rest.set(Some(rest));
         self.switch(task);
@@ -65,6 +65,14 @@ impl Scheduler {
         }
     }
 
+    #[cold]
+    fn note_unsure(&self, task: &Rc<Task>) {
+        if !task.is_unsure.replace(true) {
+            self.unsure.borrow_mut().push(Rc::clone(task));
+        }
+    }
+
+    #[inline(always)]
     fn switch(&self, task: &Rc<Task>) {
         if task.woken.take() {
             task.phase.set(Phase::Queued);
@@ -88,6 +96,7 @@ impl Scheduler {
     }
 
     /// Runs others until the task's turn comes: how one rests that has no stack of its own.
+    #[inline(never)]
     fn drive(&self, task: &Rc<Task>) {
         while task.phase.get() != Phase::Due {
             self.turn();
@@ -96,6 +105,7 @@ impl Scheduler {
     }
 
     /// One turn of one task; if there is none, sleeps until there may be one.
+    #[inline(always)]
     pub(super) fn turn(&self) {
         let turns = self.turns.get().wrapping_add(1);
         self.turns.set(turns);
@@ -107,15 +117,22 @@ impl Scheduler {
             None => self.idle(),
         }
         if !self.unsure.borrow().is_empty() && !panicking() {
-            for task in self.unsure.take() {
-                task.is_unsure.set(false);
-                if task.interrupts.is_wanted() {
-                    self.wake(&task);
-                }
+            self.be_sure();
+        }
+    }
+
+    /// The thread is panicking no more, so none of those is unwinding that have begun to rest meanwhile.
+    #[cold]
+    fn be_sure(&self) {
+        for task in self.unsure.take() {
+            task.is_unsure.set(false);
+            if task.interrupts.is_wanted() {
+                self.wake(&task);
             }
         }
     }
 
+    #[inline(always)]
     fn run(&self, task: Rc<Task>) {
         debug_assert_eq!(task.phase.get(), Phase::Queued);
         task.phase.set(Phase::Running);
@@ -163,9 +180,13 @@ impl Scheduler {
         self.resume(task, fiber);
     }
 
-    #[inline]
+    #[inline(always)]
     fn resume(&self, task: Rc<Task>, fiber: Fiber) {
-        match self.as_current(&task, || fiber.resume()) {
+        // Moved there and back: nothing is counted.
+        let before = self.current.replace(task);
+        let step = fiber.resume();
+        let task = self.current.replace(before);
+        match step {
             Step::Suspended(fiber) => task.body.set(Body::Fiber(fiber)),
             Step::Ended(stack) => {
                 if let Some(stacks) = &self.stacks {
@@ -283,4 +304,12 @@ impl Scheduler {
             post.crew.leave(post.place);
         }
     }
+}
+
+#[cold]
+fn refuse_to_rest(rest: Rest) -> ! {
+    panic!(
+        "suspended within `no_suspend`, where the task {}; move that out, or let it not wait",
+        rest.what
+    )
 }

@@ -11,6 +11,7 @@ use super::inbox::Sleeper;
 use super::inquest::Inquest;
 use super::task::{Ends, Phase, Rest, Task};
 use crate::deadlock::Deadlock;
+use crate::stack::StackPool;
 use crate::time::Alarm;
 
 /// Whether something could wake one of the tasks.
@@ -31,6 +32,9 @@ impl Scheduler {
             for parcel in post.crew.share() {
                 self.adopt(parcel);
             }
+        }
+        if let Some(stacks) = &self.stacks {
+            stacks.trim();
         }
         if let Some(reactor) = self.reactor.get() {
             reactor.look();
@@ -94,6 +98,9 @@ impl Scheduler {
 
     /// Sleeps until there is mail, or a socket is ready, or it is time.
     fn sleep_until(&self, next: Option<Instant>) {
+        let stacks = self.stacks.as_ref();
+        let next_trim = stacks.and_then(StackPool::next_trim);
+        let next = next.into_iter().chain(next_trim).min();
         match self.reactor.get() {
             None => self.inbox.park(next),
             Some(reactor) => {
@@ -102,6 +109,9 @@ impl Scheduler {
                     self.inbox.get_up();
                 }
             }
+        }
+        if let Some(stacks) = stacks {
+            stacks.trim();
         }
     }
 

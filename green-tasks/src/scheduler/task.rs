@@ -163,6 +163,7 @@ impl Task {
     }
 
     /// Has its next rest end as soon as the others have had a turn.
+    #[inline]
     pub(crate) fn wake_self(&self) {
         self.woken.set(true);
     }

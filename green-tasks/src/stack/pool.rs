@@ -2,12 +2,15 @@
 //!
 //! The stack that was given back last is given out first: its pages are there and still in the cache,
 //! so tasks that do not suspend share one. Stacks are used for the first time in the order of their
-//! places. When many have become free, the memory of those that were free the longest goes back to the
-//! system, many at a time.
+//! places. The memory of those that nobody has needed for a while goes back to the system, many at a time:
+//! not at once, since a page that comes back costs more than all else that is done for a short task.
 #![expect(unsafe_code, reason = "says that a stack is nobody else's")]
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use future_result::sync::now;
 
 use super::Stack;
 use super::slab::Slab;
@@ -16,6 +19,8 @@ use super::slab::Slab;
 const KEPT: usize = 256;
 /// As many lose it at a time.
 const BATCH: usize = 64;
+/// For so long a stack must not have been needed.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The stacks of a scheduler.
 pub(crate) struct StackPool {
@@ -26,6 +31,9 @@ pub(crate) struct StackPool {
     bare: Cell<usize>,
     /// How many have ever been used.
     used: Cell<u32>,
+    /// So many of them, from the front, were free ever since.
+    unneeded: Cell<usize>,
+    since: Cell<Instant>,
 }
 
 impl StackPool {
@@ -36,6 +44,8 @@ impl StackPool {
             free: RefCell::new(Vec::new()),
             bare: Cell::new(0),
             used: Cell::new(0),
+            unneeded: Cell::new(0),
+            since: Cell::new(now()),
         }
     }
 
@@ -54,6 +64,7 @@ impl StackPool {
         let mut free = self.free.borrow_mut();
         let index = free.pop()?;
         self.bare.set(self.bare.get().min(free.len()));
+        self.unneeded.set(self.unneeded.get().min(free.len()));
         Some(index)
     }
 
@@ -69,15 +80,33 @@ impl StackPool {
 
     /// Takes back a stack on which nothing lies any more.
     pub(crate) fn give_back(&self, stack: Stack) {
-        let mut free = self.free.borrow_mut();
-        free.push(stack.index());
+        self.free.borrow_mut().push(stack.index());
+    }
+
+    /// When [`trim`](Self::trim) has something to do; `None` if too few stacks are free.
+    pub(crate) fn next_trim(&self) -> Option<Instant> {
+        let free = self.free.borrow().len();
+        (free >= self.bare.get() + KEPT + BATCH).then(|| self.since.get() + PATIENCE)
+    }
+
+    /// Gives back the memory of some stacks that nobody has needed for a while.
+    pub(crate) fn trim(&self) {
+        let is_time = |at| now() >= at;
+        if !self.next_trim().is_some_and(is_time) {
+            return;
+        }
+        let free = self.free.borrow();
         let bare = self.bare.get();
-        if free.len() >= bare + KEPT + BATCH {
-            for &index in &free[bare..bare + BATCH] {
-                // SAFETY: it is free, so its `Stack` was given back.
-                unsafe { self.slab.discard(index) };
-            }
-            self.bare.set(bare + BATCH);
+        let end = self.unneeded.get().min(free.len() - KEPT);
+        let until = end.min(bare + BATCH);
+        for &index in free.get(bare..until).unwrap_or_default() {
+            // SAFETY: it is free, so its `Stack` was given back.
+            unsafe { self.slab.discard(index) };
+        }
+        self.bare.set(bare.max(until));
+        if until == end {
+            self.unneeded.set(free.len());
+            self.since.set(now());
         }
     }
 }
@@ -122,11 +151,39 @@ mod tests {
                 stack.set_label(super::super::Label::new(1, std::panic::Location::caller()));
                 pool.give_back(stack);
             }
+            pool.trim();
+            assert_eq!(pool.bare.get(), 0, "needed a moment ago");
+            // They were needed since the look before.
+            be_patient(&pool);
+            pool.trim();
+            assert_eq!(pool.bare.get(), 0);
+            for _ in 0..1000 / BATCH {
+                be_patient(&pool);
+                pool.trim();
+            }
             let bare = pool.bare.get();
             assert!(
                 (1000 - KEPT - BATCH..=1000 - KEPT).contains(&bare),
                 "{bare}"
             );
+            assert!(pool.next_trim().is_none());
+        }
+    }
+
+    /// Has the time pass that a stack must not have been needed for.
+    fn be_patient(pool: &StackPool) {
+        pool.since.set(pool.since.get() - PATIENCE);
+    }
+
+    #[test]
+    fn stacks_that_are_needed_again_and_again_keep_their_memory() {
+        let pool = StackPool::new(Slab::reserve(16 << 10, 1000).unwrap());
+        for _ in 0..10 {
+            let stacks: Vec<_> = std::iter::from_fn(|| pool.take()).collect();
+            stacks.into_iter().for_each(|stack| pool.give_back(stack));
+            be_patient(&pool);
+            pool.trim();
+            assert_eq!(pool.bare.get(), 0);
         }
     }
 

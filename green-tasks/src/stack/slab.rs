@@ -26,6 +26,8 @@ use super::overflow::{Label, Registration};
 /// The distance between two colours: a cache line.
 const COLOUR: usize = 64;
 const COLOURS: usize = 32;
+/// After so many stacks, with a page between each two, the next cache begins anew (64 KiB).
+const PAGES_BETWEEN: usize = 16;
 
 /// Addresses for stacks.
 pub(crate) struct Slab {
@@ -174,7 +176,9 @@ impl Stack {
     /// Where the stack begins, to grow down from; a multiple of 16.
     #[inline]
     pub(crate) fn base(&self) -> NonZeroUsize {
-        let colour = self.index as usize % COLOURS * COLOUR;
+        // Stacks that the next cache sees at the same page have different colours, too.
+        let index = self.index as usize;
+        let colour = (index + index / PAGES_BETWEEN) % COLOURS * COLOUR;
         // Labels are that far above, in the same page: a stack has several pages, so this is not 0.
         let base = self.label().addr().get() - colour;
         NonZeroUsize::new(base & !15).unwrap_or(NonZeroUsize::MIN)

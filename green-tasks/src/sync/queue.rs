@@ -33,6 +33,7 @@ impl WaitQueue {
     /// # Panics
     ///
     /// Outside of a runtime, where nobody could ever grant it.
+    #[inline]
     pub(crate) fn wait(
         &self,
         what: &'static str,
@@ -51,6 +52,7 @@ impl WaitQueue {
     }
 
     /// As [`wait`](Self::wait), unless `is_over` becomes true before: then it has not been granted.
+    #[inline]
     pub(crate) fn wait_unless(
         &self,
         scheduler: &Scheduler,

@@ -13,26 +13,36 @@ use std::time::Duration;
 use benches::{Group, Row, Run, cpu_time, groups};
 
 use crate::options::{Child, Mode, Options, USAGE};
-use crate::table::Round;
+use crate::table::{Round, Trouble};
 
 /// A child that takes longer is stuck.
 const TIME_LIMIT: Duration = Duration::from_secs(60);
+/// The exit code of a child whose peer is not there.
+const IS_ABSENT: u8 = 3;
 /// Runs in each child before the measured ones.
 const WARM_UP_RUNS: u32 = 2;
 
 fn main() -> ExitCode {
-    let done = Mode::parse(env::args().skip(1)).and_then(|mode| match mode {
-        Mode::Help => {
+    let done = match Mode::parse(env::args().skip(1)) {
+        Ok(Mode::Help) => {
             print!("{USAGE}");
             Ok(())
         }
-        Mode::List => {
+        Ok(Mode::List) => {
             list();
             Ok(())
         }
-        Mode::Compare(options) => compare(&options),
-        Mode::Child(child) => measure(&child),
-    });
+        Ok(Mode::Compare(options)) => compare(&options),
+        Ok(Mode::Child(child)) => match measure(&child) {
+            Err(Trouble::Absent(reason)) => {
+                print!("{reason}");
+                return ExitCode::from(IS_ABSENT);
+            }
+            Err(Trouble::Failed(reason)) => Err(reason),
+            Ok(()) => Ok(()),
+        },
+        Err(message) => Err(message),
+    };
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
@@ -71,7 +81,8 @@ fn compare(options: &Options) -> Result<(), String> {
             }
         }
         progress("");
-        failures += results.iter().filter(|result| result.is_err()).count();
+        let has_failed = |result: &&Result<_, _>| matches!(result, Err(Trouble::Failed(_)));
+        failures += results.iter().filter(has_failed).count();
         table::print(&group, &rows, &results, options);
     }
     match failures {
@@ -81,16 +92,21 @@ fn compare(options: &Options) -> Result<(), String> {
 }
 
 /// Adds one round of one row, or puts what went wrong in place of all its rounds.
-fn run_child(group: &Group, row: &Row, options: &Options, result: &mut Result<Vec<Round>, String>) {
+fn run_child(
+    group: &Group,
+    row: &Row,
+    options: &Options,
+    result: &mut Result<Vec<Round>, Trouble>,
+) {
     if let Ok(rounds) = result {
         match spawn_child(group, row, options) {
             Ok(round) => rounds.push(round),
-            Err(message) => *result = Err(message),
+            Err(trouble) => *result = Err(trouble),
         }
     }
 }
 
-fn spawn_child(group: &Group, row: &Row, options: &Options) -> Result<Round, String> {
+fn spawn_child(group: &Group, row: &Row, options: &Options) -> Result<Round, Trouble> {
     let program = env::current_exe().map_err(|error| format!("no program to run: {error}"))?;
     let output = Command::new(program)
         .args(["--child", group.name, row.name, options.pin.name()])
@@ -98,23 +114,27 @@ fn spawn_child(group: &Group, row: &Row, options: &Options) -> Result<Round, Str
         .env("BLOCKING_MAX_THREADS", "2")
         .output()
         .map_err(|error| format!("cannot start a child: {error}"))?;
+    let printed = String::from_utf8_lossy(&output.stdout);
     if output.status.success() {
-        return Round::decode(&String::from_utf8_lossy(&output.stdout));
+        return Ok(Round::decode(&printed)?);
+    }
+    if output.status.code() == Some(IS_ABSENT.into()) {
+        return Err(Trouble::Absent(printed.into_owned()));
     }
     let errors = String::from_utf8_lossy(&output.stderr);
     let reason = errors.lines().next().unwrap_or("without a word");
-    Err(format!("{}: {reason}", output.status))
+    Err(Trouble::Failed(format!("{}: {reason}", output.status)))
 }
 
 /// What a child does: warm up, measure, and print one round.
-fn measure(child: &Child) -> Result<(), String> {
+fn measure(child: &Child) -> Result<(), Trouble> {
     thread::spawn(|| {
         thread::sleep(TIME_LIMIT);
         eprintln!("stuck for {TIME_LIMIT:?}");
         std::process::exit(1);
     });
     let (group, index) = child.find()?;
-    let mut run = group.rows[index].start();
+    let mut run = group.rows[index].start().map_err(Trouble::Absent)?;
     for _ in 0..WARM_UP_RUNS {
         run();
     }
@@ -123,7 +143,9 @@ fn measure(child: &Child) -> Result<(), String> {
     run();
     let before = cpu_time();
     let runs: Vec<Run> = (0..group.runs).map(|_| run()).collect();
-    let cpu = cpu_time().zip(before).map(|(now, before)| now - before);
+    let elsewhere: Duration = runs.iter().map(|run| run.cpu_elsewhere).sum();
+    let cpu = cpu_time().zip(before);
+    let cpu = cpu.map(|(now, before)| now - before + elsewhere);
     let tasks = group.tasks * u64::from(group.runs);
     print!("{}", Round::of(&runs, cpu, tasks).encode());
     Ok(())

@@ -6,6 +6,20 @@ use benches::{Group, Kind, Row, Run};
 
 use crate::options::Options;
 
+/// Why there is no time of a row.
+pub(crate) enum Trouble {
+    /// It is no crate, and not on this machine.
+    Absent(String),
+    /// It should have worked.
+    Failed(String),
+}
+
+impl From<String> for Trouble {
+    fn from(message: String) -> Self {
+        Self::Failed(message)
+    }
+}
+
 /// What one child measured, in nanoseconds.
 pub(crate) struct Round {
     wall_per_task: f64,
@@ -86,7 +100,7 @@ impl Line {
 pub(crate) fn print(
     group: &Group,
     rows: &[&Row],
-    results: &[Result<Vec<Round>, String>],
+    results: &[Result<Vec<Round>, Trouble>],
     options: &Options,
 ) {
     let (name, pin, rounds) = (group.name, options.pin.name(), options.rounds);
@@ -103,8 +117,12 @@ pub(crate) fn print(
     for (row, result) in rows.iter().zip(results) {
         let line = match result {
             Ok(rounds) => Line::of(rounds),
-            Err(message) => {
+            Err(Trouble::Failed(message)) => {
                 println!("{:32}failed: {message}", row.name);
+                continue;
+            }
+            Err(Trouble::Absent(reason)) => {
+                println!("{:32}skipped: {reason}", row.name);
                 continue;
             }
         };
@@ -117,7 +135,7 @@ pub(crate) fn print(
             line.p99.map(time).unwrap_or_default(),
         );
         match row.kind {
-            Kind::Ours => ours = Some(line.median),
+            Kind::Ours => ours = ours.or(Some(line.median)),
             Kind::Peer if best.is_none_or(|(least, _)| line.median < least) => {
                 best = Some((line.median, row.name));
             }
