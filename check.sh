@@ -39,6 +39,7 @@ unsafe_files=(
     green-tasks/src/stack/*.rs
     green-tasks/src/stackful.rs
     green-tasks/src/sync/mutex.rs
+    green-tasks/src/sync/rwlock.rs
     thread-pool/src/block.rs
     thread-pool/src/current.rs
     thread-pool/src/join.rs
