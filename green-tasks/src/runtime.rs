@@ -6,6 +6,8 @@ use std::future::Future;
 use std::io;
 use std::panic::{Location, resume_unwind};
 use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
 
 use future_result::{Blocker, with_blocker};
 
@@ -14,6 +16,7 @@ use crate::deadlock::Deadlock;
 use crate::scheduler::{Scheduler, Settings, Unwind, current};
 use crate::stack::{DEFAULT_SIZE, MIN_SIZE, SignalStack, StackPool};
 use crate::stackful::Stackful;
+use crate::watchdog::{Hog, Watch, Watchdog};
 
 /// The most tasks that may be suspended at a time, unless the builder says something else.
 const DEFAULT_STACKS: u32 = 1 << 20;
@@ -58,6 +61,7 @@ pub struct Builder {
     stack_size: usize,
     max_stacks: u32,
     seed: Option<u64>,
+    watch: Option<Watch>,
 }
 
 impl Runtime {
@@ -80,6 +84,7 @@ impl Runtime {
             stack_size: DEFAULT_SIZE,
             max_stacks: DEFAULT_STACKS,
             seed: None,
+            watch: None,
         }
     }
 
@@ -97,7 +102,8 @@ impl Runtime {
     /// - [`RuntimeError::Nested`] on a thread that is within a `run` already, and
     ///   [`RuntimeError::Panicking`] in a destructor while a panic unwinds; `main` has not been called.
     /// - [`RuntimeError::ThreadEnds`] in the destructor of a thread-local, if it comes late; as above.
-    /// - [`RuntimeError::Stacks`] if the system gives no memory for stacks; as above.
+    /// - [`RuntimeError::Stacks`] if the system gives no memory for stacks, and [`RuntimeError::Watchdog`]
+    ///   if it gives no thread for the watchdog; as above.
     ///
     /// The process aborts if nothing could ever go on and `run` cannot return: since `main` waits in a
     /// destructor while it unwinds, or a future does that blocks, or a [`scope`](crate::scope()) of
@@ -141,10 +147,13 @@ impl Runtime {
             }
             None => None,
         };
+        let watchdog = settings.watch.clone().map(Watchdog::start);
+        let watchdog = watchdog.transpose().map_err(RuntimeError::Watchdog)?;
         let _signal_stack = stacks.as_ref().map(|_| SignalStack::ensure());
         let settings = Settings {
             stacks,
             seed: settings.seed,
+            pulse: watchdog.as_ref().map(Watchdog::pulse),
         };
         let scheduler = Scheduler::new(settings, Location::caller());
         let blocker: Rc<dyn Blocker> = Rc::clone(&scheduler) as _;
@@ -255,6 +264,38 @@ impl Builder {
         }
     }
 
+    /// Has a thread look for tasks that keep their thread for `limit` or longer, without letting others
+    /// have a turn. It calls `report` once for each such turn, within a quarter of the limit more; while
+    /// the turn still goes on, so that also what never ends is told of.
+    ///
+    /// Off by default. It costs three plain stores a turn, and a look of its thread four times a limit (at
+    /// most every millisecond), also while nobody has anything to do. Its clock is the real one, also in a
+    /// [deterministic](Self::deterministic) runtime.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green_tasks::Runtime;
+    /// use std::sync::mpsc;
+    /// use std::time::Duration;
+    ///
+    /// let (sender, receiver) = mpsc::channel();
+    /// let runtime = Runtime::builder()
+    ///     .watchdog(Duration::from_millis(5), move |hog| drop(sender.send(hog.to_string())))
+    ///     .build()?;
+    /// // Keeps the thread until the watchdog tells of it.
+    /// let told = runtime.run(|| receiver.recv())?;
+    /// assert!(told?.contains("the main task has kept its thread"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn watchdog(self, limit: Duration, report: impl Fn(&Hog) + Send + Sync + 'static) -> Self {
+        let report = Arc::new(report);
+        Self {
+            watch: Some(Watch { limit, report }),
+            ..self
+        }
+    }
+
     /// The runtime with these settings.
     ///
     /// # Errors
@@ -288,6 +329,8 @@ pub enum RuntimeError {
     StackSize(usize),
     /// The system gave no memory for stacks: ask for smaller or fewer ones.
     Stacks(io::Error),
+    /// The system gave no thread for the watchdog.
+    Watchdog(io::Error),
     /// The calling thread is within a `run` already: spawn there, or use a thread of its own.
     Nested,
     /// The calling thread is unwinding from a panic, so that no task could be cancelled; or an earlier
@@ -315,6 +358,7 @@ impl fmt::Display for RuntimeError {
             Self::Stacks(_) => {
                 f.write_str("the system gave no memory for stacks; ask for smaller or fewer ones")
             }
+            Self::Watchdog(_) => f.write_str("the system gave no thread for the watchdog"),
             Self::Nested => f.write_str(
                 "a runtime runs on this thread already; spawn there, or use another thread",
             ),
@@ -333,7 +377,7 @@ impl fmt::Display for RuntimeError {
 impl Error for RuntimeError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::Stacks(error) => Some(error),
+            Self::Stacks(error) | Self::Watchdog(error) => Some(error),
             _ => None,
         }
     }

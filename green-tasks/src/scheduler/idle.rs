@@ -23,6 +23,7 @@ enum Hope {
 impl Scheduler {
     /// Does what other threads and the clock have for us.
     pub(super) fn look_outside(&self) {
+        self.timers.look();
         self.read_mail();
         self.ring();
         if let Some(reactor) = self.reactor.get() {
@@ -49,6 +50,7 @@ impl Scheduler {
 
     /// The run queue is empty: sleeps until there is something to do, unless there is already.
     pub(super) fn idle(&self) {
+        self.timers.look();
         self.read_mail();
         self.ring();
         if !self.queue.is_empty() {
@@ -65,6 +67,7 @@ impl Scheduler {
                 Hope::None => return self.stop_all(),
             }
         }
+        self.beat(None);
         match self.reactor.get() {
             None => self.inbox.park(next),
             Some(reactor) => {
@@ -74,6 +77,7 @@ impl Scheduler {
                 }
             }
         }
+        self.timers.look();
     }
 
     fn hope(&self) -> Hope {

@@ -10,6 +10,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use future_result::Completer;
 use future_result::sync::Mutex;
 use future_result::sync::atomic::{AtomicBool, Ordering};
 use future_result::sync::{now, thread};
@@ -17,6 +18,7 @@ use polling::Poller;
 
 use super::task::Key;
 use super::waker::WakeHandle;
+use crate::dump::TaskInfo;
 
 /// The way into a scheduler from other threads.
 pub(crate) struct Inbox {
@@ -29,6 +31,8 @@ pub(crate) struct Inbox {
 pub(crate) enum Mail {
     Wake(Arc<WakeHandle>),
     Cancel(Key),
+    /// To be told what all tasks do.
+    Dump(Completer<Vec<TaskInfo>>),
 }
 
 struct State {

@@ -27,6 +27,8 @@ pub(crate) struct StackPool {
     bare: Cell<usize>,
     /// How many have ever been used.
     used: Cell<u32>,
+    /// The most that was used of one whose memory went back to the system; `None` if it cannot be told.
+    deepest: Cell<Option<usize>>,
 }
 
 impl StackPool {
@@ -38,6 +40,7 @@ impl StackPool {
             free: RefCell::new(Vec::new()),
             bare: Cell::new(0),
             used: Cell::new(0),
+            deepest: Cell::new(Some(0)),
         })
     }
 
@@ -69,6 +72,22 @@ impl StackPool {
         Some(index)
     }
 
+    /// How many bytes the stack that was used most has been used, whole pages; `None` if the system does
+    /// not tell.
+    pub(crate) fn high_water(&self) -> Option<usize> {
+        for index in 0..self.used.get() {
+            self.measure(index);
+        }
+        self.deepest.get()
+    }
+
+    fn measure(&self, index: u32) {
+        let depth = self.slab.depth(index);
+        let deepest = self.deepest.get();
+        self.deepest
+            .set(deepest.zip(depth).map(|(one, other)| one.max(other)));
+    }
+
     /// Takes back a stack on which nothing lies any more.
     pub(crate) fn give_back(&self, stack: Stack) {
         let mut free = self.free.borrow_mut();
@@ -76,6 +95,7 @@ impl StackPool {
         let bare = self.bare.get();
         if free.len() >= bare + KEPT + BATCH {
             for &index in &free[bare..bare + BATCH] {
+                self.measure(index);
                 // SAFETY: it is free, so its `Stack` was given back.
                 unsafe { self.slab.discard(index) };
             }

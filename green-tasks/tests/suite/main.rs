@@ -5,7 +5,9 @@
 
 mod cancel;
 mod deadlock;
+mod debug;
 mod guards;
+mod local;
 mod net;
 mod outlast;
 mod points;
