@@ -39,6 +39,8 @@ unsafe_files=(
     green-tasks/src/stack/*.rs
     green-tasks/src/stackful.rs
     green-tasks/src/sync/mutex.rs
+    green-tasks/src/sync/rwlock.rs
+    green-tasks/src/watchdog.rs
     thread-pool/src/block.rs
     thread-pool/src/current.rs
     thread-pool/src/join.rs

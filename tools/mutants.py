@@ -1146,13 +1146,6 @@ MUTANTS = [
         "",
     ),
     (
-        "the end of the run is slept through",
-        "green-tasks",
-        "src/scheduler/idle.rs",
-        "if !self.queue.is_empty() || self.is_finished() {",
-        "if !self.queue.is_empty() {",
-    ),
-    (
         "nobody is told of the end of the run",
         "green-tasks",
         "src/scheduler/crew.rs",

@@ -5,6 +5,8 @@ use std::fmt;
 use std::future::Future;
 use std::io;
 use std::panic::{Location, resume_unwind};
+use std::sync::Arc;
+use std::time::Duration;
 
 use crate::await_future;
 use crate::deadlock::Deadlock;
@@ -13,6 +15,7 @@ use crate::scheduler::{Crew, Post, Scheduler, Settings, Unwind, current};
 use crate::stack::{DEFAULT_SIZE, MIN_SIZE, Slab, StackPool};
 use crate::stackful::Stackful;
 use crate::threads::{self, Threads};
+use crate::watchdog::{Hog, Watch, Watchdog};
 
 /// The most tasks that may be suspended at a time, unless the builder says something else.
 const DEFAULT_STACKS: u32 = 1 << 20;
@@ -57,8 +60,9 @@ pub struct Builder {
     stack_size: usize,
     max_stacks: u32,
     threads: usize,
-    offload: Offload,
+    pub(crate) offload: Offload,
     seed: Option<u64>,
+    pub(crate) watch: Option<Watch>,
 }
 
 impl Runtime {
@@ -83,6 +87,7 @@ impl Runtime {
             threads: 1,
             offload: Offload::default(),
             seed: None,
+            watch: None,
         }
     }
 
@@ -100,8 +105,8 @@ impl Runtime {
     /// - [`RuntimeError::Nested`] on a thread that is within a `run` already, and
     ///   [`RuntimeError::Panicking`] in a destructor while a panic unwinds; `main` has not been called.
     /// - [`RuntimeError::ThreadEnds`] in the destructor of a thread-local, if it comes late; as above.
-    /// - [`RuntimeError::Stacks`] and [`RuntimeError::Threads`] if the system gives no memory for stacks, or
-    ///   no thread; as above.
+    /// - [`RuntimeError::Stacks`], [`RuntimeError::Threads`] and [`RuntimeError::Watchdog`] if the system gives
+    ///   no memory for stacks, or no thread; as above.
     ///
     /// The process aborts if nothing could ever go on and `run` cannot return: since `main` waits in a
     /// destructor while it unwinds, or a future does that blocks, or a [`scope`](crate::scope()) of
@@ -141,10 +146,12 @@ impl Runtime {
         let settings = &self.settings;
         let mut slabs = settings.reserve().map_err(RuntimeError::Stacks)?;
         let stacks = slabs.swap_remove(0).map(StackPool::new);
+        let watchdog = settings.watch.clone().map(Watchdog::start);
+        let watchdog = watchdog.transpose().map_err(RuntimeError::Watchdog)?;
         let crew = (settings.threads > 1).then(|| Crew::new(settings.threads));
         let others = match &crew {
             Some(crew) => {
-                let started = Threads::start(crew, slabs, &settings.offload, caller);
+                let started = Threads::start(crew, slabs, settings, caller);
                 Some(started.map_err(RuntimeError::Threads)?)
             }
             None => None,
@@ -155,6 +162,7 @@ impl Runtime {
                 post: crew.map(|crew| Post { crew, place: 0 }),
                 offload: settings.offload.clone(),
                 seed: settings.seed,
+                pulse: watchdog.as_ref().map(Watchdog::pulse),
             },
             caller,
         );
@@ -320,6 +328,38 @@ impl Builder {
         }
     }
 
+    /// Has a thread look, one for each of the runtime's threads, for tasks that keep their thread for `limit` or longer, without letting others
+    /// have a turn. It calls `report` once for each such turn, within a quarter of the limit more; while
+    /// the turn still goes on, so that also what never ends is told of.
+    ///
+    /// Off by default. It costs three plain stores a turn, and a look of its thread four times a limit (at
+    /// most every millisecond), also while nobody has anything to do. Its clock is the real one, also in a
+    /// [deterministic](Self::deterministic) runtime.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green_tasks::Runtime;
+    /// use std::sync::mpsc;
+    /// use std::time::Duration;
+    ///
+    /// let (sender, receiver) = mpsc::channel();
+    /// let runtime = Runtime::builder()
+    ///     .watchdog(Duration::from_millis(5), move |hog| drop(sender.send(hog.to_string())))
+    ///     .build()?;
+    /// // Keeps the thread until the watchdog tells of it.
+    /// let told = runtime.run(|| receiver.recv())?;
+    /// assert!(told?.contains("the main task has kept its thread"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn watchdog(self, limit: Duration, report: impl Fn(&Hog) + Send + Sync + 'static) -> Self {
+        let report = Arc::new(report);
+        Self {
+            watch: Some(Watch { limit, report }),
+            ..self
+        }
+    }
+
     /// The runtime with these settings.
     ///
     /// # Errors
@@ -367,6 +407,8 @@ pub enum RuntimeError {
     StackSize(usize),
     /// The system gave no memory for stacks: ask for smaller or fewer ones.
     Stacks(io::Error),
+    /// The system gave no thread for the watchdog.
+    Watchdog(io::Error),
     /// The calling thread is within a `run` already: spawn there, or use a thread of its own.
     Nested,
     /// The calling thread is unwinding from a panic, so that no task could be cancelled; or an earlier
@@ -399,6 +441,7 @@ impl fmt::Display for RuntimeError {
             Self::Stacks(_) => {
                 f.write_str("the system gave no memory for stacks; ask for smaller or fewer ones")
             }
+            Self::Watchdog(_) => f.write_str("the system gave no thread for the watchdog"),
             Self::Nested => f.write_str(
                 "a runtime runs on this thread already; spawn there, or use another thread",
             ),
@@ -422,7 +465,7 @@ impl fmt::Display for RuntimeError {
 impl Error for RuntimeError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::Stacks(error) | Self::Threads(error) => Some(error),
+            Self::Stacks(error) | Self::Threads(error) | Self::Watchdog(error) => Some(error),
             _ => None,
         }
     }

@@ -88,18 +88,19 @@ use std::sync::Arc;
 use future_result::PoolId;
 
 pub(crate) use self::crew::{Crew, Post};
-use self::inbox::Inbox;
+pub(crate) use self::inbox::{Inbox, Mail};
 pub(crate) use self::interrupt::{Interrupts, Unwind};
 pub(crate) use self::job::{Call, Job};
 use self::run_queue::RunQueue;
 pub(crate) use self::spawn::homeless;
 use self::table::Table;
-pub(crate) use self::task::{Ends, Rest, Task};
+pub(crate) use self::task::{Doing, Ends, Rest, Task};
 use crate::deadlock::Deadlock;
 use crate::offload::Offload;
 use crate::reactor::Reactor;
 use crate::stack::StackPool;
 use crate::time::Timers;
+use crate::watchdog::Pulse;
 
 /// After so many uses of sockets that did not have to wait, the others have a turn.
 const IO_BUDGET: u32 = 64;
@@ -128,6 +129,8 @@ pub(crate) struct Scheduler {
     /// How many times sockets may still be used before others have a turn.
     io_budget: Cell<u32>,
     turns: Cell<u32>,
+    /// What a watchdog looks at, if there is one.
+    pulse: Option<Arc<Pulse>>,
     /// How many tasks rest until something elsewhere wakes them.
     elsewhere: Cell<usize>,
     /// Those that have begun to rest while the thread was panicking; they may do so no more.
@@ -147,13 +150,15 @@ pub(crate) struct Settings {
     pub(crate) offload: Offload,
     /// What decides whose turn it is, and that the clock is virtual.
     pub(crate) seed: Option<u64>,
+    pub(crate) pulse: Option<Arc<Pulse>>,
 }
 
 impl Scheduler {
     /// With the calling code as its main task.
     pub(crate) fn new(settings: Settings, caller: &'static Location<'static>) -> Rc<Self> {
         let tasks = Table::new();
-        let main = tasks.enter_main(caller);
+        let timers = Timers::new(settings.seed.is_some());
+        let main = tasks.enter_main(caller, timers.seen());
         let (id, inbox) = match &settings.post {
             None => (PoolId::new(), Arc::new(Inbox::new())),
             Some(post) => (post.crew.id(), Arc::clone(post.crew.inbox(post.place))),
@@ -168,10 +173,11 @@ impl Scheduler {
             queue: RunQueue::new(settings.seed),
             current: RefCell::new(main),
             stacks: settings.stacks,
-            timers: Timers::new(settings.seed.is_some()),
+            timers,
             reactor: OnceCell::new(),
             io_budget: Cell::new(IO_BUDGET),
             turns: Cell::new(0),
+            pulse: settings.pulse,
             elsewhere: Cell::new(0),
             unsure: RefCell::new(Vec::new()),
             is_closing: Cell::new(false),
@@ -188,6 +194,30 @@ impl Scheduler {
     /// Whether closures can be tasks.
     pub(crate) fn has_stacks(&self) -> bool {
         self.stacks.is_some()
+    }
+
+    /// The way in from other threads.
+    pub(crate) fn inbox(&self) -> &Arc<Inbox> {
+        &self.inbox
+    }
+
+    /// All tasks that have not ended, in no order.
+    pub(crate) fn all_tasks(&self) -> Vec<Rc<Task>> {
+        self.tasks.all()
+    }
+
+    /// The most that a stack has ever been used.
+    pub(crate) fn stack_high_water(&self) -> Option<usize> {
+        self.stacks.as_ref()?.high_water()
+    }
+
+    /// Notes for the watchdog whose turn it is; `None`: nobody's.
+    #[inline]
+    fn beat(&self, task: Option<&Task>) {
+        if let Some(pulse) = &self.pulse {
+            let task = task.map(|task| (task.serial, task.spawned_at));
+            pulse.beat(task);
+        }
     }
 
     /// Whether the task is one of this scheduler's that has not ended.

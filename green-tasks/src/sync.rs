@@ -14,6 +14,8 @@ mod condvar;
 mod event;
 mod mutex;
 mod queue;
+mod rwlock;
+mod select;
 mod semaphore;
 
 pub use self::channel::{
@@ -23,4 +25,6 @@ pub use self::condvar::Condvar;
 pub use self::event::Event;
 pub use self::mutex::{Mutex, MutexGuard};
 pub(crate) use self::queue::WaitQueue;
+pub use self::rwlock::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+pub use self::select::Select;
 pub use self::semaphore::{Permit, Semaphore};

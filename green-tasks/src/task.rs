@@ -252,3 +252,34 @@ pub fn no_suspend<R>(f: impl FnOnce() -> R) -> R {
     let _pin = task.as_ref().map(|task| task.interrupts.pin());
     f()
 }
+
+/// How many bytes the stack of a task has been used at the most, of all tasks that the calling thread has had
+/// in this run: what to hold against [`stack_size`](crate::Builder::stack_size).
+///
+/// In whole pages (of 4 KiB, mostly), by which pages of the stacks have ever been touched. What has been
+/// swapped out is not counted. It looks at each stack that was ever used, which takes about a microsecond
+/// for each. `None` outside of a runtime, in one that has no stacks, and where the system does not tell
+/// (Linux, Android and Apple's do).
+///
+/// # Examples
+///
+/// ```
+/// use green_tasks::{spawn, stack_high_water, FutureResult, Runtime, Stackful};
+///
+/// // SAFETY: nothing that these tasks call is on the list of `Stackful::assume`.
+/// let token = unsafe { Stackful::assume() };
+/// let runtime = Runtime::builder().stackful(token).stack_size(256 << 10).build()?;
+/// runtime.run(|| {
+///     let used = spawn(|| std::hint::black_box([1_u8; 100_000]).len());
+///     used.result().map(|_| {
+///         if let Some(bytes) = stack_high_water() {
+///             assert!((100_000..=256 << 10).contains(&bytes));
+///         }
+///     })
+/// })??;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use]
+pub fn stack_high_water() -> Option<usize> {
+    current::get()?.stack_high_water()
+}

@@ -9,9 +9,10 @@ use future_result::sync::thread;
 use future_result::{Blocker, abort_on_unwind, with_blocker};
 
 use crate::deadlock::Deadlock;
-use crate::offload::Offload;
+use crate::runtime::Builder;
 use crate::scheduler::{Crew, Post, Scheduler, Settings, current};
 use crate::stack::{SignalStack, Slab, StackPool};
+use crate::watchdog::Watchdog;
 
 /// The other threads, which are waited for when this is dropped.
 pub(crate) struct Threads {
@@ -24,7 +25,7 @@ impl Threads {
     pub(crate) fn start(
         crew: &Arc<Crew>,
         slabs: Vec<Option<Slab>>,
-        offload: &Offload,
+        builder: &Builder,
         caller: &'static Location<'static>,
     ) -> io::Result<Self> {
         let mut threads = Self {
@@ -33,14 +34,16 @@ impl Threads {
         };
         for (index, slab) in slabs.into_iter().enumerate() {
             let place = index + 1;
-            let (crew, offload) = (Arc::clone(crew), offload.clone());
-            let builder = thread::Builder::new().name(format!("green-tasks-{place}"));
-            let handle = builder.spawn(move || {
+            let (crew, offload) = (Arc::clone(crew), builder.offload.clone());
+            let watchdog = builder.watch.clone().map(Watchdog::start).transpose()?;
+            let thread = thread::Builder::new().name(format!("green-tasks-{place}"));
+            let handle = thread.spawn(move || {
                 let settings = Settings {
                     stacks: slab.map(StackPool::new),
                     post: Some(Post { crew, place }),
                     offload,
                     seed: None,
+                    pulse: watchdog.as_ref().map(Watchdog::pulse),
                 };
                 let scheduler = Scheduler::new(settings, caller);
                 // No task's panic comes here. Without this thread, the run would never end.

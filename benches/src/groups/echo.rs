@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Instant;
 
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
-use green_tasks::{FutureResult, spawn};
+use green_tasks::{FutureResult, spawn_local};
 use may::go;
 
 use crate::group::{Group, Run, Workload, timed};
@@ -60,12 +60,12 @@ fn ours() -> Run {
     let (clients, servers) = connections();
     let serving: Vec<_> = servers
         .into_iter()
-        .map(|server| spawn(move || serve(stream(server))))
+        .map(|server| spawn_local(move || serve(stream(server))))
         .collect();
     let mut clients: Vec<_> = clients.into_iter().map(stream).collect();
     let run = timed(|| {
         let asking = clients.drain(..).map(|mut client| {
-            spawn(move || {
+            spawn_local(move || {
                 done(ask(&mut client));
                 client
             })

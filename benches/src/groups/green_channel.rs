@@ -2,7 +2,7 @@
 
 use futures_lite::StreamExt;
 use green_tasks::sync::unbounded;
-use green_tasks::{FutureResult, spawn};
+use green_tasks::{FutureResult, spawn_local};
 use may::go;
 
 use crate::group::{Group, Run, Workload, timed};
@@ -14,12 +14,12 @@ fn ours() -> Run {
     let (ask, asked) = unbounded();
     let (answer, answered) = unbounded();
     timed(|| {
-        let answering = spawn(move || {
+        let answering = spawn_local(move || {
             for _ in 0..TRIPS {
                 assert!(answer.send(done(asked.recv())).is_ok());
             }
         });
-        let asking = spawn(move || {
+        let asking = spawn_local(move || {
             for n in 0..TRIPS {
                 assert!(ask.send(n).is_ok());
                 assert_eq!(done(answered.recv()), n);
@@ -157,5 +157,7 @@ pub(super) fn group() -> Group {
             futures::<Futures, _>(pools::futures_local())
         })
         .peer("may: mpsc", || may(1, with_may))
-        .foreign("gevent: SimpleQueue", || python("green.py", "green_channel"))
+        .foreign("gevent: SimpleQueue", || {
+            python("green.py", "green_channel")
+        })
 }

@@ -1,6 +1,6 @@
 //! A task that does nothing, spawned and waited for, and then the next.
 
-use green_tasks::{FutureResult, spawn, spawn_future};
+use green_tasks::{FutureResult, spawn_future, spawn_local};
 use may::go;
 
 use crate::group::{Group, Run, Workload, timed};
@@ -11,7 +11,7 @@ const TASKS: u64 = 10_000;
 fn ours() -> Run {
     timed(|| {
         for n in 0..TASKS {
-            assert_eq!(done(spawn(move || n).result()), n);
+            assert_eq!(done(spawn_local(move || n).result()), n);
         }
     })
 }

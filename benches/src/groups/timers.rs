@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use green_tasks::{FutureResult, sleep, sleep_async, spawn, spawn_future};
+use green_tasks::{FutureResult, sleep, sleep_async, spawn_future, spawn_local};
 use may::go;
 
 use crate::group::{Group, Run, Workload, timed};
@@ -13,7 +13,7 @@ const TIME: Duration = Duration::from_millis(10);
 
 fn ours() -> Run {
     timed(|| {
-        let handles: Vec<_> = (0..TASKS).map(|_| spawn(|| sleep(TIME))).collect();
+        let handles: Vec<_> = (0..TASKS).map(|_| spawn_local(|| sleep(TIME))).collect();
         handles.into_iter().for_each(|handle| done(handle.result()));
     })
 }

@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use corosensei::stack::DefaultStack;
 use corosensei::{Coroutine, CoroutineResult};
-use green_tasks::{FutureResult, spawn, spawn_future, yield_now};
+use green_tasks::{FutureResult, spawn_future, spawn_local, yield_now};
 use may::go;
 
 use crate::group::{Group, Run, Workload, timed};
@@ -16,7 +16,7 @@ const YIELDS: u64 = 200_000;
 fn ours(tasks: u64) -> Run {
     let task = move || (0..YIELDS / tasks).for_each(|_| yield_now());
     timed(|| {
-        let handles: Vec<_> = (0..tasks).map(|_| spawn(task)).collect();
+        let handles: Vec<_> = (0..tasks).map(|_| spawn_local(task)).collect();
         handles.into_iter().for_each(|handle| done(handle.result()));
     })
 }
@@ -85,8 +85,12 @@ fn group<const TASKS: u64>(name: &'static str) -> Group {
         .ours("green-tasks", || green(|| ours(TASKS)))
         .ours("green-tasks: futures", || green(|| ours_as_futures(TASKS)))
         .peer("may", || may(1, with_may::<TASKS>))
-        .peer("futures: LocalPool", || futures(pools::futures_local(), TASKS))
-        .peer("async-executor: local", || futures(pools::async_local(), TASKS))
+        .peer("futures: LocalPool", || {
+            futures(pools::futures_local(), TASKS)
+        })
+        .peer("async-executor: local", || {
+            futures(pools::async_local(), TASKS)
+        })
         .peer("tokio: LocalSet", || futures(pools::tokio_local(), TASKS))
         .foreign("gevent", move || python("green.py", name))
         .reference("corosensei: switches alone", || switches(TASKS))

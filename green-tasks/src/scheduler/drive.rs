@@ -53,6 +53,7 @@ impl Scheduler {
             self.note_unsure(task);
         }
         task.rest.set(Some(rest));
+        task.since.set(self.timers.seen());
         self.switch(task);
         task.rest.set(None);
         if task.polls.get() > 0 {
@@ -136,6 +137,7 @@ impl Scheduler {
     fn run(&self, task: Rc<Task>) {
         debug_assert_eq!(task.phase.get(), Phase::Queued);
         task.phase.set(Phase::Running);
+        self.beat(Some(&task));
         match task.body.replace(Body::Elsewhere) {
             Body::Fiber(fiber) => self.resume(task, fiber),
             Body::Unstarted(job) => self.start(task, job),
@@ -220,6 +222,7 @@ impl Scheduler {
         };
         task.body.set(Body::Future(future));
         task.rest.set(Some(Rest::AWAITS));
+        task.since.set(self.timers.seen());
         self.elsewhere.set(self.elsewhere.get() + 1);
         if task.woken.take() {
             task.phase.set(Phase::Queued);
@@ -256,6 +259,7 @@ impl Scheduler {
 
     /// Runs `main` as the task that the runtime was started for, and then has all others stop and end.
     pub(crate) fn run_main<R>(&self, main: impl FnOnce() -> R) -> std::thread::Result<R> {
+        self.beat(Some(&self.current()));
         // Unwind safety: passed on to the caller.
         let result = catch_unwind(AssertUnwindSafe(main));
         self.retire_main();

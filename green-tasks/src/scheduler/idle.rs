@@ -26,6 +26,7 @@ enum Hope {
 impl Scheduler {
     /// Does what other threads and the clock have for us.
     pub(super) fn look_outside(&self) {
+        self.timers.look();
         self.read_mail();
         self.ring();
         if let Some(post) = &self.post {
@@ -60,6 +61,7 @@ impl Scheduler {
 
     /// The run queue is empty: sleeps until there is something to do, unless there is already.
     pub(super) fn idle(&self) {
+        self.timers.look();
         self.read_mail();
         self.ring();
         // There may have been mail that all is over.
@@ -101,6 +103,7 @@ impl Scheduler {
         let stacks = self.stacks.as_ref();
         let next_trim = stacks.and_then(StackPool::next_trim);
         let next = next.into_iter().chain(next_trim).min();
+        self.beat(None);
         match self.reactor.get() {
             None => self.inbox.park(next),
             Some(reactor) => {
@@ -113,6 +116,7 @@ impl Scheduler {
         if let Some(stacks) = stacks {
             stacks.trim();
         }
+        self.timers.look();
     }
 
     fn hope(&self) -> Hope {

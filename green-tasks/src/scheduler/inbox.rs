@@ -10,6 +10,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use future_result::Completer;
 use future_result::sync::Mutex;
 use future_result::sync::atomic::{AtomicBool, Ordering};
 use future_result::sync::{now, thread};
@@ -18,6 +19,7 @@ use polling::Poller;
 use super::inquest::Verdict;
 use super::task::Key;
 use super::waker::WakeHandle;
+use crate::dump::TaskInfo;
 
 /// The way into a scheduler from other threads.
 pub(crate) struct Inbox {
@@ -38,6 +40,8 @@ pub(crate) enum Mail {
     Testify,
     /// What follows from what all have said.
     Verdict(Verdict),
+    /// To be told what all tasks do.
+    Dump(Completer<Vec<TaskInfo>>),
 }
 
 struct State {

@@ -27,7 +27,7 @@ pub(super) struct Testimony {
 
 /// What is to be done.
 #[derive(Clone)]
-pub(super) enum Verdict {
+pub(crate) enum Verdict {
     /// All tasks are told to stop.
     Stop(Deadlock),
     /// They have been told, and cannot. What is held up on a thread's own stack takes a risk; if nothing is,

@@ -14,7 +14,7 @@
 //!   wait until the thread is panicking no more, and the scheduler then wakes it again. If that will
 //!   never be, and `run` could not return without it, it takes the risk ([`Interrupts::dare`]);
 //! - at the end of a [`scope`](crate::scope()), before all of the scope's tasks have ended: they borrow
-//!   from its frames;
+//!   from its frames. The same is true of a scope of another pool, whose wait says so;
 //! - once its closure has ended, while its value is handed over.
 
 use std::any::Any;

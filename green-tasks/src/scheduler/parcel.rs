@@ -61,7 +61,14 @@ impl Scheduler {
                 Some(job) => Body::Unstarted(job),
                 None => Body::Elsewhere,
             };
-            Task::new(key, serial, spawned_at, Some(cell), body)
+            Task::new(
+                key,
+                serial,
+                spawned_at,
+                Some(cell),
+                self.timers.seen(),
+                body,
+            )
         });
         if let Some(task) = task {
             self.queue.push(task);

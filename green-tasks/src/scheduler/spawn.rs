@@ -121,7 +121,8 @@ impl Scheduler {
             let (completer, ours) = self.cell(key);
             handle = Some(ours);
             let cell: CellId = completer.id();
-            Task::new(key, serial, spawned_at, Some(cell), body(completer))
+            let now = self.timers.seen();
+            Task::new(key, serial, spawned_at, Some(cell), now, body(completer))
         });
         match (handle, task) {
             (Some(handle), Some(task)) => {

@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Waker;
+use std::time::Instant;
 
 use future_result::CellId;
 
@@ -14,6 +15,7 @@ use super::interrupt::Interrupts;
 use super::job::{FutureJob, Job};
 use super::waker::WakeHandle;
 use crate::engine::{Fiber, Suspender};
+use crate::local::Locals;
 
 /// Which task it is, also for those that may come too late: no other task has the same key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -81,6 +83,16 @@ impl Rest {
     };
 }
 
+/// What a task does.
+pub(crate) enum Doing {
+    /// Its code is running.
+    Runs,
+    /// It waits for its turn alone.
+    IsReady,
+    /// It waits for this.
+    Rests(Rest),
+}
+
 /// Who can end a task's rest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ends {
@@ -114,6 +126,10 @@ pub(crate) struct Task {
     /// A rest within a poll has swallowed a wake-up that may have been meant for the poll.
     pub(super) owed: Cell<bool>,
     pub(super) rest: Cell<Option<Rest>>,
+    /// When its last rest began, as far as the clock had been looked at.
+    pub(crate) since: Cell<Instant>,
+    /// Its values of its own.
+    pub(crate) locals: Locals,
     /// Asked to find out what it waits for, and what it found.
     pub(super) asked: Cell<bool>,
     answer: Cell<Option<Box<Answer>>>,
@@ -133,6 +149,7 @@ impl Task {
         serial: u64,
         spawned_at: &'static Location<'static>,
         cell: Option<CellId>,
+        now: Instant,
         body: Body,
     ) -> Rc<Self> {
         Rc::new(Self {
@@ -146,6 +163,8 @@ impl Task {
             polls: Cell::new(0),
             owed: Cell::new(false),
             rest: Cell::new(None),
+            since: Cell::new(now),
+            locals: Locals::new(),
             asked: Cell::new(false),
             answer: Cell::new(None),
             is_unsure: Cell::new(false),
@@ -171,6 +190,15 @@ impl Task {
     /// What it rests for, if it rests.
     pub(crate) fn rest(&self) -> Option<Rest> {
         self.rest.get()
+    }
+
+    /// What it does, for those that ask.
+    pub(crate) fn doing(&self) -> Doing {
+        match (self.phase.get(), self.rest.get()) {
+            (Phase::Resting, Some(rest)) => Doing::Rests(rest),
+            (Phase::Running, _) => Doing::Runs,
+            _ => Doing::IsReady,
+        }
     }
 
     /// Whom it waits for, if it rests and was asked.

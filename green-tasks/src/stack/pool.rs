@@ -34,6 +34,8 @@ pub(crate) struct StackPool {
     /// So many of them, from the front, were free ever since.
     unneeded: Cell<usize>,
     since: Cell<Instant>,
+    /// The most that was used of one whose memory went back to the system; `None` if it cannot be told.
+    deepest: Cell<Option<usize>>,
 }
 
 impl StackPool {
@@ -46,6 +48,7 @@ impl StackPool {
             used: Cell::new(0),
             unneeded: Cell::new(0),
             since: Cell::new(now()),
+            deepest: Cell::new(Some(0)),
         }
     }
 
@@ -78,6 +81,22 @@ impl StackPool {
         Some(index)
     }
 
+    /// How many bytes the stack that was used most has been used, whole pages; `None` if the system does
+    /// not tell.
+    pub(crate) fn high_water(&self) -> Option<usize> {
+        for index in 0..self.used.get() {
+            self.measure(index);
+        }
+        self.deepest.get()
+    }
+
+    fn measure(&self, index: u32) {
+        let depth = self.slab.depth(index);
+        let deepest = self.deepest.get();
+        self.deepest
+            .set(deepest.zip(depth).map(|(one, other)| one.max(other)));
+    }
+
     /// Takes back a stack on which nothing lies any more.
     pub(crate) fn give_back(&self, stack: Stack) {
         self.free.borrow_mut().push(stack.index());
@@ -100,6 +119,7 @@ impl StackPool {
         let end = self.unneeded.get().min(free.len() - KEPT);
         let until = end.min(bare + BATCH);
         for &index in free.get(bare..until).unwrap_or_default() {
+            self.measure(index);
             // SAFETY: it is free, so its `Stack` was given back.
             unsafe { self.slab.discard(index) };
         }

@@ -134,6 +134,29 @@ impl Slab {
         }
     }
 
+    /// How many bytes of a stack have been used, whole pages, since its memory was last given back: down to
+    /// the lowest page that is there. `None` if the system does not tell.
+    pub(super) fn depth(&self, index: u32) -> Option<usize> {
+        let mut pages = [0; 64];
+        let size = self.stride - self.page;
+        // From the guard upwards, so many pages at a time.
+        for offset in (0..size).step_by(pages.len() * self.page) {
+            let len = (size - offset).min(pages.len() * self.page);
+            // SAFETY: the guard is followed by the stack, and the offset is less than its size.
+            let first = unsafe { self.bottom(index).byte_add(self.page + offset) };
+            if !residence(first, len, &mut pages) {
+                return None;
+            }
+            let used = pages[..len / self.page]
+                .iter()
+                .position(|page| page & 1 != 0);
+            if let Some(unused) = used {
+                return Some(size - offset - unused * self.page);
+            }
+        }
+        Some(0)
+    }
+
     /// Gives the memory of a stack back to the system. Its guard stays.
     ///
     /// # Safety
@@ -248,6 +271,20 @@ fn map(len: usize) -> io::Result<NonNull<u8>> {
     // A system without huge pages does not know them.
     drop(advised);
     Ok(memory)
+}
+
+/// Says of each of some pages, of which there are not more than places, whether it is there, in its lowest
+/// bit. False if the system does not tell.
+#[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+fn residence(first: NonNull<u8>, len: usize, pages: &mut [u8; 64]) -> bool {
+    // SAFETY: only asks about addresses; it writes a byte a page, and there are as many.
+    let status = unsafe { libc::mincore(first.as_ptr().cast(), len, pages.as_mut_ptr().cast()) };
+    status == 0
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
+fn residence(_first: NonNull<u8>, _len: usize, _pages: &mut [u8; 64]) -> bool {
+    false
 }
 
 /// # Safety

@@ -6,10 +6,16 @@
 mod blocking;
 mod cancel;
 mod deadlock;
+mod debug;
 mod guards;
+mod local;
 mod net;
+mod outlast;
+mod points;
 mod pool;
+mod rwlock;
 mod scope;
+mod select;
 mod support;
 mod sync;
 mod tasks;

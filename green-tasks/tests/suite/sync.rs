@@ -30,7 +30,7 @@ pub(crate) fn random(seed: u64) -> impl FnMut(u64) -> u64 {
 }
 
 /// Waits in one of several ways.
-fn dawdle(how: u64) {
+pub(crate) fn dawdle(how: u64) {
     match how {
         0 => {}
         1 => yield_now(),
@@ -39,7 +39,7 @@ fn dawdle(how: u64) {
 }
 
 /// Cancels some of the tasks while they are at it, and waits for all.
-fn storm<T>(handles: Vec<JoinHandle<T>>, mut random: impl FnMut(u64) -> u64) {
+pub(crate) fn storm<T>(handles: Vec<JoinHandle<T>>, mut random: impl FnMut(u64) -> u64) {
     for handle in &handles {
         dawdle(random(5));
         if random(3) == 0 {

@@ -11,6 +11,7 @@ use future_result::sync::Counter;
 use future_result::{FutureResult, Rejection, TaskError};
 
 use super::{Crew, Post};
+use crate::Runtime;
 use crate::offload::Offload;
 use crate::scheduler::{Scheduler, Settings};
 use crate::sync::Event;
@@ -20,12 +21,13 @@ use crate::threads::{self, Threads};
 fn run<R>(main: impl FnOnce(&Rc<Scheduler>) -> R) -> (std::thread::Result<R>, bool) {
     let here = Location::caller();
     let crew = Crew::new(2);
-    let other = Threads::start(&crew, vec![None], &Offload::default(), here).unwrap();
+    let other = Threads::start(&crew, vec![None], &Runtime::builder(), here).unwrap();
     let settings = Settings {
         stacks: None,
         post: Some(Post { crew, place: 0 }),
         offload: Offload::default(),
         seed: None,
+        pulse: None,
     };
     let scheduler = Scheduler::new(settings, here);
     let result = threads::enter(&scheduler, || scheduler.run_main(|| main(&scheduler)));
@@ -86,6 +88,23 @@ fn the_end_of_the_run_races_a_task_that_nobody_has_started_and_it_is_dropped_onc
             ended,
             Err(TaskError::Cancelled | TaskError::Rejected(Rejection::Full))
         ));
+    });
+}
+
+/// The wake-up by the first one's end is on its way while both lie down. The second one's wait would hear a verdict
+/// that all is over.
+#[test]
+fn a_wake_up_on_its_way_is_hope_for_who_lies_down_without() {
+    loom::model(|| {
+        let (ended, is_deadlock) = run(|scheduler| {
+            for _ in 0..2 {
+                let handle = scheduler.spawn_anywhere(Location::caller(), || ());
+                let error = handle.result().unwrap_err();
+                assert!(matches!(error, TaskError::Rejected(Rejection::Full)));
+            }
+        });
+        assert!(ended.is_ok());
+        assert!(!is_deadlock);
     });
 }
 
