@@ -157,5 +157,7 @@ pub(super) fn group() -> Group {
             futures::<Futures, _>(pools::futures_local())
         })
         .peer("may: mpsc", || may(1, with_may))
-        .foreign("gevent: SimpleQueue", || python("green.py", "green_channel"))
+        .foreign("gevent: SimpleQueue", || {
+            python("green.py", "green_channel")
+        })
 }

@@ -85,8 +85,12 @@ fn group<const TASKS: u64>(name: &'static str) -> Group {
         .ours("green-tasks", || green(|| ours(TASKS)))
         .ours("green-tasks: futures", || green(|| ours_as_futures(TASKS)))
         .peer("may", || may(1, with_may::<TASKS>))
-        .peer("futures: LocalPool", || futures(pools::futures_local(), TASKS))
-        .peer("async-executor: local", || futures(pools::async_local(), TASKS))
+        .peer("futures: LocalPool", || {
+            futures(pools::futures_local(), TASKS)
+        })
+        .peer("async-executor: local", || {
+            futures(pools::async_local(), TASKS)
+        })
         .peer("tokio: LocalSet", || futures(pools::tokio_local(), TASKS))
         .foreign("gevent", move || python("green.py", name))
         .reference("corosensei: switches alone", || switches(TASKS))

@@ -26,7 +26,9 @@ pub(super) fn run() -> Run {
             End { socket, left }
         })
     };
-    let mut ends: Vec<_> = ends(clients, Some(MESSAGES)).chain(ends(servers, None)).collect();
+    let mut ends: Vec<_> = ends(clients, Some(MESSAGES))
+        .chain(ends(servers, None))
+        .collect();
     let poller = done(epoll::create(epoll::CreateFlags::CLOEXEC));
     for (index, end) in ends.iter().enumerate() {
         let data = epoll::EventData::new_u64(index as u64);
@@ -41,7 +43,11 @@ pub(super) fn run() -> Run {
         let mut events = Vec::with_capacity(1024);
         while open > 0 {
             events.clear();
-            done(epoll::wait(&poller, rustix::buffer::spare_capacity(&mut events), None));
+            done(epoll::wait(
+                &poller,
+                rustix::buffer::spare_capacity(&mut events),
+                None,
+            ));
             for event in &events {
                 open -= usize::from(ends[event.data.u64() as usize].is_done());
             }
