@@ -26,6 +26,9 @@ unsafe_files=(
     future-result/src/sync/magazine.rs
     future-result/src/sync/model.rs
     future-result/src/sync/sim.rs
+    benches/src/pools/green.rs
+    examples/crawl/src/green.rs
+    examples/echo/src/token.rs
     process-pool/src/call.rs
     process-pool/src/entry.rs
     process-pool/src/image.rs

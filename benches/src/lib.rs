@@ -17,3 +17,4 @@ pub use self::groups::groups;
 pub use self::limit::box_and_two_rmws;
 pub use self::machine::{Pin, cpu_time};
 pub use self::measure::measure;
+pub use self::pools::{gevent_memory, green_runtime};

@@ -8,8 +8,10 @@ mod python;
 mod threads;
 
 pub(crate) use self::futures::*;
-pub(crate) use self::green::*;
+pub use self::green::green_runtime;
+pub(crate) use self::green::{green, may};
 pub(crate) use self::local::*;
+pub use self::python::gevent_memory;
 pub(crate) use self::python::python;
 pub(crate) use self::threads::*;
 

@@ -10,7 +10,8 @@ use super::done;
 use crate::group::{Run, Workload};
 
 /// A runtime of green tasks, with stacks.
-pub(crate) fn runtime() -> Runtime {
+#[must_use]
+pub fn green_runtime() -> Runtime {
     // SAFETY: tasks of benchmarks call std, the green crate and arithmetic, which do nothing that is on the
     // list of `Stackful::assume`.
     let token = unsafe { Stackful::assume() };
@@ -23,7 +24,7 @@ pub(crate) fn green(code: impl Fn() -> Run + Send + 'static) -> Workload {
     let (ask, asked) = mpsc::channel::<()>();
     let (answer, answers) = mpsc::channel();
     thread::spawn(move || {
-        done(runtime().run(|| {
+        done(green_runtime().run(|| {
             while asked.recv().is_ok() {
                 let _ = answer.send(code());
             }

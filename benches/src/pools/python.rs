@@ -12,7 +12,7 @@ use crate::group::{Run, Workload};
 /// Starts a script of `python/`, which does one run of the group for each line that it reads, and prints
 /// its wall and CPU time in nanoseconds. It says first that it is ready, or why it cannot be.
 pub(crate) fn python(script: &'static str, group: &str) -> Result<Workload, String> {
-    let interpreter = env::var("PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let interpreter = interpreter();
     let path = format!("{}/python/{script}", env!("CARGO_MANIFEST_DIR"));
     let mut child = Command::new(&interpreter)
         .args([&path, group])
@@ -44,6 +44,31 @@ pub(crate) fn python(script: &'static str, group: &str) -> Result<Workload, Stri
             cpu_elsewhere: next(),
         }
     }))
+}
+
+/// By how many bytes a Python process grows when so many tasks of `gevent` wait.
+///
+/// # Errors
+///
+/// Why there is no such process.
+pub fn gevent_memory(tasks: usize) -> Result<usize, String> {
+    let path = format!("{}/python/green.py", env!("CARGO_MANIFEST_DIR"));
+    let output = Command::new(interpreter())
+        .args([&path, "memory", &tasks.to_string()])
+        .output()
+        .map_err(|error| format!("{} cannot be started: {error}", interpreter()))?;
+    let printed = String::from_utf8_lossy(&output.stdout);
+    let mut lines = printed.lines();
+    match lines.next() {
+        Some("ready") => {}
+        other => return Err(other.unwrap_or("it says nothing").to_owned()),
+    }
+    let bytes = lines.next().and_then(|line| line.parse().ok());
+    bytes.ok_or_else(|| "it could not hold so many".to_owned())
+}
+
+fn interpreter() -> String {
+    env::var("PYTHON").unwrap_or_else(|_| "python3".to_owned())
 }
 
 /// A process that is waited for when it is not needed any more.

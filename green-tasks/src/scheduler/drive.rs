@@ -138,8 +138,23 @@ impl Scheduler {
         debug_assert_eq!(task.phase.get(), Phase::Queued);
         task.phase.set(Phase::Running);
         self.beat(Some(&task));
+        let mut fiber = task.fiber.borrow_mut();
+        if let Some(fiber) = &mut *fiber {
+            if self.resume(&task, fiber) == Step::Suspended {
+                return;
+            }
+        } else {
+            drop(fiber);
+            return self.run_another(task);
+        }
+        let ended = fiber.take();
+        drop(fiber);
+        self.end(&task, ended);
+    }
+
+    /// Runs a task that is not in the middle of a stack of its own.
+    fn run_another(&self, task: Rc<Task>) {
         match task.body.replace(Body::Elsewhere) {
-            Body::Fiber(fiber) => self.resume(task, fiber),
             Body::Unstarted(job) => self.start(task, job),
             Body::Future(future) => self.poll(task, future),
             // It rests further down on this very stack.
@@ -170,7 +185,7 @@ impl Scheduler {
             return self.retire(&task);
         };
         stack.set_label(Label::new(task.serial, task.spawned_at));
-        let fiber = Fiber::new(stack, {
+        let mut fiber = Fiber::new(stack, {
             let task = Rc::clone(&task);
             move |suspender| {
                 task.suspender.set(Some(suspender));
@@ -179,24 +194,29 @@ impl Scheduler {
                 task.suspender.set(None);
             }
         });
-        self.resume(task, fiber);
+        match self.resume(&task, &mut fiber) {
+            Step::Suspended => {
+                let former = task.fiber.replace(Some(fiber));
+                debug_assert!(former.is_none());
+            }
+            Step::Ended => self.end(&task, Some(fiber)),
+        }
     }
 
     #[inline(always)]
-    fn resume(&self, task: Rc<Task>, fiber: Fiber) {
-        // Moved there and back: nothing is counted.
-        let before = self.current.replace(task);
+    fn resume(&self, task: &Rc<Task>, fiber: &mut Fiber) -> Step {
+        let before = self.current.replace(Rc::clone(task));
         let step = fiber.resume();
-        let task = self.current.replace(before);
-        match step {
-            Step::Suspended(fiber) => task.body.set(Body::Fiber(fiber)),
-            Step::Ended(stack) => {
-                if let Some(stacks) = &self.stacks {
-                    stacks.give_back(stack);
-                }
-                self.retire(&task);
-            }
+        self.current.replace(before);
+        step
+    }
+
+    /// The fiber of a task has ended.
+    fn end(&self, task: &Rc<Task>, fiber: Option<Fiber>) {
+        if let (Some(stack), Some(stacks)) = (fiber.and_then(Fiber::into_stack), &self.stacks) {
+            stacks.give_back(stack);
         }
+        self.retire(task);
     }
 
     fn poll(&self, task: Rc<Task>, mut future: Pin<Box<dyn FutureJob>>) {

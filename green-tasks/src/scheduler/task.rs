@@ -1,6 +1,6 @@
 //! A task: what the scheduler knows of it. See [the protocol](super) for who changes what.
 
-use std::cell::{Cell, OnceCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::panic::Location;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -43,11 +43,9 @@ pub(crate) enum Phase {
 pub(crate) enum Body {
     /// A closure that has not started.
     Unstarted(Box<dyn Job>),
-    /// A closure that rests, on a stack of its own.
-    Fiber(Fiber),
     /// A future between two polls.
     Future(Pin<Box<dyn FutureJob>>),
-    /// Nothing that could be resumed: it is running, or rests on the thread's own stack, or has ended.
+    /// Nothing of these: it is running, or rests on a stack, or has ended.
     Elsewhere,
 }
 
@@ -121,6 +119,9 @@ pub(crate) struct Task {
     /// It was woken while it was running, so its next rest is short.
     pub(super) woken: Cell<bool>,
     pub(super) body: Cell<Body>,
+    /// From a closure's start to its end, how to go on with it. Of a running task it is borrowed, and
+    /// stays where it is: moved there and back, its last word would be read before the CPU has it.
+    pub(super) fiber: RefCell<Option<Fiber>>,
     /// How many polls of futures or handles it is in, one inside the other.
     pub(super) polls: Cell<u32>,
     /// A rest within a poll has swallowed a wake-up that may have been meant for the poll.
@@ -160,6 +161,7 @@ impl Task {
             phase: Cell::new(Phase::Queued),
             woken: Cell::new(false),
             body: Cell::new(body),
+            fiber: RefCell::new(None),
             polls: Cell::new(0),
             owed: Cell::new(false),
             rest: Cell::new(None),

@@ -61,6 +61,8 @@ enum Guards {
 pub(crate) struct Stack {
     slab: Rc<Slab>,
     index: u32,
+    /// See [`base`](Self::base), which every resumption asks for.
+    base: NonZeroUsize,
 }
 
 impl Slab {
@@ -112,6 +114,13 @@ impl Slab {
         debug_assert!((index as usize) < self.count);
         // SAFETY: an index is less than the count, so this is inside the mapping.
         unsafe { self.memory.byte_add(index as usize * self.stride) }
+    }
+
+    /// Where the label of a stack is.
+    fn label(&self, index: u32) -> NonNull<Label> {
+        let bottom = self.bottom(index);
+        // SAFETY: from the guard's beginning to the label it is less than a stride.
+        unsafe { bottom.byte_add(self.stride - size_of::<Label>()) }.cast()
     }
 
     /// Makes the guard of a stack. Once made it stays.
@@ -188,7 +197,13 @@ impl Stack {
     /// been made.
     #[inline]
     pub(super) unsafe fn new(slab: Rc<Slab>, index: u32) -> Self {
-        Self { slab, index }
+        // Stacks that the next cache sees at the same page have different colours, too.
+        let place = index as usize;
+        let colour = (place + place / PAGES_BETWEEN) % COLOURS * COLOUR;
+        // Labels are that far above, in the same page: a stack has several pages, so this is not 0.
+        let base = slab.label(index).addr().get() - colour;
+        let base = NonZeroUsize::new(base & !15).unwrap_or(NonZeroUsize::MIN);
+        Self { slab, index, base }
     }
 
     #[inline]
@@ -199,12 +214,7 @@ impl Stack {
     /// Where the stack begins, to grow down from; a multiple of 16.
     #[inline]
     pub(crate) fn base(&self) -> NonZeroUsize {
-        // Stacks that the next cache sees at the same page have different colours, too.
-        let index = self.index as usize;
-        let colour = (index + index / PAGES_BETWEEN) % COLOURS * COLOUR;
-        // Labels are that far above, in the same page: a stack has several pages, so this is not 0.
-        let base = self.label().addr().get() - colour;
-        NonZeroUsize::new(base & !15).unwrap_or(NonZeroUsize::MIN)
+        self.base
     }
 
     /// The lowest address of the guard; a multiple of 16.
@@ -218,14 +228,7 @@ impl Stack {
     pub(crate) fn set_label(&self, label: Label) {
         // SAFETY: inside the stack, above its base, aligned since strides are whole pages; and the
         // stack is ours.
-        unsafe { self.label().write(label) };
-    }
-
-    #[inline]
-    fn label(&self) -> NonNull<Label> {
-        let top = self.slab.bottom(self.index);
-        // SAFETY: from the guard's beginning to the label it is less than a stride.
-        unsafe { top.byte_add(self.slab.stride - size_of::<Label>()) }.cast()
+        unsafe { self.slab.label(self.index).write(label) };
     }
 }
 
