@@ -153,6 +153,7 @@ mod tests {
                 stack.set_label(super::super::Label::new(1, std::panic::Location::caller()));
                 pool.give_back(stack);
             }
+            pool.since.set(now());
             pool.trim();
             assert_eq!(pool.bare.get(), 0, "needed a moment ago");
             // They were needed since the look before.
