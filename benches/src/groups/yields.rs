@@ -1,7 +1,5 @@
 //! Tasks that let each other run, and do nothing else.
 
-use std::hint::black_box;
-
 use corosensei::stack::DefaultStack;
 use corosensei::{Coroutine, CoroutineResult};
 use green_tasks::{FutureResult, spawn_future, spawn_local, yield_now};
@@ -64,7 +62,7 @@ fn switches(tasks: u64) -> Workload {
     Box::new(move || {
         let task = move |yielder: &corosensei::Yielder<(), ()>, ()| {
             for _ in 0..YIELDS / tasks {
-                yielder.suspend(black_box(()));
+                yielder.suspend(());
             }
         };
         let mut coroutines: Vec<Coroutine<(), (), (), DefaultStack>> =

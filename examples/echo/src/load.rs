@@ -11,7 +11,7 @@ use green_tasks::{FutureResult, GreenPool, JoinHandle, sleep, spawn_local, timeo
 
 use crate::latency::Latencies;
 
-/// How many connections are made at a time: as many as a server's queue holds for sure.
+/// How many connections are made at a time.
 const CONNECTING: usize = 100;
 /// A server that takes longer to accept, or to answer, is gone.
 const PATIENCE: Duration = Duration::from_secs(10);

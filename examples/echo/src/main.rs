@@ -10,7 +10,6 @@ use clap::Parser;
 use echo::cli::Options;
 use echo::load::{self, Outcome, Progress};
 use echo::{limit, server, token};
-use green_tasks::net::TcpListener;
 use indicatif::{ProgressBar, ProgressStyle};
 
 fn main() -> ExitCode {
@@ -33,7 +32,7 @@ fn main() -> ExitCode {
 fn listen(address: SocketAddr, options: &Options) -> Result<(), Box<dyn Error>> {
     limit::allow(options.connections as usize)?;
     token::runtime()?.run(|| {
-        let listener = TcpListener::bind(address)?;
+        let listener = server::listen(address)?;
         writeln!(io::stdout(), "{}", listener.local_addr()?)?;
         server::serve(&listener);
         io::Result::Ok(())

@@ -57,7 +57,7 @@ fn a_server_that_is_not_there_loses_all_connections() {
 
 #[test]
 fn more_connections_than_the_system_allows_are_refused_with_what_to_do() {
-    let limited = "ulimit -Hn 100 && exec \"$0\" --connections 100 --seconds 1";
+    let limited = "ulimit -n 100 && exec \"$0\" --connections 100 --seconds 1";
     let output = Command::new("sh")
         .args(["-c", limited, env!("CARGO_BIN_EXE_echo")])
         .output()
