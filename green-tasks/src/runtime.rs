@@ -14,7 +14,7 @@ use future_result::{Blocker, with_blocker};
 use crate::await_future;
 use crate::deadlock::Deadlock;
 use crate::scheduler::{Scheduler, Settings, Unwind, current};
-use crate::stack::{DEFAULT_SIZE, MIN_SIZE, SignalStack, StackPool};
+use crate::stack::{DEFAULT_SIZE, Guards, MIN_SIZE, SignalStack, StackPool};
 use crate::stackful::Stackful;
 use crate::watchdog::{Hog, Watch, Watchdog};
 
@@ -62,6 +62,7 @@ pub struct Builder {
     max_stacks: u32,
     seed: Option<u64>,
     watch: Option<Watch>,
+    guards: Guards,
 }
 
 impl Runtime {
@@ -85,6 +86,7 @@ impl Runtime {
             max_stacks: DEFAULT_STACKS,
             seed: None,
             watch: None,
+            guards: Guards::Installed,
         }
     }
 
@@ -142,7 +144,8 @@ impl Runtime {
         let settings = &self.settings;
         let stacks = match settings.stackful {
             Some(_) => {
-                let pool = StackPool::new(settings.stack_size, settings.max_stacks);
+                let pool =
+                    StackPool::new(settings.stack_size, settings.max_stacks, settings.guards);
                 Some(pool.map_err(RuntimeError::Stacks)?)
             }
             None => None,
@@ -222,10 +225,21 @@ impl Builder {
 
     /// How many tasks can be on a stack at the same time: 2²⁰. Those that have not started need none. If
     /// the system allows fewer, it is fewer. A task that starts when all are in use ends with
-    /// [`Rejection::Full`](future_result::Rejection::Full).
+    /// [`Rejection::Full`](future_result::Rejection::Full). Where guards are mappings (before Linux 6.13), at
+    /// most 7/16 of the mappings that the system allows are used so, which mostly is 28,670; a task beyond
+    /// that ends with [`TaskError::Lost`](crate::TaskError::Lost), which says how to have more.
     pub fn max_stacks(self, count: u32) -> Self {
         Self {
             max_stacks: count,
+            ..self
+        }
+    }
+
+    /// Makes guards as a system does that has no cheaper ones, for tests.
+    #[doc(hidden)]
+    pub fn mapped_guards(self) -> Self {
+        Self {
+            guards: Guards::Mapped,
             ..self
         }
     }
