@@ -7,7 +7,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
-gates=(fmt arch clippy deny doc test bench-smoke loom sim memcheck asan asan-green tsan)
+gates=(fmt arch clippy abort deny doc test bench-smoke loom sim memcheck asan asan-green tsan)
 # Run by name alone: they need a component or a toolchain that a developer may not have.
 gates_by_name=(miri msrv mutants)
 
@@ -19,6 +19,7 @@ threads=(-p future-result -p thread-pool)
 modelled=("${threads[@]}" -p green-tasks)
 # The only files that may contain `unsafe`; * matches within these lists.
 unsafe_files=(
+    examples/libraries/src/main.rs
     future-result/src/cell.rs
     future-result/src/cell/*.rs
     future-result/src/claim.rs
@@ -81,6 +82,19 @@ gate_clippy() {
         --target-dir "$target/loom-check" -- -D warnings
     RUSTFLAGS='--cfg pool_sim' cargo clippy "${threads[@]}" --lib --test sim --locked \
         --target-dir "$target/sim-check" -- -D warnings
+}
+
+# What must not compile: green tasks without unwinding.
+gate_abort() {
+    local said
+    if said=$(cargo rustc -p green-tasks --lib --locked --target-dir "$target/abort" -- -C panic=abort 2>&1); then
+        echo 'green-tasks compiles with panic=abort, where no task can be cancelled'
+        return 1
+    fi
+    grep -F 'build with `panic = "unwind"`' <<<"$said" >/dev/null || {
+        printf '%s\n' "$said"
+        return 1
+    }
 }
 
 # Exactly what the README tells a user to run; then what is off by default.

@@ -12,7 +12,7 @@ use crate::await_future;
 use crate::deadlock::Deadlock;
 use crate::offload::Offload;
 use crate::scheduler::{Crew, Post, Scheduler, Settings, Unwind, current};
-use crate::stack::{DEFAULT_SIZE, MIN_SIZE, Slab, StackPool};
+use crate::stack::{DEFAULT_SIZE, Guards, MIN_SIZE, Slab, StackPool};
 use crate::stackful::Stackful;
 use crate::threads::{self, Threads};
 use crate::watchdog::{Hog, Watch, Watchdog};
@@ -63,6 +63,7 @@ pub struct Builder {
     pub(crate) offload: Offload,
     seed: Option<u64>,
     pub(crate) watch: Option<Watch>,
+    guards: Guards,
 }
 
 impl Runtime {
@@ -88,6 +89,7 @@ impl Runtime {
             offload: Offload::default(),
             seed: None,
             watch: None,
+            guards: Guards::Installed,
         }
     }
 
@@ -225,9 +227,11 @@ impl Builder {
         }
     }
 
-    /// How many tasks can be on a stack at the same time, on each thread: 2²⁰. Those that have not started need none. If
-    /// the system allows fewer, it is fewer. A task that starts when all are in use ends with
-    /// [`Rejection::Full`](future_result::Rejection::Full).
+    /// How many tasks can be on a stack at the same time, on each thread: 2²⁰. Those that have not started
+    /// need none. If the system allows fewer, it is fewer. A task that starts when all are in use ends with
+    /// [`Rejection::Full`](future_result::Rejection::Full). Where guards are mappings (before Linux 6.13), at
+    /// most 7/16 of the mappings that the system allows are used so, which mostly is 28,670; a task beyond
+    /// that ends with [`TaskError::Lost`](crate::TaskError::Lost), which says how to have more.
     pub fn max_stacks(self, count: u32) -> Self {
         Self {
             max_stacks: count,
@@ -289,6 +293,15 @@ impl Builder {
     {
         Self {
             offload: Offload::new(run),
+            ..self
+        }
+    }
+
+    /// Makes guards as a system does that has no cheaper ones, for tests.
+    #[doc(hidden)]
+    pub fn mapped_guards(self) -> Self {
+        Self {
+            guards: Guards::Mapped,
             ..self
         }
     }
@@ -382,7 +395,7 @@ impl Builder {
     fn reserve(&self) -> io::Result<Vec<Option<Slab>>> {
         let slab = || {
             self.stackful
-                .map(|_| Slab::reserve(self.stack_size, self.max_stacks))
+                .map(|_| Slab::reserve(self.stack_size, self.max_stacks, self.guards))
         };
         (0..self.threads).map(|_| slab().transpose()).collect()
     }

@@ -6,13 +6,13 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::thread::panicking;
 
-use future_result::{Rejection, TaskError, contain};
+use future_result::{Cause, Rejection, TaskError, contain};
 
 use super::Scheduler;
 use super::job::{FutureJob, Job};
 use super::task::{Body, Ends, Phase, Rest, Task};
 use crate::engine::{Fiber, Step};
-use crate::stack::Label;
+use crate::stack::{Label, NoStack};
 
 /// After so many turns, the outside is looked at, which may have something more urgent.
 const TURNS: u32 = 61;
@@ -174,15 +174,21 @@ impl Scheduler {
             // Its handle has its outcome already.
             (!started).then_some(TaskError::Cancelled)
         });
-        let stack = match (&refused, &self.stacks) {
-            (None, Some(stacks)) => stacks.take(),
-            _ => None,
+        let stack = match (refused, &self.stacks) {
+            (None, Some(stacks)) => stacks.take().map_err(|error| match error {
+                NoStack::InUse => TaskError::Rejected(Rejection::Full),
+                error => TaskError::Lost(Cause::new(error)),
+            }),
+            (None, None) => Err(TaskError::Rejected(Rejection::Full)),
+            (Some(error), _) => Err(error),
         };
-        let Some(stack) = stack else {
-            let error = refused.unwrap_or(TaskError::Rejected(Rejection::Full));
-            task.interrupts.close();
-            self.as_current(&task, || job.refuse(error));
-            return self.retire(&task);
+        let stack = match stack {
+            Ok(stack) => stack,
+            Err(error) => {
+                task.interrupts.close();
+                self.as_current(&task, || job.refuse(error));
+                return self.retire(&task);
+            }
         };
         stack.set_label(Label::new(task.serial, task.spawned_at));
         let mut fiber = Fiber::new(stack, {

@@ -7,6 +7,9 @@
 #![expect(unsafe_code, reason = "says that a stack is nobody else's")]
 
 use std::cell::{Cell, RefCell};
+use std::error::Error;
+use std::fmt;
+use std::io;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -38,6 +41,37 @@ pub(crate) struct StackPool {
     deepest: Cell<Option<usize>>,
 }
 
+/// Why there is no stack.
+#[derive(Debug)]
+pub(crate) enum NoStack {
+    /// As many as were asked for are in use.
+    InUse,
+    /// So many are in use, and each guard is a mapping of its own, of which there may not be more.
+    Mappings(usize),
+    /// The system has refused to make a guard.
+    Guard(io::Error),
+}
+
+impl fmt::Display for NoStack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InUse => f.write_str("all stacks are in use"),
+            Self::Mappings(count) => write!(
+                f,
+                "{count} tasks have stacks, and the system allows no more mappings, of which each takes \
+                 two; use Linux 6.13 or later, where stacks take none, or raise `vm.max_map_count`"
+            ),
+            Self::Guard(error) => write!(
+                f,
+                "the system has made no guard for one more stack: {error}; other parts of the process \
+                 may have used up its mappings (`vm.max_map_count`)"
+            ),
+        }
+    }
+}
+
+impl Error for NoStack {}
+
 impl StackPool {
     /// With all stacks of a slab, of which none has been used.
     pub(crate) fn new(slab: Slab) -> Self {
@@ -52,15 +86,15 @@ impl StackPool {
         }
     }
 
-    /// A free stack; `None` if there is none left, or the system allows no more guards.
-    pub(crate) fn take(&self) -> Option<Stack> {
+    /// A free stack.
+    pub(crate) fn take(&self) -> Result<Stack, NoStack> {
         let index = match self.take_used() {
             Some(index) => index,
             None => self.use_another()?,
         };
         // SAFETY: the index was in `free` or is new, and is in neither now; its guard was made when it
         // was used first, and it is less than the count.
-        Some(unsafe { Stack::new(Rc::clone(&self.slab), index) })
+        Ok(unsafe { Stack::new(Rc::clone(&self.slab), index) })
     }
 
     fn take_used(&self) -> Option<u32> {
@@ -71,14 +105,18 @@ impl StackPool {
         Some(index)
     }
 
-    fn use_another(&self) -> Option<u32> {
+    fn use_another(&self) -> Result<u32, NoStack> {
         let index = self.used.get();
-        if index as usize == self.slab.count() {
-            return None;
+        if index as usize >= self.slab.count() {
+            return Err(if self.slab.lacks_mappings() {
+                NoStack::Mappings(self.slab.count())
+            } else {
+                NoStack::InUse
+            });
         }
-        self.slab.guard(index).ok()?;
+        self.slab.guard(index).map_err(NoStack::Guard)?;
         self.used.set(index + 1);
-        Some(index)
+        Ok(index)
     }
 
     /// How many bytes the stack that was used most has been used, whole pages; `None` if the system does
@@ -133,39 +171,43 @@ impl StackPool {
 
 #[cfg(all(test, not(any(pool_loom, pool_sim))))]
 mod tests {
+    use super::super::slab::Guards;
     use super::*;
 
     #[test]
     fn the_last_one_given_back_is_the_first_given_out() {
-        let pool = StackPool::new(Slab::reserve(64 << 10, 4).unwrap());
-        let stacks: Vec<_> = std::iter::from_fn(|| pool.take()).collect();
+        let pool = StackPool::new(Slab::reserve(64 << 10, 4, Guards::Installed).unwrap());
+        let stacks: Vec<_> = std::iter::from_fn(|| pool.take().ok()).collect();
         assert_eq!(stacks.len(), 4);
         let indices: Vec<_> = stacks.iter().map(Stack::index).collect();
         assert_eq!(indices, [0, 1, 2, 3]);
         for stack in stacks {
             pool.give_back(stack);
         }
-        assert_eq!(pool.take().map(|stack| stack.index()), Some(3));
+        assert_eq!(pool.take().unwrap().index(), 3);
     }
 
     #[test]
     fn stacks_lie_between_their_guards_and_have_their_size() {
-        let pool = StackPool::new(Slab::reserve(64 << 10, 40).unwrap());
-        let mut above = 0;
-        for stack in std::iter::from_fn(|| pool.take()) {
-            assert!(above <= stack.limit().get());
-            above = stack.base().get();
-            assert_eq!((above % 16, stack.limit().get() % 4096), (0, 0));
-            let room = above - stack.limit().get();
-            assert!((64 << 10) - 4096 < room && room < 69 << 10);
+        for guards in [Guards::Installed, Guards::Mapped] {
+            let pool = StackPool::new(Slab::reserve(64 << 10, 40, guards).unwrap());
+            let mut above = 0;
+            for stack in std::iter::from_fn(|| pool.take().ok()) {
+                assert!(above <= stack.limit().get());
+                above = stack.base().get();
+                assert_eq!((above % 16, stack.limit().get() % 4096), (0, 0));
+                let room = above - stack.limit().get();
+                assert!((64 << 10) - 4096 < room && room < 69 << 10);
+            }
+            assert!(above > 0);
         }
     }
 
     #[test]
     fn memory_of_stacks_that_are_free_for_long_goes_back_and_they_can_be_used_again() {
-        let pool = StackPool::new(Slab::reserve(16 << 10, 1000).unwrap());
+        let pool = StackPool::new(Slab::reserve(16 << 10, 1000, Guards::Mapped).unwrap());
         for _ in 0..2 {
-            let stacks: Vec<_> = std::iter::from_fn(|| pool.take()).collect();
+            let stacks: Vec<_> = std::iter::from_fn(|| pool.take().ok()).collect();
             assert_eq!(stacks.len(), 1000);
             for stack in stacks {
                 stack.set_label(super::super::Label::new(1, std::panic::Location::caller()));
@@ -198,9 +240,9 @@ mod tests {
 
     #[test]
     fn stacks_that_are_needed_again_and_again_keep_their_memory() {
-        let pool = StackPool::new(Slab::reserve(16 << 10, 1000).unwrap());
+        let pool = StackPool::new(Slab::reserve(16 << 10, 1000, Guards::Installed).unwrap());
         for _ in 0..10 {
-            let stacks: Vec<_> = std::iter::from_fn(|| pool.take()).collect();
+            let stacks: Vec<_> = std::iter::from_fn(|| pool.take().ok()).collect();
             stacks.into_iter().for_each(|stack| pool.give_back(stack));
             be_patient(&pool);
             pool.trim();
@@ -211,8 +253,8 @@ mod tests {
     #[test]
     fn a_slab_that_is_too_large_is_made_smaller() {
         // As many addresses are on no machine.
-        let pool = StackPool::new(Slab::reserve(1 << 40, u32::MAX).unwrap());
+        let pool = StackPool::new(Slab::reserve(1 << 40, u32::MAX, Guards::Installed).unwrap());
         assert!(pool.slab.count() >= 1);
-        assert!(pool.take().is_some());
+        assert!(pool.take().is_ok());
     }
 }

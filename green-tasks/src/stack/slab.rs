@@ -8,8 +8,9 @@
 //! The mapping reserves addresses and no memory. A page costs memory once it is touched, and the pages
 //! below a stack are *guards*: an access to one is a fault instead of a neighbour's data. A kernel that
 //! can make a guard without a mapping of its own (Linux 6.13) needs one mapping for any number of
-//! stacks. Elsewhere each guard is a mapping more, and the kernel allows some 65,000 of them, so that
-//! there is room for half as many stacks.
+//! stacks. Elsewhere each guard is a mapping more, and so is each stack between two of them. The kernel
+//! allows some 65,000 mappings, so there is room for less than half as many stacks: some are left to
+//! the rest of the process, which would not get memory without.
 //!
 //! Stacks begin at different places within a page (*colours*), or else what all tasks use most would
 //! compete for the same few lines of the CPU's cache.
@@ -34,7 +35,9 @@ pub(crate) struct Slab {
     memory: NonNull<u8>,
     /// From one stack to the next: the guard and the stack.
     stride: usize,
-    count: usize,
+    count: Cell<usize>,
+    /// How many addresses were reserved for.
+    reserved: usize,
     page: usize,
     guards: Cell<Guards>,
     /// Ends before the memory is unmapped.
@@ -47,7 +50,7 @@ unsafe impl Send for Slab {}
 
 /// How guards are made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Guards {
+pub(crate) enum Guards {
     /// Marks in the page table.
     Installed,
     /// Mappings of their own, that allow no access.
@@ -67,7 +70,7 @@ pub(crate) struct Stack {
 
 impl Slab {
     /// Reserves addresses for `count` stacks of `size` bytes, or for fewer if there are not as many.
-    pub(crate) fn reserve(size: usize, count: u32) -> io::Result<Self> {
+    pub(crate) fn reserve(size: usize, count: u32, guards: Guards) -> io::Result<Self> {
         let page = page_size();
         let too_large = || io::Error::from(io::ErrorKind::OutOfMemory);
         let stride = size
@@ -85,11 +88,15 @@ impl Slab {
                     let mut slab = Self {
                         memory,
                         stride,
-                        count,
+                        count: Cell::new(count),
+                        reserved: count,
                         page,
                         guards: Cell::new(Guards::Installed),
                         registration: None,
                     };
+                    if guards == Guards::Mapped {
+                        slab.map_guards();
+                    }
                     slab.registration = Some(Registration::new(memory, slab.len(), stride)?);
                     return Ok(slab);
                 }
@@ -102,17 +109,30 @@ impl Slab {
 
     /// How many stacks there is room for.
     pub(crate) fn count(&self) -> usize {
+        self.count.get()
+    }
+
+    /// Whether that is less than what was reserved for, since each guard is a mapping.
+    pub(crate) fn lacks_mappings(&self) -> bool {
+        self.count.get() < self.reserved
+    }
+
+    /// From now on guards are mappings, and there are as many stacks as leave some to others.
+    fn map_guards(&self) {
+        self.guards.set(Guards::Mapped);
+        let allowed = max_mappings();
         self.count
+            .set(self.count.get().min(allowed / 2 - allowed / 16));
     }
 
     fn len(&self) -> usize {
-        self.stride * self.count
+        self.stride * self.reserved
     }
 
     /// Where the guard below a stack begins.
     fn bottom(&self, index: u32) -> NonNull<u8> {
-        debug_assert!((index as usize) < self.count);
-        // SAFETY: an index is less than the count, so this is inside the mapping.
+        debug_assert!((index as usize) < self.reserved);
+        // SAFETY: an index is less than what was reserved for, so this is inside the mapping.
         unsafe { self.memory.byte_add(index as usize * self.stride) }
     }
 
@@ -131,7 +151,7 @@ impl Slab {
             match unsafe { advise(guard, self.page, GUARD_INSTALL) } {
                 Ok(()) => return Ok(()),
                 // The kernel does not know how; it then says so for the first one already.
-                Err(_) => self.guards.set(Guards::Mapped),
+                Err(_) => self.map_guards(),
             }
         }
         // SAFETY: a page inside our mapping, which nobody has been given yet.
@@ -253,6 +273,14 @@ const MAP_FLAGS: libc::c_int = libc::MAP_PRIVATE | libc::MAP_ANON | libc::MAP_NO
 const NO_HUGE_PAGES: Option<libc::c_int> = Some(libc::MADV_NOHUGEPAGE);
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 const NO_HUGE_PAGES: Option<libc::c_int> = None;
+
+/// How many mappings a process may have.
+fn max_mappings() -> usize {
+    let text = std::fs::read_to_string("/proc/sys/vm/max_map_count");
+    let number = text.ok().and_then(|text| text.trim().parse().ok());
+    // What Linux allows unless it was told otherwise.
+    number.unwrap_or(65530)
+}
 
 fn page_size() -> usize {
     // SAFETY: asks for a number.

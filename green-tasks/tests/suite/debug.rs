@@ -115,6 +115,8 @@ fn the_watchdog_tells_once_of_each_turn_that_is_too_long_and_whose_it_is() {
                 assert_eq!(hog.number, 1);
                 assert!(hog.elapsed >= limit);
                 assert!(line.contains("task 1, spawned at"), "{line}");
+                // And for longer, of which it is not told again.
+                assert!(receiver.recv_timeout(5 * limit).is_err());
                 receiver
             });
             let receiver = hogging.result().unwrap();
