@@ -1179,7 +1179,7 @@ MUTANTS = [
         "        None\n",
     ),
     (
-        "green: the last to leave says nothing",
+        "the last to leave says nothing",
         "green-tasks",
         "src/scheduler/crew.rs",
         """        self.hear(&mut state, place, None);
@@ -1195,7 +1195,7 @@ MUTANTS = [
         "            let _ = (&place, Place::settle);\n",
     ),
     (
-        "green: whoever searches never has looked",
+        "whoever searches never has looked",
         "green-tasks",
         "src/scheduler/crew.rs",
         "        state.searching -= 1;\n",
@@ -1340,7 +1340,7 @@ def survives(mutant, work):
         tests, checker = ["--test", "sim"], "pool_sim"
     if name.startswith("green:"):
         # The real thing: no cfg that anything knows.
-        tests, checker = ["--test", "suite"], "pool_real"
+        tests, checker = ["--lib", "--test", "suite"], "pool_real"
     command = ["cargo", "test", "--quiet", "--release", "-p", tested, *tests]
     if checker == "pool_real":
         # What hangs there is to be ended with all its processes.

@@ -19,7 +19,7 @@ use std::task::{Context, Poll, Waker};
 use async_executor::LocalExecutor;
 use benches::green_runtime;
 use green_tasks::sync::Event;
-use green_tasks::{spawn, spawn_future, yield_now};
+use green_tasks::{spawn_future, spawn_local, yield_now};
 use may::go;
 use tokio::task::LocalSet;
 
@@ -187,7 +187,7 @@ fn closures(tasks: usize, say: &mut dyn FnMut()) {
         let event = std::rc::Rc::new(Event::new());
         for n in 0..tasks {
             let event = std::rc::Rc::clone(&event);
-            drop(spawn(move || event.wait()));
+            drop(spawn_local(move || event.wait()));
             start(n);
         }
         yield_now();

@@ -8,12 +8,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use future_result::sync::Counter;
-use future_result::{FutureResult, Rejection, TaskError};
+use future_result::{FutureResult, Rejection, TaskError, pair};
 
-use super::{Crew, Post};
+use super::{Crew, Parcel, Post};
 use crate::Runtime;
 use crate::offload::Offload;
-use crate::scheduler::{Scheduler, Settings};
+use crate::scheduler::{Call, Scheduler, Settings};
 use crate::sync::Event;
 use crate::threads::{self, Threads};
 
@@ -129,5 +129,65 @@ fn the_last_to_lie_down_without_hope_tells_all_whichever_it_is() {
         let (result, is_deadlock) = run(|_| Event::new().wait());
         assert!(result.is_err());
         assert!(is_deadlock);
+    });
+}
+
+/// A task that is only ever counted.
+fn parcel() -> Parcel {
+    let (completer, _) = pair::<()>();
+    Parcel {
+        serial: 1,
+        spawned_at: Location::caller(),
+        cell: completer.id(),
+        job: Box::new(Call {
+            closure: || (),
+            completer,
+        }),
+        place: Arc::default(),
+    }
+}
+
+/// The mail that came to these places.
+fn mail(crew: &Crew) -> Vec<usize> {
+    let came = |place: &usize| !crew.inbox(*place).take().is_empty();
+    (0..crew.size()).filter(came).collect()
+}
+
+#[test]
+fn one_sleeper_at_a_time_is_woken_and_whoever_has_looked_wakes_the_next() {
+    loom::model(|| {
+        let crew = Crew::new(3);
+        assert!(crew.lie_down(1, false).is_none());
+        assert!(crew.lie_down(2, false).is_none());
+        for _ in 0..3 {
+            assert!(crew.push(parcel()).is_ok());
+        }
+        // Who lay down last; nobody else as long as that one has not looked.
+        assert_eq!(mail(&crew), [2]);
+        assert!(crew.get_up(2).is_some());
+        assert_eq!(mail(&crew), [1]);
+        assert!(crew.get_up(1).is_some());
+        // What is left is found by whoever wants to sleep.
+        assert!(crew.lie_down(1, false).is_some());
+        assert!(crew.lie_down(1, false).is_none());
+        assert!(crew.push(parcel()).is_ok());
+        assert_eq!(mail(&crew), [1]);
+        // One that had another reason to get up is not woken for work.
+        assert!(crew.get_up(1).is_some());
+        assert!(crew.lie_down(1, false).is_none());
+        assert!(crew.get_up(1).is_none());
+        assert!(crew.push(parcel()).is_ok());
+        assert!(mail(&crew).is_empty());
+    });
+}
+
+#[test]
+fn the_last_to_leave_has_those_who_are_left_without_hope_say_what_they_know() {
+    loom::model(|| {
+        let crew = Crew::new(2);
+        assert!(crew.lie_down(1, true).is_none());
+        assert!(mail(&crew).is_empty());
+        crew.leave(0);
+        assert_eq!(mail(&crew), [1]);
     });
 }
