@@ -7,7 +7,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
-gates=(fmt arch clippy deny doc test bench-smoke instructions loom sim memcheck asan asan-green tsan)
+gates=(fmt arch clippy abort deny doc test bench-smoke instructions loom sim memcheck asan asan-green tsan)
 # Run by name alone: they need a component or a toolchain that a developer may not have.
 gates_by_name=(miri msrv mutants)
 
@@ -20,6 +20,7 @@ modelled=("${threads[@]}" -p green-tasks)
 # The only files that may contain `unsafe`; * matches within these lists.
 unsafe_files=(
     benches/src/bin/instructions/paths.rs
+    examples/libraries/src/main.rs
     future-result/src/cell.rs
     future-result/src/cell/*.rs
     future-result/src/claim.rs
@@ -27,6 +28,9 @@ unsafe_files=(
     future-result/src/sync/magazine.rs
     future-result/src/sync/model.rs
     future-result/src/sync/sim.rs
+    benches/src/pools/green.rs
+    examples/crawl/src/green.rs
+    examples/echo/src/token.rs
     process-pool/src/call.rs
     process-pool/src/entry.rs
     process-pool/src/image.rs
@@ -40,6 +44,8 @@ unsafe_files=(
     green-tasks/src/stack/*.rs
     green-tasks/src/stackful.rs
     green-tasks/src/sync/mutex.rs
+    green-tasks/src/sync/rwlock.rs
+    green-tasks/src/watchdog.rs
     thread-pool/src/block.rs
     thread-pool/src/current.rs
     thread-pool/src/join.rs
@@ -77,6 +83,19 @@ gate_clippy() {
         --target-dir "$target/loom-check" -- -D warnings
     RUSTFLAGS='--cfg pool_sim' cargo clippy "${threads[@]}" --lib --test sim --locked \
         --target-dir "$target/sim-check" -- -D warnings
+}
+
+# What must not compile: green tasks without unwinding.
+gate_abort() {
+    local said
+    if said=$(cargo rustc -p green-tasks --lib --locked --target-dir "$target/abort" -- -C panic=abort 2>&1); then
+        echo 'green-tasks compiles with panic=abort, where no task can be cancelled'
+        return 1
+    fi
+    grep -F 'build with `panic = "unwind"`' <<<"$said" >/dev/null || {
+        printf '%s\n' "$said"
+        return 1
+    }
 }
 
 # Exactly what the README tells a user to run; then what is off by default.

@@ -1129,6 +1129,100 @@ MUTANTS = [
         "Mail::Cancel(_) => {}",
     ),
     (
+        "nobody is woken for what may be started",
+        "green-tasks",
+        "src/scheduler/crew.rs",
+        "        state.unstarted.push_back(parcel);\n        let roused = state.rouse();",
+        "        state.unstarted.push_back(parcel);\n        let roused = None;",
+    ),
+    (
+        "a scheduler lies down beside what nobody has started",
+        "green-tasks",
+        "src/scheduler/crew.rs",
+        """        if let Some(parcel) = state.unstarted.pop_front() {
+            return Some(parcel);
+        }
+""",
+        "",
+    ),
+    (
+        "nobody is told of the end of the run",
+        "green-tasks",
+        "src/scheduler/crew.rs",
+        "                inbox.send(Mail::Close);",
+        "                let _ = inbox;",
+    ),
+    (
+        "what nobody has started is left at the end of the run",
+        "green-tasks",
+        "src/scheduler/drive.rs",
+        """            for parcel in post.crew.close(post.place) {
+                self.adopt(parcel);
+            }
+""",
+        "            std::mem::forget(post.crew.close(post.place));\n",
+    ),
+    (
+        "who has mail is taken to be without hope",
+        "green-tasks",
+        "src/scheduler/crew.rs",
+        "            && self.inboxes.iter().all(|inbox| inbox.is_empty());",
+        "            && self.inboxes.iter().all(|inbox| inbox.is_empty() || true);",
+    ),
+    (
+        "the last to lie down says nothing",
+        "green-tasks",
+        "src/scheduler/crew.rs",
+        """        self.begin_inquest(&mut state);
+        None
+""",
+        "        None\n",
+    ),
+    (
+        "the last to leave says nothing",
+        "green-tasks",
+        "src/scheduler/crew.rs",
+        """        self.hear(&mut state, place, None);
+        self.begin_inquest(&mut state);
+""",
+        "        self.hear(&mut state, place, None);\n",
+    ),
+    (
+        "green: nobody finds a task that another thread has taken",
+        "green-tasks",
+        "src/scheduler/parcel.rs",
+        "            place.settle(&self.inbox, key);\n",
+        "            let _ = (&place, Place::settle);\n",
+    ),
+    (
+        "whoever searches never has looked",
+        "green-tasks",
+        "src/scheduler/crew.rs",
+        "        state.searching -= 1;\n",
+        "",
+    ),
+    (
+        "green: who always has something to do leaves what nobody has started",
+        "green-tasks",
+        "src/scheduler/idle.rs",
+        "            for parcel in post.crew.share() {",
+        "            for parcel in post.crew.share().into_iter().take(0) {",
+    ),
+    (
+        "green: a socket stays where it was entered first",
+        "green-tasks",
+        "src/reactor.rs",
+        "        if !Arc::ptr_eq(&registration.shared, &self.shared) {\n            return None;\n        }\n",
+        "",
+    ),
+    (
+        "green: the key of a socket that is gone is never free",
+        "green-tasks",
+        "src/reactor.rs",
+        "        self.shared.gone.lock().push(self.key);\n",
+        "",
+    ),
+    (
         "green: a wake-up within a poll is lost",
         "green-tasks",
         "src/scheduler/drive.rs",
@@ -1246,7 +1340,7 @@ def survives(mutant, work):
         tests, checker = ["--test", "sim"], "pool_sim"
     if name.startswith("green:"):
         # The real thing: no cfg that anything knows.
-        tests, checker = ["--test", "suite"], "pool_real"
+        tests, checker = ["--lib", "--test", "suite"], "pool_real"
     command = ["cargo", "test", "--quiet", "--release", "-p", tested, *tests]
     if checker == "pool_real":
         # What hangs there is to be ended with all its processes.

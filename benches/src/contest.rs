@@ -21,6 +21,24 @@ const TIME_LIMIT: Duration = Duration::from_secs(60);
 /// Runs in each child before the measured ones.
 const WARM_UP_RUNS: u32 = 2;
 
+/// The exit code of a child whose peer is not there.
+const IS_ABSENT: i32 = 3;
+
+/// Why there is no time of a row.
+#[derive(Clone, Debug)]
+pub enum Trouble {
+    /// It is no crate, and not on this machine.
+    Absent(String),
+    /// It should have worked.
+    Failed(String),
+}
+
+impl From<String> for Trouble {
+    fn from(message: String) -> Self {
+        Self::Failed(message)
+    }
+}
+
 /// How to compare.
 #[derive(Clone, Copy, Debug)]
 pub struct Contest {
@@ -33,7 +51,7 @@ pub struct Contest {
 impl Contest {
     /// Runs these rows of a group; what went wrong stands in place of a row's figures.
     #[must_use]
-    pub fn run(&self, group: &Group, rows: &[&Row]) -> Vec<Result<Summary, String>> {
+    pub fn run(&self, group: &Group, rows: &[&Row]) -> Vec<Result<Summary, Trouble>> {
         let mut results: Vec<_> = rows.iter().map(|_| Ok(Vec::new())).collect();
         for round in 0..self.rounds {
             progress(&format!(
@@ -54,16 +72,16 @@ impl Contest {
     }
 
     /// Adds one round of one row, or puts what went wrong in place of all its rounds.
-    fn run_child(&self, group: &Group, row: &Row, result: &mut Result<Vec<Round>, String>) {
+    fn run_child(&self, group: &Group, row: &Row, result: &mut Result<Vec<Round>, Trouble>) {
         if let Ok(rounds) = result {
             match self.spawn_child(group, row) {
                 Ok(round) => rounds.push(round),
-                Err(message) => *result = Err(message),
+                Err(trouble) => *result = Err(trouble),
             }
         }
     }
 
-    fn spawn_child(&self, group: &Group, row: &Row) -> Result<Round, String> {
+    fn spawn_child(&self, group: &Group, row: &Row) -> Result<Round, Trouble> {
         let program = env::current_exe().map_err(|error| format!("no program to run: {error}"))?;
         let output = Command::new(program)
             .args([CHILD, group.name, row.name, self.pin.name()])
@@ -71,16 +89,21 @@ impl Contest {
             .env("BLOCKING_MAX_THREADS", "2")
             .output()
             .map_err(|error| format!("cannot start a child: {error}"))?;
+        let printed = String::from_utf8_lossy(&output.stdout);
         if output.status.success() {
-            return Round::decode(&String::from_utf8_lossy(&output.stdout));
+            return Ok(Round::decode(&printed)?);
+        }
+        if output.status.code() == Some(IS_ABSENT) {
+            return Err(Trouble::Absent(printed.into_owned()));
         }
         let errors = String::from_utf8_lossy(&output.stderr);
         let reason = errors.lines().next().unwrap_or("without a word");
-        Err(format!("{}: {reason}", output.status))
+        Err(Trouble::Failed(format!("{}: {reason}", output.status)))
     }
 }
 
-/// What a child does: warm up, measure, and print one round.
+/// What a child does: warm up, measure, and print one round. If the peer is not there, it says so to its
+/// parent, and exits.
 ///
 /// # Errors
 ///
@@ -97,7 +120,13 @@ pub fn measure_child(group: &str, row: &str, pin: Pin) -> Result<(), String> {
     let found = rows.find(|(_, known)| known.name == row);
     let (group, row) = found.ok_or_else(|| format!("no row {row} in a group {group}"))?;
 
-    let mut run = row.start();
+    let mut run = match row.start() {
+        Ok(run) => run,
+        Err(reason) => {
+            print!("{reason}");
+            std::process::exit(IS_ABSENT);
+        }
+    };
     for _ in 0..WARM_UP_RUNS {
         run();
     }
@@ -106,7 +135,9 @@ pub fn measure_child(group: &str, row: &str, pin: Pin) -> Result<(), String> {
     run();
     let before = cpu_time();
     let runs: Vec<Run> = (0..group.runs).map(|_| run()).collect();
-    let cpu = cpu_time().zip(before).map(|(now, before)| now - before);
+    let elsewhere: Duration = runs.iter().map(|run| run.cpu_elsewhere).sum();
+    let cpu = cpu_time().zip(before);
+    let cpu = cpu.map(|(now, before)| now - before + elsewhere);
     let tasks = group.tasks * u64::from(group.runs);
     print!("{}", Round::of(&runs, cpu, tasks).encode());
     Ok(())

@@ -15,16 +15,30 @@ pub struct Run {
     pub total: Duration,
     /// The time of every task, where the group records that.
     pub each: Vec<Duration>,
+    /// CPU time of other processes that worked for this run.
+    pub cpu_elsewhere: Duration,
+}
+
+impl Run {
+    /// All of it, from `start` until now.
+    pub(crate) fn since(start: Instant) -> Self {
+        Self::of(start.elapsed())
+    }
+
+    pub(crate) fn of(total: Duration) -> Self {
+        Self {
+            total,
+            each: Vec::new(),
+            cpu_elsewhere: Duration::ZERO,
+        }
+    }
 }
 
 /// Runs `code` and measures all of it.
 pub(crate) fn timed(code: impl FnOnce()) -> Run {
     let start = Instant::now();
     code();
-    Run {
-        total: start.elapsed(),
-        each: Vec::new(),
-    }
+    Run::since(start)
 }
 
 /// What a row stands for.
@@ -44,13 +58,16 @@ pub struct Row {
     pub name: &'static str,
     /// Ours or not.
     pub kind: Kind,
-    start: Box<dyn Fn() -> Workload>,
+    start: Box<dyn Fn() -> Result<Workload, String>>,
 }
 
 impl Row {
     /// Starts the pool. Dropping the workload stops it.
-    #[must_use]
-    pub fn start(&self) -> Workload {
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot be started, if it is a program that need not be there.
+    pub fn start(&self) -> Result<Workload, String> {
         (self.start)()
     }
 }
@@ -116,10 +133,19 @@ impl Group {
     }
 
     pub(crate) fn ours(self, name: &'static str, start: impl Fn() -> Workload + 'static) -> Self {
-        self.row(name, Kind::Ours, start)
+        self.row(name, Kind::Ours, move || Ok(start()))
     }
 
     pub(crate) fn peer(self, name: &'static str, start: impl Fn() -> Workload + 'static) -> Self {
+        self.row(name, Kind::Peer, move || Ok(start()))
+    }
+
+    /// A peer that may be missing, since it is no crate.
+    pub(crate) fn foreign(
+        self,
+        name: &'static str,
+        start: impl Fn() -> Result<Workload, String> + 'static,
+    ) -> Self {
         self.row(name, Kind::Peer, start)
     }
 
@@ -128,14 +154,14 @@ impl Group {
         name: &'static str,
         start: impl Fn() -> Workload + 'static,
     ) -> Self {
-        self.row(name, Kind::Reference, start)
+        self.row(name, Kind::Reference, move || Ok(start()))
     }
 
     fn row(
         mut self,
         name: &'static str,
         kind: Kind,
-        start: impl Fn() -> Workload + 'static,
+        start: impl Fn() -> Result<Workload, String> + 'static,
     ) -> Self {
         let start = Box::new(start);
         self.rows.push(Row { name, kind, start });

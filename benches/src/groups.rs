@@ -2,6 +2,9 @@
 
 mod as_completed;
 mod cell;
+mod echo;
+mod green_channel;
+mod green_spawn;
 mod idle_wake;
 mod join;
 mod map;
@@ -11,6 +14,8 @@ mod round_trip;
 mod scaling;
 mod scope;
 mod submit;
+mod timers;
+mod yields;
 
 use std::time::Duration;
 
@@ -34,5 +39,12 @@ pub fn groups() -> Vec<Group> {
     groups.extend(map::groups());
     groups.extend(scope::groups());
     groups.extend(scaling::groups());
+    groups.extend(yields::groups());
+    groups.extend([
+        green_spawn::group(),
+        green_channel::group(),
+        timers::group(),
+        echo::group(),
+    ]);
     groups
 }

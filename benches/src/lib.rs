@@ -14,9 +14,10 @@ mod pools;
 mod round;
 mod work;
 
-pub use self::contest::{CHILD, Contest, measure_child};
+pub use self::contest::{CHILD, Contest, Trouble, measure_child};
 pub use self::group::{Aim, Group, Kind, Row, Run, Workload};
 pub use self::groups::groups;
 pub use self::machine::{Pin, cpu_time};
 pub use self::measure::measure;
+pub use self::pools::{gevent_memory, green_runtime};
 pub use self::round::{Summary, human_time};

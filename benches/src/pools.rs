@@ -2,9 +2,17 @@
 //! a constructor and by implementing one of three traits; each does what the pool's own docs advise.
 
 mod futures;
+mod green;
+mod local;
+mod python;
 mod threads;
 
 pub(crate) use self::futures::*;
+pub use self::green::green_runtime;
+pub(crate) use self::green::{green, may};
+pub(crate) use self::local::*;
+pub use self::python::gevent_memory;
+pub(crate) use self::python::python;
 pub(crate) use self::threads::*;
 
 /// Workers of each pool. Where the calling thread takes part in the work (chili, forte), it counts.

@@ -81,6 +81,13 @@ pub trait Waiting {
     /// The tasks any of whose ends makes it ready; `None` if something else may. Not called within
     /// `poll`.
     fn awaited(&self) -> Option<Vec<Awaited>>;
+
+    /// Whether it must not be left before it is ready, neither by returning nor by unwinding, since others
+    /// use its caller's frame until then. A blocker that unwinds nevertheless has the thread park for
+    /// the rest of the wait.
+    fn is_held(&self) -> bool {
+        false
+    }
 }
 
 thread_locals! {
@@ -226,6 +233,10 @@ impl Waiting for Watched<'_> {
     fn awaited(&self) -> Option<Vec<Awaited>> {
         let edges = self.waiting.awaited()?;
         Some(edges.into_iter().map(|edge| edge.task).collect())
+    }
+
+    fn is_held(&self) -> bool {
+        self.waiting.members().is_some()
     }
 }
 

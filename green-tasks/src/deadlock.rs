@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt::{self, Write};
+use std::panic::Location;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::scheduler::Task;
+use future_result::CellId;
+
+use crate::scheduler::{Rest, Task};
 
 /// Each task of a runtime waits for another of them, so that none of them could ever go on.
 ///
@@ -27,41 +30,63 @@ pub struct Deadlock {
     tasks: Arc<[String]>,
 }
 
+/// What is told of a task.
+pub(crate) struct Record {
+    pub(crate) serial: u64,
+    spawned_at: &'static Location<'static>,
+    cell: Option<CellId>,
+    rest: Option<Rest>,
+    awaited: Vec<CellId>,
+}
+
+impl Record {
+    pub(crate) fn of(task: &Rc<Task>) -> Self {
+        Self {
+            serial: task.serial,
+            spawned_at: task.spawned_at,
+            cell: task.cell,
+            rest: task.rest(),
+            awaited: task.awaited(),
+        }
+    }
+
+    /// A line of the report, given the tasks' numbers by their cells.
+    fn line(&self, by_cell: &BTreeMap<CellId, u64>) -> String {
+        let mut line = String::new();
+        // Writing to a string does not fail.
+        let _ = match self.serial {
+            0 => write!(line, "the main task, of the run at {},", self.spawned_at),
+            serial => write!(line, "task {serial}, spawned at {},", self.spawned_at),
+        };
+        let Some(rest) = self.rest else {
+            line.push_str(" was just about to go on");
+            return line;
+        };
+        line.push(' ');
+        line.push_str(rest.what);
+        for (index, cell) in self.awaited.iter().enumerate() {
+            let word = if index == 0 { " of" } else { " or" };
+            let _ = match by_cell.get(cell) {
+                Some(0) => write!(line, "{word} the main task"),
+                Some(serial) => write!(line, "{word} task {serial}"),
+                None => write!(line, "{word} a task that has gone"),
+            };
+        }
+        if let Some(at) = rest.at {
+            let _ = write!(line, " at {at}");
+        }
+        line
+    }
+}
+
 impl Deadlock {
-    pub(crate) fn of(tasks: &[Rc<Task>]) -> Self {
-        let by_cell: BTreeMap<_, _> = tasks
+    pub(crate) fn of(tasks: &[Record]) -> Self {
+        let by_cell = tasks
             .iter()
             .filter_map(|task| Some((task.cell?, task.serial)))
             .collect();
-        let describe = |task: &Rc<Task>| {
-            let mut line = String::new();
-            // Writing to a string does not fail.
-            let _ = match task.serial {
-                0 => write!(line, "the main task, of the run at {},", task.spawned_at),
-                serial => write!(line, "task {serial}, spawned at {},", task.spawned_at),
-            };
-            match task.rest() {
-                None => line.push_str(" was just about to go on"),
-                Some(rest) => {
-                    line.push(' ');
-                    line.push_str(rest.what);
-                    for (index, cell) in task.awaited().into_iter().enumerate() {
-                        let word = if index == 0 { " of" } else { " or" };
-                        let _ = match by_cell.get(&cell) {
-                            Some(0) => write!(line, "{word} the main task"),
-                            Some(serial) => write!(line, "{word} task {serial}"),
-                            None => write!(line, "{word} a task that has gone"),
-                        };
-                    }
-                    if let Some(at) = rest.at {
-                        let _ = write!(line, " at {at}");
-                    }
-                }
-            }
-            line
-        };
         Self {
-            tasks: tasks.iter().map(describe).collect(),
+            tasks: tasks.iter().map(|task| task.line(&by_cell)).collect(),
         }
     }
 

@@ -27,11 +27,12 @@ pub(crate) struct Fiber {
 
 /// What a fiber has done until it returned from [`Fiber::resume`].
 #[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
     /// It waits for the next `resume`.
-    Suspended(Fiber),
-    /// It has ended; this was its stack.
-    Ended(Stack),
+    Suspended,
+    /// It has ended, and is not to be resumed any more.
+    Ended,
 }
 
 impl Fiber {
@@ -47,15 +48,18 @@ impl Fiber {
     }
 
     /// Goes on, until the fiber suspends or ends.
-    #[inline]
-    pub(crate) fn resume(mut self) -> Step {
+    #[inline(always)]
+    pub(crate) fn resume(&mut self) -> Step {
         match self.coroutine.resume(()) {
-            CoroutineResult::Yield(()) => Step::Suspended(self),
-            CoroutineResult::Return(()) => {
-                let coroutine = ManuallyDrop::into_inner(self.coroutine);
-                Step::Ended(coroutine.into_stack().0)
-            }
+            CoroutineResult::Yield(()) => Step::Suspended,
+            CoroutineResult::Return(()) => Step::Ended,
         }
+    }
+
+    /// The stack that it was laid onto; `None` if it has not ended, and now never will.
+    pub(crate) fn into_stack(self) -> Option<Stack> {
+        let has_ended = self.coroutine.done();
+        has_ended.then(|| ManuallyDrop::into_inner(self.coroutine).into_stack().0)
     }
 }
 
@@ -70,7 +74,7 @@ impl Suspender {
     ///
     /// The fiber that got this suspender has not ended, and is the one that was resumed last of those
     /// that are running: the call is made, at whatever depth, by its closure.
-    #[inline]
+    #[inline(always)]
     pub(crate) unsafe fn suspend(self) {
         // SAFETY: it lies at the base of the fiber's stack, until the fiber ends.
         let yielder = unsafe { self.0.as_ref() };

@@ -15,7 +15,9 @@ use crate::sync::{Semaphore, WaitQueue};
 
 /// A pool of tasks, of which no more than so many are there at a time.
 ///
-/// It belongs to the runtime that it is used in. Dropping it waits until its tasks have ended. A panic
+/// It belongs to the runtime that it is used in, and to one of its threads: its tasks are as those of
+/// [`spawn_local`](crate::spawn_local). To use [several threads](crate::Builder::threads), have a pool in
+/// each of some tasks that were [spawned](crate::spawn). Dropping it waits until its tasks have ended. A panic
 /// that drops it cancels them and does not wait; and one of its own tasks that drops it does neither.
 ///
 /// # Examples
@@ -87,7 +89,7 @@ impl GreenPool {
         self.len() == 0
     }
 
-    /// Runs a closure as a task of the pool, as [`spawn`](crate::spawn) does. Waits while the pool is
+    /// Runs a closure as a task of the pool, as [`spawn_local`](crate::spawn_local) does. Waits while the pool is
     /// full.
     ///
     /// # Cancel safety
@@ -154,6 +156,48 @@ impl GreenPool {
             })
         };
         Map::new(input, submit, self.size)
+    }
+
+    /// The same as [`map`](Self::map), under the name by which gevent tells the lazy one from the one that
+    /// makes a list: here both are lazy.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green_tasks::{GreenPool, Runtime, Stackful};
+    ///
+    /// // SAFETY: nothing that these tasks call is on the list of `Stackful::assume`.
+    /// let token = unsafe { Stackful::assume() };
+    /// let squares = Runtime::builder().stackful(token).build()?.run(|| {
+    ///     let pool = GreenPool::new(10);
+    ///     // Never asks for more than it needs of an input that does not end.
+    ///     pool.imap(|n| n * n, 1..).take(3).collect::<Result<Vec<u64>, _>>()
+    /// })?;
+    /// assert_eq!(squares?, [1, 4, 9]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[expect(
+        clippy::type_complexity,
+        reason = "an alias cannot hold the closure's opaque type"
+    )]
+    #[track_caller]
+    pub fn imap<F, I, R>(
+        &self,
+        function: F,
+        input: I,
+    ) -> Map<
+        I::IntoIter,
+        impl FnMut(Vec<I::Item>) -> JoinHandle<Vec<Result<R, TaskError>>> + use<F, I, R>,
+        JoinHandle<Vec<Result<R, TaskError>>>,
+        R,
+    >
+    where
+        I: IntoIterator,
+        I::Item: 'static,
+        F: Fn(I::Item) -> R + 'static,
+        R: 'static,
+    {
+        self.map(function, input)
     }
 
     /// As [`map`](Self::map), but yields the results as they come.

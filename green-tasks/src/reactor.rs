@@ -5,6 +5,16 @@
 //! only after it was told that it would block. Whatever becomes ready after that is an event that this
 //! thread has not looked at yet, since it alone looks: so no event is missed, and there is nothing to
 //! remember. An event for which nobody waits is of no use, as whoever comes later tries first.
+//!
+//! # Sockets that travel
+//!
+//! A socket may be moved to another thread, which is why it holds nothing that belongs to one: of a
+//! [`Registration`], the poller and the list of what is gone are shared, and the rest is a number. A task that
+//! waits on a thread where the socket is not entered enters it there, and that takes it out where it was.
+//! It cannot be moved while a task waits for it, since that task borrows it. Whoever takes it out deletes it
+//! from the poller, on any thread and before the socket is closed, and notes that its key is gone; the
+//! key is free when the reactor's own thread has read that, so that an event which has been fetched
+//! before still finds the old entry, where nobody waits.
 #![expect(unsafe_code, reason = "lends sockets to the poller")]
 
 use std::cell::{Cell, RefCell};
@@ -14,6 +24,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use future_result::sync::Mutex;
 use polling::{Event, Events, PollMode, Poller};
 
 use crate::scheduler::{Rest, Scheduler};
@@ -21,7 +32,7 @@ use crate::sync::WaitQueue;
 
 /// The sockets that tasks of a scheduler wait for.
 pub(crate) struct Reactor {
-    poller: Arc<Poller>,
+    shared: Arc<Shared>,
     /// By their keys; and those of them that are free.
     entries: RefCell<Vec<Option<Rc<Entry>>>>,
     free: RefCell<Vec<usize>>,
@@ -31,9 +42,15 @@ pub(crate) struct Reactor {
     waiting: Cell<usize>,
 }
 
+/// What the sockets of other threads need as well.
+struct Shared {
+    poller: Arc<Poller>,
+    /// The keys of sockets that have been taken out.
+    gone: Mutex<Vec<usize>>,
+}
+
 /// Who waits for a socket.
 struct Entry {
-    key: usize,
     readers: WaitQueue,
     writers: WaitQueue,
 }
@@ -55,7 +72,10 @@ impl Reactor {
             ));
         }
         Ok(Self {
-            poller: Arc::new(poller),
+            shared: Arc::new(Shared {
+                poller: Arc::new(poller),
+                gone: Mutex::new(Vec::new()),
+            }),
             entries: RefCell::default(),
             free: RefCell::default(),
             events: Cell::new(Some(Events::new())),
@@ -65,7 +85,7 @@ impl Reactor {
 
     /// By which others can wake a scheduler that waits here.
     pub(crate) fn poller(&self) -> Arc<Poller> {
-        Arc::clone(&self.poller)
+        Arc::clone(&self.shared.poller)
     }
 
     /// Wakes those whose sockets have become ready. Does not wait.
@@ -86,7 +106,7 @@ impl Reactor {
             return;
         };
         // An error is a signal, or lasts; either way, whoever waits looks again.
-        let _ = self.poller.wait(&mut events, timeout);
+        let _ = self.shared.poller.wait(&mut events, timeout);
         for event in events.iter() {
             let entry = self.entries.borrow().get(event.key).cloned().flatten();
             if let Some(entry) = entry {
@@ -107,41 +127,57 @@ impl Reactor {
     /// # Safety
     ///
     /// The result is dropped before the socket is closed.
-    unsafe fn enter(self: &Rc<Self>, socket: BorrowedFd<'_>) -> io::Result<Registration> {
+    unsafe fn enter(&self, socket: BorrowedFd<'_>) -> io::Result<Registration> {
+        self.forget_gone();
         let key = self.free.borrow_mut().pop();
         let key = key.unwrap_or_else(|| {
             let mut entries = self.entries.borrow_mut();
             entries.push(None);
             entries.len() - 1
         });
+        let poller = &self.shared.poller;
         // SAFETY: it is deleted when the registration is dropped, which is before the socket is closed,
         // says the caller.
-        let added = unsafe {
-            self.poller
-                .add_with_mode(socket.as_raw_fd(), Event::all(key), PollMode::Edge)
-        };
+        let added =
+            unsafe { poller.add_with_mode(socket.as_raw_fd(), Event::all(key), PollMode::Edge) };
         if let Err(error) = added {
             self.free.borrow_mut().push(key);
             return Err(error);
         }
-        let entry = Rc::new(Entry {
-            key,
+        self.entries.borrow_mut()[key] = Some(Rc::new(Entry {
             readers: WaitQueue::new(),
             writers: WaitQueue::new(),
-        });
-        self.entries.borrow_mut()[key] = Some(Rc::clone(&entry));
+        }));
         Ok(Registration {
-            reactor: Rc::clone(self),
-            entry,
+            shared: Arc::clone(&self.shared),
+            key,
             socket: socket.as_raw_fd(),
         })
     }
+
+    /// Lets the keys be used again whose sockets have been taken out.
+    fn forget_gone(&self) {
+        let gone = std::mem::take(&mut *self.shared.gone.lock());
+        for key in gone {
+            let entry = self.entries.borrow_mut()[key].take();
+            self.free.borrow_mut().push(key);
+            drop(entry);
+        }
+    }
+
+    /// The entry of a socket, if it is in this reactor.
+    fn find(&self, registration: &Registration) -> Option<Rc<Entry>> {
+        if !Arc::ptr_eq(&registration.shared, &self.shared) {
+            return None;
+        }
+        self.entries.borrow().get(registration.key)?.clone()
+    }
 }
 
-/// A socket's entry in a reactor.
+/// That a socket is in a reactor. May be dropped on any thread.
 struct Registration {
-    reactor: Rc<Reactor>,
-    entry: Rc<Entry>,
+    shared: Arc<Shared>,
+    key: usize,
     socket: RawFd,
 }
 
@@ -150,17 +186,15 @@ impl Drop for Registration {
         // SAFETY: still open, as `Reactor::enter` demands.
         let socket = unsafe { BorrowedFd::borrow_raw(self.socket) };
         // If it fails, the poller has forgotten the socket already.
-        let _ = self.reactor.poller.delete(socket);
-        let entry = self.reactor.entries.borrow_mut()[self.entry.key].take();
-        self.reactor.free.borrow_mut().push(self.entry.key);
-        drop(entry);
+        let _ = self.shared.poller.delete(socket);
+        self.shared.gone.lock().push(self.key);
     }
 }
 
 /// A socket that does not block, and its entry in the reactor of whoever waited for it last.
 pub(crate) struct Source<T> {
     /// Before the socket, so that it is dropped first.
-    registration: RefCell<Option<Rc<Registration>>>,
+    registration: RefCell<Option<Registration>>,
     socket: T,
 }
 
@@ -194,30 +228,30 @@ impl<T: AsFd> Source<T> {
         rest: Rest,
         is_over: impl Fn() -> bool,
     ) -> io::Result<()> {
-        let registration = self.register(scheduler)?;
+        let reactor = scheduler.reactor()?;
+        let entry = self.register(reactor)?;
         let queue = match interest {
-            Interest::Read => &registration.entry.readers,
-            Interest::Write => &registration.entry.writers,
+            Interest::Read => &entry.readers,
+            Interest::Write => &entry.writers,
         };
-        let _waits = Waits::new(&registration.reactor);
+        let _waits = Waits::new(reactor);
         queue.wait_unless(scheduler, rest, || (), is_over);
         Ok(())
     }
 
-    fn register(&self, scheduler: &Scheduler) -> io::Result<Rc<Registration>> {
-        let reactor = scheduler.reactor()?;
+    fn register(&self, reactor: &Reactor) -> io::Result<Rc<Entry>> {
         let mut place = self.registration.borrow_mut();
-        if let Some(there) = &*place
-            && Rc::ptr_eq(&there.reactor, reactor)
-        {
-            return Ok(Rc::clone(there));
+        if let Some(entry) = place.as_ref().and_then(|there| reactor.find(there)) {
+            return Ok(entry);
         }
-        // Of an earlier runtime.
+        // Of another thread, or of an earlier runtime.
         *place = None;
-        // SAFETY: the registration is in `place` and in waits of `&self`: it is dropped before the
-        // socket, which nobody can take out before.
-        let registration = Rc::new(unsafe { reactor.enter(self.socket.as_fd()) }?);
-        Ok(Rc::clone(place.insert(registration)))
+        // SAFETY: the registration is in `place`, and nowhere else: it is dropped before the socket,
+        // which nobody can take out before.
+        let registration = unsafe { reactor.enter(self.socket.as_fd()) }?;
+        reactor
+            .find(place.insert(registration))
+            .ok_or_else(|| io::ErrorKind::Other.into())
     }
 }
 
@@ -255,4 +289,33 @@ pub(crate) fn block(
     let waited = poller.wait(&mut Events::new(), timeout);
     poller.delete(socket)?;
     waited.map(|_| ())
+}
+
+#[cfg(all(test, not(any(pool_loom, pool_sim))))]
+mod tests {
+    use std::io::Read;
+
+    use crate::net::UnixStream;
+    use crate::scheduler::current;
+
+    #[test]
+    fn the_keys_of_sockets_that_are_dropped_anywhere_are_used_again() {
+        let ran = crate::Runtime::new().run(|| {
+            for round in 0..20 {
+                let (mut here, there) = UnixStream::pair().unwrap();
+                let limit = std::time::Duration::from_micros(1);
+                here.set_read_timeout(Some(limit)).unwrap();
+                assert!(here.read(&mut [0]).is_err());
+                if round % 2 == 0 {
+                    let other = std::thread::spawn(move || drop(here));
+                    other.join().unwrap();
+                } else {
+                    drop((here, there));
+                }
+            }
+            let scheduler = current::get().unwrap();
+            scheduler.reactor().unwrap().entries.borrow().len()
+        });
+        assert_eq!(ran.unwrap(), 1);
+    }
 }

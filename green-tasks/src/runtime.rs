@@ -5,22 +5,24 @@ use std::fmt;
 use std::future::Future;
 use std::io;
 use std::panic::{Location, resume_unwind};
-use std::rc::Rc;
-
-use future_result::{Blocker, with_blocker};
+use std::sync::Arc;
+use std::time::Duration;
 
 use crate::await_future;
 use crate::deadlock::Deadlock;
-use crate::scheduler::{Scheduler, Settings, Unwind, current};
-use crate::stack::{DEFAULT_SIZE, MIN_SIZE, SignalStack, StackPool};
+use crate::offload::Offload;
+use crate::scheduler::{Crew, Post, Scheduler, Settings, Unwind, current};
+use crate::stack::{DEFAULT_SIZE, Guards, MIN_SIZE, Slab, StackPool};
 use crate::stackful::Stackful;
+use crate::threads::{self, Threads};
+use crate::watchdog::{Hog, Watch, Watchdog};
 
 /// The most tasks that may be suspended at a time, unless the builder says something else.
 const DEFAULT_STACKS: u32 = 1 << 20;
 const MAX_SIZE: usize = 1 << 30;
 
-/// How green tasks are to be run; each [`run`](Self::run) is a scheduler of its own, on the calling
-/// thread, that ends with it.
+/// How green tasks are to be run; each [`run`](Self::run) is one of its own, on the calling thread and
+/// on as many more as the [builder](Builder::threads) says, and ends with it.
 ///
 /// # Examples
 ///
@@ -57,7 +59,11 @@ pub struct Builder {
     stackful: Option<Stackful>,
     stack_size: usize,
     max_stacks: u32,
+    threads: usize,
+    pub(crate) offload: Offload,
     seed: Option<u64>,
+    pub(crate) watch: Option<Watch>,
+    guards: Guards,
 }
 
 impl Runtime {
@@ -79,15 +85,19 @@ impl Runtime {
             stackful: None,
             stack_size: DEFAULT_SIZE,
             max_stacks: DEFAULT_STACKS,
+            threads: 1,
+            offload: Offload::default(),
             seed: None,
+            watch: None,
+            guards: Guards::Installed,
         }
     }
 
     /// Runs `main` on the calling thread, and beside it the tasks that it and they spawn.
     ///
     /// `main` runs on the thread's own stack; wherever it waits, the tasks run. When it has ended,
-    /// those that have not are cancelled, and it is waited until they have ended, too. So wait for the
-    /// handles of what is to be finished.
+    /// those that have not are cancelled, on all threads, and it is waited until they have ended, too. So
+    /// wait for the handles of what is to be finished.
     ///
     /// # Errors
     ///
@@ -97,7 +107,8 @@ impl Runtime {
     /// - [`RuntimeError::Nested`] on a thread that is within a `run` already, and
     ///   [`RuntimeError::Panicking`] in a destructor while a panic unwinds; `main` has not been called.
     /// - [`RuntimeError::ThreadEnds`] in the destructor of a thread-local, if it comes late; as above.
-    /// - [`RuntimeError::Stacks`] if the system gives no memory for stacks; as above.
+    /// - [`RuntimeError::Stacks`], [`RuntimeError::Threads`] and [`RuntimeError::Watchdog`] if the system gives
+    ///   no memory for stacks, or no thread; as above.
     ///
     /// The process aborts if nothing could ever go on and `run` cannot return: since `main` waits in a
     /// destructor while it unwinds, or a future does that blocks, or a [`scope`](crate::scope()) of
@@ -133,29 +144,34 @@ impl Runtime {
         if !current::is_possible() {
             return Err(RuntimeError::ThreadEnds);
         }
+        let caller = Location::caller();
         let settings = &self.settings;
-        let stacks = match settings.stackful {
-            Some(_) => {
-                let pool = StackPool::new(settings.stack_size, settings.max_stacks);
-                Some(pool.map_err(RuntimeError::Stacks)?)
+        let mut slabs = settings.reserve().map_err(RuntimeError::Stacks)?;
+        let stacks = slabs.swap_remove(0).map(StackPool::new);
+        let watchdog = settings.watch.clone().map(Watchdog::start);
+        let watchdog = watchdog.transpose().map_err(RuntimeError::Watchdog)?;
+        let crew = (settings.threads > 1).then(|| Crew::new(settings.threads));
+        let others = match &crew {
+            Some(crew) => {
+                let started = Threads::start(crew, slabs, settings, caller);
+                Some(started.map_err(RuntimeError::Threads)?)
             }
             None => None,
         };
-        let _signal_stack = stacks.as_ref().map(|_| SignalStack::ensure());
-        let settings = Settings {
-            stacks,
-            seed: settings.seed,
-        };
-        let scheduler = Scheduler::new(settings, Location::caller());
-        let blocker: Rc<dyn Blocker> = Rc::clone(&scheduler) as _;
-        let result = current::enter(Rc::clone(&scheduler), || {
-            // With an identity of its own, so that a worker of a pool does not run the pool's tasks
-            // on the small stacks of green ones.
-            scheduler
-                .id()
-                .enter(|| with_blocker(blocker, || scheduler.run_main(main)))
-        });
-        match (result, scheduler.take_deadlock(), scheduler.take_stuck()) {
+        let scheduler = Scheduler::new(
+            Settings {
+                stacks,
+                post: crew.map(|crew| Post { crew, place: 0 }),
+                offload: settings.offload.clone(),
+                seed: settings.seed,
+                pulse: watchdog.as_ref().map(Watchdog::pulse),
+            },
+            caller,
+        );
+        let result = threads::enter(&scheduler, || scheduler.run_main(main));
+        let left_elsewhere = others.and_then(Threads::join);
+        let stuck = scheduler.take_stuck().or(left_elsewhere);
+        match (result, scheduler.take_deadlock(), stuck) {
             (Err(payload), Some(deadlock), _) if payload.is::<Unwind>() => {
                 Err(RuntimeError::Deadlock(deadlock))
             }
@@ -211,12 +227,81 @@ impl Builder {
         }
     }
 
-    /// How many tasks can be on a stack at the same time: 2²⁰. Those that have not started need none. If
-    /// the system allows fewer, it is fewer. A task that starts when all are in use ends with
-    /// [`Rejection::Full`](future_result::Rejection::Full).
+    /// How many tasks can be on a stack at the same time, on each thread: 2²⁰. Those that have not started
+    /// need none. If the system allows fewer, it is fewer. A task that starts when all are in use ends with
+    /// [`Rejection::Full`](future_result::Rejection::Full). Where guards are mappings (before Linux 6.13), at
+    /// most 7/16 of the mappings that the system allows are used so, which mostly is 28,670; a task beyond
+    /// that ends with [`TaskError::Lost`](crate::TaskError::Lost), which says how to have more.
     pub fn max_stacks(self, count: u32) -> Self {
         Self {
             max_stacks: count,
+            ..self
+        }
+    }
+
+    /// How many threads run tasks: the one that calls [`run`](Runtime::run), and so many less one that
+    /// are started with it and end with it. 1 unless set, and 0 counts as 1.
+    ///
+    /// What [`spawn`](crate::spawn) is given is started by whichever thread comes to it first, and stays
+    /// there. All else is on the thread of whoever spawns it, as are the tasks of a
+    /// [`scope`](crate::scope()) and of a [`GreenPool`](crate::GreenPool).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green_tasks::{spawn, FutureResult, Runtime, Stackful};
+    ///
+    /// // SAFETY: nothing that these tasks call is on the list of `Stackful::assume`.
+    /// let token = unsafe { Stackful::assume() };
+    /// let runtime = Runtime::builder().stackful(token).threads(2).build()?;
+    /// let sum = runtime.run(|| {
+    ///     let parts: Vec<_> = (0..4_u64)
+    ///         .map(|part| spawn(move || (part * 100..part * 100 + 100).sum::<u64>()))
+    ///         .collect();
+    ///     parts.into_iter().map(FutureResult::result).sum::<Result<u64, _>>()
+    /// })?;
+    /// assert_eq!(sum?, 399 * 400 / 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn threads(self, count: usize) -> Self {
+        Self {
+            threads: count.max(1),
+            ..self
+        }
+    }
+
+    /// Where calls that block are made ([`unblock`](crate::unblock), and the search for the address of a
+    /// name): `run` has its argument called on some other thread, soon and once. It must not wait itself,
+    /// since it is called on a thread that has tasks to run. What it drops uncalled is an error to whoever
+    /// waits for it.
+    ///
+    /// Unless set, these are threads of this crate's own, at most 16.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green_tasks::{unblock, FutureResult, Runtime};
+    ///
+    /// // With a pool it would be `move |call| pool.execute(call)`.
+    /// let runtime = Runtime::builder().blocking(|call| drop(std::thread::spawn(call))).build()?;
+    /// assert_eq!(runtime.run(|| unblock(|| 6 * 7).result())??, 42);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn blocking<F>(self, run: F) -> Self
+    where
+        F: Fn(Box<dyn FnOnce() + Send>) + Send + Sync + 'static,
+    {
+        Self {
+            offload: Offload::new(run),
+            ..self
+        }
+    }
+
+    /// Makes guards as a system does that has no cheaper ones, for tests.
+    #[doc(hidden)]
+    pub fn mapped_guards(self) -> Self {
+        Self {
+            guards: Guards::Mapped,
             ..self
         }
     }
@@ -225,7 +310,8 @@ impl Builder {
     /// and the clock is a virtual one, which does not pass but skips to the next time that somebody
     /// waits for, when there is nothing else to do.
     ///
-    /// What comes from other threads or from sockets is not repeatable, and time does not wait for it.
+    /// What comes from other threads or from sockets is not repeatable, and time does not wait for it. So
+    /// such a runtime has one thread.
     ///
     /// # Examples
     ///
@@ -255,17 +341,63 @@ impl Builder {
         }
     }
 
+    /// Has a thread look, one for each of the runtime's threads, for tasks that keep their thread for `limit` or longer, without letting others
+    /// have a turn. It calls `report` once for each such turn, within a quarter of the limit more; while
+    /// the turn still goes on, so that also what never ends is told of.
+    ///
+    /// Off by default. It costs three plain stores a turn, and a look of its thread four times a limit (at
+    /// most every millisecond), also while nobody has anything to do. Its clock is the real one, also in a
+    /// [deterministic](Self::deterministic) runtime.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green_tasks::Runtime;
+    /// use std::sync::mpsc;
+    /// use std::time::Duration;
+    ///
+    /// let (sender, receiver) = mpsc::channel();
+    /// let runtime = Runtime::builder()
+    ///     .watchdog(Duration::from_millis(5), move |hog| drop(sender.send(hog.to_string())))
+    ///     .build()?;
+    /// // Keeps the thread until the watchdog tells of it.
+    /// let told = runtime.run(|| receiver.recv())?;
+    /// assert!(told?.contains("the main task has kept its thread"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn watchdog(self, limit: Duration, report: impl Fn(&Hog) + Send + Sync + 'static) -> Self {
+        let report = Arc::new(report);
+        Self {
+            watch: Some(Watch { limit, report }),
+            ..self
+        }
+    }
+
     /// The runtime with these settings.
     ///
     /// # Errors
     ///
-    /// [`RuntimeError::StackSize`] if the size of stacks is less than 16 KiB or more than 1 GiB.
+    /// - [`RuntimeError::StackSize`] if the size of stacks is less than 16 KiB or more than 1 GiB.
+    /// - [`RuntimeError::OneThread`] if there are to be several threads in a
+    ///   [deterministic](Self::deterministic) runtime, or in one without the token
+    ///   [`stackful`](Self::stackful), where they would have nothing to do.
     pub fn build(self) -> Result<Runtime, RuntimeError> {
-        if (MIN_SIZE..=MAX_SIZE).contains(&self.stack_size) {
-            Ok(Runtime { settings: self })
-        } else {
-            Err(RuntimeError::StackSize(self.stack_size))
+        if !(MIN_SIZE..=MAX_SIZE).contains(&self.stack_size) {
+            return Err(RuntimeError::StackSize(self.stack_size));
         }
+        if self.threads > 1 && (self.seed.is_some() || self.stackful.is_none()) {
+            return Err(RuntimeError::OneThread);
+        }
+        Ok(Runtime { settings: self })
+    }
+
+    /// Room for the stacks of each thread; the first one is the calling thread's.
+    fn reserve(&self) -> io::Result<Vec<Option<Slab>>> {
+        let slab = || {
+            self.stackful
+                .map(|_| Slab::reserve(self.stack_size, self.max_stacks, self.guards))
+        };
+        (0..self.threads).map(|_| slab().transpose()).collect()
     }
 }
 
@@ -288,6 +420,8 @@ pub enum RuntimeError {
     StackSize(usize),
     /// The system gave no memory for stacks: ask for smaller or fewer ones.
     Stacks(io::Error),
+    /// The system gave no thread for the watchdog.
+    Watchdog(io::Error),
     /// The calling thread is within a `run` already: spawn there, or use a thread of its own.
     Nested,
     /// The calling thread is unwinding from a panic, so that no task could be cancelled; or an earlier
@@ -295,6 +429,11 @@ pub enum RuntimeError {
     Panicking,
     /// The calling thread ends, and its locals have been destroyed.
     ThreadEnds,
+    /// A deterministic runtime has one thread, and so has one without the token `stackful`, since only
+    /// closures can be started elsewhere: leave one of the settings away, or give the token.
+    OneThread,
+    /// The system gave no thread: ask for fewer.
+    Threads(io::Error),
     /// Nothing could ever have gone on.
     Deadlock(Deadlock),
     /// These tasks were cancelled when `main` had returned, and wait in destructors for what will never
@@ -315,6 +454,7 @@ impl fmt::Display for RuntimeError {
             Self::Stacks(_) => {
                 f.write_str("the system gave no memory for stacks; ask for smaller or fewer ones")
             }
+            Self::Watchdog(_) => f.write_str("the system gave no thread for the watchdog"),
             Self::Nested => f.write_str(
                 "a runtime runs on this thread already; spawn there, or use another thread",
             ),
@@ -324,6 +464,11 @@ impl fmt::Display for RuntimeError {
             Self::ThreadEnds => {
                 f.write_str("this thread ends, and its locals are destroyed; use another one")
             }
+            Self::OneThread => f.write_str(
+                "a runtime that is deterministic, or has no token for closures, has one thread; \
+                 leave `threads` or `deterministic` away, or give the token",
+            ),
+            Self::Threads(_) => f.write_str("the system gave no thread; ask for fewer"),
             Self::Deadlock(deadlock) => deadlock.fmt(f),
             Self::Stuck(tasks) => write!(f, "tasks that cannot be ended were left: {tasks}"),
         }
@@ -333,7 +478,7 @@ impl fmt::Display for RuntimeError {
 impl Error for RuntimeError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::Stacks(error) => Some(error),
+            Self::Stacks(error) | Self::Threads(error) | Self::Watchdog(error) => Some(error),
             _ => None,
         }
     }

@@ -1,9 +1,9 @@
 //! The scheduler: whose turn it is, and what the others wait for.
 //!
-//! A scheduler belongs to one call of [`Runtime::run`](crate::Runtime::run) and to that call's thread.
-//! Everything here but the [`inbox`] is touched by that thread alone, so there are no atomics and
-//! no locks: cells, whose borrows end before any code of the user's runs, before anything is woken,
-//! and before stacks are switched.
+//! A scheduler belongs to one call of [`Runtime::run`](crate::Runtime::run) and to one thread: the calling
+//! one, or one of those that the run has besides. Everything here but the [`inbox`] and the [`crew`] is
+//! touched by that thread alone, so there are no atomics and no locks: cells, whose borrows end before
+//! any code of the user's runs, before anything is woken, and before stacks are switched.
 //!
 //! # Tasks
 //!
@@ -34,24 +34,41 @@
 //! Other threads have wakers, which name a task by slot and generation and own nothing of it; see
 //! [`inbox`]. Every 61 turns, and when nobody's turn it is, the scheduler looks into the inbox, at the
 //! clock and at the sockets. When there is nothing to do, it sleeps until one of them has something.
-//! If no timer runs, no socket is waited for, and each task waits for another of them, it never will:
-//! that is a deadlock, and all tasks are told to stop. A task that waits for a handle is asked
-//! first whose it is: it is woken, looks, and rests again.
+//! If no timer runs, no socket is waited for, and each task waits for another of the run, it is without
+//! hope; if all schedulers of the run are, that is a deadlock, and all tasks are told to stop. A task
+//! that waits for a handle is asked first whose it is: it is woken, looks, and rests again.
+//!
+//! # Several schedulers
+//!
+//! A run of several threads has a scheduler on each of them, with tables, queues, timers, a reactor and
+//! stacks of its own. They share the [`crew`]: a queue of closures that are [`Send`] and have not been
+//! started ([`parcel`]), and who is asleep. Whoever takes one makes it a task of its own, for good. A
+//! started task never moves, so whatever is said above of one thread is true on each of them. Tasks of different
+//! schedulers know each other by handles and wakers alone, and those go through inboxes, as those of any other
+//! thread do.
+//!
+//! Only the crew can tell that nothing can ever go on. It then asks all schedulers what they know, and tells
+//! them what follows ([`inquest`]). Alone, a scheduler asks itself.
 //!
 //! # Stopping
 //!
 //! See [`interrupt`]. A task that has not started is dropped at its turn; a future is dropped where it
-//! rests; a closure unwinds. When `run`'s closure has ended, all tasks are told to stop, and have
-//! turns until none is left. One that never ends, since it waits in a destructor while it
+//! rests; a closure unwinds. When `run`'s closure has ended, the crew's queue is closed, what lies there is
+//! dropped, and all tasks are told to stop, on all threads, and have turns until none is left. A
+//! scheduler that has none any more leaves, since nobody can give it one; the calling thread waits for the
+//! others to leave. A task that never ends, since it waits in a destructor while it
 //! unwinds and nothing can wake it, is leaked with its stack: nothing else is ever put there, so what
 //! points into it stays valid.
 
 mod block;
+mod crew;
 mod drive;
 mod idle;
 mod inbox;
+mod inquest;
 mod interrupt;
 mod job;
+mod parcel;
 mod run_queue;
 mod spawn;
 mod switch;
@@ -70,17 +87,20 @@ use std::sync::Arc;
 
 use future_result::PoolId;
 
-use self::inbox::Inbox;
+pub(crate) use self::crew::{Crew, Post};
+pub(crate) use self::inbox::{Inbox, Mail};
 pub(crate) use self::interrupt::{Interrupts, Unwind};
 pub(crate) use self::job::{Call, Job};
 use self::run_queue::RunQueue;
 pub(crate) use self::spawn::homeless;
 use self::table::Table;
-pub(crate) use self::task::{Ends, Rest, Task};
+pub(crate) use self::task::{Doing, Ends, Rest, Task};
 use crate::deadlock::Deadlock;
+use crate::offload::Offload;
 use crate::reactor::Reactor;
 use crate::stack::StackPool;
 use crate::time::Timers;
+use crate::watchdog::Pulse;
 
 /// After so many uses of sockets that did not have to wait, the others have a turn.
 const IO_BUDGET: u32 = 64;
@@ -90,6 +110,10 @@ pub(crate) struct Scheduler {
     /// By which handles' tasks are known to be its own.
     id: PoolId,
     inbox: Arc<Inbox>,
+    /// What it shares with the other schedulers of its run, if there are any.
+    post: Option<Post>,
+    /// How blocking calls are run elsewhere.
+    pub(crate) offload: Offload,
     /// Those that have not ended.
     tasks: Table,
     /// How many there have ever been.
@@ -105,6 +129,8 @@ pub(crate) struct Scheduler {
     /// How many times sockets may still be used before others have a turn.
     io_budget: Cell<u32>,
     turns: Cell<u32>,
+    /// What a watchdog looks at, if there is one.
+    pulse: Option<Arc<Pulse>>,
     /// How many tasks rest until something elsewhere wakes them.
     elsewhere: Cell<usize>,
     /// Those that have begun to rest while the thread was panicking; they may do so no more.
@@ -120,27 +146,38 @@ pub(crate) struct Scheduler {
 /// How a scheduler is to be.
 pub(crate) struct Settings {
     pub(crate) stacks: Option<StackPool>,
+    pub(crate) post: Option<Post>,
+    pub(crate) offload: Offload,
     /// What decides whose turn it is, and that the clock is virtual.
     pub(crate) seed: Option<u64>,
+    pub(crate) pulse: Option<Arc<Pulse>>,
 }
 
 impl Scheduler {
     /// With the calling code as its main task.
     pub(crate) fn new(settings: Settings, caller: &'static Location<'static>) -> Rc<Self> {
         let tasks = Table::new();
-        let main = tasks.enter_main(caller);
+        let timers = Timers::new(settings.seed.is_some());
+        let main = tasks.enter_main(caller, timers.seen());
+        let (id, inbox) = match &settings.post {
+            None => (PoolId::new(), Arc::new(Inbox::new())),
+            Some(post) => (post.crew.id(), Arc::clone(post.crew.inbox(post.place))),
+        };
         Rc::new(Self {
-            id: PoolId::new(),
-            inbox: Arc::new(Inbox::new()),
+            id,
+            inbox,
+            post: settings.post,
+            offload: settings.offload,
             tasks,
             spawned: Cell::new(0),
             queue: RunQueue::new(settings.seed),
             current: RefCell::new(main),
             stacks: settings.stacks,
-            timers: Timers::new(settings.seed.is_some()),
+            timers,
             reactor: OnceCell::new(),
             io_budget: Cell::new(IO_BUDGET),
             turns: Cell::new(0),
+            pulse: settings.pulse,
             elsewhere: Cell::new(0),
             unsure: RefCell::new(Vec::new()),
             is_closing: Cell::new(false),
@@ -152,6 +189,35 @@ impl Scheduler {
     /// The identity of its tasks.
     pub(crate) fn id(&self) -> PoolId {
         self.id
+    }
+
+    /// Whether closures can be tasks.
+    pub(crate) fn has_stacks(&self) -> bool {
+        self.stacks.is_some()
+    }
+
+    /// The way in from other threads.
+    pub(crate) fn inbox(&self) -> &Arc<Inbox> {
+        &self.inbox
+    }
+
+    /// All tasks that have not ended, in no order.
+    pub(crate) fn all_tasks(&self) -> Vec<Rc<Task>> {
+        self.tasks.all()
+    }
+
+    /// The most that a stack has ever been used.
+    pub(crate) fn stack_high_water(&self) -> Option<usize> {
+        self.stacks.as_ref()?.high_water()
+    }
+
+    /// Notes for the watchdog whose turn it is; `None`: nobody's.
+    #[inline]
+    fn beat(&self, task: Option<&Task>) {
+        if let Some(pulse) = &self.pulse {
+            let task = task.map(|task| (task.serial, task.spawned_at));
+            pulse.beat(task);
+        }
     }
 
     /// Whether the task is one of this scheduler's that has not ended.

@@ -28,6 +28,9 @@ use crate::scheduler::{Call, Ends, Interrupts, Job, Rest, Scheduler, Task, curre
 /// Runs `f` with a [`Scope`], in which tasks may borrow what outlives this call. Returns when all of
 /// these tasks have ended.
 ///
+/// They stay on the calling thread, as those of [`spawn_local`](crate::spawn_local) do: so what they
+/// borrow need be no more than borrowed, and a `Cell` will do.
+///
 /// If `f` unwinds, or its task is cancelled or its time is over meanwhile, the scope's tasks are
 /// cancelled, and still waited for. A task's panic is in its handle, as always.
 ///
@@ -130,7 +133,8 @@ impl<'scope> Scope<'scope, '_> {
         }
     }
 
-    /// Runs a closure as a task of its own, as [`spawn`](crate::spawn) does. It may borrow, and may use
+    /// Runs a closure as a task of its own on the calling thread, as
+    /// [`spawn_local`](crate::spawn_local) does. It may borrow, and may use
     /// the scope to spawn more.
     ///
     /// Dropping the handle detaches; the scope waits for the task all the same.

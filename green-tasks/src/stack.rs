@@ -5,8 +5,8 @@ mod pool;
 mod slab;
 
 pub(crate) use self::overflow::{Label, SignalStack};
-pub(crate) use self::pool::StackPool;
-pub(crate) use self::slab::Stack;
+pub(crate) use self::pool::{NoStack, StackPool};
+pub(crate) use self::slab::{Guards, Slab, Stack};
 
 /// What a task's stack has room for unless the runtime's builder says something else. Unoptimised code
 /// needs several times as much as optimised code.

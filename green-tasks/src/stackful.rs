@@ -50,8 +50,10 @@ impl Stackful {
     ///
     /// # What is sound anyway
     ///
-    /// These are kept by this crate, whatever the tasks do: a started task never leaves its thread. No
-    /// task is unwound from outside, or when the thread's locals are gone. A waker owns
+    /// These are kept by this crate, whatever the tasks do: a started task never leaves its thread, also
+    /// where there are [several](crate::Builder::threads); so what it has of thread-locals stays its own
+    /// thread's, and all of the above is to be kept on each thread for itself. A closure that has not
+    /// started may be started on another thread only if it is `Send`. No task is unwound from outside, or when the thread's locals are gone. A waker owns
     /// nothing of its task. A stack that could not be unwound is never used again, so that what other
     /// code has of it stays valid. [`scope`](crate::scope()) does not return before its tasks have ended.
     ///
@@ -65,7 +67,8 @@ impl Stackful {
     ///   the middle of its unwinding, so that a std mutex they unlock then is poisoned.
     /// - If a panic hook waits, a panic of another task meanwhile is to std one within the hook, and
     ///   aborts the process.
-    /// - Thread-local variables are shared by all tasks of the thread.
+    /// - Thread-local variables are shared by all tasks of the thread; and on which thread of several
+    ///   [`spawn`](crate::spawn) has its task started, nobody can tell.
     /// - A task that is cancelled unwinds out of what it waits in. If that would have to pass through
     ///   foreign code, the process aborts: let callbacks from there wait within
     ///   [`shield`](crate::shield).

@@ -1,14 +1,21 @@
-//! Waiting for other tasks of the same runtime.
+//! Waiting for other tasks of the same thread.
 //!
 //! These belong to one thread: they are not `Sync`, need no atomics, and what waits for them can only
-//! be woken from there. So a deadlock among them is found and reported. To hear from other threads,
-//! wait for a handle: of any pool, or of a [`pair`](future_result::pair).
+//! be woken from there. So a deadlock among them is found and reported; and tasks that share one are
+//! spawned by [`spawn_local`](crate::spawn_local).
+//!
+//! To hear from other threads, also from those of the same runtime, wait for a handle: of a task, of any
+//! pool, or of a [`pair`](future_result::pair), whose other half anybody can complete. What
+//! has to be shared beyond that is behind a lock of std or `parking_lot` that nobody holds while waiting,
+//! or in a channel whose `recv` is called by [`unblock`](crate::unblock).
 
 mod channel;
 mod condvar;
 mod event;
 mod mutex;
 mod queue;
+mod rwlock;
+mod select;
 mod semaphore;
 
 pub use self::channel::{
@@ -18,4 +25,6 @@ pub use self::condvar::Condvar;
 pub use self::event::Event;
 pub use self::mutex::{Mutex, MutexGuard};
 pub(crate) use self::queue::WaitQueue;
+pub use self::rwlock::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+pub use self::select::Select;
 pub use self::semaphore::{Permit, Semaphore};

@@ -8,11 +8,11 @@ use future_result::{JoinHandle, block_until};
 
 use crate::scheduler::{Rest, current, homeless};
 
-/// Runs a closure as a task of its own, on the calling thread. Its turn comes when the caller waits.
+/// Runs a closure as a task of its own, on one of the runtime's [threads](crate::Builder::threads): the
+/// first that comes to it. There it stays. If there is only one, its turn comes when the caller waits.
 ///
 /// The handle is that of all pools: wait for it anywhere, also on other threads, and cancel it from
-/// there. Dropping it detaches. The closure and its value need not be `Send`, since the task stays on
-/// this thread.
+/// there. Dropping it detaches. For a closure that is not `Send`, see [`spawn_local`].
 ///
 /// Always gives a handle: outside of a runtime, or in one without the token
 /// [`Stackful`](crate::Stackful), to an error that says so.
@@ -42,6 +42,40 @@ use crate::scheduler::{Rest, current, homeless};
 #[track_caller]
 pub fn spawn<F, T>(closure: F) -> JoinHandle<T>
 where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    match current::get() {
+        Some(scheduler) => scheduler.spawn_anywhere(Location::caller(), closure),
+        None => homeless().handle,
+    }
+}
+
+/// As [`spawn`], on the calling thread. So neither the closure nor its value need be `Send`: what tasks
+/// share by `Rc`, and all of [`sync`](crate::sync), is for tasks of one thread.
+///
+/// # Examples
+///
+/// ```
+/// use green_tasks::{spawn_local, sync::Event, FutureResult, Runtime, Stackful};
+/// use std::rc::Rc;
+///
+/// // SAFETY: nothing that these tasks call is on the list of `Stackful::assume`.
+/// let token = unsafe { Stackful::assume() };
+/// Runtime::builder().stackful(token).build()?.run(|| {
+///     let event = Rc::new(Event::new());
+///     let waiting = spawn_local({
+///         let event = Rc::clone(&event);
+///         move || event.wait()
+///     });
+///     event.set();
+///     waiting.result()
+/// })??;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[track_caller]
+pub fn spawn_local<F, T>(closure: F) -> JoinHandle<T>
+where
     F: FnOnce() -> T + 'static,
     T: 'static,
 {
@@ -54,7 +88,8 @@ where
 
 /// Runs a future as a task of its own, on the calling thread.
 ///
-/// As with [`spawn`], but it needs no stack and no token. What it calls may wait as any code may;
+/// As with [`spawn_local`], but it needs no stack and no token. (To have a future on any thread, `spawn`
+/// a closure that [awaits](await_future) it.) What it calls may wait as any code may;
 /// but it then waits on the thread's own stack, where waits that are inside each other can only end
 /// in turn. So await instead where you can.
 ///
@@ -122,6 +157,7 @@ pub fn await_future<F: Future>(future: F) -> F::Output {
 /// })?;
 /// # Ok::<(), green_tasks::RuntimeError>(())
 /// ```
+#[inline]
 pub fn yield_now() {
     match current::get() {
         Some(scheduler) => {
@@ -215,4 +251,35 @@ pub fn no_suspend<R>(f: impl FnOnce() -> R) -> R {
     let task = current::get().map(|scheduler| scheduler.current());
     let _pin = task.as_ref().map(|task| task.interrupts.pin());
     f()
+}
+
+/// How many bytes the stack of a task has been used at the most, of all tasks that the calling thread has had
+/// in this run: what to hold against [`stack_size`](crate::Builder::stack_size).
+///
+/// In whole pages (of 4 KiB, mostly), by which pages of the stacks have ever been touched. What has been
+/// swapped out is not counted. It looks at each stack that was ever used, which takes about a microsecond
+/// for each. `None` outside of a runtime, in one that has no stacks, and where the system does not tell
+/// (Linux, Android and Apple's do).
+///
+/// # Examples
+///
+/// ```
+/// use green_tasks::{spawn, stack_high_water, FutureResult, Runtime, Stackful};
+///
+/// // SAFETY: nothing that these tasks call is on the list of `Stackful::assume`.
+/// let token = unsafe { Stackful::assume() };
+/// let runtime = Runtime::builder().stackful(token).stack_size(256 << 10).build()?;
+/// runtime.run(|| {
+///     let used = spawn(|| std::hint::black_box([1_u8; 100_000]).len());
+///     used.result().map(|_| {
+///         if let Some(bytes) = stack_high_water() {
+///             assert!((100_000..=256 << 10).contains(&bytes));
+///         }
+///     })
+/// })??;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use]
+pub fn stack_high_water() -> Option<usize> {
+    current::get()?.stack_high_water()
 }

@@ -27,6 +27,8 @@ pub(crate) struct Timers {
     /// Of a virtual clock, how far it has gone.
     elapsed: Option<Cell<Duration>>,
     shift: u32,
+    /// What the clock said when it was looked at last.
+    seen: Cell<Instant>,
     wheel: RefCell<Wheel<Alarm>>,
 }
 
@@ -49,9 +51,11 @@ pub(crate) struct Armed<'a> {
 impl Timers {
     /// With the real clock, or with one that goes on when there is nothing else to do.
     pub(crate) fn new(is_virtual: bool) -> Self {
+        let start = real_now();
         Self {
-            start: real_now(),
+            start,
             elapsed: is_virtual.then(Cell::default),
+            seen: Cell::new(start),
             shift: if is_virtual { 0 } else { REAL_SHIFT },
             wheel: RefCell::new(Wheel::new()),
         }
@@ -62,6 +66,17 @@ impl Timers {
             Some(elapsed) => self.start + elapsed.get(),
             None => real_now(),
         }
+    }
+
+    /// What the clock said when it was looked at last, which costs less than to look.
+    #[inline]
+    pub(crate) fn seen(&self) -> Instant {
+        self.seen.get()
+    }
+
+    /// Looks at the clock for [`seen`](Self::seen).
+    pub(crate) fn look(&self) {
+        self.seen.set(self.now());
     }
 
     /// What this clock says at a time that the real one was asked for.
@@ -119,6 +134,7 @@ impl Timers {
         };
         let until = next.saturating_duration_since(self.start);
         elapsed.set(elapsed.get().max(until));
+        self.look();
         true
     }
 

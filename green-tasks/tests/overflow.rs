@@ -25,7 +25,8 @@ fn run_child(name: &str) -> Output {
 #[test]
 fn child() {
     match std::env::var(CHILD).as_deref() {
-        Ok("task") => in_a_task(),
+        Ok("task") => in_a_task(false),
+        Ok("mapped") => in_a_task(true),
         Ok("thread") => on_a_thread(),
         _ => {}
     }
@@ -39,15 +40,18 @@ fn recurse(depth: u64) -> u64 {
     recurse(depth + 1) + room[black_box(5)]
 }
 
-fn run(main: impl FnOnce()) {
+fn run(has_mapped_guards: bool, main: impl FnOnce()) {
     // SAFETY: the tasks call std and this crate alone.
     let token = unsafe { Stackful::assume() };
-    let runtime = Runtime::builder().stackful(token).stack_size(64 << 10);
+    let mut runtime = Runtime::builder().stackful(token).stack_size(64 << 10);
+    if has_mapped_guards {
+        runtime = runtime.mapped_guards();
+    }
     runtime.build().unwrap().run(main).unwrap();
 }
 
-fn in_a_task() {
-    run(|| {
+fn in_a_task(has_mapped_guards: bool) {
+    run(has_mapped_guards, || {
         let neighbours: Vec<_> = (0..3).map(|_| spawn(yield_now)).collect();
         let deep = spawn(|| {
             yield_now();
@@ -59,14 +63,23 @@ fn in_a_task() {
 }
 
 fn on_a_thread() {
-    run(|| ());
+    run(false, || ());
     let thread = std::thread::Builder::new().name("deep".to_owned());
     let _ = thread.spawn(|| recurse(0)).unwrap().join();
 }
 
 #[test]
 fn the_task_is_named_and_the_process_aborts() {
-    let output = run_child("task");
+    is_named_after_an_overflow("task");
+}
+
+#[test]
+fn guards_that_are_mappings_are_as_good() {
+    is_named_after_an_overflow("mapped");
+}
+
+fn is_named_after_an_overflow(child: &str) {
+    let output = run_child(child);
     let text = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.signal(), Some(libc::SIGABRT), "{text}");
     assert!(text.contains("green task 4, spawned at"), "{text}");

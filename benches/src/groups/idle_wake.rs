@@ -32,9 +32,10 @@ fn rested(mut submit: impl FnMut(u64) -> Duration + 'static) -> Workload {
             submit(n)
         });
         let each: Vec<_> = each.collect();
+        let total = each.iter().sum();
         Run {
-            total: each.iter().sum(),
             each,
+            ..Run::of(total)
         }
     })
 }

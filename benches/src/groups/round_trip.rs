@@ -31,7 +31,10 @@ fn repeat(trip: impl Fn(u64) + 'static, trips: u64, rest: Duration) -> Workload 
         };
         let each: Vec<_> = (0..trips).map(rested).collect();
         let total = each.iter().sum();
-        Run { total, each }
+        Run {
+            each,
+            ..Run::of(total)
+        }
     })
 }
 

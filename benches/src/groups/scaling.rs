@@ -41,10 +41,7 @@ impl Load {
                     std::hint::black_box(work(steps));
                 }
             });
-            Run {
-                total: run.total / workers.min(WORKERS) as u32,
-                each: Vec::new(),
-            }
+            Run::of(run.total / workers.min(WORKERS) as u32)
         })
     }
 

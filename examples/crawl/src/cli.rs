@@ -6,10 +6,12 @@ use std::time::Duration;
 use clap::Parser;
 use ureq::http::Uri;
 
+use crate::ways::{WAYS, Way};
+
 /// Most workers that are taken when `--workers` is not given.
 const DEFAULT_WORKERS_LIMIT: usize = 32;
 
-/// Fetches web pages one by one, on threads and on processes, and compares the ways in a table.
+/// Fetches web pages one by one, on threads, on processes and on green tasks, and compares the ways in a table.
 ///
 /// Without --url the pages come from a server that this program starts on loopback, which answers late on
 /// purpose. The exit code is 0 when every page came, 1 when one failed, 2 when an option is wrong.
@@ -26,7 +28,7 @@ pub struct Options {
     #[arg(value_parser = number(1..=100_000))]
     pub pages: u32,
 
-    /// How many pages a pool fetches at the same time, on so many threads or processes [default: one per page, at most 32]
+    /// How many pages a pool fetches at the same time, on so many threads, processes or green tasks [default: one per page, at most 32]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     #[arg(value_parser = number(1..=1_024))]
     pub workers: Option<u32>,
@@ -51,6 +53,10 @@ pub struct Options {
     #[arg(value_parser = number(1..=600_000))]
     pub timeout_ms: u32,
 
+    /// Only the ways whose name contains this, as in --way green; may be repeated
+    #[arg(long, value_name = "NAME", value_parser = parse_way)]
+    pub way: Vec<String>,
+
     /// Pages of real sites to fetch instead, http or https; each is fetched once in every way
     #[arg(long, value_name = "URL", num_args = 1.., value_parser = parse_url)]
     #[arg(conflicts_with_all = ["pages", "latency_ms"])]
@@ -65,6 +71,13 @@ impl Options {
             .map_or(pages.clamp(1, DEFAULT_WORKERS_LIMIT), |workers| {
                 workers as usize
             })
+    }
+
+    /// The ways that are asked for, in the order of the table.
+    pub fn ways(&self) -> impl Iterator<Item = &'static Way> {
+        let is_wanted = |way: &&Way| self.way.iter().any(|part| way.name.contains(part.as_str()));
+        WAYS.iter()
+            .filter(move |way| self.way.is_empty() || is_wanted(way))
     }
 
     /// The latency of the program's own server.
@@ -94,6 +107,15 @@ fn number(
             )
         })
     }
+}
+
+/// Refuses what is part of no name.
+fn parse_way(text: &str) -> Result<String, String> {
+    if WAYS.iter().any(|way| way.name.contains(text)) {
+        return Ok(text.to_owned());
+    }
+    let names: Vec<_> = WAYS.iter().map(|way| way.name).collect();
+    Err(format!("give a part of one of these: {}", names.join(", ")))
 }
 
 /// Refuses what the client would refuse later, once for every way.
@@ -129,6 +151,18 @@ mod tests {
     fn workers_given_are_taken_as_they_are() {
         let options = options(&["--workers", "100"]).unwrap();
         assert_eq!(options.workers_for(6), 100);
+    }
+
+    #[test]
+    fn ways_are_chosen_by_a_part_of_their_names() {
+        let names = |arguments: &[&str]| -> Vec<_> {
+            let options = options(arguments).unwrap();
+            options.ways().map(|way| way.name).collect()
+        };
+        assert_eq!(names(&[]).len(), WAYS.len());
+        assert_eq!(names(&["--way", "green"]), ["green tasks"]);
+        assert_eq!(names(&["--way", "green", "--way", "one"]).len(), 2);
+        assert!(options(&["--way", "carrier pigeons"]).is_err());
     }
 
     #[test]

@@ -3,12 +3,14 @@
 //! ```text
 //! cargo run --release -p crawl                                  # 6 pages from a server of its own
 //! cargo run --release -p crawl -- --pages 200 --workers 50
+//! cargo run --release -p crawl -- --pages 1000 --workers 1000 --way green
 //! cargo run --release -p crawl -- --url https://www.rust-lang.org/ https://docs.rs/
 //! ```
 //!
 //! Fetching a page is waiting: the processor has nothing to do until the server answers. So six pages of
 //! 200 ms take 1.2 s one by one, and 0.2 s when six threads wait at the same time. Six processes
 //! do as well, and one that crashes over a page would cost that page alone; but each has to be started first.
+//! Green tasks wait all on one thread, so that a thousand of them cost no thousand threads.
 //!
 //! | file | what it does |
 //! |---|---|
@@ -16,6 +18,7 @@
 //! | [`server`] | a small HTTP server on loopback that answers late on purpose |
 //! | [`job`] | what is fetched, with how many workers and which client |
 //! | [`mod@fetch`] | one URL to one page, or to the reason why not |
+//! | [`green`] | how the client waits within green tasks |
 //! | [`ways`] | **the list of ways; this is the file to read, and to add a row to** |
 //! | [`progress`] | gathers the pages as they come, and draws the bar |
 //! | [`report`] | the table and the pages that failed |
@@ -51,6 +54,7 @@
 
 pub mod cli;
 pub mod fetch;
+pub mod green;
 pub mod job;
 pub mod progress;
 pub mod report;

@@ -8,7 +8,7 @@ use clap::Parser;
 use crawl::cli::Options;
 use crawl::job::Site;
 use crawl::report::Report;
-use crawl::ways::{WARM_UP, WAYS};
+use crawl::ways::WARM_UP;
 
 fn main() -> ExitCode {
     match run(&Options::parse()) {
@@ -28,7 +28,7 @@ fn run(options: &Options) -> Result<bool, Box<dyn Error>> {
 
     // Thrown away: what is done once for a host is not to be paid by the first way.
     let _untimed = WARM_UP.run(&site.job().one_page_per_host());
-    let rows = WAYS.iter().map(|way| way.run(&site.job())).collect();
+    let rows = options.ways().map(|way| way.run(&site.job())).collect();
 
     let report = Report::new(site.urls(), rows);
     write!(io::stdout(), "{report}")?;

@@ -4,16 +4,18 @@ use std::error::Error;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use green_tasks::GreenPool;
 use process_pool::ProcessPoolExecutor;
 use thread_pool::{ThreadPoolExecutor, as_completed};
 use ureq::Agent;
 
 use crate::fetch::{Outcome, fetch};
+use crate::green;
 use crate::job::{Client, Job};
 use crate::progress::Arrivals;
 
 /// Every way, in the order of the table. The first is what the others are compared with.
-pub const WAYS: &[Way] = &[ONE_BY_ONE, MAP, AS_COMPLETED, PROCESSES];
+pub const WAYS: &[Way] = &[ONE_BY_ONE, MAP, AS_COMPLETED, PROCESSES, GREEN_TASKS];
 
 /// Each page when the one before is there.
 pub const ONE_BY_ONE: Way = Way {
@@ -34,6 +36,12 @@ pub const AS_COMPLETED: Way = Way {
 pub const PROCESSES: Way = Way {
     name: "processes",
     fetch_all: processes,
+};
+
+/// On green tasks, all on one thread, as many at a time as there are threads in the other ways.
+pub const GREEN_TASKS: Way = Way {
+    name: "green tasks",
+    fetch_all: green_tasks,
 };
 
 /// Not in the table: one page of every host is fetched so beforehand.
@@ -143,4 +151,19 @@ fn processes(job: &Job, arrivals: &mut Arrivals<'_>) -> Result<(), WayError> {
 fn fetch_in_worker((client, url): (Client, String)) -> Outcome {
     static AGENT: OnceLock<Agent> = OnceLock::new();
     fetch(AGENT.get_or_init(|| client.agent(1)), &url)
+}
+
+fn green_tasks(job: &Job, arrivals: &mut Arrivals<'_>) -> Result<(), WayError> {
+    green::runtime()?.run(|| {
+        let agent = green::agent(&job.agent)?;
+        let pool = GreenPool::new(job.workers);
+        let urls: Vec<_> = job.urls.iter().cloned().enumerate().collect();
+        // The very function that the threads call: it waits, and the others go on.
+        let fetch = move |(index, url): (usize, String)| (index, fetch(&agent, &url));
+        for page in pool.imap_unordered(fetch, urls) {
+            let (index, page) = page?;
+            arrivals.add(index, page);
+        }
+        Ok(())
+    })?
 }

@@ -135,7 +135,8 @@ fn help_names_every_option_and_what_workers_are() {
         "--latency-ms",
         "--timeout-ms",
         "--url",
-        "threads or processes",
+        "threads, processes or green tasks",
+        "--way",
     ] {
         assert!(stdout(&output).contains(option), "{option}");
     }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use rustix::net::{AddressFamily, SocketType, sockopt};
 
+use super::address::Address;
 use super::io::{Io, check_limit, new_socket};
 
 /// A socket that accepts connections, as [`std::net::TcpListener`].
@@ -82,6 +83,16 @@ impl TcpListener {
         Ok((TcpStream::from_std(socket)?, address))
     }
 
+    /// Another handle to the same listener, say to accept connections on several threads: each connection
+    /// goes to one of them.
+    ///
+    /// # Errors
+    ///
+    /// What std says.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        Self::from_std(self.0.socket().try_clone()?)
+    }
+
     /// Accepts one connection after the other, without end.
     pub fn incoming(&self) -> Incoming<'_> {
         Incoming { listener: self }
@@ -120,25 +131,54 @@ impl Iterator for Incoming<'_> {
 pub struct TcpStream(Io<net::TcpStream>);
 
 impl TcpStream {
-    /// Connects.
+    /// Connects. What has several addresses is tried at one after the other.
     ///
-    /// Takes an address and no name, since resolving one would block the thread: do that on a thread
-    /// pool, and wait for its handle.
+    /// A name is looked up where [blocking calls](crate::unblock) are made, so that the other tasks go on
+    /// meanwhile.
     ///
     /// # Errors
     ///
-    /// What std says.
+    /// What std says; of several addresses, of the last one.
     ///
     /// # Cancel safety
     ///
-    /// If the task is cancelled while it waits, the socket is closed.
+    /// If the task is cancelled while it waits, the socket is closed, and nobody looks at what is found
+    /// for a name.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green_tasks::net::{TcpListener, TcpStream};
+    /// use green_tasks::Runtime;
+    ///
+    /// Runtime::new().run(|| {
+    ///     let listener = TcpListener::bind("127.0.0.1:0")?;
+    ///     let port = listener.local_addr()?.port();
+    ///     let stream = TcpStream::connect(("localhost", port))?;
+    ///     assert_eq!(stream.peer_addr()?.port(), port);
+    ///     Ok::<_, std::io::Error>(())
+    /// })??;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[track_caller]
-    pub fn connect(address: SocketAddr) -> io::Result<Self> {
+    pub fn connect(address: impl Address) -> io::Result<Self> {
+        let at = Location::caller();
+        let mut last = None;
+        for address in address.resolve()? {
+            match Self::connect_to(address, at) {
+                Ok(stream) => return Ok(stream),
+                Err(error) => last = Some(error),
+            }
+        }
+        Err(last
+            .unwrap_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the name has no address")))
+    }
+
+    fn connect_to(address: SocketAddr, at: &'static Location<'static>) -> io::Result<Self> {
         let family = match address {
             SocketAddr::V4(_) => AddressFamily::INET,
             SocketAddr::V6(_) => AddressFamily::INET6,
         };
-        let at = Location::caller();
         let socket = new_socket(family, SocketType::STREAM)?;
         let stream = Self::from_std(socket.into())?;
         match rustix::net::connect(stream.0.socket(), &address) {

@@ -63,6 +63,17 @@ impl UdpSocket {
         self.0.into_inner()
     }
 
+    /// Another handle to the same socket, say to send and receive on two threads.
+    ///
+    /// # Errors
+    ///
+    /// What std says.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        let clone = Self::from_std(self.0.socket().try_clone()?)?;
+        clone.0.read_limit.set(self.0.read_limit.get());
+        Ok(clone)
+    }
+
     /// Sends to this address by [`send`](Self::send), and receives from nobody else.
     ///
     /// # Errors

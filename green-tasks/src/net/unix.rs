@@ -33,6 +33,16 @@ impl UnixListener {
         Ok(Self(Io::new(socket)?))
     }
 
+    /// Another handle to the same listener, say to accept connections on several threads: each connection
+    /// goes to one of them.
+    ///
+    /// # Errors
+    ///
+    /// What std says.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        Self::from_std(self.0.socket().try_clone()?)
+    }
+
     /// Waits for a connection.
     ///
     /// # Errors

@@ -29,6 +29,9 @@ impl Blocker for Scheduler {
     }
 
     fn block_on(&self, deadline: Option<Instant>, waiting: &mut dyn Waiting) {
+        let task = self.current();
+        // Unwinding would have the whole thread wait.
+        let _hold = waiting.is_held().then(|| task.interrupts.hold());
         self.wait(deadline, waiting, Rest::HANDLES);
     }
 }

@@ -6,13 +6,13 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::thread::panicking;
 
-use future_result::{Rejection, TaskError, contain};
+use future_result::{Cause, Rejection, TaskError, contain};
 
 use super::Scheduler;
 use super::job::{FutureJob, Job};
 use super::task::{Body, Ends, Phase, Rest, Task};
 use crate::engine::{Fiber, Step};
-use crate::stack::Label;
+use crate::stack::{Label, NoStack};
 
 /// After so many turns, the outside is looked at, which may have something more urgent.
 const TURNS: u32 = 61;
@@ -39,20 +39,21 @@ impl Scheduler {
     /// # Panics
     ///
     /// If the task has said that it will not suspend.
-    #[inline]
+    // Inlined down to the switch: each frame between that and the task's own code returns on another stack
+    // than the one that the CPU expects.
+    #[inline(always)]
     pub(crate) fn rest(&self, task: &Rc<Task>, rest: Rest) {
         task.interrupts.raise();
-        assert!(
-            !task.interrupts.is_pinned(),
-            "suspended within `no_suspend`, where the task {}; move that out, or let it not wait",
-            rest.what
-        );
+        if task.interrupts.is_pinned() {
+            refuse_to_rest(rest);
+        }
         // Nothing of the task happens while it rests: what is true of it now is true afterwards.
         let may_unwind = panicking();
-        if may_unwind && !task.is_unsure.replace(true) {
-            self.unsure.borrow_mut().push(Rc::clone(task));
+        if may_unwind {
+            self.note_unsure(task);
         }
         task.rest.set(Some(rest));
+        task.since.set(self.timers.seen());
         self.switch(task);
         task.rest.set(None);
         if task.polls.get() > 0 {
@@ -65,6 +66,14 @@ impl Scheduler {
         }
     }
 
+    #[cold]
+    fn note_unsure(&self, task: &Rc<Task>) {
+        if !task.is_unsure.replace(true) {
+            self.unsure.borrow_mut().push(Rc::clone(task));
+        }
+    }
+
+    #[inline(always)]
     fn switch(&self, task: &Rc<Task>) {
         if task.woken.take() {
             task.phase.set(Phase::Queued);
@@ -88,6 +97,7 @@ impl Scheduler {
     }
 
     /// Runs others until the task's turn comes: how one rests that has no stack of its own.
+    #[inline(never)]
     fn drive(&self, task: &Rc<Task>) {
         while task.phase.get() != Phase::Due {
             self.turn();
@@ -96,6 +106,7 @@ impl Scheduler {
     }
 
     /// One turn of one task; if there is none, sleeps until there may be one.
+    #[inline(always)]
     pub(super) fn turn(&self) {
         let turns = self.turns.get().wrapping_add(1);
         self.turns.set(turns);
@@ -107,20 +118,43 @@ impl Scheduler {
             None => self.idle(),
         }
         if !self.unsure.borrow().is_empty() && !panicking() {
-            for task in self.unsure.take() {
-                task.is_unsure.set(false);
-                if task.interrupts.is_wanted() {
-                    self.wake(&task);
-                }
+            self.be_sure();
+        }
+    }
+
+    /// The thread is panicking no more, so none of those is unwinding that have begun to rest meanwhile.
+    #[cold]
+    fn be_sure(&self) {
+        for task in self.unsure.take() {
+            task.is_unsure.set(false);
+            if task.interrupts.is_wanted() {
+                self.wake(&task);
             }
         }
     }
 
+    #[inline(always)]
     fn run(&self, task: Rc<Task>) {
         debug_assert_eq!(task.phase.get(), Phase::Queued);
         task.phase.set(Phase::Running);
+        self.beat(Some(&task));
+        let mut fiber = task.fiber.borrow_mut();
+        if let Some(fiber) = &mut *fiber {
+            if self.resume(&task, fiber) == Step::Suspended {
+                return;
+            }
+        } else {
+            drop(fiber);
+            return self.run_another(task);
+        }
+        let ended = fiber.take();
+        drop(fiber);
+        self.end(&task, ended);
+    }
+
+    /// Runs a task that is not in the middle of a stack of its own.
+    fn run_another(&self, task: Rc<Task>) {
         match task.body.replace(Body::Elsewhere) {
-            Body::Fiber(fiber) => self.resume(task, fiber),
             Body::Unstarted(job) => self.start(task, job),
             Body::Future(future) => self.poll(task, future),
             // It rests further down on this very stack.
@@ -140,18 +174,24 @@ impl Scheduler {
             // Its handle has its outcome already.
             (!started).then_some(TaskError::Cancelled)
         });
-        let stack = match (&refused, &self.stacks) {
-            (None, Some(stacks)) => stacks.take(),
-            _ => None,
+        let stack = match (refused, &self.stacks) {
+            (None, Some(stacks)) => stacks.take().map_err(|error| match error {
+                NoStack::InUse => TaskError::Rejected(Rejection::Full),
+                error => TaskError::Lost(Cause::new(error)),
+            }),
+            (None, None) => Err(TaskError::Rejected(Rejection::Full)),
+            (Some(error), _) => Err(error),
         };
-        let Some(stack) = stack else {
-            let error = refused.unwrap_or(TaskError::Rejected(Rejection::Full));
-            task.interrupts.close();
-            self.as_current(&task, || job.refuse(error));
-            return self.retire(&task);
+        let stack = match stack {
+            Ok(stack) => stack,
+            Err(error) => {
+                task.interrupts.close();
+                self.as_current(&task, || job.refuse(error));
+                return self.retire(&task);
+            }
         };
         stack.set_label(Label::new(task.serial, task.spawned_at));
-        let fiber = Fiber::new(stack, {
+        let mut fiber = Fiber::new(stack, {
             let task = Rc::clone(&task);
             move |suspender| {
                 task.suspender.set(Some(suspender));
@@ -160,20 +200,29 @@ impl Scheduler {
                 task.suspender.set(None);
             }
         });
-        self.resume(task, fiber);
+        match self.resume(&task, &mut fiber) {
+            Step::Suspended => {
+                let former = task.fiber.replace(Some(fiber));
+                debug_assert!(former.is_none());
+            }
+            Step::Ended => self.end(&task, Some(fiber)),
+        }
     }
 
-    #[inline]
-    fn resume(&self, task: Rc<Task>, fiber: Fiber) {
-        match self.as_current(&task, || fiber.resume()) {
-            Step::Suspended(fiber) => task.body.set(Body::Fiber(fiber)),
-            Step::Ended(stack) => {
-                if let Some(stacks) = &self.stacks {
-                    stacks.give_back(stack);
-                }
-                self.retire(&task);
-            }
+    #[inline(always)]
+    fn resume(&self, task: &Rc<Task>, fiber: &mut Fiber) -> Step {
+        let before = self.current.replace(Rc::clone(task));
+        let step = fiber.resume();
+        self.current.replace(before);
+        step
+    }
+
+    /// The fiber of a task has ended.
+    fn end(&self, task: &Rc<Task>, fiber: Option<Fiber>) {
+        if let (Some(stack), Some(stacks)) = (fiber.and_then(Fiber::into_stack), &self.stacks) {
+            stacks.give_back(stack);
         }
+        self.retire(task);
     }
 
     fn poll(&self, task: Rc<Task>, mut future: Pin<Box<dyn FutureJob>>) {
@@ -199,6 +248,7 @@ impl Scheduler {
         };
         task.body.set(Body::Future(future));
         task.rest.set(Some(Rest::AWAITS));
+        task.since.set(self.timers.seen());
         self.elsewhere.set(self.elsewhere.get() + 1);
         if task.woken.take() {
             task.phase.set(Phase::Queued);
@@ -235,19 +285,61 @@ impl Scheduler {
 
     /// Runs `main` as the task that the runtime was started for, and then has all others stop and end.
     pub(crate) fn run_main<R>(&self, main: impl FnOnce() -> R) -> std::thread::Result<R> {
+        self.beat(Some(&self.current()));
         // Unwind safety: passed on to the caller.
         let result = catch_unwind(AssertUnwindSafe(main));
+        self.retire_main();
+        if let Some(post) = &self.post {
+            for parcel in post.crew.close(post.place) {
+                self.adopt(parcel);
+            }
+        }
+        self.close();
+        self.drain();
+        result
+    }
+
+    /// Runs tasks until the run ends that another scheduler was started for.
+    pub(crate) fn serve(&self) {
+        self.retire_main();
+        self.drain();
+    }
+
+    fn retire_main(&self) {
         let main = self.current();
         main.interrupts.close();
         self.retire(&main);
+    }
+
+    /// The run ends: no new tasks, and those that there are stop.
+    pub(super) fn close(&self) {
         self.is_closing.set(true);
         for task in self.tasks.all() {
             self.cancel(&task);
         }
-        while self.tasks.len() > 0 && self.stuck.borrow().is_none() {
+    }
+
+    /// The run ends, and no task is left that could.
+    pub(super) fn is_finished(&self) -> bool {
+        self.is_closing.get() && (self.tasks.len() == 0 || self.stuck.borrow().is_some())
+    }
+
+    /// Runs tasks until the run ends and none is left that could.
+    fn drain(&self) {
+        while !self.is_finished() {
             self.turn();
         }
         self.inbox.close();
-        result
+        if let Some(post) = &self.post {
+            post.crew.leave(post.place);
+        }
     }
+}
+
+#[cold]
+fn refuse_to_rest(rest: Rest) -> ! {
+    panic!(
+        "suspended within `no_suspend`, where the task {}; move that out, or let it not wait",
+        rest.what
+    )
 }

@@ -2,13 +2,16 @@
 
 use std::io::{self, Write};
 use std::rc::Rc;
+use std::time::Instant;
 
-use future_result::{Awaited, Cause, TaskError};
+use future_result::Awaited;
 
 use super::Scheduler;
 use super::inbox::Sleeper;
+use super::inquest::Inquest;
 use super::task::{Ends, Phase, Rest, Task};
 use crate::deadlock::Deadlock;
+use crate::stack::StackPool;
 use crate::time::Alarm;
 
 /// Whether something could wake one of the tasks.
@@ -23,8 +26,17 @@ enum Hope {
 impl Scheduler {
     /// Does what other threads and the clock have for us.
     pub(super) fn look_outside(&self) {
+        self.timers.look();
         self.read_mail();
         self.ring();
+        if let Some(post) = &self.post {
+            for parcel in post.crew.share() {
+                self.adopt(parcel);
+            }
+        }
+        if let Some(stacks) = &self.stacks {
+            stacks.trim();
+        }
         if let Some(reactor) = self.reactor.get() {
             reactor.look();
         }
@@ -49,22 +61,49 @@ impl Scheduler {
 
     /// The run queue is empty: sleeps until there is something to do, unless there is already.
     pub(super) fn idle(&self) {
+        self.timers.look();
         self.read_mail();
         self.ring();
-        if !self.queue.is_empty() {
+        // There may have been mail that all is over.
+        if !self.queue.is_empty() || self.is_finished() {
             return;
         }
         if self.timers.skip() {
             return self.ring();
         }
+        if let Some(parcel) = self.post.as_ref().and_then(|post| post.crew.take()) {
+            return self.adopt(parcel);
+        }
         let next = self.timers.next();
-        if next.is_none() {
-            match self.hope() {
-                Hope::Elsewhere => {}
-                Hope::Asked => return,
-                Hope::None => return self.stop_all(),
+        let hope = match next {
+            Some(_) => Hope::Elsewhere,
+            None => self.hope(),
+        };
+        match (hope, &self.post) {
+            (Hope::Asked, _) => {}
+            // Alone, it has said all that there is to say.
+            (Hope::None, None) => self.obey(Inquest::of(self.testimony())),
+            (_, None) => self.sleep_until(next),
+            (hope, Some(post)) => {
+                let is_hopeless = matches!(hope, Hope::None);
+                let mut found = post.crew.lie_down(post.place, is_hopeless);
+                if found.is_none() {
+                    self.sleep_until(next);
+                    found = post.crew.get_up(post.place);
+                }
+                if let Some(parcel) = found {
+                    self.adopt(parcel);
+                }
             }
         }
+    }
+
+    /// Sleeps until there is mail, or a socket is ready, or it is time.
+    fn sleep_until(&self, next: Option<Instant>) {
+        let stacks = self.stacks.as_ref();
+        let next_trim = stacks.and_then(StackPool::next_trim);
+        let next = next.into_iter().chain(next_trim).min();
+        self.beat(None);
         match self.reactor.get() {
             None => self.inbox.park(next),
             Some(reactor) => {
@@ -74,6 +113,10 @@ impl Scheduler {
                 }
             }
         }
+        if let Some(stacks) = stacks {
+            stacks.trim();
+        }
+        self.timers.look();
     }
 
     fn hope(&self) -> Hope {
@@ -122,39 +165,20 @@ impl Scheduler {
         }
     }
 
-    /// Nothing can ever go on: tells all tasks to stop, those as well that are shielded. If they have
-    /// been told before, they cannot.
-    fn stop_all(&self) {
-        let report = Deadlock::of(&self.tasks.all());
-        let error = TaskError::Deadlock(Cause::new(report.to_string()));
-        let mut is_news = false;
-        for task in self.tasks.all() {
-            let told = matches!(task.interrupts.reason(), Some(TaskError::Deadlock(_)));
-            if !told {
-                is_news = true;
-                self.stop(&task, error.clone());
-            }
-        }
-        if !is_news {
-            return self.give_up(report);
-        }
-        let mut first = self.deadlock.borrow_mut();
-        // At the end it is usual that what is shielded has to be told.
-        if first.is_none() && !self.is_closing.get() {
-            *first = Some(report);
-        }
-    }
-
     /// The tasks that are left wait in destructors while they unwind. A closure's stack can be left
     /// where it is, but `run` cannot return over what is further up on the thread's own.
     ///
     /// Whoever rests there may be held up by another's unwinding alone, and is then ended as it should
     /// be. If it is its own, the process aborts, as it would anyway.
-    fn give_up(&self, report: Deadlock) {
+    pub(super) fn give_up(&self, report: Deadlock) {
         let current = self.current();
-        if self.is_closing.get() && current.phase.get() == Phase::Ended {
-            let former = self.stuck.replace(Some(report));
-            return drop(former);
+        if current.phase.get() == Phase::Ended {
+            // Else the run goes on, and its closure's thread has heard it, too.
+            if self.is_closing.get() {
+                let former = self.stuck.replace(Some(report));
+                drop(former);
+            }
+            return;
         }
         // Not a panic if nobody reads it.
         let _ = writeln!(

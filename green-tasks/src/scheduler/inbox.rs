@@ -10,13 +10,16 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use future_result::Completer;
 use future_result::sync::Mutex;
 use future_result::sync::atomic::{AtomicBool, Ordering};
 use future_result::sync::{now, thread};
 use polling::Poller;
 
+use super::inquest::Verdict;
 use super::task::Key;
 use super::waker::WakeHandle;
+use crate::dump::TaskInfo;
 
 /// The way into a scheduler from other threads.
 pub(crate) struct Inbox {
@@ -29,6 +32,16 @@ pub(crate) struct Inbox {
 pub(crate) enum Mail {
     Wake(Arc<WakeHandle>),
     Cancel(Key),
+    /// There is something that nobody has started.
+    Search,
+    /// The run ends.
+    Close,
+    /// Nothing can ever go on, and the scheduler is to say what it knows.
+    Testify,
+    /// What follows from what all have said.
+    Verdict(Verdict),
+    /// To be told what all tasks do.
+    Dump(Completer<Vec<TaskInfo>>),
 }
 
 struct State {
@@ -102,6 +115,11 @@ impl Inbox {
         // ORDERING: Relaxed; a hint. Written under the lock, so that it is true while there is mail.
         self.has_mail.store(false, Ordering::Relaxed);
         std::mem::take(&mut state.mail)
+    }
+
+    /// Whether there is no mail, which only holds as long as nobody can send any.
+    pub(super) fn is_empty(&self) -> bool {
+        self.state.lock().mail.is_empty()
     }
 
     /// Lies down; false if there is mail. Only the scheduler does.

@@ -14,7 +14,7 @@
 //!   wait until the thread is panicking no more, and the scheduler then wakes it again. If that will
 //!   never be, and `run` could not return without it, it takes the risk ([`Interrupts::dare`]);
 //! - at the end of a [`scope`](crate::scope()), before all of the scope's tasks have ended: they borrow
-//!   from its frames;
+//!   from its frames. The same is true of a scope of another pool, whose wait says so;
 //! - once its closure has ended, while its value is handed over.
 
 use std::any::Any;
@@ -27,6 +27,8 @@ use future_result::TaskError;
 /// Why a task is to unwind, and whether it may.
 #[derive(Default)]
 pub(crate) struct Interrupts {
+    /// One of the next two was set once: so a task that nobody ever interrupts looks here alone.
+    is_noted: Cell<bool>,
     /// It is to stop, and this will be its outcome.
     stop: Cell<Option<Box<TaskError>>>,
     /// The outermost of its time limits that are over, by their depth.
@@ -58,11 +60,16 @@ impl Interrupts {
         let is_deadlock = matches!(error, TaskError::Deadlock(_));
         if is_deadlock || self.look(|stop| stop.is_none()) {
             self.stop.set(Some(Box::new(error)));
+            self.is_noted.set(true);
         }
     }
 
     /// Why it is to stop.
+    #[inline]
     pub(super) fn reason(&self) -> Option<TaskError> {
+        if !self.is_noted.get() {
+            return None;
+        }
         self.look(|stop| stop.cloned())
     }
 
@@ -79,7 +86,17 @@ impl Interrupts {
         self.is_closed.set(true);
     }
 
+    #[inline]
     fn wanted(&self) -> Option<Unwind> {
+        if self.is_noted.get() {
+            self.noted()
+        } else {
+            None
+        }
+    }
+
+    #[cold]
+    fn noted(&self) -> Option<Unwind> {
         if self.is_closed.get() || self.holds.get() > 0 {
             return None;
         }
@@ -110,22 +127,37 @@ impl Interrupts {
     }
 
     /// Unwinds if it is to, and may.
+    #[inline]
     pub(crate) fn raise(&self) {
-        if self.is_wanted() && (self.dares.get() || !panicking()) {
+        if self.is_noted.get() {
+            self.raise_if_not_panicking();
+        }
+    }
+
+    #[cold]
+    fn raise_if_not_panicking(&self) {
+        if self.dares.get() || !panicking() {
             self.raise_surely();
         }
     }
 
     /// As [`raise`](Self::raise), for a task that is known not to be unwinding, whatever std says of its
     /// thread.
+    #[inline]
     pub(super) fn raise_surely(&self) {
         if let Some(unwind) = self.wanted() {
-            self.dares.set(false);
-            resume_unwind(Box::new(unwind));
+            self.unwind(unwind);
         }
     }
 
+    #[cold]
+    fn unwind(&self, unwind: Unwind) -> ! {
+        self.dares.set(false);
+        resume_unwind(Box::new(unwind))
+    }
+
     /// Whether it has said that it will not suspend.
+    #[inline]
     pub(crate) fn is_pinned(&self) -> bool {
         self.pins.get() > 0
     }
@@ -166,6 +198,7 @@ impl Interrupts {
     pub(super) fn expire(&self, depth: u32) {
         let outermost = self.expired.get().map_or(depth, |other| other.min(depth));
         self.expired.set(Some(outermost));
+        self.is_noted.set(true);
     }
 }
 

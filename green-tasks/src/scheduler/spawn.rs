@@ -10,6 +10,7 @@ use future_result::{
 };
 
 use super::job::{Call, Job, Polled};
+use super::parcel::{Parcel, Place};
 use super::task::{Body, Key, Task};
 use super::{Scheduler, waker};
 
@@ -50,6 +51,47 @@ impl Scheduler {
         })
     }
 
+    /// As [`spawn_call`](Self::spawn_call), on whichever of the run's threads comes to it first.
+    pub(crate) fn spawn_anywhere<F, T>(
+        &self,
+        spawned_at: &'static Location<'static>,
+        closure: F,
+    ) -> JoinHandle<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        let Some(post) = &self.post else {
+            return self.spawn_call(spawned_at, closure).handle;
+        };
+        let place = Arc::new(Place::default());
+        let (completer, handle) = pair_with_hook(self.id, {
+            let place = Arc::clone(&place);
+            move || place.cancel()
+        });
+        let pushed = post.crew.push(Parcel {
+            serial: self.next_serial(),
+            spawned_at,
+            cell: completer.id(),
+            job: Box::new(Call { closure, completer }),
+            place,
+        });
+        if let Err(parcel) = pushed {
+            parcel.job.refuse(TaskError::Rejected(Rejection::ShutDown));
+        }
+        handle
+    }
+
+    /// The number of the next task, which no other scheduler of the run gives.
+    fn next_serial(&self) -> u64 {
+        let spawned = self.spawned.get();
+        self.spawned.set(spawned + 1);
+        match &self.post {
+            None => spawned + 1,
+            Some(post) => spawned * post.crew.size() as u64 + post.place as u64 + 1,
+        }
+    }
+
     /// Has a future polled until it is ready.
     pub(crate) fn spawn_future<F>(
         &self,
@@ -73,17 +115,17 @@ impl Scheduler {
         if self.is_closing.get() {
             return refused(TaskError::Rejected(Rejection::ShutDown));
         }
-        let serial = self.spawned.get() + 1;
+        let serial = self.next_serial();
         let mut handle = None;
         let task = self.tasks.insert(|key| {
             let (completer, ours) = self.cell(key);
             handle = Some(ours);
             let cell: CellId = completer.id();
-            Task::new(key, serial, spawned_at, Some(cell), body(completer))
+            let now = self.timers.seen();
+            Task::new(key, serial, spawned_at, Some(cell), now, body(completer))
         });
         match (handle, task) {
             (Some(handle), Some(task)) => {
-                self.spawned.set(serial);
                 self.queue.push(Rc::clone(&task));
                 Spawned {
                     handle,

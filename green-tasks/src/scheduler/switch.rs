@@ -8,7 +8,7 @@ use crate::engine::Suspender;
 
 impl Scheduler {
     /// Switches from the stack of `task`, which is running there, back to the scheduler.
-    #[inline]
+    #[inline(always)]
     pub(super) fn suspend(&self, task: &Rc<Task>, suspender: Suspender) {
         debug_assert!(Rc::ptr_eq(task, &self.current.borrow()));
         // SAFETY: a task has a suspender from its first instruction to its last, and it is the running

@@ -4,6 +4,7 @@
 use std::cell::{Cell, RefCell};
 use std::panic::Location;
 use std::rc::Rc;
+use std::time::Instant;
 
 use super::task::{Body, Key, Phase, Task};
 
@@ -29,12 +30,12 @@ impl Table {
     }
 
     /// Enters the main task, which is running.
-    pub(super) fn enter_main(&self, caller: &'static Location<'static>) -> Rc<Task> {
+    pub(super) fn enter_main(&self, caller: &'static Location<'static>, now: Instant) -> Rc<Task> {
         let key = Key {
             slot: 0,
             generation: 0,
         };
-        let main = Task::new(key, 0, caller, None, Body::Elsewhere);
+        let main = Task::new(key, 0, caller, None, now, Body::Elsewhere);
         main.phase.set(Phase::Running);
         self.slots.borrow_mut().push(Slot {
             generation: 0,

@@ -1,11 +1,12 @@
 //! A task: what the scheduler knows of it. See [the protocol](super) for who changes what.
 
-use std::cell::{Cell, OnceCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::panic::Location;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Waker;
+use std::time::Instant;
 
 use future_result::CellId;
 
@@ -14,6 +15,7 @@ use super::interrupt::Interrupts;
 use super::job::{FutureJob, Job};
 use super::waker::WakeHandle;
 use crate::engine::{Fiber, Suspender};
+use crate::local::Locals;
 
 /// Which task it is, also for those that may come too late: no other task has the same key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -41,11 +43,9 @@ pub(crate) enum Phase {
 pub(crate) enum Body {
     /// A closure that has not started.
     Unstarted(Box<dyn Job>),
-    /// A closure that rests, on a stack of its own.
-    Fiber(Fiber),
     /// A future between two polls.
     Future(Pin<Box<dyn FutureJob>>),
-    /// Nothing that could be resumed: it is running, or rests on the thread's own stack, or has ended.
+    /// Nothing of these: it is running, or rests on a stack, or has ended.
     Elsewhere,
 }
 
@@ -81,6 +81,16 @@ impl Rest {
     };
 }
 
+/// What a task does.
+pub(crate) enum Doing {
+    /// Its code is running.
+    Runs,
+    /// It waits for its turn alone.
+    IsReady,
+    /// It waits for this.
+    Rests(Rest),
+}
+
 /// Who can end a task's rest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ends {
@@ -100,7 +110,7 @@ struct Answer {
 /// A task of a scheduler. Never leaves its thread.
 pub(crate) struct Task {
     pub(crate) key: Key,
-    /// Its number, in the order of spawning.
+    /// Its number, in the order of spawning on one thread; no other task of the run has it.
     pub(crate) serial: u64,
     pub(crate) spawned_at: &'static Location<'static>,
     /// Its outcome's cell, if it has one.
@@ -109,11 +119,18 @@ pub(crate) struct Task {
     /// It was woken while it was running, so its next rest is short.
     pub(super) woken: Cell<bool>,
     pub(super) body: Cell<Body>,
+    /// From a closure's start to its end, how to go on with it. Of a running task it is borrowed, and
+    /// stays where it is: moved there and back, its last word would be read before the CPU has it.
+    pub(super) fiber: RefCell<Option<Fiber>>,
     /// How many polls of futures or handles it is in, one inside the other.
     pub(super) polls: Cell<u32>,
     /// A rest within a poll has swallowed a wake-up that may have been meant for the poll.
     pub(super) owed: Cell<bool>,
     pub(super) rest: Cell<Option<Rest>>,
+    /// When its last rest began, as far as the clock had been looked at.
+    pub(crate) since: Cell<Instant>,
+    /// Its values of its own.
+    pub(crate) locals: Locals,
     /// Asked to find out what it waits for, and what it found.
     pub(super) asked: Cell<bool>,
     answer: Cell<Option<Box<Answer>>>,
@@ -133,6 +150,7 @@ impl Task {
         serial: u64,
         spawned_at: &'static Location<'static>,
         cell: Option<CellId>,
+        now: Instant,
         body: Body,
     ) -> Rc<Self> {
         Rc::new(Self {
@@ -143,9 +161,12 @@ impl Task {
             phase: Cell::new(Phase::Queued),
             woken: Cell::new(false),
             body: Cell::new(body),
+            fiber: RefCell::new(None),
             polls: Cell::new(0),
             owed: Cell::new(false),
             rest: Cell::new(None),
+            since: Cell::new(now),
+            locals: Locals::new(),
             asked: Cell::new(false),
             answer: Cell::new(None),
             is_unsure: Cell::new(false),
@@ -163,6 +184,7 @@ impl Task {
     }
 
     /// Has its next rest end as soon as the others have had a turn.
+    #[inline]
     pub(crate) fn wake_self(&self) {
         self.woken.set(true);
     }
@@ -170,6 +192,15 @@ impl Task {
     /// What it rests for, if it rests.
     pub(crate) fn rest(&self) -> Option<Rest> {
         self.rest.get()
+    }
+
+    /// What it does, for those that ask.
+    pub(crate) fn doing(&self) -> Doing {
+        match (self.phase.get(), self.rest.get()) {
+            (Phase::Resting, Some(rest)) => Doing::Rests(rest),
+            (Phase::Running, _) => Doing::Runs,
+            _ => Doing::IsReady,
+        }
     }
 
     /// Whom it waits for, if it rests and was asked.

@@ -6,11 +6,13 @@
 use std::sync::Arc;
 use std::task::{Wake, Waker};
 
+use future_result::contain;
 use future_result::sync::atomic::{AtomicBool, Ordering};
 
 use super::inbox::{Inbox, Mail};
 use super::task::Key;
 use super::{Scheduler, current};
+use crate::dump;
 
 /// What a waker points to.
 pub(crate) struct WakeHandle {
@@ -77,6 +79,18 @@ impl Scheduler {
             match mail {
                 Mail::Wake(handle) => self.wake_key(handle.receive()),
                 Mail::Cancel(key) => self.cancel_key(key),
+                // It has looked when it got up.
+                Mail::Search => {}
+                Mail::Close => self.close(),
+                Mail::Testify => self.testify(),
+                Mail::Verdict(verdict) => self.obey(verdict),
+                Mail::Dump(completer) => {
+                    // What is called back may be anybody's code; see `ring`.
+                    let current = self.current();
+                    let _pin = current.interrupts.pin();
+                    let tasks = dump::of(self);
+                    contain(|| drop(completer.complete(tasks)));
+                }
             }
         }
     }

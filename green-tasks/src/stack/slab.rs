@@ -1,4 +1,4 @@
-//! One mapping that holds all stacks of a runtime.
+//! One mapping that holds all stacks of a scheduler: each thread of a runtime has its own.
 //!
 //! ```text
 //! │ guard │ … the stack grows down … │ colour │ label │ guard │ …
@@ -8,8 +8,9 @@
 //! The mapping reserves addresses and no memory. A page costs memory once it is touched, and the pages
 //! below a stack are *guards*: an access to one is a fault instead of a neighbour's data. A kernel that
 //! can make a guard without a mapping of its own (Linux 6.13) needs one mapping for any number of
-//! stacks. Elsewhere each guard is a mapping more, and the kernel allows some 65,000 of them, so that
-//! there is room for half as many stacks.
+//! stacks. Elsewhere each guard is a mapping more, and so is each stack between two of them. The kernel
+//! allows some 65,000 mappings, so there is room for less than half as many stacks: some are left to
+//! the rest of the process, which would not get memory without.
 //!
 //! Stacks begin at different places within a page (*colours*), or else what all tasks use most would
 //! compete for the same few lines of the CPU's cache.
@@ -26,22 +27,30 @@ use super::overflow::{Label, Registration};
 /// The distance between two colours: a cache line.
 const COLOUR: usize = 64;
 const COLOURS: usize = 32;
+/// After so many stacks, with a page between each two, the next cache begins anew (64 KiB).
+const PAGES_BETWEEN: usize = 16;
 
 /// Addresses for stacks.
 pub(crate) struct Slab {
     memory: NonNull<u8>,
     /// From one stack to the next: the guard and the stack.
     stride: usize,
-    count: usize,
+    count: Cell<usize>,
+    /// How many addresses were reserved for.
+    reserved: usize,
     page: usize,
     guards: Cell<Guards>,
     /// Ends before the memory is unmapped.
     registration: Option<Registration>,
 }
 
+// SAFETY: it owns its mapping, which any thread may use, make guards in and unmap. Its cell goes along
+// with it. The registration's entry is written by atomics alone once it is in the list.
+unsafe impl Send for Slab {}
+
 /// How guards are made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Guards {
+pub(crate) enum Guards {
     /// Marks in the page table.
     Installed,
     /// Mappings of their own, that allow no access.
@@ -55,11 +64,13 @@ enum Guards {
 pub(crate) struct Stack {
     slab: Rc<Slab>,
     index: u32,
+    /// See [`base`](Self::base), which every resumption asks for.
+    base: NonZeroUsize,
 }
 
 impl Slab {
     /// Reserves addresses for `count` stacks of `size` bytes, or for fewer if there are not as many.
-    pub(crate) fn reserve(size: usize, count: u32) -> io::Result<Self> {
+    pub(crate) fn reserve(size: usize, count: u32, guards: Guards) -> io::Result<Self> {
         let page = page_size();
         let too_large = || io::Error::from(io::ErrorKind::OutOfMemory);
         let stride = size
@@ -77,11 +88,15 @@ impl Slab {
                     let mut slab = Self {
                         memory,
                         stride,
-                        count,
+                        count: Cell::new(count),
+                        reserved: count,
                         page,
                         guards: Cell::new(Guards::Installed),
                         registration: None,
                     };
+                    if guards == Guards::Mapped {
+                        slab.map_guards();
+                    }
                     slab.registration = Some(Registration::new(memory, slab.len(), stride)?);
                     return Ok(slab);
                 }
@@ -94,18 +109,38 @@ impl Slab {
 
     /// How many stacks there is room for.
     pub(crate) fn count(&self) -> usize {
+        self.count.get()
+    }
+
+    /// Whether that is less than what was reserved for, since each guard is a mapping.
+    pub(crate) fn lacks_mappings(&self) -> bool {
+        self.count.get() < self.reserved
+    }
+
+    /// From now on guards are mappings, and there are as many stacks as leave some to others.
+    fn map_guards(&self) {
+        self.guards.set(Guards::Mapped);
+        let allowed = max_mappings();
         self.count
+            .set(self.count.get().min(allowed / 2 - allowed / 16));
     }
 
     fn len(&self) -> usize {
-        self.stride * self.count
+        self.stride * self.reserved
     }
 
     /// Where the guard below a stack begins.
     fn bottom(&self, index: u32) -> NonNull<u8> {
-        debug_assert!((index as usize) < self.count);
-        // SAFETY: an index is less than the count, so this is inside the mapping.
+        debug_assert!((index as usize) < self.reserved);
+        // SAFETY: an index is less than what was reserved for, so this is inside the mapping.
         unsafe { self.memory.byte_add(index as usize * self.stride) }
+    }
+
+    /// Where the label of a stack is.
+    fn label(&self, index: u32) -> NonNull<Label> {
+        let bottom = self.bottom(index);
+        // SAFETY: from the guard's beginning to the label it is less than a stride.
+        unsafe { bottom.byte_add(self.stride - size_of::<Label>()) }.cast()
     }
 
     /// Makes the guard of a stack. Once made it stays.
@@ -116,7 +151,7 @@ impl Slab {
             match unsafe { advise(guard, self.page, GUARD_INSTALL) } {
                 Ok(()) => return Ok(()),
                 // The kernel does not know how; it then says so for the first one already.
-                Err(_) => self.guards.set(Guards::Mapped),
+                Err(_) => self.map_guards(),
             }
         }
         // SAFETY: a page inside our mapping, which nobody has been given yet.
@@ -126,6 +161,29 @@ impl Slab {
         } else {
             Err(io::Error::last_os_error())
         }
+    }
+
+    /// How many bytes of a stack have been used, whole pages, since its memory was last given back: down to
+    /// the lowest page that is there. `None` if the system does not tell.
+    pub(super) fn depth(&self, index: u32) -> Option<usize> {
+        let mut pages = [0; 64];
+        let size = self.stride - self.page;
+        // From the guard upwards, so many pages at a time.
+        for offset in (0..size).step_by(pages.len() * self.page) {
+            let len = (size - offset).min(pages.len() * self.page);
+            // SAFETY: the guard is followed by the stack, and the offset is less than its size.
+            let first = unsafe { self.bottom(index).byte_add(self.page + offset) };
+            if !residence(first, len, &mut pages) {
+                return None;
+            }
+            let used = pages[..len / self.page]
+                .iter()
+                .position(|page| page & 1 != 0);
+            if let Some(unused) = used {
+                return Some(size - offset - unused * self.page);
+            }
+        }
+        Some(0)
     }
 
     /// Gives the memory of a stack back to the system. Its guard stays.
@@ -159,7 +217,13 @@ impl Stack {
     /// been made.
     #[inline]
     pub(super) unsafe fn new(slab: Rc<Slab>, index: u32) -> Self {
-        Self { slab, index }
+        // Stacks that the next cache sees at the same page have different colours, too.
+        let place = index as usize;
+        let colour = (place + place / PAGES_BETWEEN) % COLOURS * COLOUR;
+        // Labels are that far above, in the same page: a stack has several pages, so this is not 0.
+        let base = slab.label(index).addr().get() - colour;
+        let base = NonZeroUsize::new(base & !15).unwrap_or(NonZeroUsize::MIN);
+        Self { slab, index, base }
     }
 
     #[inline]
@@ -170,10 +234,7 @@ impl Stack {
     /// Where the stack begins, to grow down from; a multiple of 16.
     #[inline]
     pub(crate) fn base(&self) -> NonZeroUsize {
-        let colour = self.index as usize % COLOURS * COLOUR;
-        // Labels are that far above, in the same page: a stack has several pages, so this is not 0.
-        let base = self.label().addr().get() - colour;
-        NonZeroUsize::new(base & !15).unwrap_or(NonZeroUsize::MIN)
+        self.base
     }
 
     /// The lowest address of the guard; a multiple of 16.
@@ -187,14 +248,7 @@ impl Stack {
     pub(crate) fn set_label(&self, label: Label) {
         // SAFETY: inside the stack, above its base, aligned since strides are whole pages; and the
         // stack is ours.
-        unsafe { self.label().write(label) };
-    }
-
-    #[inline]
-    fn label(&self) -> NonNull<Label> {
-        let top = self.slab.bottom(self.index);
-        // SAFETY: from the guard's beginning to the label it is less than a stride.
-        unsafe { top.byte_add(self.slab.stride - size_of::<Label>()) }.cast()
+        unsafe { self.slab.label(self.index).write(label) };
     }
 }
 
@@ -220,6 +274,14 @@ const NO_HUGE_PAGES: Option<libc::c_int> = Some(libc::MADV_NOHUGEPAGE);
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 const NO_HUGE_PAGES: Option<libc::c_int> = None;
 
+/// How many mappings a process may have.
+fn max_mappings() -> usize {
+    let text = std::fs::read_to_string("/proc/sys/vm/max_map_count");
+    let number = text.ok().and_then(|text| text.trim().parse().ok());
+    // What Linux allows unless it was told otherwise.
+    number.unwrap_or(65530)
+}
+
 fn page_size() -> usize {
     // SAFETY: asks for a number.
     let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
@@ -240,6 +302,20 @@ fn map(len: usize) -> io::Result<NonNull<u8>> {
     // A system without huge pages does not know them.
     drop(advised);
     Ok(memory)
+}
+
+/// Says of each of some pages, of which there are not more than places, whether it is there, in its lowest
+/// bit. False if the system does not tell.
+#[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+fn residence(first: NonNull<u8>, len: usize, pages: &mut [u8; 64]) -> bool {
+    // SAFETY: only asks about addresses; it writes a byte a page, and there are as many.
+    let status = unsafe { libc::mincore(first.as_ptr().cast(), len, pages.as_mut_ptr().cast()) };
+    status == 0
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
+fn residence(_first: NonNull<u8>, _len: usize, _pages: &mut [u8; 64]) -> bool {
+    false
 }
 
 /// # Safety

@@ -33,13 +33,13 @@ pub fn unbounded<T>() -> (Sender<T>, Receiver<T>) {
 /// # Examples
 ///
 /// ```
-/// use green_tasks::{spawn, sync::bounded, FutureResult, Runtime, Stackful};
+/// use green_tasks::{spawn_local, sync::bounded, FutureResult, Runtime, Stackful};
 ///
 /// // SAFETY: nothing that these tasks call is on the list of `Stackful::assume`.
 /// let token = unsafe { Stackful::assume() };
 /// Runtime::builder().stackful(token).build()?.run(|| {
 ///     let (sender, receiver) = bounded(2);
-///     let sending = spawn(move || (0..100).try_for_each(|n| sender.send(n)));
+///     let sending = spawn_local(move || (0..100).try_for_each(|n| sender.send(n)));
 ///     assert_eq!(receiver.iter().sum::<i32>(), 4950);
 ///     sending.result()
 /// })???;
@@ -58,6 +58,7 @@ fn channel<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
         receivers: Cell::new(1),
         sending: WaitQueue::new(),
         receiving: WaitQueue::new(),
+        chosen: [Cell::new(0), Cell::new(0)],
     });
     let sender = Sender {
         shared: Rc::clone(&shared),
@@ -78,6 +79,8 @@ struct Shared<T> {
     sending: WaitQueue,
     /// For a value.
     receiving: WaitQueue,
+    /// When a [`Select`](super::Select) has chosen it last, to receive and to send.
+    chosen: [Cell<u64>; 2],
 }
 
 impl<T> Shared<T> {
@@ -95,6 +98,14 @@ impl<T> Shared<T> {
         self.sending.grant();
         Some(value)
     }
+}
+
+/// What a [`Select`](super::Select) has to know of an end of a channel.
+pub(super) struct End<'a> {
+    /// Where one waits for it.
+    pub(super) queue: &'a WaitQueue,
+    /// When it was chosen last.
+    pub(super) chosen: &'a Cell<u64>,
 }
 
 /// The end of a channel that values are put into. Clones are ends of the same channel.
@@ -151,6 +162,18 @@ impl<T> Sender<T> {
         }
         self.shared.push(value);
         Ok(())
+    }
+
+    pub(super) fn end(&self) -> End<'_> {
+        End {
+            queue: &self.shared.sending,
+            chosen: &self.shared.chosen[1],
+        }
+    }
+
+    /// Whether sending would not wait.
+    pub(super) fn is_ready(&self) -> bool {
+        self.shared.has_room() || self.shared.receivers.get() == 0
     }
 }
 
@@ -236,6 +259,18 @@ impl<T> Receiver<T> {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    pub(super) fn end(&self) -> End<'_> {
+        End {
+            queue: &self.shared.receiving,
+            chosen: &self.shared.chosen[0],
+        }
+    }
+
+    /// Whether receiving would not wait.
+    pub(super) fn is_ready(&self) -> bool {
+        !self.is_empty() || self.shared.senders.get() == 0
     }
 
     /// Receives until all senders are gone.

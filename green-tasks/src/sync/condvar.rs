@@ -16,13 +16,13 @@ use super::queue::WaitQueue;
 /// ```
 /// use std::rc::Rc;
 /// use green_tasks::sync::{Condvar, Mutex};
-/// use green_tasks::{spawn, FutureResult, Runtime, Stackful};
+/// use green_tasks::{spawn_local, FutureResult, Runtime, Stackful};
 ///
 /// // SAFETY: nothing that these tasks call is on the list of `Stackful::assume`.
 /// let token = unsafe { Stackful::assume() };
 /// Runtime::builder().stackful(token).build()?.run(|| {
 ///     let shared = Rc::new((Mutex::new(Vec::new()), Condvar::new()));
-///     let taking = spawn({
+///     let taking = spawn_local({
 ///         let shared = Rc::clone(&shared);
 ///         move || {
 ///             let (items, added) = &*shared;

@@ -12,13 +12,13 @@ use super::queue::WaitQueue;
 ///
 /// ```
 /// use std::rc::Rc;
-/// use green_tasks::{spawn, sync::Event, FutureResult, Runtime, Stackful};
+/// use green_tasks::{spawn_local, sync::Event, FutureResult, Runtime, Stackful};
 ///
 /// // SAFETY: nothing that these tasks call is on the list of `Stackful::assume`.
 /// let token = unsafe { Stackful::assume() };
 /// Runtime::builder().stackful(token).build()?.run(|| {
 ///     let started = Rc::new(Event::new());
-///     let waiting = spawn({
+///     let waiting = spawn_local({
 ///         let started = Rc::clone(&started);
 ///         move || started.wait()
 ///     });

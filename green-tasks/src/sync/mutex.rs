@@ -17,7 +17,7 @@ use super::semaphore::Semaphore;
 ///
 /// ```
 /// use std::rc::Rc;
-/// use green_tasks::{spawn, sync::Mutex, yield_now, FutureResult, Runtime, Stackful};
+/// use green_tasks::{spawn_local, sync::Mutex, yield_now, FutureResult, Runtime, Stackful};
 ///
 /// // SAFETY: nothing that these tasks call is on the list of `Stackful::assume`.
 /// let token = unsafe { Stackful::assume() };
@@ -26,7 +26,7 @@ use super::semaphore::Semaphore;
 ///     let adding: Vec<_> = (0..10)
 ///         .map(|_| {
 ///             let total = Rc::clone(&total);
-///             spawn(move || {
+///             spawn_local(move || {
 ///                 let mut total = total.lock();
 ///                 let before = *total;
 ///                 yield_now(); // Nobody else gets in.

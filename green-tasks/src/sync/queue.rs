@@ -6,6 +6,10 @@
 //!
 //! A task may be left in here when its runtime has ended, if it could not end with it. It is passed
 //! over: nobody would ever take what it was granted.
+//!
+//! Each place in the queue has a number, by which its task leaves it: the numbers are in order, so it
+//! is found by halving, and what is left is an empty place. So a hundred thousand tasks that wait for
+//! one thing can all be cancelled without each of them looking through the queue.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -14,17 +18,106 @@ use std::rc::Rc;
 
 use crate::scheduler::{Ends, Rest, Scheduler, Task, current};
 
+/// So many empty places are worth nothing.
+const SPARE: usize = 32;
+
 /// The tasks that wait.
 #[derive(Default)]
 pub(crate) struct WaitQueue {
-    tasks: RefCell<VecDeque<Rc<Task>>>,
+    line: RefCell<Line>,
+}
+
+/// What is behind the borrow, which ends before anything else happens.
+#[derive(Default)]
+struct Line {
+    /// In the order of their numbers. The first one is not empty.
+    places: VecDeque<Place>,
+    next: u64,
+    /// How many are empty.
+    empty: usize,
+}
+
+struct Place {
+    ticket: Ticket,
+    /// `None` once it has left.
+    task: Option<Rc<Task>>,
+}
+
+/// The number of a place in a queue. No other place of that queue has the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Ticket(u64);
+
+impl Line {
+    fn find(&self, ticket: Ticket) -> Option<usize> {
+        let found = self
+            .places
+            .binary_search_by_key(&ticket, |place| place.ticket);
+        found.ok()
+    }
+
+    /// The first task, which leaves the queue.
+    fn pop(&mut self) -> Option<Rc<Task>> {
+        let first = self.places.pop_front()?;
+        self.tidy();
+        first.task
+    }
+
+    /// Keeps it true that the first place is not empty, and that most are not.
+    fn tidy(&mut self) {
+        while self
+            .places
+            .front()
+            .is_some_and(|place| place.task.is_none())
+        {
+            self.places.pop_front();
+            self.empty -= 1;
+        }
+        if self.empty > SPARE && self.empty > self.places.len() / 2 {
+            self.places.retain(|place| place.task.is_some());
+            self.empty = 0;
+        }
+    }
 }
 
 impl WaitQueue {
     pub(crate) const fn new() -> Self {
         Self {
-            tasks: RefCell::new(VecDeque::new()),
+            line: RefCell::new(Line {
+                places: VecDeque::new(),
+                next: 0,
+                empty: 0,
+            }),
         }
+    }
+
+    /// Puts a task at the end. Once it is granted what the queue is for, it is in here no more.
+    pub(super) fn enter(&self, task: &Rc<Task>) -> Ticket {
+        let mut line = self.line.borrow_mut();
+        let ticket = Ticket(line.next);
+        line.next += 1;
+        line.places.push_back(Place {
+            ticket,
+            task: Some(Rc::clone(task)),
+        });
+        ticket
+    }
+
+    /// Whether a place is still in the queue: nothing has been granted to it.
+    pub(super) fn holds(&self, ticket: Ticket) -> bool {
+        self.line.borrow().find(ticket).is_some()
+    }
+
+    /// Takes a task out. False if it is in here no more, since it was granted something.
+    pub(super) fn leave(&self, ticket: Ticket) -> bool {
+        let mut line = self.line.borrow_mut();
+        let Some(place) = line.find(ticket) else {
+            return false;
+        };
+        let task = line.places[place].task.take();
+        line.empty += 1;
+        line.tidy();
+        drop(line);
+        task.is_some()
     }
 
     /// Lets the calling task wait until it is granted what this queue is for. If it unwinds instead,
@@ -33,6 +126,7 @@ impl WaitQueue {
     /// # Panics
     ///
     /// Outside of a runtime, where nobody could ever grant it.
+    #[inline]
     pub(crate) fn wait(
         &self,
         what: &'static str,
@@ -51,6 +145,7 @@ impl WaitQueue {
     }
 
     /// As [`wait`](Self::wait), unless `is_over` becomes true before: then it has not been granted.
+    #[inline]
     pub(crate) fn wait_unless(
         &self,
         scheduler: &Scheduler,
@@ -60,9 +155,9 @@ impl WaitQueue {
     ) {
         let task = scheduler.current();
         task.granted.set(false);
-        self.tasks.borrow_mut().push_back(Rc::clone(&task));
         let mut waiting = Waiting {
             queue: self,
+            ticket: self.enter(&task),
             task: &task,
             pass_on,
             is_granted: false,
@@ -79,7 +174,7 @@ impl WaitQueue {
             return false;
         };
         loop {
-            let first = self.tasks.borrow_mut().pop_front();
+            let first = self.line.borrow_mut().pop();
             match first {
                 None => return false,
                 Some(task) if scheduler.owns(&task) => {
@@ -101,22 +196,15 @@ impl WaitQueue {
 
     /// How many tasks wait.
     pub(crate) fn len(&self) -> usize {
-        self.tasks.borrow().len()
-    }
-
-    fn remove(&self, task: &Rc<Task>) {
-        let mut tasks = self.tasks.borrow_mut();
-        if let Some(place) = tasks.iter().position(|other| Rc::ptr_eq(other, task)) {
-            let removed = tasks.remove(place);
-            drop(tasks);
-            drop(removed);
-        }
+        let line = self.line.borrow();
+        line.places.len() - line.empty
     }
 }
 
 /// A task's place in the queue, while it waits.
 struct Waiting<'a, P: Fn()> {
     queue: &'a WaitQueue,
+    ticket: Ticket,
     task: &'a Rc<Task>,
     pass_on: P,
     /// It was granted what it waits for, and takes it.
@@ -132,7 +220,7 @@ impl<P: Fn()> Drop for Waiting<'_, P> {
         if granted {
             (self.pass_on)();
         } else {
-            self.queue.remove(self.task);
+            self.queue.leave(self.ticket);
         }
     }
 }

@@ -15,8 +15,8 @@ use crate::support::{Drops, OnDrop, run, simulate, try_run};
 use future_result::pair;
 use green_tasks::sync::{Event, Mutex};
 use green_tasks::{
-    Cancel, Elapsed, FutureResult, RuntimeError, TaskError, checkpoint, shield, sleep, spawn,
-    spawn_future, timeout, yield_now,
+    Cancel, Elapsed, FutureResult, RuntimeError, TaskError, checkpoint, shield, sleep,
+    spawn_future, spawn_local, timeout, yield_now,
 };
 
 const LONG: Duration = Duration::from_secs(1 << 30);
@@ -30,7 +30,7 @@ fn a_task_that_has_not_started_never_does() {
     run(|| {
         let drops = Drops::default();
         let counted = drops.counted();
-        let handle = spawn(move || drop(counted));
+        let handle = spawn_local(move || drop(counted));
         assert_eq!(handle.cancel(), Cancel::Prevented);
         assert!(is_cancelled(handle.result()));
         yield_now();
@@ -56,7 +56,7 @@ fn a_task_that_waits_unwinds_and_drops_what_it_has() {
         ] {
             let before = drops.get();
             let counted = drops.counted();
-            let handle = spawn(move || {
+            let handle = spawn_local(move || {
                 let _counted = counted;
                 wait();
                 // A pair whose completer is gone does not wait.
@@ -90,7 +90,7 @@ fn a_task_is_cancelled_from_another_thread() {
         });
         let (done, main_waits) = pair();
         sender
-            .send(spawn(move || {
+            .send(spawn_local(move || {
                 let _done = OnDrop({
                     let mut done = Some(done);
                     move || {
@@ -111,7 +111,7 @@ fn a_task_is_cancelled_from_another_thread() {
 fn a_cancellation_that_comes_late_is_not_the_next_tasks() {
     run(|| {
         let (sender, receiver) = mpsc::channel::<green_tasks::JoinHandle<()>>();
-        let task = spawn(move || {
+        let task = spawn_local(move || {
             let this = receiver.recv().unwrap();
             let other = thread::spawn(move || this.cancel());
             assert_eq!(other.join().unwrap(), Cancel::Requested);
@@ -119,7 +119,7 @@ fn a_cancellation_that_comes_late_is_not_the_next_tasks() {
         sender.send(task).unwrap();
         yield_now();
         let (completer, handle) = pair();
-        let next = spawn(move || handle.result());
+        let next = spawn_local(move || handle.result());
         for _ in 0..200 {
             yield_now();
         }
@@ -133,7 +133,7 @@ fn a_cancellation_that_comes_late_is_not_the_next_tasks() {
 fn whoever_catches_it_is_unwound_again_at_the_next_wait() {
     run(|| {
         let caught = Rc::new(Cell::new(0));
-        let handle = spawn({
+        let handle = spawn_local({
             let caught = Rc::clone(&caught);
             move || {
                 for _ in 0..3 {
@@ -155,7 +155,7 @@ fn whoever_catches_it_is_unwound_again_at_the_next_wait() {
 #[test]
 fn a_task_that_ends_all_the_same_has_its_value() {
     run(|| {
-        let handle = spawn(|| {
+        let handle = spawn_local(|| {
             let _ = catch_unwind(|| sleep(LONG));
             "made something of it"
         });
@@ -170,7 +170,7 @@ fn a_destructor_may_wait_while_its_task_unwinds() {
     run(|| {
         let event = Rc::new(Event::new());
         let log = Rc::new(RefCell::new(Vec::new()));
-        let handle = spawn({
+        let handle = spawn_local({
             let (event, log) = (Rc::clone(&event), Rc::clone(&log));
             move || {
                 let _on_drop = OnDrop(move || {
@@ -201,14 +201,14 @@ fn a_destructor_may_wait_while_its_task_unwinds() {
 fn a_task_that_rests_is_cancelled_while_another_one_unwinds() {
     run(|| {
         let event = Rc::new(Event::new());
-        let unwinding = spawn({
+        let unwinding = spawn_local({
             let event = Rc::clone(&event);
             move || {
                 let _on_drop = OnDrop(move || event.wait());
                 sleep(LONG);
             }
         });
-        let other = spawn(|| {
+        let other = spawn_local(|| {
             let _on_drop = OnDrop(yield_now);
             sleep(LONG);
         });
@@ -230,7 +230,7 @@ fn a_task_that_rests_is_cancelled_while_another_one_unwinds() {
 fn a_cancellation_waits_while_the_task_may_be_unwinding_and_is_not_lost() {
     run(|| {
         let event = Rc::new(Event::new());
-        let unwinding = spawn({
+        let unwinding = spawn_local({
             let event = Rc::clone(&event);
             move || {
                 let _on_drop = OnDrop(move || event.wait());
@@ -241,7 +241,7 @@ fn a_cancellation_waits_while_the_task_may_be_unwinding_and_is_not_lost() {
         let _ = unwinding.cancel();
         yield_now();
         assert!(thread::panicking(), "one is in the middle of it");
-        let other = spawn(|| sleep(LONG));
+        let other = spawn_local(|| sleep(LONG));
         yield_now();
         let _ = other.cancel();
         for _ in 0..3 {
@@ -259,7 +259,7 @@ fn a_cancellation_waits_while_the_task_may_be_unwinding_and_is_not_lost() {
 fn a_panic_beside_a_task_that_unwinds_is_an_ordinary_one() {
     run(|| {
         let event = Rc::new(Event::new());
-        let unwinding = spawn({
+        let unwinding = spawn_local({
             let event = Rc::clone(&event);
             move || {
                 let _on_drop = OnDrop(move || event.wait());
@@ -267,7 +267,7 @@ fn a_panic_beside_a_task_that_unwinds_is_an_ordinary_one() {
             }
         });
         yield_now();
-        let second = spawn(|| {
+        let second = spawn_local(|| {
             yield_now();
             panic!("the second");
         });
@@ -288,18 +288,18 @@ fn a_panic_beside_a_task_that_unwinds_is_an_ordinary_one() {
 fn our_locks_are_not_poisoned_and_are_let_go() {
     run(|| {
         let lock = Rc::new(Mutex::new(1));
-        let holding = spawn({
+        let holding = spawn_local({
             let lock = Rc::clone(&lock);
             move || {
                 let _guard = lock.lock();
                 sleep(LONG);
             }
         });
-        let waiting = spawn({
+        let waiting = spawn_local({
             let lock = Rc::clone(&lock);
             move || *lock.lock()
         });
-        let given_up = spawn({
+        let given_up = spawn_local({
             let lock = Rc::clone(&lock);
             move || *lock.lock()
         });
@@ -319,7 +319,7 @@ fn a_std_lock_that_is_held_beside_a_task_that_unwinds_is_poisoned() {
         let event = Rc::new(Event::new());
         let lock = std::sync::Mutex::new(());
         let guard = lock.lock().unwrap();
-        let unwinding = spawn({
+        let unwinding = spawn_local({
             let event = Rc::clone(&event);
             move || {
                 let _on_drop = OnDrop(move || event.wait());
@@ -340,7 +340,7 @@ fn a_std_lock_that_is_held_beside_a_task_that_unwinds_is_poisoned() {
 fn a_shield_holds_until_its_end_and_then_the_next_wait_unwinds() {
     run(|| {
         let log = Rc::new(RefCell::new(Vec::new()));
-        let handle = spawn({
+        let handle = spawn_local({
             let log = Rc::clone(&log);
             move || {
                 shield(|| {
@@ -386,7 +386,7 @@ fn time_limits_end_the_outermost_that_is_over() {
 fn a_limit_that_is_over_while_an_inner_one_unwinds_is_the_one_that_ends_it() {
     let second = Duration::from_secs(1);
     simulate(1, || {
-        let task = spawn(move || {
+        let task = spawn_local(move || {
             let outer = timeout(second * 5, || {
                 let inner = timeout(second, || {
                     let _on_drop = OnDrop(|| sleep(second * 10));
@@ -404,7 +404,7 @@ fn a_limit_that_is_over_while_an_inner_one_unwinds_is_the_one_that_ends_it() {
 #[test]
 fn a_time_limit_does_not_hide_a_cancellation() {
     run(|| {
-        let handle = spawn(|| timeout(LONG, || sleep(LONG)));
+        let handle = spawn_local(|| timeout(LONG, || sleep(LONG)));
         yield_now();
         let _ = handle.cancel();
         assert!(is_cancelled(handle.result()));
@@ -417,7 +417,7 @@ fn leaving_run_ends_all_that_is_left() {
     run(|| {
         for n in 0..20 {
             let counted = drops.counted();
-            drop(spawn(move || {
+            drop(spawn_local(move || {
                 let _counted = counted;
                 let _on_drop = OnDrop(yield_now);
                 match n % 3 {
@@ -445,7 +445,7 @@ fn what_is_shielded_beyond_any_hope_ends_with_the_run_too() {
     let drops = Drops::default();
     run(|| {
         let counted = drops.counted();
-        drop(spawn(move || {
+        drop(spawn_local(move || {
             let _counted = counted;
             shield(|| Event::new().wait());
         }));
@@ -461,7 +461,7 @@ fn a_task_that_can_neither_go_on_nor_unwind_is_left_behind_and_told_of() {
         let drops = Drops::default();
         let ran = try_run(|| {
             let counted = drops.counted();
-            let handle = spawn(move || {
+            let handle = spawn_local(move || {
                 let _counted = counted;
                 let _on_drop = OnDrop(|| Event::new().wait());
                 sleep(LONG);
@@ -485,7 +485,7 @@ fn a_task_that_can_neither_go_on_nor_unwind_is_left_behind_and_told_of() {
 fn a_value_that_nobody_wants_is_dropped_in_its_task() {
     run(|| {
         let (completer, handle) = pair();
-        let detached = spawn(|| {
+        let detached = spawn_local(|| {
             OnDrop({
                 let mut completer = Some(completer);
                 move || {
@@ -511,7 +511,7 @@ fn a_storm_of_cancellations_at_every_point_loses_and_leaks_nothing() {
                     made.set(made.get() + 1);
                     let counted = drops.counted();
                     let lock = Rc::clone(&lock);
-                    spawn(move || {
+                    spawn_local(move || {
                         let _counted = counted;
                         for _ in 0..4 {
                             let mut guard = lock.lock();

@@ -11,7 +11,7 @@ use future_result::pair;
 use green_tasks::net::UnixStream;
 use green_tasks::sync::{Event, Mutex};
 use green_tasks::{
-    Deadlock, FutureResult, JoinHandle, RuntimeError, TaskError, shield, spawn, spawn_future,
+    Deadlock, FutureResult, JoinHandle, RuntimeError, TaskError, shield, spawn_future, spawn_local,
     yield_now,
 };
 
@@ -26,16 +26,16 @@ fn deadlock<R>(main: impl FnOnce() -> R) -> Deadlock {
 /// Two tasks that wait for each other's result.
 fn circle() -> JoinHandle<u32> {
     let place: Rc<RefCell<Option<JoinHandle<u32>>>> = Rc::default();
-    let first = spawn({
+    let first = spawn_local({
         let place = Rc::clone(&place);
         move || {
             let handle = place.borrow_mut().take().unwrap();
             handle.result().unwrap()
         }
     });
-    let second = spawn(move || first.result().unwrap());
+    let second = spawn_local(move || first.result().unwrap());
     place.borrow_mut().replace(second);
-    spawn(|| 1)
+    spawn_local(|| 1)
 }
 
 #[test]
@@ -45,7 +45,7 @@ fn tasks_that_wait_for_each_other_are_named_with_places_and_partners() {
         circle().result().unwrap();
         let lock = Rc::new(Mutex::new(drops.counted()));
         let _guard = lock.lock();
-        let waiting = spawn({
+        let waiting = spawn_local({
             let lock = Rc::clone(&lock);
             move || drop(lock.lock())
         });
@@ -75,7 +75,7 @@ fn tasks_that_wait_for_each_other_are_named_with_places_and_partners() {
 fn handles_elsewhere_learn_of_it() {
     let mut kept = None;
     let report = deadlock(|| {
-        kept = Some(spawn(|| Event::new().wait()));
+        kept = Some(spawn_local(|| Event::new().wait()));
         Event::new().wait();
     });
     let error = kept.unwrap().result().unwrap_err();
@@ -100,9 +100,9 @@ fn a_task_of_another_thread_is_no_deadlock() {
         completer.complete(3).unwrap();
     });
     let value = run(|| {
-        let waiting = spawn(|| handle.result().unwrap());
-        let behind = spawn(move || waiting.result().unwrap());
-        let last = spawn(move || {
+        let waiting = spawn_local(|| handle.result().unwrap());
+        let behind = spawn_local(move || waiting.result().unwrap());
+        let last = spawn_local(move || {
             // The others rest by now, and the scheduler is about to sleep.
             go.send(()).unwrap();
             behind.result().unwrap()
@@ -120,7 +120,7 @@ fn a_handle_of_another_thread_that_comes_late_is_no_deadlock() {
         let other = thread::spawn(|| completer.complete(3).unwrap());
         run(|| {
             let lock = Rc::new(Mutex::new(()));
-            let holding = spawn({
+            let holding = spawn_local({
                 let lock = Rc::clone(&lock);
                 move || {
                     let _guard = lock.lock();
@@ -140,7 +140,7 @@ fn somebody_who_sleeps_is_no_deadlock() {
     let runtime = stackful().deterministic(1).build().unwrap();
     let ran = runtime.run(|| {
         let event = Rc::new(Event::new());
-        drop(spawn({
+        drop(spawn_local({
             let event = Rc::clone(&event);
             move || {
                 green_tasks::sleep(Duration::from_secs(3600));
@@ -169,7 +169,7 @@ fn main_may_catch_it_and_come_to_an_end() {
     let ran = try_run(|| {
         let caught = std::panic::catch_unwind(|| Event::new().wait());
         assert!(caught.is_err());
-        spawn(|| 1)
+        spawn_local(|| 1)
     });
     assert!(ran.is_ok());
 }
@@ -179,7 +179,7 @@ fn main_may_catch_it_and_come_to_an_end() {
 fn main_is_ended_also_beside_a_task_that_is_left_behind_in_its_unwinding() {
     let other = thread::spawn(|| {
         deadlock(|| {
-            let handle = spawn(|| {
+            let handle = spawn_local(|| {
                 let _on_drop = OnDrop(|| Event::new().wait());
                 Event::new().wait();
             });

@@ -10,7 +10,9 @@ use std::thread::{self, ThreadId};
 
 use future_result::{CancelToken, block_until};
 use green_tasks::sync::Event;
-use green_tasks::{FutureResult, Runtime, RuntimeError, no_suspend, spawn, timeout, yield_now};
+use green_tasks::{
+    FutureResult, Runtime, RuntimeError, no_suspend, spawn_local, timeout, yield_now,
+};
 
 use crate::support::{OnDrop, run, stackful, try_run};
 
@@ -40,7 +42,7 @@ mod scoped {
 fn a_thread_local_scope_that_is_left_out_of_order_is_what_no_suspend_prevents() {
     run(|| {
         let within = |value, guarded: bool| {
-            spawn(move || {
+            spawn_local(move || {
                 scoped::set(value, || {
                     if guarded {
                         no_suspend(yield_now);
@@ -79,7 +81,7 @@ fn a_thread_local_that_suspends_while_it_is_initialized_is_what_no_suspend_preve
         };
     }
     run(|| {
-        let task = spawn(|| VALUE.with(|value| *value));
+        let task = spawn_local(|| VALUE.with(|value| *value));
         assert!(task.result().is_err());
         assert!(catch_unwind(|| VALUE.with(|value| *value)).is_err());
     });
@@ -97,7 +99,7 @@ fn a_runtime_in_a_thread_local_has_no_tasks_that_could_outlive_other_locals() {
         LOCAL.set(Some(Rc::clone(&ended)));
         RUNTIME.with(|runtime| {
             let ran = runtime.run(|| {
-                drop(spawn(move || {
+                drop(spawn_local(move || {
                     let _on_drop = OnDrop(|| {
                         LOCAL.with_borrow(|local| local.as_ref().unwrap().set(true));
                     });
@@ -120,7 +122,7 @@ fn a_run_in_the_destructor_of_a_thread_local_works_or_says_that_it_cannot() {
         fn drop(&mut self) {
             let runtime = stackful().build().unwrap();
             self.0
-                .send(runtime.run(|| spawn(|| 1).result().unwrap()))
+                .send(runtime.run(|| spawn_local(|| 1).result().unwrap()))
                 .unwrap();
         }
     }
@@ -134,7 +136,7 @@ fn a_run_in_the_destructor_of_a_thread_local_works_or_says_that_it_cannot() {
         let thread = thread::spawn(move || {
             BEFORE.set(Some(Late(sender.clone())));
             if uses_runtime {
-                run(|| spawn(|| ()).result().unwrap());
+                run(|| spawn_local(|| ()).result().unwrap());
             }
             AFTER.set(Some(Late(sender)));
         });
@@ -161,7 +163,7 @@ fn a_waker_owns_nothing_of_its_task() {
     let mut waker = None;
     run(|| {
         let (sender, receiver) = mpsc::channel();
-        let task = spawn(move || {
+        let task = spawn_local(move || {
             let _here = Here(thread::current().id());
             let polled = block_until(None, |context| {
                 sender.send(context.waker().clone()).unwrap();
@@ -181,11 +183,11 @@ fn a_waker_owns_nothing_of_its_task() {
 #[test]
 fn no_suspend_lets_through_what_does_not_wait() {
     run(|| {
-        let done = spawn(|| 5);
+        let done = spawn_local(|| 5);
         yield_now();
         let value = no_suspend(|| {
             green_tasks::checkpoint();
-            let handle = spawn(|| ());
+            let handle = spawn_local(|| ());
             let _ = handle.cancel();
             done.result().unwrap()
         });
@@ -198,7 +200,7 @@ fn what_is_told_to_stop_within_no_suspend_stops_after_it() {
     run(|| {
         let reached = Rc::new(Cell::new(0));
         let (sender, receiver) = mpsc::channel::<green_tasks::JoinHandle<()>>();
-        let task = spawn({
+        let task = spawn_local({
             let reached = Rc::clone(&reached);
             move || {
                 let this = receiver.recv().unwrap();
@@ -224,7 +226,7 @@ fn a_started_task_stays_on_its_thread() {
     run(|| {
         let handles: Vec<_> = (0..10)
             .map(|_| {
-                spawn(|| {
+                spawn_local(|| {
                     let here = thread::current().id();
                     let (completer, handle) = future_result::pair();
                     let other = thread::spawn(|| completer.complete(()));
@@ -246,7 +248,7 @@ fn a_started_task_stays_on_its_thread() {
 fn a_cell_that_is_borrowed_where_its_task_unwinds_is_given_back() {
     run(|| {
         let cell = Rc::new(RefCell::new(0));
-        let task = spawn({
+        let task = spawn_local({
             let cell = Rc::clone(&cell);
             move || {
                 let _borrowed = cell.borrow_mut();
@@ -265,7 +267,7 @@ fn a_cell_that_is_borrowed_where_its_task_unwinds_is_given_back() {
 fn the_payload_of_one_task_ends_another_as_cancelled_and_harms_nobody() {
     run(|| {
         let payload = Rc::new(RefCell::new(None));
-        let first = spawn({
+        let first = spawn_local({
             let payload = Rc::clone(&payload);
             move || {
                 let caught = catch_unwind(AssertUnwindSafe(|| Event::new().wait()));
@@ -276,7 +278,7 @@ fn the_payload_of_one_task_ends_another_as_cancelled_and_harms_nobody() {
         let _ = first.cancel();
         first.result().unwrap();
         let caught = payload.take().unwrap();
-        let second = spawn(move || {
+        let second = spawn_local(move || {
             let limited = timeout(std::time::Duration::MAX, || {
                 std::panic::resume_unwind(caught)
             });
@@ -295,7 +297,7 @@ fn what_runs_on_a_stack_that_is_left_behind_does_not_disturb_what_its_thread_run
     let other = thread::spawn(|| {
         let (outer, outers) = future_result::task(|| {
             let ran = try_run(|| {
-                let stuck = spawn(|| {
+                let stuck = spawn_local(|| {
                     let (inner, _handle) = future_result::task(|| {
                         let _on_drop = OnDrop(|| Event::new().wait());
                         Event::new().wait();

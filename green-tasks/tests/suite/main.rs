@@ -3,12 +3,20 @@
 #![deny(unsafe_code)]
 #![expect(clippy::unwrap_used, reason = "a failure of a test")]
 
+mod blocking;
 mod cancel;
 mod deadlock;
+mod debug;
 mod guards;
+mod local;
 mod net;
+mod outlast;
+mod points;
 mod pool;
+mod rwlock;
 mod scope;
+mod select;
 mod support;
 mod sync;
 mod tasks;
+mod threads;

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use green_tasks::net::{TcpListener, TcpStream, UdpSocket, UnixDatagram, UnixListener, UnixStream};
 use green_tasks::{
-    Cancel, Elapsed, FutureResult, GreenPool, TaskError, checkpoint, spawn, timeout, yield_now,
+    Cancel, Elapsed, FutureResult, GreenPool, TaskError, checkpoint, spawn_local, timeout,
+    yield_now,
 };
 
 use crate::support::{OnDrop, run};
@@ -16,7 +17,7 @@ use crate::support::{OnDrop, run};
 fn echo_server(listener: TcpListener) {
     loop {
         let (mut stream, _) = listener.accept().unwrap();
-        drop(spawn(move || {
+        drop(spawn_local(move || {
             let mut buffer = [0; 1024];
             loop {
                 match stream.read(&mut buffer) {
@@ -31,7 +32,7 @@ fn echo_server(listener: TcpListener) {
 fn serve() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    drop(spawn(move || echo_server(listener)));
+    drop(spawn_local(move || echo_server(listener)));
     address
 }
 
@@ -62,7 +63,7 @@ fn more_than_fits_into_the_buffers_goes_through() {
         let (mut here, mut there) = UnixStream::pair().unwrap();
         let bytes: Vec<u8> = (0..4_000_000_u32).map(|n| (n % 251) as u8).collect();
         let expected = bytes.clone();
-        let writing = spawn(move || {
+        let writing = spawn_local(move || {
             there.write_all(&bytes).unwrap();
             there.shutdown(Shutdown::Write).unwrap();
             let mut rest = Vec::new();
@@ -83,7 +84,7 @@ fn one_task_reads_while_another_writes_the_same_connection() {
     run(|| {
         let address = serve();
         let stream = Rc::new(TcpStream::connect(address).unwrap());
-        let reading = spawn({
+        let reading = spawn_local({
             let stream = Rc::clone(&stream);
             move || {
                 let mut back = vec![0; 100_000];
@@ -102,7 +103,7 @@ fn a_cancelled_read_takes_no_byte() {
     run(|| {
         let (here, mut there) = UnixStream::pair().unwrap();
         let here = Rc::new(here);
-        let reading = spawn({
+        let reading = spawn_local({
             let here = Rc::clone(&here);
             move || (&*here).read(&mut [0; 8]).unwrap()
         });
@@ -137,7 +138,7 @@ fn whoever_always_has_something_to_read_lets_the_others_run() {
     run(|| {
         let (mut here, mut there) = UnixStream::pair().unwrap();
         there.write_all(&[1; 10_000]).unwrap();
-        let other = spawn(|| ());
+        let other = spawn_local(|| ());
         let mut bytes = 0;
         while !other.is_done() {
             here.read_exact(&mut [0]).unwrap();
@@ -191,7 +192,7 @@ fn a_task_that_waits_for_a_socket_is_no_deadlock_and_ends_with_the_run() {
     run(|| {
         let (mut here, there) = UnixStream::pair().unwrap();
         let ended = Rc::clone(&ended);
-        drop(spawn(move || {
+        drop(spawn_local(move || {
             let _there = there;
             let _on_drop = OnDrop(|| ended.set(true));
             here.read_exact(&mut [0]).unwrap();
@@ -211,7 +212,7 @@ fn datagrams_and_paths() {
     let path = folder.join("listener");
     run(|| {
         let listener = UnixListener::bind(&path).unwrap();
-        let accepting = spawn(move || listener.accept().unwrap().0);
+        let accepting = spawn_local(move || listener.accept().unwrap().0);
         let mut here = UnixStream::connect(&path).unwrap();
         let mut there = accepting.result().unwrap();
         here.write_all(b"by path").unwrap();
@@ -220,7 +221,7 @@ fn datagrams_and_paths() {
         assert_eq!(&back, b"by path");
 
         let (one, other) = UnixDatagram::pair().unwrap();
-        let receiving = spawn(move || {
+        let receiving = spawn_local(move || {
             let mut buffer = [0; 16];
             let len = other.recv(&mut buffer).unwrap();
             buffer[..len].to_vec()

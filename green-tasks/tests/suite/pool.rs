@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use green_tasks::{
-    Cancel, FutureResult, GreenPool, TaskError, now, sleep, spawn, timeout, yield_now,
+    Cancel, FutureResult, GreenPool, TaskError, now, sleep, spawn_local, timeout, yield_now,
 };
 
 use crate::support::{Drops, OnDrop, run, simulate};
@@ -87,7 +87,7 @@ fn dropping_a_pool_waits_for_its_tasks_and_unwinding_cancels_them() {
     run(|| {
         let drops = Drops::default();
         let counted = drops.counted();
-        let owner = spawn(move || {
+        let owner = spawn_local(move || {
             let pool = GreenPool::new(1);
             drop(pool.spawn(move || {
                 let _counted = counted;
@@ -136,7 +136,7 @@ fn a_storm_at_a_pool_keeps_its_bound_and_loses_nothing() {
                     let (pool, inside) = (Rc::clone(&pool), Rc::clone(&inside));
                     let (drops, made) = (drops.clone(), Rc::clone(&made));
                     let (how, limit) = (next(5), next(8));
-                    spawn(move || {
+                    spawn_local(move || {
                         for _ in 0..4 {
                             made.set(made.get() + 1);
                             let (counted, inside) = (drops.counted(), Rc::clone(&inside));

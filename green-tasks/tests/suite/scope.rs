@@ -9,8 +9,8 @@ use std::time::Duration;
 use crate::support::{Drops, OnDrop, run, simulate, try_run};
 use green_tasks::sync::Event;
 use green_tasks::{
-    FutureResult, Runtime, RuntimeError, Scope, TaskError, no_suspend, scope, sleep, spawn,
-    spawn_future, timeout, yield_now,
+    FutureResult, Runtime, RuntimeError, Scope, TaskError, no_suspend, scope, sleep, spawn_future,
+    spawn_local, timeout, yield_now,
 };
 
 const LONG: Duration = Duration::from_secs(1 << 30);
@@ -95,7 +95,7 @@ fn a_panic_of_the_closure_cancels_the_tasks_and_waits_for_them() {
 fn cancelling_the_parent_cancels_the_tasks_first() {
     run(|| {
         let drops = Drops::default();
-        let parent = spawn({
+        let parent = spawn_local({
             let drops = drops.clone();
             move || {
                 let alive = Alive(Cell::new(true));
@@ -158,7 +158,7 @@ fn a_task_that_is_left_behind_keeps_its_scope() {
         let drops = Drops::default();
         let ran = try_run(|| {
             let counted = drops.counted();
-            let parent = spawn(move || {
+            let parent = spawn_local(move || {
                 let counted = counted;
                 scope(|s| {
                     drop(s.spawn(|| {

@@ -10,7 +10,9 @@ use green_tasks::sync::{
     Condvar, Event, Mutex, RecvError, Semaphore, SendError, TryRecvError, TrySendError, bounded,
     unbounded,
 };
-use green_tasks::{Elapsed, FutureResult, JoinHandle, TaskError, sleep, spawn, timeout, yield_now};
+use green_tasks::{
+    Elapsed, FutureResult, JoinHandle, TaskError, sleep, spawn_local, timeout, yield_now,
+};
 
 use crate::support::{Drops, OnDrop, run, simulate};
 
@@ -28,7 +30,7 @@ pub(crate) fn random(seed: u64) -> impl FnMut(u64) -> u64 {
 }
 
 /// Waits in one of several ways.
-fn dawdle(how: u64) {
+pub(crate) fn dawdle(how: u64) {
     match how {
         0 => {}
         1 => yield_now(),
@@ -37,7 +39,7 @@ fn dawdle(how: u64) {
 }
 
 /// Cancels some of the tasks while they are at it, and waits for all.
-fn storm<T>(handles: Vec<JoinHandle<T>>, mut random: impl FnMut(u64) -> u64) {
+pub(crate) fn storm<T>(handles: Vec<JoinHandle<T>>, mut random: impl FnMut(u64) -> u64) {
     for handle in &handles {
         dawdle(random(5));
         if random(3) == 0 {
@@ -60,7 +62,7 @@ fn a_lock_lets_one_in_at_a_time_in_the_order_of_coming() {
         let handles: Vec<_> = (0..5)
             .map(|n| {
                 let lock = Rc::clone(&lock);
-                spawn(move || {
+                spawn_local(move || {
                     let mut order = lock.lock();
                     yield_now();
                     order.push(n);
@@ -91,7 +93,7 @@ fn a_storm_at_a_semaphore_neither_makes_nor_loses_permits() {
                 .map(|_| {
                     let (permits, inside) = (Rc::clone(&permits), Rc::clone(&inside));
                     let (how, limit) = (next(4), 1 + next(6));
-                    spawn(move || {
+                    spawn_local(move || {
                         for _ in 0..3 {
                             let limit = Duration::from_millis(limit);
                             let Ok(_permit) = timeout(limit, || permits.acquire()) else {
@@ -132,7 +134,7 @@ fn a_storm_at_a_channel_loses_no_value_and_keeps_each_senders_order() {
             for who in 0..4_u64 {
                 let (sender, sent, made) = (sender.clone(), Rc::clone(&sent), Rc::clone(&made));
                 let (drops, how) = (drops.clone(), next(3));
-                handles.push(spawn(move || {
+                handles.push(spawn_local(move || {
                     for number in 0..5_u64 {
                         made.set(made.get() + 1);
                         if sender.send((who, number, drops.counted())).is_err() {
@@ -144,7 +146,7 @@ fn a_storm_at_a_channel_loses_no_value_and_keeps_each_senders_order() {
                 }));
                 let (receiver, received) = (receiver.clone(), Rc::clone(&received));
                 let how = next(3);
-                handles.push(spawn(move || {
+                handles.push(spawn_local(move || {
                     for (who, number, _counted) in &receiver {
                         received.borrow_mut().push((who, number));
                         dawdle(how);
@@ -177,14 +179,14 @@ fn a_channel_tells_both_ends_when_the_other_is_gone() {
         let (sender, receiver) = bounded(1);
         sender.send(1).unwrap();
         assert!(matches!(sender.try_send(2), Err(TrySendError::Full(2))));
-        let blocked = spawn(move || sender.send(2));
+        let blocked = spawn_local(move || sender.send(2));
         yield_now();
         drop(receiver);
         assert!(blocked.result().unwrap() == Err(SendError(2)));
 
         let (sender, receiver) = bounded(1);
         let other = sender.clone();
-        let blocked = spawn(move || receiver.recv());
+        let blocked = spawn_local(move || receiver.recv());
         yield_now();
         drop(sender);
         yield_now();
@@ -193,7 +195,7 @@ fn a_channel_tells_both_ends_when_the_other_is_gone() {
 
         let (sender, receiver) = unbounded::<u8>();
         assert_eq!(receiver.try_recv(), Err(TryRecvError::Empty));
-        let blocked = spawn(move || receiver.recv());
+        let blocked = spawn_local(move || receiver.recv());
         yield_now();
         drop(sender);
         assert_eq!(blocked.result().unwrap(), Err(RecvError));
@@ -206,7 +208,7 @@ fn a_notification_that_comes_with_a_cancellation_goes_to_the_next() {
         let shared = Rc::new((Mutex::new(0), Condvar::new()));
         let wait = || {
             let shared = Rc::clone(&shared);
-            spawn(move || {
+            spawn_local(move || {
                 let (lock, changed) = &*shared;
                 let mut value = changed.wait(lock.lock());
                 *value += 1;
@@ -229,7 +231,7 @@ fn an_event_lets_all_go_on_and_can_be_used_again() {
         let handles: Vec<_> = (0..3)
             .map(|_| {
                 let event = Rc::clone(&event);
-                spawn(move || event.wait())
+                spawn_local(move || event.wait())
             })
             .collect();
         yield_now();
@@ -281,7 +283,7 @@ fn what_was_left_behind_by_one_runtime_is_passed_over_in_the_next() {
         let event = Rc::new(Event::new());
         let ran = crate::support::try_run(|| {
             let inner = Rc::clone(&event);
-            let handle = spawn(move || {
+            let handle = spawn_local(move || {
                 let _on_drop = OnDrop(|| inner.wait());
                 sleep(LONG);
             });

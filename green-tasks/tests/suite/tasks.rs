@@ -13,7 +13,7 @@ use future_result::sync::atomic::{AtomicU64, Ordering};
 use future_result::{When, as_completed, block_until, pair, wait};
 use green_tasks::{
     FutureResult, Rejection, Runtime, RuntimeError, TaskError, await_future, shield, sleep,
-    sleep_async, spawn, spawn_future, yield_now,
+    sleep_async, spawn_future, spawn_local, yield_now,
 };
 
 #[test]
@@ -23,7 +23,7 @@ fn tasks_take_turns_in_the_order_of_their_spawning() {
         let handles: Vec<_> = (0..3)
             .map(|n| {
                 let seen = Rc::clone(&seen);
-                spawn(move || {
+                spawn_local(move || {
                     for round in 0..2 {
                         seen.borrow_mut().push((round, n));
                         yield_now();
@@ -45,8 +45,8 @@ fn tasks_take_turns_in_the_order_of_their_spawning() {
 fn a_task_that_waits_for_another_lets_the_others_run() {
     run(|| {
         let (completer, handle) = pair();
-        let waiting = spawn(|| handle.result().unwrap());
-        let completing = spawn(move || {
+        let waiting = spawn_local(|| handle.result().unwrap());
+        let completing = spawn_local(move || {
             yield_now();
             completer.complete(7).unwrap();
         });
@@ -65,8 +65,8 @@ fn a_result_of_another_thread_wakes_the_task_that_waits() {
             gone.recv().unwrap();
             completer.complete("from afar").unwrap();
         });
-        let waiting = spawn(|| handle.result().unwrap());
-        let busy = spawn({
+        let waiting = spawn_local(|| handle.result().unwrap());
+        let busy = spawn_local({
             let turns = Rc::clone(&turns);
             move || {
                 // The waiting task rests by now.
@@ -90,7 +90,10 @@ fn a_sleeping_scheduler_is_woken_by_other_threads() {
         run(|| {
             let (completer, handle) = pair();
             let other = thread::spawn(|| completer.complete(1).unwrap());
-            assert_eq!(spawn(|| handle.result().unwrap()).result().unwrap(), 1);
+            assert_eq!(
+                spawn_local(|| handle.result().unwrap()).result().unwrap(),
+                1
+            );
             other.join().unwrap();
         });
     }
@@ -101,7 +104,7 @@ fn a_handle_can_be_waited_for_on_another_thread() {
     let (sender, receiver) = mpsc::channel::<green_tasks::JoinHandle<u32>>();
     let other = thread::spawn(move || receiver.recv().unwrap().result());
     run(|| {
-        let handle = spawn(|| {
+        let handle = spawn_local(|| {
             yield_now();
             5
         });
@@ -116,8 +119,8 @@ fn a_handle_can_be_waited_for_on_another_thread() {
 #[test]
 fn a_panic_is_the_tasks_outcome_and_nobody_elses() {
     run(|| {
-        let fails = spawn(|| -> u32 { panic!("no luck today") });
-        let succeeds = spawn(|| 1);
+        let fails = spawn_local(|| -> u32 { panic!("no luck today") });
+        let succeeds = spawn_local(|| 1);
         let Err(TaskError::Panicked(panic)) = fails.result() else {
             unreachable!()
         };
@@ -138,7 +141,7 @@ fn a_panic_of_main_ends_the_tasks_and_then_goes_on() {
     let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         run(|| {
             let counted = drops.counted();
-            drop(spawn(move || {
+            drop(spawn_local(move || {
                 let _counted = counted;
                 sleep(Duration::MAX);
             }));
@@ -156,7 +159,7 @@ fn a_panic_of_main_ends_the_tasks_and_then_goes_on() {
 fn values_and_closures_need_not_be_send() {
     let value = run(|| {
         let shared = Rc::new(Cell::new(1));
-        let task = spawn({
+        let task = spawn_local({
             let shared = Rc::clone(&shared);
             move || {
                 shared.set(2);
@@ -170,11 +173,11 @@ fn values_and_closures_need_not_be_send() {
 
 #[test]
 fn spawning_where_it_cannot_be_gives_a_handle_that_says_so() {
-    let nowhere = spawn(|| 1).result().unwrap_err().to_string();
+    let nowhere = spawn_local(|| 1).result().unwrap_err().to_string();
     assert!(nowhere.contains("no runtime of green tasks"), "{nowhere}");
     let nowhere = spawn_future(async { 1 }).result().unwrap_err().to_string();
     assert!(nowhere.contains("no runtime of green tasks"), "{nowhere}");
-    let stackless = Runtime::new().run(|| spawn(|| 1).result()).unwrap();
+    let stackless = Runtime::new().run(|| spawn_local(|| 1).result()).unwrap();
     let text = stackless.unwrap_err().to_string();
     assert!(text.contains("Stackful"), "{text}");
 }
@@ -188,7 +191,7 @@ fn a_task_that_finds_no_stack_is_rejected() {
         let waiting: Vec<_> = (0..3)
             .map(|_| {
                 let shared = shared.clone();
-                spawn(move || shared.result())
+                spawn_local(move || shared.result())
             })
             .collect();
         yield_now();
@@ -210,7 +213,7 @@ fn a_task_that_finds_no_stack_is_rejected() {
 fn tasks_that_do_not_suspend_share_one_stack() {
     let runtime = stackful().max_stacks(1).build().unwrap();
     let sum = runtime.run(|| {
-        let handles: Vec<_> = (0..1000).map(|n| spawn(move || n)).collect();
+        let handles: Vec<_> = (0..1000).map(|n| spawn_local(move || n)).collect();
         handles
             .into_iter()
             .map(|handle| handle.result().unwrap())
@@ -224,9 +227,9 @@ fn a_task_that_is_spawned_while_all_end_is_rejected() {
     let rejected = Rc::new(Cell::new(false));
     run(|| {
         let rejected = Rc::clone(&rejected);
-        drop(spawn(move || {
+        drop(spawn_local(move || {
             let _on_drop = OnDrop(|| {
-                let outcome = spawn(|| ()).result();
+                let outcome = spawn_local(|| ()).result();
                 let is = matches!(outcome, Err(TaskError::Rejected(Rejection::ShutDown)));
                 rejected.set(is);
             });
@@ -239,7 +242,7 @@ fn a_task_that_is_spawned_while_all_end_is_rejected() {
 
 #[test]
 fn runs_do_not_nest_and_follow_each_other() {
-    let inner = run(|| spawn(|| try_run(|| ())).result().unwrap());
+    let inner = run(|| spawn_local(|| try_run(|| ())).result().unwrap());
     assert!(matches!(inner, Err(RuntimeError::Nested)));
     assert_eq!(run(|| 1) + run(|| 2), 3);
     struct InDestructor(mpsc::Sender<bool>);
@@ -269,12 +272,12 @@ fn stack_sizes_are_checked() {
 #[test]
 fn futures_and_closures_wait_for_each_other() {
     run(|| {
-        let closure = spawn(|| {
+        let closure = spawn_local(|| {
             yield_now();
             20
         });
         let future = spawn_future(async move { closure.await.unwrap() + 1 });
-        let task = spawn(move || await_future(future).unwrap() * 2);
+        let task = spawn_local(move || await_future(future).unwrap() * 2);
         assert_eq!(task.result().unwrap(), 42);
     });
 }
@@ -308,9 +311,9 @@ fn a_wake_up_that_a_wait_within_a_poll_swallows_is_not_lost() {
             let waiting = if as_future {
                 spawn_future(future)
             } else {
-                spawn(|| await_future(future))
+                spawn_local(|| await_future(future))
             };
-            let completing = spawn(move || {
+            let completing = spawn_local(move || {
                 yield_now();
                 first.complete(()).unwrap();
                 yield_now();
@@ -326,7 +329,7 @@ fn a_wake_up_that_a_wait_within_a_poll_swallows_is_not_lost() {
 #[test]
 fn a_poll_that_wakes_itself_lets_the_others_run() {
     run(|| {
-        let neighbour = spawn(|| ());
+        let neighbour = spawn_local(|| ());
         let mut polls = 0;
         let polled = block_until(None, |context| {
             polls += 1;
@@ -345,16 +348,16 @@ fn a_poll_that_wakes_itself_lets_the_others_run() {
 fn all_ways_to_wait_for_handles_suspend_the_task_alone() {
     run(|| {
         let progress = Rc::new(Cell::new(0));
-        let counting = spawn({
+        let counting = spawn_local({
             let progress = Rc::clone(&progress);
             move || loop {
                 progress.set(progress.get() + 1);
                 yield_now();
             }
         });
-        let task = spawn(|| {
+        let task = spawn_local(|| {
             let slow = |n| {
-                spawn(move || {
+                spawn_local(move || {
                     for _ in 0..10 {
                         yield_now();
                     }
@@ -383,7 +386,7 @@ fn wakers_that_outlive_their_task_or_runtime_wake_nobody() {
     run(|| {
         let keep = |kept: &Rc<RefCell<Vec<_>>>| {
             let kept = Rc::clone(kept);
-            spawn(move || {
+            spawn_local(move || {
                 let once = block_until(None, |context| {
                     kept.borrow_mut().push(context.waker().clone());
                     Poll::Ready(())
@@ -394,7 +397,7 @@ fn wakers_that_outlive_their_task_or_runtime_wake_nobody() {
         keep(&kept).result().unwrap();
         // Another task in the same slot.
         let (completer, handle) = pair();
-        let next = spawn(move || handle.result());
+        let next = spawn_local(move || handle.result());
         yield_now();
         kept.borrow().iter().for_each(Waker::wake_by_ref);
         yield_now();
@@ -430,7 +433,7 @@ fn a_waker_that_wants_to_wait_when_a_timer_wakes_it_is_stopped_and_harms_nobody(
             let mut asleep = Box::pin(sleep_async(second));
             let polled = asleep.as_mut().poll(&mut Context::from_waker(&waker));
             assert!(polled.is_pending());
-            let other = spawn(move || {
+            let other = spawn_local(move || {
                 shield(|| sleep(second * 2));
                 drop(asleep);
             });

@@ -6,7 +6,7 @@ mod table;
 use std::env;
 use std::process::ExitCode;
 
-use benches::{Row, groups, measure_child};
+use benches::{Row, Trouble, groups, measure_child};
 
 use crate::options::{Mode, Options, USAGE};
 
@@ -46,7 +46,10 @@ fn compare(options: &Options) -> Result<(), String> {
     for group in options.groups()? {
         let rows: Vec<&Row> = options.rows(&group).collect();
         let results = options.contest.run(&group, &rows);
-        failures += results.iter().filter(|result| result.is_err()).count();
+        failures += results
+            .iter()
+            .filter(|result| matches!(result, Err(Trouble::Failed(_))))
+            .count();
         table::print(&group, &rows, &results, options.contest);
     }
     match failures {

@@ -3,7 +3,8 @@
 use benches::{CHILD, Contest, Group, Pin, Row, groups};
 
 pub(crate) const USAGE: &str = "\
-Compares this workspace's thread pool with its peers, two workers each.
+Compares this workspace's pools with their peers: thread pools with two workers each, green tasks on one
+thread unless a row says something else.
 
 Usage: cargo run --release -p benches --bin compare -- [OPTIONS]
 

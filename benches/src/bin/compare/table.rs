@@ -1,11 +1,11 @@
 //! The table of one group, as text.
 
-use benches::{Contest, Group, Kind, Row, Summary, human_time};
+use benches::{Contest, Group, Kind, Row, Summary, Trouble, human_time};
 
 pub(crate) fn print(
     group: &Group,
     rows: &[&Row],
-    results: &[Result<Summary, String>],
+    results: &[Result<Summary, Trouble>],
     contest: Contest,
 ) {
     let (name, pin, rounds) = (group.name, contest.pin.name(), contest.rounds);
@@ -22,8 +22,12 @@ pub(crate) fn print(
     for (row, result) in rows.iter().zip(results) {
         let line = match result {
             Ok(summary) => summary,
-            Err(message) => {
+            Err(Trouble::Failed(message)) => {
                 println!("{:32}failed: {message}", row.name);
+                continue;
+            }
+            Err(Trouble::Absent(reason)) => {
+                println!("{:32}skipped: {reason}", row.name);
                 continue;
             }
         };
@@ -36,7 +40,7 @@ pub(crate) fn print(
             line.p99.map(human_time).unwrap_or_default(),
         );
         match row.kind {
-            Kind::Ours => ours = Some(line.median),
+            Kind::Ours => ours = ours.or(Some(line.median)),
             Kind::Peer if best.is_none_or(|(least, _)| line.median < least) => {
                 best = Some((line.median, row.name));
             }

@@ -7,7 +7,7 @@ use std::sync::mpsc;
 
 use future_result::{FutureResult, pair, task};
 use green_tasks::sync::bounded;
-use green_tasks::{Runtime, Stackful, spawn, yield_now};
+use green_tasks::{Runtime, Stackful, spawn, spawn_local, yield_now};
 use thread_pool::ThreadPoolExecutor;
 
 /// One path.
@@ -134,7 +134,7 @@ fn green_channel(times: u64) {
     green(|| {
         let (to, requests) = bounded(1);
         let (answer, from) = bounded(1);
-        let echo = spawn(move || {
+        let echo = spawn_local(move || {
             while let Ok(n) = requests.recv() {
                 let _ = answer.send(n);
             }

@@ -11,7 +11,7 @@ use std::env;
 use std::path::Path;
 use std::process::ExitCode;
 
-use benches::{CHILD, Contest, Group, Pin, Row, groups, measure_child};
+use benches::{CHILD, Contest, Group, Pin, Row, Trouble, groups, measure_child};
 
 use crate::data::{Data, Entry};
 
@@ -110,12 +110,22 @@ fn report(options: &Options) -> Result<(), String> {
 fn measure(group: &Group, pin: Pin, rounds: usize, data: &mut Data) {
     let rows: Vec<&Row> = group.rows.iter().collect();
     let results = Contest { pin, rounds }.run(group, &rows);
-    let entries = rows.iter().zip(results).map(|(row, result)| Entry {
-        group: group.name.to_owned(),
-        row: row.name.to_owned(),
-        kind: row.kind,
-        pin,
-        result,
+    let entries = rows.iter().zip(results).filter_map(|(row, result)| {
+        let result = match result {
+            Ok(summary) => Ok(summary),
+            Err(Trouble::Failed(message)) => Err(message),
+            Err(Trouble::Absent(reason)) => {
+                eprintln!("report: {} is skipped: {reason}", row.name);
+                return None;
+            }
+        };
+        Some(Entry {
+            group: group.name.to_owned(),
+            row: row.name.to_owned(),
+            kind: row.kind,
+            pin,
+            result,
+        })
     });
     data.put(group.name, pin, entries.collect());
 }

@@ -1,0 +1,10 @@
+//! Two green tasks that send a number to and fro.
+
+use criterion::{Criterion, criterion_group, criterion_main};
+
+fn green_channel(criterion: &mut Criterion) {
+    benches::measure(criterion, "green_channel");
+}
+
+criterion_group!(group, green_channel);
+criterion_main!(group);

@@ -1,0 +1,10 @@
+//! A green task that does nothing, spawned and waited for.
+
+use criterion::{Criterion, criterion_group, criterion_main};
+
+fn green_spawn(criterion: &mut Criterion) {
+    benches::measure(criterion, "green_spawn");
+}
+
+criterion_group!(group, green_spawn);
+criterion_main!(group);

@@ -1,0 +1,47 @@
+//! Tasks with stacks of their own: ours and `may`'s.
+
+use std::sync::mpsc;
+use std::thread;
+
+use green_tasks::{Runtime, Stackful};
+use may::go;
+
+use super::done;
+use crate::group::{Run, Workload};
+
+/// A runtime of green tasks, with stacks.
+#[must_use]
+pub fn green_runtime() -> Runtime {
+    // SAFETY: tasks of benchmarks call std, the green crate and arithmetic, which do nothing that is on the
+    // list of `Stackful::assume`.
+    let token = unsafe { Stackful::assume() };
+    done(Runtime::builder().stackful(token).build())
+}
+
+/// A workload that is `code`, run as the main task of one runtime: on a thread of its own, so that
+/// the runtime stays from run to run, as those of the peers do.
+pub(crate) fn green(code: impl Fn() -> Run + Send + 'static) -> Workload {
+    let (ask, asked) = mpsc::channel::<()>();
+    let (answer, answers) = mpsc::channel();
+    thread::spawn(move || {
+        done(green_runtime().run(|| {
+            while asked.recv().is_ok() {
+                let _ = answer.send(code());
+            }
+        }));
+    });
+    Box::new(move || {
+        done(ask.send(()));
+        done(answers.recv())
+    })
+}
+
+/// A workload that is `code`, run as a coroutine of `may`, which has so many threads in the whole
+/// process: what the first one says counts.
+pub(crate) fn may(workers: usize, code: fn() -> Run) -> Workload {
+    may::config().set_workers(workers);
+    Box::new(move || match go!(code).join() {
+        Ok(run) => run,
+        Err(_) => panic!("a coroutine failed"),
+    })
+}

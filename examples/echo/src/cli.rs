@@ -1,0 +1,74 @@
+//! The options of the command line, with their limits and defaults.
+
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use clap::Parser;
+
+use crate::load::Load;
+
+/// A server that sends back what it gets, and the load to try it with, on green tasks.
+///
+/// Without --listen and --connect the program starts itself a second time as the server. The exit code is 0
+/// when no connection was lost, 1 when one was, 2 when an option is wrong.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "echo", version, max_term_width = 100)]
+pub struct Options {
+    /// How many connections are held at the same time
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    #[arg(value_parser = number(1..=1_000_000))]
+    pub connections: u32,
+
+    /// For how long, from when all are connected
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    #[arg(value_parser = number(1..=86_400))]
+    pub seconds: u32,
+
+    /// How long a connection pauses before its next message, in milliseconds
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(value_parser = number(0..=60_000))]
+    pub interval_ms: u32,
+
+    /// Bytes of a message
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    #[arg(value_parser = number(1..=65_536))]
+    pub size: u32,
+
+    /// Be the server alone, at this address, until interrupted; --connections says how many there may be
+    #[arg(long, value_name = "ADDRESS:PORT", conflicts_with_all = ["connect", "seconds", "interval_ms", "size"])]
+    pub listen: Option<SocketAddr>,
+
+    /// Be the load alone, for a server at this address
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub connect: Option<SocketAddr>,
+}
+
+impl Options {
+    /// What the load does.
+    #[must_use]
+    pub fn load(&self) -> Load {
+        Load {
+            connections: self.connections as usize,
+            size: self.size as usize,
+            time: Duration::from_secs(self.seconds.into()),
+            interval: Duration::from_millis(self.interval_ms.into()),
+        }
+    }
+}
+
+/// Takes a number of this range, and says the range otherwise.
+fn number(
+    range: RangeInclusive<u32>,
+) -> impl Fn(&str) -> Result<u32, String> + Clone + Send + Sync + 'static {
+    move |text| {
+        let number = text.parse().ok().filter(|number| range.contains(number));
+        number.ok_or_else(|| {
+            format!(
+                "give a whole number from {} to {}",
+                range.start(),
+                range.end()
+            )
+        })
+    }
+}

@@ -1,0 +1,281 @@
+//! A lock that many may read at a time, or one may write.
+//!
+//! It is *phase-fair* (Brandenburg and Anderson, "Spin-based reader-writer synchronization for
+//! multiprocessor real-time systems", Real-Time Systems 46, 2010): readers and writers wait in queues of
+//! their own. While a writer waits nobody begins to read; when it lets go, all readers go on that wait
+//! then, and the next writer comes after them. So a reader waits for one writer at the most, and a writer
+//! for those that are reading and for the writers before it, each with one phase of readers.
+//!
+//! What a task waits for is granted to it with the lock: its access counts from then on, before its turn
+//! comes. A task that unwinds instead of taking it lets go again.
+#![expect(unsafe_code, reason = "hands out access to what is locked")]
+
+use std::cell::{Cell, UnsafeCell};
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+use std::panic::Location;
+
+use super::queue::WaitQueue;
+
+/// A lock between tasks of one thread: many may read at a time, or one may write.
+///
+/// Neither side starves: while a writer waits, nobody else begins to read; and when it is done, all
+/// readers that wait then go on before the next writer. So a task that reads already and reads once more
+/// may wait for a writer that waits for it: that is a [`Deadlock`](crate::Deadlock).
+///
+/// As [`Mutex`](super::Mutex), it suspends the task alone, and is not poisoned.
+///
+/// # Examples
+///
+/// ```
+/// use std::rc::Rc;
+/// use green_tasks::{spawn_local, sync::RwLock, yield_now, FutureResult, Runtime, Stackful};
+///
+/// // SAFETY: nothing that these tasks call is on the list of `Stackful::assume`.
+/// let token = unsafe { Stackful::assume() };
+/// Runtime::builder().stackful(token).build()?.run(|| {
+///     let settings = Rc::new(RwLock::new(String::from("old")));
+///     let reading = settings.read();
+///     let also_reading = settings.read();
+///     let writing = spawn_local({
+///         let settings = Rc::clone(&settings);
+///         move || settings.write().replace_range(.., "new")
+///     });
+///     yield_now();
+///     assert_eq!((reading.as_str(), also_reading.as_str()), ("old", "old"));
+///     drop((reading, also_reading));
+///     writing.result()?;
+///     assert_eq!(*settings.read(), "new");
+///     Ok::<_, green_tasks::TaskError>(())
+/// })??;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct RwLock<T> {
+    /// How many read, or [`WRITING`].
+    users: Cell<usize>,
+    reading: WaitQueue,
+    writing: WaitQueue,
+    value: UnsafeCell<T>,
+}
+
+/// One task writes.
+const WRITING: usize = usize::MAX;
+
+/// What a [`RwLock`] has given to be read, until this is dropped.
+#[must_use = "dropping it unlocks at once"]
+pub struct RwLockReadGuard<'a, T> {
+    lock: &'a RwLock<T>,
+}
+
+/// What a [`RwLock`] has given to be written, until this is dropped.
+#[must_use = "dropping it unlocks at once"]
+pub struct RwLockWriteGuard<'a, T> {
+    lock: &'a RwLock<T>,
+}
+
+impl<T> RwLock<T> {
+    /// Unlocked.
+    #[must_use]
+    pub const fn new(value: T) -> Self {
+        Self {
+            users: Cell::new(0),
+            reading: WaitQueue::new(),
+            writing: WaitQueue::new(),
+            value: UnsafeCell::new(value),
+        }
+    }
+
+    /// Waits until nobody writes and no writer waits that came before, and locks it for reading.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a runtime, if it would have to wait.
+    ///
+    /// # Cancel safety
+    ///
+    /// A task that is cancelled while it waits has not locked it.
+    #[track_caller]
+    pub fn read(&self) -> RwLockReadGuard<'_, T> {
+        if !self.take_read() {
+            let at = Location::caller();
+            self.reading
+                .wait("waits to read what is locked", at, || self.release_read());
+        }
+        RwLockReadGuard { lock: self }
+    }
+
+    /// Locks it for reading, unless that would have to wait.
+    pub fn try_read(&self) -> Option<RwLockReadGuard<'_, T>> {
+        self.take_read().then(|| RwLockReadGuard { lock: self })
+    }
+
+    /// Waits until nobody else has it locked, and locks it for writing.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a runtime, if it is locked.
+    ///
+    /// # Cancel safety
+    ///
+    /// A task that is cancelled while it waits has not locked it.
+    #[track_caller]
+    pub fn write(&self) -> RwLockWriteGuard<'_, T> {
+        if !self.take_write() {
+            let at = Location::caller();
+            let _settle = Settle(self);
+            self.writing
+                .wait("waits to write what is locked", at, || self.release_write());
+        }
+        RwLockWriteGuard { lock: self }
+    }
+
+    /// Locks it for writing, unless it is locked.
+    pub fn try_write(&self) -> Option<RwLockWriteGuard<'_, T>> {
+        self.take_write().then(|| RwLockWriteGuard { lock: self })
+    }
+
+    /// The value, which nobody else can have.
+    pub fn get_mut(&mut self) -> &mut T {
+        self.value.get_mut()
+    }
+
+    /// The value.
+    pub fn into_inner(self) -> T {
+        self.value.into_inner()
+    }
+
+    /// Nobody waits while it is unlocked, so whoever finds it so may have it.
+    fn take_write(&self) -> bool {
+        let is_free = self.users.get() == 0;
+        if is_free {
+            self.users.set(WRITING);
+        }
+        is_free
+    }
+
+    fn take_read(&self) -> bool {
+        let users = self.users.get();
+        // Guards can be forgotten, so there is a last number. While it is unlocked nobody waits to write,
+        // but what another runtime may have left behind.
+        let may_read = users == 0 || users < WRITING - 1 && self.writing.len() == 0;
+        if may_read {
+            self.users.set(users + 1);
+        }
+        may_read
+    }
+
+    fn release_read(&self) {
+        let left = self.users.get() - 1;
+        self.users.set(left);
+        if left == 0 {
+            self.pass_to_writer();
+            // If nobody is left of those that seemed to wait to write.
+            if self.users.get() == 0 {
+                self.pass_to_readers();
+            }
+        }
+    }
+
+    fn release_write(&self) {
+        self.users.set(0);
+        self.pass_to_readers();
+        if self.users.get() == 0 {
+            self.pass_to_writer();
+        }
+    }
+
+    /// It is unlocked: the first writer that waits has it.
+    fn pass_to_writer(&self) {
+        self.users.set(WRITING);
+        if !self.writing.grant() {
+            self.users.set(0);
+        }
+    }
+
+    /// Nobody writes: all readers that wait may read.
+    fn pass_to_readers(&self) {
+        while self.users.get() < WRITING - 1 && self.reading.grant() {
+            self.users.set(self.users.get() + 1);
+        }
+    }
+}
+
+/// A writer waits no more, and whoever waited for its turn alone need not.
+struct Settle<'a, T>(&'a RwLock<T>);
+
+impl<T> Drop for Settle<'_, T> {
+    fn drop(&mut self) {
+        let lock = self.0;
+        if lock.users.get() != WRITING && lock.writing.len() == 0 {
+            lock.pass_to_readers();
+        }
+    }
+}
+
+impl<T> Deref for RwLockReadGuard<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        // SAFETY: while this guard counts as a reader there is no writer; and a `RwLock` is not `Sync`.
+        unsafe { &*self.lock.value.get() }
+    }
+}
+
+impl<T> Deref for RwLockWriteGuard<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        // SAFETY: the guard is the only user, and is borrowed; a `RwLock` is not `Sync`.
+        unsafe { &*self.lock.value.get() }
+    }
+}
+
+impl<T> DerefMut for RwLockWriteGuard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: the guard is the only user, and is borrowed for this alone.
+        unsafe { &mut *self.lock.value.get() }
+    }
+}
+
+impl<T> Drop for RwLockReadGuard<'_, T> {
+    fn drop(&mut self) {
+        self.lock.release_read();
+    }
+}
+
+impl<T> Drop for RwLockWriteGuard<'_, T> {
+    fn drop(&mut self) {
+        self.lock.release_write();
+    }
+}
+
+impl<T: Default> Default for RwLock<T> {
+    fn default() -> Self {
+        Self::new(T::default())
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for RwLock<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("RwLock");
+        match self.try_read() {
+            Some(guard) => debug.field("value", &*guard),
+            None => debug.field("value", &format_args!("<locked>")),
+        };
+        debug
+            .field("waiting", &(self.reading.len() + self.writing.len()))
+            .finish()
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for RwLockReadGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for RwLockWriteGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}

@@ -1,0 +1,233 @@
+//! A watchdog: a thread that tells of tasks that keep their thread for longer than a limit.
+//!
+//! The scheduler writes down each turn, and whose it is, in three words ([`Pulse`]) that the watchdog
+//! looks at from time to time. If it sees the same turn for the length of the limit, it tells. Without a
+//! watchdog, a turn costs a look at an `Option`.
+//!
+//! The words are written for each turn, so they are not locked. The watchdog reads the turn, then the task,
+//! and then the turn again, and believes what it has read only if the turn is the same.
+#![expect(
+    unsafe_code,
+    reason = "reads a place of the sources that is in an atomic"
+)]
+
+use std::fmt;
+use std::io;
+use std::panic::Location;
+use std::ptr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use future_result::contain;
+use future_result::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering, fence};
+use future_result::sync::{Mutex, now, thread};
+
+/// What a [`Builder::watchdog`](crate::Builder::watchdog) was to look for, and whom it tells.
+#[derive(Clone)]
+pub(crate) struct Watch {
+    pub(crate) limit: Duration,
+    pub(crate) report: Arc<dyn Fn(&Hog) + Send + Sync>,
+}
+
+impl fmt::Debug for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watch")
+            .field("limit", &self.limit)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A task that keeps its thread, as [`Builder::watchdog`](crate::Builder::watchdog) tells of it.
+///
+/// It is shown as a line of text.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Hog {
+    /// Its number, in the order of spawning on one thread; 0 is the main task.
+    pub number: u64,
+    /// Where it was spawned, or the main task's runtime was run.
+    pub spawned_at: &'static Location<'static>,
+    /// For how long it has been seen to run; it may have been up to a quarter of the limit more.
+    pub elapsed: Duration,
+}
+
+impl fmt::Display for Hog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.number {
+            0 => f.write_str("the main task")?,
+            number => write!(f, "task {number}, spawned at {},", self.spawned_at)?,
+        }
+        write!(
+            f,
+            " has kept its thread for {:?}: let it call `yield_now`, or compute elsewhere",
+            self.elapsed
+        )
+    }
+}
+
+/// Whose turn it is, for another thread to see.
+pub(crate) struct Pulse {
+    /// Counts turns, also those in which it is nobody's.
+    turn: AtomicU64,
+    number: AtomicU64,
+    /// Null if it is nobody's turn.
+    spawned_at: AtomicPtr<Location<'static>>,
+}
+
+/// What was seen of a [`Pulse`].
+#[derive(Clone, Copy)]
+struct Beat {
+    turn: u64,
+    number: u64,
+    spawned_at: Option<&'static Location<'static>>,
+}
+
+impl Pulse {
+    fn new() -> Self {
+        Self {
+            turn: AtomicU64::new(0),
+            number: AtomicU64::new(0),
+            spawned_at: AtomicPtr::new(ptr::null_mut()),
+        }
+    }
+
+    /// It is this task's turn; `None`: nobody's, and the thread sleeps. Called by the scheduler alone.
+    #[inline]
+    pub(crate) fn beat(&self, task: Option<(u64, &'static Location<'static>)>) {
+        let (number, spawned_at) = match task {
+            Some((number, place)) => (number, ptr::from_ref(place).cast_mut()),
+            None => (0, ptr::null_mut()),
+        };
+        // ORDERING: Relaxed; only this thread writes it.
+        let turn = self.turn.load(Ordering::Relaxed).wrapping_add(1);
+        // ORDERING: Relaxed; the fence orders it before what follows.
+        self.turn.store(turn, Ordering::Relaxed);
+        // ORDERING: Release pairs with the fence in `look`: whoever sees one of the words below sees this
+        // turn, too, or a later one.
+        fence(Ordering::Release);
+        // ORDERING: Relaxed; as above.
+        self.number.store(number, Ordering::Relaxed);
+        // ORDERING: Relaxed; as above.
+        self.spawned_at.store(spawned_at, Ordering::Relaxed);
+    }
+
+    /// `None` if a turn begins just now.
+    fn look(&self) -> Option<Beat> {
+        // ORDERING: Relaxed; compared below.
+        let turn = self.turn.load(Ordering::Relaxed);
+        // ORDERING: Relaxed; the fence orders it before the second look at the turn.
+        let number = self.number.load(Ordering::Relaxed);
+        // ORDERING: Relaxed; as above.
+        let place = self.spawned_at.load(Ordering::Relaxed);
+        // ORDERING: Acquire pairs with the fence in `beat`: if one of these words is a later turn's, the
+        // turn has changed.
+        fence(Ordering::Acquire);
+        // ORDERING: Relaxed; as above.
+        if self.turn.load(Ordering::Relaxed) != turn {
+            return None;
+        }
+        // SAFETY: null, or made of a reference that lives for ever, to what nobody changes.
+        let spawned_at = unsafe { place.as_ref() };
+        Some(Beat {
+            turn,
+            number,
+            spawned_at,
+        })
+    }
+}
+
+/// The thread that looks; it ends, and is waited for, when this is dropped.
+pub(crate) struct Watchdog {
+    shared: Arc<Shared>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+struct Shared {
+    pulse: Arc<Pulse>,
+    is_over: AtomicBool,
+    /// Whom to wake when it is over.
+    watcher: Mutex<Option<thread::Thread>>,
+}
+
+impl Watchdog {
+    pub(crate) fn start(watch: Watch) -> io::Result<Self> {
+        let shared = Arc::new(Shared {
+            pulse: Arc::new(Pulse::new()),
+            is_over: AtomicBool::new(false),
+            watcher: Mutex::new(None),
+        });
+        let theirs = Arc::clone(&shared);
+        let builder = thread::Builder::new().name("green-watchdog".to_owned());
+        let thread = builder.spawn(move || theirs.watch(&watch))?;
+        Ok(Self {
+            shared,
+            thread: Some(thread),
+        })
+    }
+
+    /// What it looks at.
+    pub(crate) fn pulse(&self) -> Arc<Pulse> {
+        Arc::clone(&self.shared.pulse)
+    }
+}
+
+impl Drop for Watchdog {
+    fn drop(&mut self) {
+        let watcher = {
+            let watcher = self.shared.watcher.lock();
+            // ORDERING: Relaxed; under the lock, which the watcher takes before it parks first, and
+            // unparking it orders it otherwise.
+            self.shared.is_over.store(true, Ordering::Relaxed);
+            watcher.clone()
+        };
+        if let Some(watcher) = watcher {
+            watcher.unpark();
+        }
+        if let Some(thread) = self.thread.take() {
+            // It contains the panics of what it calls.
+            drop(thread.join());
+        }
+    }
+}
+
+impl Shared {
+    fn watch(&self, watch: &Watch) {
+        {
+            let mut watcher = self.watcher.lock();
+            *watcher = Some(thread::current());
+        }
+        let pause = (watch.limit / 4).max(Duration::from_millis(1));
+        let mut seen: Option<(Beat, Instant)> = None;
+        let mut is_told = false;
+        // ORDERING: Relaxed; see where it is written.
+        while !self.is_over.load(Ordering::Relaxed) {
+            let time = now();
+            match (self.pulse.look(), seen) {
+                (Some(beat), Some((before, since))) if beat.turn == before.turn => {
+                    let elapsed = time.saturating_duration_since(since);
+                    if let Some(spawned_at) = beat.spawned_at
+                        && elapsed >= watch.limit
+                        && !is_told
+                    {
+                        is_told = true;
+                        let hog = Hog {
+                            number: beat.number,
+                            spawned_at,
+                            elapsed,
+                        };
+                        contain(|| (watch.report)(&hog));
+                    }
+                }
+                (beat, _) => {
+                    seen = beat.map(|beat| (beat, time));
+                    is_told = false;
+                }
+            }
+            if let Some(until) = time.checked_add(pause) {
+                thread::park_deadline(until);
+            } else {
+                thread::park();
+            }
+        }
+    }
+}
