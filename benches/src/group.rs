@@ -73,6 +73,9 @@ pub struct Group {
     pub runs: u32,
     /// The pools, ours first.
     pub rows: Vec<Row>,
+    /// Pools of Python, by the names that `python/processes.py` knows them by. It knows the workload by
+    /// the group's name.
+    pub python: &'static [&'static str],
 }
 
 impl Group {
@@ -82,6 +85,7 @@ impl Group {
             tasks,
             runs,
             rows: Vec::new(),
+            python: &[],
         }
     }
 
@@ -99,6 +103,11 @@ impl Group {
         start: impl Fn() -> Workload + 'static,
     ) -> Self {
         self.row(name, Kind::Reference, start)
+    }
+
+    pub(crate) const fn python(mut self, names: &'static [&'static str]) -> Self {
+        self.python = names;
+        self
     }
 
     fn row(

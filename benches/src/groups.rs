@@ -4,6 +4,7 @@ mod as_completed;
 mod join;
 mod map;
 mod nested;
+mod process;
 mod producers;
 mod round_trip;
 mod submit;
@@ -26,5 +27,6 @@ pub fn groups() -> Vec<Group> {
         as_completed::group(),
     ];
     groups.extend(map::groups());
+    groups.extend(process::groups());
     groups
 }

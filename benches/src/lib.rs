@@ -17,3 +17,9 @@ pub use self::groups::groups;
 pub use self::limit::box_and_two_rmws;
 pub use self::machine::{Pin, cpu_time};
 pub use self::measure::measure;
+
+/// To be called first of all in `main`: the peer's worker processes come there, and go no further. Ours
+/// are the same executable too, but do not come to `main`; neither sees the other's environment variable.
+pub fn init() {
+    procspawn::init();
+}

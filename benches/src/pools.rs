@@ -2,9 +2,11 @@
 //! a constructor and by implementing one of three traits; each does what the pool's own docs advise.
 
 mod futures;
+mod processes;
 mod threads;
 
 pub(crate) use self::futures::*;
+pub(crate) use self::processes::*;
 pub(crate) use self::threads::*;
 
 /// Workers of each pool. Where the calling thread takes part in the work (chili, forte), it counts.

@@ -2,6 +2,7 @@
 //! pool meets another's threads or heap; and the rows take turns, so that all see the same machine.
 
 mod options;
+mod python;
 mod table;
 
 use std::env;
@@ -10,9 +11,9 @@ use std::process::{Command, ExitCode};
 use std::thread;
 use std::time::Duration;
 
-use benches::{Group, Row, Run, cpu_time, groups};
+use benches::{Group, Run, cpu_time, groups};
 
-use crate::options::{Child, Mode, Options, USAGE};
+use crate::options::{Child, Contender, Mode, Options, USAGE};
 use crate::table::Round;
 
 /// A child that takes longer is stuck.
@@ -21,6 +22,7 @@ const TIME_LIMIT: Duration = Duration::from_secs(60);
 const WARM_UP_RUNS: u32 = 2;
 
 fn main() -> ExitCode {
+    benches::init();
     let done = Mode::parse(env::args().skip(1)).and_then(|mode| match mode {
         Mode::Help => {
             print!("{USAGE}");
@@ -30,7 +32,7 @@ fn main() -> ExitCode {
             list();
             Ok(())
         }
-        Mode::Compare(options) => compare(&options),
+        Mode::Compare(options) => compare(options),
         Mode::Child(child) => measure(&child),
     });
     match done {
@@ -48,14 +50,25 @@ fn list() {
         for row in group.rows {
             println!("    {}", row.name);
         }
+        for name in group.python {
+            println!("    Python: {name}");
+        }
     }
 }
 
-fn compare(options: &Options) -> Result<(), String> {
+fn compare(options: Options) -> Result<(), String> {
+    let mut options = options;
+    if options.python
+        && let Err(reason) = python::find()
+    {
+        eprintln!("compare: without Python's pools: {reason}");
+        options.python = false;
+    }
+    let options = &options;
     let groups = options.groups()?;
     let mut failures = 0;
     for group in groups {
-        let rows: Vec<&Row> = options.rows(&group).collect();
+        let rows: Vec<Contender<'_>> = options.rows(&group).collect();
         let mut results: Vec<_> = rows.iter().map(|_| Ok(Vec::new())).collect();
         for round in 0..options.rounds {
             progress(&format!(
@@ -81,7 +94,12 @@ fn compare(options: &Options) -> Result<(), String> {
 }
 
 /// Adds one round of one row, or puts what went wrong in place of all its rounds.
-fn run_child(group: &Group, row: &Row, options: &Options, result: &mut Result<Vec<Round>, String>) {
+fn run_child(
+    group: &Group,
+    row: Contender<'_>,
+    options: &Options,
+    result: &mut Result<Vec<Round>, String>,
+) {
     if let Ok(rounds) = result {
         match spawn_child(group, row, options) {
             Ok(round) => rounds.push(round),
@@ -90,10 +108,19 @@ fn run_child(group: &Group, row: &Row, options: &Options, result: &mut Result<Ve
     }
 }
 
-fn spawn_child(group: &Group, row: &Row, options: &Options) -> Result<Round, String> {
-    let program = env::current_exe().map_err(|error| format!("no program to run: {error}"))?;
-    let output = Command::new(program)
-        .args(["--child", group.name, row.name, options.pin.name()])
+fn spawn_child(group: &Group, row: Contender<'_>, options: &Options) -> Result<Round, String> {
+    let mut command = match row {
+        Contender::Here(row) => {
+            let program = env::current_exe();
+            let program = program.map_err(|error| format!("no program to run: {error}"))?;
+            let mut command = Command::new(program);
+            command.args(["--child", group.name, row.name]);
+            command
+        }
+        Contender::Python(name) => python::command(group.name, name),
+    };
+    let output = command
+        .arg(options.pin.name())
         // The one pool that takes its size from there.
         .env("BLOCKING_MAX_THREADS", "2")
         .output()

@@ -1,9 +1,9 @@
 //! The command line.
 
-use benches::{Group, Pin, Row, groups};
+use benches::{Group, Kind, Pin, Row, groups};
 
 pub(crate) const USAGE: &str = "\
-Compares this workspace's thread pool with its peers, two workers each.
+Compares this workspace's pools with their peers, two workers each.
 
 Usage: cargo run --release -p benches --bin compare -- [OPTIONS]
 
@@ -13,11 +13,12 @@ Usage: cargo run --release -p benches --bin compare -- [OPTIONS]
   --pin WHERE    free:   the kernel decides, as for a user (default)
                  one:    all threads on CPU 0: the cost of the software alone
                  spread: the main thread on CPU 0, all others on CPU 1
+  --python       also the pools of Python, where the group has any (python3 must be found, and loky for its row)
   --list         print the groups and their rows
   --help         print this
 
-Times are per task: the median and the minimum of the rounds, the CPU time of all threads (its
-median, pauses between tasks included), and where each task was timed, the 99th percentile of all.
+Times are per task: the median and the minimum of the rounds, the CPU time of all threads and
+worker processes (its median, pauses between tasks included), and where each task was timed, the 99th percentile of all.
 ";
 
 /// What to do.
@@ -32,8 +33,33 @@ pub(crate) enum Mode {
 pub(crate) struct Options {
     pub(crate) pin: Pin,
     pub(crate) rounds: usize,
+    pub(crate) python: bool,
     groups: Vec<String>,
     only: Vec<String>,
+}
+
+/// One line of a group's table.
+#[derive(Clone, Copy)]
+pub(crate) enum Contender<'g> {
+    Here(&'g Row),
+    /// By its name in `python/processes.py`.
+    Python(&'static str),
+}
+
+impl Contender<'_> {
+    pub(crate) fn name(self) -> String {
+        match self {
+            Self::Here(row) => row.name.to_owned(),
+            Self::Python(name) => format!("Python: {name}"),
+        }
+    }
+
+    pub(crate) const fn kind(self) -> Kind {
+        match self {
+            Self::Here(row) => row.kind,
+            Self::Python(_) => Kind::Peer,
+        }
+    }
 }
 
 /// What one child process measures.
@@ -48,6 +74,7 @@ impl Mode {
         let mut options = Options {
             pin: Pin::Free,
             rounds: 7,
+            python: false,
             groups: Vec::new(),
             only: Vec::new(),
         };
@@ -62,6 +89,7 @@ impl Mode {
                 "--group" => options.groups.push(value()?),
                 "--only" => options.only.push(value()?),
                 "--rounds" => options.rounds = rounds(&value()?)?,
+                "--python" => options.python = true,
                 "--pin" => options.pin = pin(&value()?)?,
                 // From the parent process alone.
                 "--child" => {
@@ -111,15 +139,18 @@ impl Options {
         Ok(groups)
     }
 
-    pub(crate) fn rows<'g>(&self, group: &'g Group) -> impl Iterator<Item = &'g Row> {
-        let wanted = |row: &&Row| {
+    pub(crate) fn rows<'g>(&self, group: &'g Group) -> impl Iterator<Item = Contender<'g>> {
+        let wanted = |row: &Contender<'g>| {
             self.only.is_empty()
                 || self
                     .only
                     .iter()
-                    .any(|part| row.name.contains(part.as_str()))
+                    .any(|part| row.name().contains(part.as_str()))
         };
-        group.rows.iter().filter(wanted)
+        let python = if self.python { group.python } else { &[] };
+        let rows = group.rows.iter().map(Contender::Here);
+        let python = python.iter().map(|name| Contender::Python(name));
+        rows.chain(python).filter(wanted)
     }
 }
 

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use benches::{Group, Kind, Row, Run};
+use benches::{Group, Kind, Run};
 
-use crate::options::Options;
+use crate::options::{Contender, Options};
 
 /// What one child measured, in nanoseconds.
 pub(crate) struct Round {
@@ -85,7 +85,7 @@ impl Line {
 
 pub(crate) fn print(
     group: &Group,
-    rows: &[&Row],
+    rows: &[Contender<'_>],
     results: &[Result<Vec<Round>, String>],
     options: &Options,
 ) {
@@ -99,27 +99,27 @@ pub(crate) fn print(
         "", "median", "min", "CPU", "p99"
     );
     let mut ours = None;
-    let mut best: Option<(f64, &str)> = None;
+    let mut best: Option<(f64, String)> = None;
     for (row, result) in rows.iter().zip(results) {
         let line = match result {
             Ok(rounds) => Line::of(rounds),
             Err(message) => {
-                println!("{:32}failed: {message}", row.name);
+                println!("{:32}failed: {message}", row.name());
                 continue;
             }
         };
         println!(
             "{:32}{:>10}{:>10}{:>10}{:>10}",
-            row.name,
+            row.name(),
             time(line.median),
             time(line.minimum),
             line.cpu.map_or_else(|| "?".to_owned(), time),
             line.p99.map(time).unwrap_or_default(),
         );
-        match row.kind {
+        match row.kind() {
             Kind::Ours => ours = Some(line.median),
-            Kind::Peer if best.is_none_or(|(least, _)| line.median < least) => {
-                best = Some((line.median, row.name));
+            Kind::Peer if best.as_ref().is_none_or(|(least, _)| line.median < *least) => {
+                best = Some((line.median, row.name()));
             }
             Kind::Peer | Kind::Reference => {}
         }
