@@ -208,7 +208,10 @@ def main(arguments):
         if sys.version_info < (3, 9):
             sys.exit("Python 3.9 or later is needed")
     elif len(arguments) == 4 and arguments[0] == "--child":
-        wall, each = measure(*arguments[1:])
+        try:
+            wall, each = measure(*arguments[1:])
+        except ImportError as error:
+            sys.exit(f"{error}; see requirements.txt")
         print(wall, "", " ".join(map(str, each)), sep="\n")
     elif not arguments:
         print("group,row,ns per task")

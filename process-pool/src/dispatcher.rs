@@ -14,7 +14,7 @@ use std::ops::Range;
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use future_result::Completer;
 use future_result::sync::now;
@@ -27,6 +27,7 @@ use crate::core::Core;
 use crate::frame::{Decoder, Header};
 use crate::image::Image;
 use crate::job::Job;
+use crate::patience::Patience;
 use crate::protocol::{DONE, FAILED, PANICKED, READY, REFUSED, Ready, VERSION};
 use crate::state::token::{self, Source};
 use crate::state::{State, Step, Why};
@@ -40,6 +41,7 @@ const LAST_READS: usize = 4096;
 pub(crate) struct Dispatcher {
     core: Arc<Core>,
     inboxes: BTreeMap<u64, Inbox>,
+    patience: Patience,
 }
 
 /// What comes from one worker.
@@ -54,6 +56,8 @@ struct Inbox {
 #[derive(PartialEq, Eq)]
 enum Flow {
     More,
+    /// Something came, and that was all for the moment.
+    Last,
     /// Nothing is there for the moment.
     Dry,
     /// Nothing will ever be there again.
@@ -69,6 +73,7 @@ impl Dispatcher {
         let mut this = Self {
             core,
             inboxes: BTreeMap::new(),
+            patience: Patience::new(),
         };
         this.spawn()?;
         Ok(this)
@@ -90,14 +95,28 @@ impl Dispatcher {
     fn run_until_end(&mut self) {
         let mut events = Vec::new();
         while let Some(deadline) = self.turn() {
-            let limit = deadline.map(|at| at.saturating_duration_since(now()));
-            if self.core.poller.wait(&mut events, limit).is_err() {
+            if self.wait(&mut events, deadline).is_err() {
                 return self.give_up();
             }
             for Event(token) in events.drain(..) {
                 self.handle(token);
             }
         }
+    }
+
+    /// Waits until something comes, or this deadline is reached: for a moment by looking, then asleep.
+    fn wait(&mut self, events: &mut Vec<Event>, deadline: Option<Instant>) -> std::io::Result<()> {
+        let poller = &self.core.poller;
+        let mut failed = Ok(());
+        let is_there = || {
+            failed = poller.wait(events, Some(Duration::ZERO));
+            failed.is_err() || !events.is_empty()
+        };
+        if self.patience.look(is_there) {
+            return failed;
+        }
+        let limit = deadline.map(|at| at.saturating_duration_since(now()));
+        poller.wait(events, limit)
     }
 
     /// Does what is due. Says until when to wait at most; `None` if there is nothing to wait for.
@@ -156,9 +175,9 @@ impl Dispatcher {
             Source::Tasks => self
                 .core
                 .with(|state, _| state.flush(&self.core.poller, id)),
-            Source::Results => self.receive(id, READS),
+            Source::Results => self.receive(id, READS, false),
             Source::Process => {
-                self.receive(id, LAST_READS);
+                self.receive(id, LAST_READS, true);
                 self.bury(id);
             }
         }
@@ -174,8 +193,8 @@ impl Dispatcher {
             .with(|state, ended| state.bury(&self.core.poller, id, ended));
     }
 
-    /// Reads what a worker has written.
-    fn receive(&mut self, id: u64, reads: usize) {
+    /// Reads what a worker has written; of a dead one all there is.
+    fn receive(&mut self, id: u64, reads: usize, is_dead: bool) {
         let core = Arc::clone(&self.core);
         // It may be gone by another event of the same round.
         let Some(inbox) = self.inboxes.get_mut(&id) else {
@@ -187,7 +206,8 @@ impl Dispatcher {
             }
             let why = match inbox.read_once() {
                 Ok(Flow::Dry) => return,
-                Ok(Flow::More) => match inbox.handle_all(&core, id) {
+                Ok(flow @ (Flow::More | Flow::Last)) => match inbox.handle_all(&core, id) {
+                    Ok(()) if flow == Flow::Last && !is_dead => return,
                     Ok(()) => continue,
                     Err(complaint) => Why::Complaint(complaint),
                 },
@@ -230,8 +250,11 @@ impl Inbox {
     /// What to complain about.
     fn read_once(&mut self) -> Result<Flow, String> {
         let room = self.decoder.room().map_err(|error| error.to_string())?;
+        let free = room.capacity() - room.len();
         match rustix::io::read(&self.results, spare_capacity(room)) {
             Ok(0) => Ok(Flow::End),
+            // The pipe was empty then. What has come since the poller will tell.
+            Ok(read) if read < free => Ok(Flow::Last),
             Ok(_) | Err(Errno::INTR) => Ok(Flow::More),
             Err(Errno::AGAIN) => Ok(Flow::Dry),
             Err(error) => Err(format!("it could not be read from: {error}")),
@@ -360,7 +383,7 @@ mod tests {
             );
             if is_ready {
                 // Once, or it may find the answer already.
-                dispatcher.receive(0, 1);
+                dispatcher.receive(0, 1, false);
             }
         }
         assert!(!handle.is_done());

@@ -24,6 +24,7 @@ mod lane;
 mod lifeline;
 mod map;
 mod page;
+mod patience;
 mod pool;
 mod protocol;
 mod report;

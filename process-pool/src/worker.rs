@@ -9,6 +9,7 @@ use rustix::io::Errno;
 use crate::frame::{self, Decoder, Header};
 use crate::image::Image;
 use crate::page::Page;
+use crate::patience::Patience;
 use crate::protocol::{
     DONE, FAILED, LEAVE, PANICKED, READY, REFUSED, Ready, SETUP, Setup, TASK, VERSION, split_task,
 };
@@ -28,6 +29,9 @@ struct Worker {
     page: Page,
     decoder: Decoder,
     output: Vec<u8>,
+    patience: Patience,
+    /// The page's bell, at the last look.
+    heard: u64,
 }
 
 /// Why a worker ends.
@@ -81,6 +85,8 @@ impl Worker {
             results: passed.results,
             decoder: Decoder::new(),
             output: Vec::new(),
+            patience: Patience::new(),
+            heard: 0,
         })
     }
 
@@ -98,6 +104,10 @@ impl Worker {
 
     /// Waits for more bytes.
     fn receive(&mut self) -> Result<(), End> {
+        let (page, heard) = (&self.page, self.heard);
+        self.patience.look(|| page.bell() != heard);
+        // Before reading: what rings from now on is heard the next time, if it was not read now.
+        self.heard = page.bell();
         let room = self.decoder.room();
         let room = room.map_err(|error| End::Broken(error.to_string()))?;
         match rustix::io::read(&self.tasks, spare_capacity(room)) {
