@@ -21,17 +21,20 @@ use future_result::sync::now;
 use rustix::buffer::spare_capacity;
 use rustix::io::Errno;
 
-use crate::child::{self, Child};
+use crate::child::{self, Child, Results};
 use crate::codec;
 use crate::core::Core;
 use crate::frame::{Decoder, Header};
 use crate::image::Image;
 use crate::job::Job;
 use crate::patience::Patience;
-use crate::protocol::{DONE, FAILED, PANICKED, READY, REFUSED, Ready, VERSION};
+use crate::protocol::{DONE, FAILED, PANICKED, READY, REFUSED, Ready, STORED, VERSION};
 use crate::state::token::{self, Source};
 use crate::state::{State, Step, Why};
+use crate::store::KEPT;
 use crate::sys::{Event, Interest};
+
+const STORED_DONE: u32 = DONE | STORED;
 
 /// So many times in a row one worker is read from before the others have their turn.
 const READS: usize = 16;
@@ -46,7 +49,7 @@ pub(crate) struct Dispatcher {
 
 /// What comes from one worker.
 struct Inbox {
-    results: OwnedFd,
+    results: Results,
     decoder: Decoder,
     /// The other end is open.
     is_open: bool,
@@ -116,6 +119,14 @@ impl Dispatcher {
             return failed;
         }
         let limit = deadline.map(|at| at.saturating_duration_since(now()));
+        let arguments = &self.core.arguments;
+        if arguments.is_dirty() && limit.is_none_or(|limit| limit > KEPT) {
+            poller.wait(events, Some(KEPT))?;
+            if events.is_empty() {
+                arguments.give_back();
+            }
+            return Ok(());
+        }
         poller.wait(events, limit)
     }
 
@@ -139,9 +150,9 @@ impl Dispatcher {
     fn spawn(&mut self) -> std::io::Result<()> {
         let core = Arc::clone(&self.core);
         let id = core.with(|state, _| state.next_worker());
-        let (child, results) = child::spawn(&core.plan)?;
-        if let Err(error) = self.watch(id, &child, &results) {
-            core.poller.remove(&results);
+        let (child, results) = child::spawn(&core.plan, &core.arguments)?;
+        if let Err(error) = self.watch(id, &child, &results.pipe) {
+            core.poller.remove(&results.pipe);
             core.poller.remove(child.process_fd());
             child.abandon();
             return Err(error);
@@ -187,7 +198,7 @@ impl Dispatcher {
         if let Some(inbox) = self.inboxes.remove(&id)
             && inbox.is_open
         {
-            self.core.poller.remove(&inbox.results);
+            self.core.poller.remove(&inbox.results.pipe);
         }
         self.core
             .with(|state, ended| state.bury(&self.core.poller, id, ended));
@@ -215,7 +226,7 @@ impl Dispatcher {
                 Err(complaint) => Why::Complaint(complaint),
             };
             inbox.is_open = false;
-            core.poller.remove(&inbox.results);
+            core.poller.remove(&inbox.results.pipe);
             core.with(|state, _| state.condemn(id, why));
         }
     }
@@ -251,7 +262,7 @@ impl Inbox {
     fn read_once(&mut self) -> Result<Flow, String> {
         let room = self.decoder.room().map_err(|error| error.to_string())?;
         let free = room.capacity() - room.len();
-        match rustix::io::read(&self.results, spare_capacity(room)) {
+        match rustix::io::read(&self.results.pipe, spare_capacity(room)) {
             Ok(0) => Ok(Flow::End),
             // The pipe was empty then. What has come since the poller will tell.
             Ok(read) if read < free => Ok(Flow::Last),
@@ -288,8 +299,14 @@ impl Inbox {
             state.dispatch(&core.poller, ended);
             handled
         });
-        for (job, kind, body) in answers {
-            job.answer(kind, self.decoder.body(body));
+        for (job, header, body) in answers {
+            let body = self.decoder.body(body);
+            let is_stored = header.kind & STORED != 0;
+            let source = is_stored.then_some(&self.results.values);
+            codec::with_source(source, || job.answer(header.kind & !STORED, body));
+            if is_stored {
+                self.results.page.has_read(header.sequence);
+            }
         }
         match broken {
             Some(complaint) => handled.and(Err(complaint)),
@@ -303,14 +320,14 @@ impl Inbox {
         state: &mut State,
         id: u64,
         messages: Vec<(Header, Range<usize>)>,
-        answers: &mut Vec<(Job, u32, Range<usize>)>,
+        answers: &mut Vec<(Job, Header, Range<usize>)>,
     ) -> Result<(), String> {
         for (header, body) in messages {
             match header.kind {
-                DONE | PANICKED | FAILED => {
+                DONE | STORED_DONE | PANICKED | FAILED => {
                     let job = state.answered(&core.poller, id, header.sequence);
                     let job = job.ok_or("it answered a task that it did not have")?;
-                    answers.push((job, header.kind, body));
+                    answers.push((job, header, body));
                 }
                 READY => {
                     let ready: Ready = codec::decode(self.decoder.body(body))?;
@@ -376,7 +393,7 @@ mod tests {
         core.submit(Job::new(message, None, completer, codec::decode::<u32>));
         // READY, by which it gets the task; then the answer, which nobody reads.
         for is_ready in [true, false] {
-            let results = &dispatcher.inboxes[&0].results;
+            let results = &dispatcher.inboxes[&0].results.pipe;
             assert_eq!(
                 poll(&mut [PollFd::new(results, PollFlags::IN)], None),
                 Ok(1)

@@ -31,6 +31,7 @@ mod report;
 mod run;
 mod shutdown;
 mod state;
+mod store;
 mod sys;
 mod task_builder;
 mod worker;

@@ -33,7 +33,7 @@ impl Patience {
         if is_there() {
             return true;
         }
-        if self.vain >= VAIN_MAX && self.vain % TRY_EACH != 0 {
+        if self.vain >= VAIN_MAX && !self.vain.is_multiple_of(TRY_EACH) {
             self.vain = self.vain.wrapping_add(1).max(VAIN_MAX);
             return false;
         }
