@@ -288,9 +288,9 @@ fn default_sigpipe() {
         let pid = soon(pool.submit(|()| std::process::id(), ())).unwrap();
         // It dies when its pipe is full, and more is waiting to be written.
         send_signal(pid, Signal::STOP);
-        let large = pool.submit(|numbers: Vec<u32>| numbers.len(), vec![u32::MAX; 1 << 19]);
+        let large = pool.submit(|numbers: Vec<u32>| numbers.len(), vec![u32::MAX; 1 << 17]);
         send_signal(pid, Signal::KILL);
-        assert_eq!(soon(large).unwrap(), 1 << 19);
+        assert_eq!(soon(large).unwrap(), 1 << 17);
     }
 }
 

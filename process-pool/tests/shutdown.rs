@@ -134,13 +134,13 @@ fn kill_in_the_middle_of_large_data() {
     for _ in 0..5 {
         let pool = ProcessPoolExecutor::new(2).unwrap();
         let echo = |both: (Vec<u32>, Bytes)| both;
-        let both = || (vec![u32::MAX; 1 << 18], Bytes::from(vec![7; 2 << 20]));
+        let both = || (vec![u32::MAX; 1 << 17], Bytes::from(vec![7; 2 << 20]));
         let handles: Vec<_> = (0..6).map(|_| pool.submit(echo, both())).collect();
         pool.kill().unwrap();
         for handle in handles {
             match handle.result() {
                 Ok((numbers, bytes)) => {
-                    assert_eq!((numbers.len(), bytes.len()), (1 << 18, 2 << 20))
+                    assert_eq!((numbers.len(), bytes.len()), (1 << 17, 2 << 20))
                 }
                 Err(error) => assert!(matches!(error, TaskError::Cancelled), "{error}"),
             }
