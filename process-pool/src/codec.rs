@@ -1,7 +1,7 @@
 //! Values as bytes: postcard, a compact format without names or types in it, which is enough between two
 //! copies of one program.
 //!
-//! Long byte strings and texts in a value, wherever they are in it, may lie in a [store](crate::store)
+//! Long byte strings and texts in a value, wherever they are in it, may lie in a [`store`]
 //! instead. Then they are left out where they would be, and the bytes end with a table of them:
 //!
 //! | bytes | what |
