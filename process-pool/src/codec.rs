@@ -332,6 +332,21 @@ mod tests {
         assert_eq!(decode_parts(&store, &bytes), Ok(value));
     }
 
+    /// Room may come back between two parts of one value.
+    #[test]
+    fn a_part_in_the_store_is_not_taken_for_one_of_its_length_that_is_not() {
+        let [first, second] = ["x", "y"].map(|text| text.repeat(PART_MIN));
+        let store = store();
+        let mut bytes = Vec::new();
+        encode(&first, &mut bytes).unwrap();
+        encode(&(PART_MIN as u64), &mut bytes).unwrap();
+        let mut parts = Parts::new(Arc::clone(&store));
+        let block = store.put(second.as_bytes()).unwrap();
+        parts.blocks.push((bytes.len() as u64, block));
+        parts.append_table(&mut bytes);
+        assert_eq!(decode_parts(&store, &bytes), Ok((first, second)));
+    }
+
     /// Whatever its table says.
     #[test]
     fn a_message_with_a_broken_table_is_an_error() {

@@ -121,9 +121,9 @@ impl Worker {
     /// Waits for more bytes.
     fn receive(&mut self) -> Result<(), End> {
         let (page, heard) = (&self.page, self.heard);
-        if !self.patience.look(|| page.bell() != heard) {
-            self.give_back()?;
-        }
+        self.patience.look(|| page.bell() != heard);
+        // Whatever was heard: a bell may ring for what was read already.
+        self.give_back()?;
         // Before reading: what rings from now on is heard the next time, if it was not read now.
         self.heard = self.page.bell();
         let room = self.decoder.room();
