@@ -9,6 +9,7 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
+use crate::pools::script;
 use crate::round::Round;
 use crate::{Group, Pin, Row, Run, Summary, cpu_time, groups};
 
@@ -82,13 +83,29 @@ impl Contest {
     }
 
     fn spawn_child(&self, group: &Group, row: &Row) -> Result<Round, Trouble> {
-        let program = env::current_exe().map_err(|error| format!("no program to run: {error}"))?;
-        let output = Command::new(program)
-            .args([CHILD, group.name, row.name, self.pin.name()])
+        let mut command = match row.script {
+            Some(pool) => script(group.name, pool),
+            None => {
+                let program = env::current_exe();
+                let program = program.map_err(|error| format!("no program to run: {error}"))?;
+                let mut command = Command::new(program);
+                command.args([CHILD, group.name, row.name]);
+                command
+            }
+        };
+        let output = command
+            .arg(self.pin.name())
             // The one pool that takes its size from there.
             .env("BLOCKING_MAX_THREADS", "2")
-            .output()
-            .map_err(|error| format!("cannot start a child: {error}"))?;
+            .output();
+        let output = match output {
+            Err(error) if row.script.is_some() => {
+                return Err(Trouble::Absent(format!(
+                    "Python cannot be started: {error}"
+                )));
+            }
+            output => output.map_err(|error| format!("cannot start a child: {error}"))?,
+        };
         let printed = String::from_utf8_lossy(&output.stdout);
         if output.status.success() {
             return Ok(Round::decode(&printed)?);

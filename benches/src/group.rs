@@ -58,6 +58,8 @@ pub struct Row {
     pub name: &'static str,
     /// Ours or not.
     pub kind: Kind,
+    /// Under which name `python/processes.py` measures it, if that does.
+    pub(crate) script: Option<&'static str>,
     start: Box<dyn Fn() -> Result<Workload, String>>,
 }
 
@@ -157,6 +159,18 @@ impl Group {
         self.row(name, Kind::Reference, move || Ok(start()))
     }
 
+    /// Pools of Python, by the names that `python/processes.py` knows them by. It knows the workload by
+    /// the group's name.
+    pub(crate) fn python(mut self, pools: &'static [(&'static str, &'static str)]) -> Self {
+        for &(name, pool) in pools {
+            self = self.foreign(name, || Err("a contest alone can measure it".to_owned()));
+            if let Some(row) = self.rows.last_mut() {
+                row.script = Some(pool);
+            }
+        }
+        self
+    }
+
     fn row(
         mut self,
         name: &'static str,
@@ -164,7 +178,13 @@ impl Group {
         start: impl Fn() -> Result<Workload, String> + 'static,
     ) -> Self {
         let start = Box::new(start);
-        self.rows.push(Row { name, kind, start });
+        let script = None;
+        self.rows.push(Row {
+            name,
+            kind,
+            script,
+            start,
+        });
         self
     }
 

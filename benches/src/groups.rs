@@ -9,6 +9,7 @@ mod idle_wake;
 mod join;
 mod map;
 mod nested;
+mod process;
 mod producers;
 mod round_trip;
 mod scaling;
@@ -46,5 +47,6 @@ pub fn groups() -> Vec<Group> {
         timers::group(),
         echo::group(),
     ]);
+    groups.extend(process::groups());
     groups
 }

@@ -21,3 +21,9 @@ pub use self::machine::{Pin, cpu_time};
 pub use self::measure::measure;
 pub use self::pools::{gevent_memory, green_runtime};
 pub use self::round::{Summary, human_time};
+
+/// To be called first of all in `main`: the peer's worker processes come there, and go no further. Ours
+/// are the same executable too, but do not come to `main`; neither sees the other's environment variable.
+pub fn init() {
+    procspawn::init();
+}

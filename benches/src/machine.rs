@@ -1,4 +1,4 @@
-//! What the machine knows of this process: its CPU time, and which CPUs its threads may use.
+//! What the machine knows of this process and its workers: their CPU time, and which CPUs they may use.
 
 use std::time::Duration;
 
@@ -32,7 +32,8 @@ impl Pin {
         }
     }
 
-    /// Pins every thread that this process has now; later ones inherit from whoever starts them.
+    /// Pins every thread that this process and its children have now; later ones inherit from whoever starts
+    /// them.
     ///
     /// # Errors
     ///
@@ -47,8 +48,8 @@ impl Pin {
     }
 }
 
-/// The CPU time of all threads of this process so far, those that have ended included; `None` if the
-/// system does not tell.
+/// The CPU time of all threads of this process so far, those that have ended included, and of the threads
+/// that its children have now; `None` if the system does not tell.
 #[must_use]
 pub fn cpu_time() -> Option<Duration> {
     system::cpu_time()
@@ -66,17 +67,42 @@ mod system {
 
     pub(super) fn cpu_time() -> Option<Duration> {
         let time = clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID).ok()?;
-        Some(time.into())
+        let mut all: Duration = time.into();
+        for task in children().into_iter().flat_map(threads_of) {
+            // The first number is the time on a CPU, in nanoseconds.
+            let times = fs::read_to_string(format!("/proc/{task}/schedstat")).unwrap_or_default();
+            let time = times.split(' ').next().and_then(|time| time.parse().ok());
+            all += Duration::from_nanos(time.unwrap_or(0));
+        }
+        Some(all)
+    }
+
+    /// Worker processes. A system that does not list them has none, here.
+    fn children() -> Vec<i32> {
+        let threads = threads_of(Pid::this().as_raw());
+        let lists = threads.into_iter().filter_map(|thread| {
+            fs::read_to_string(format!("/proc/self/task/{thread}/children")).ok()
+        });
+        lists
+            .flat_map(|list| {
+                let pids = list.split_whitespace().filter_map(|pid| pid.parse().ok());
+                pids.collect::<Vec<i32>>()
+            })
+            .collect()
+    }
+
+    fn threads_of(process: i32) -> Vec<i32> {
+        let names = fs::read_dir(format!("/proc/{process}/task"));
+        let names = names.into_iter().flatten().flatten();
+        names
+            .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+            .collect()
     }
 
     pub(super) fn pin(main: usize, others: usize) -> Result<(), String> {
         let main_thread = Pid::this();
-        for entry in fs::read_dir("/proc/self/task").map_err(|error| error.to_string())? {
-            let name = entry.map_err(|error| error.to_string())?.file_name();
-            let Some(thread) = name.to_str().and_then(|name| name.parse().ok()) else {
-                continue;
-            };
-            let thread = Pid::from_raw(thread);
+        let processes = std::iter::once(main_thread.as_raw()).chain(children());
+        for thread in processes.flat_map(threads_of).map(Pid::from_raw) {
             let cpu = if thread == main_thread { main } else { others };
             match pin_thread(thread, cpu) {
                 // It has ended meanwhile.

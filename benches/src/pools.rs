@@ -4,6 +4,7 @@
 mod futures;
 mod green;
 mod local;
+mod processes;
 mod python;
 mod threads;
 
@@ -11,8 +12,9 @@ pub(crate) use self::futures::*;
 pub use self::green::green_runtime;
 pub(crate) use self::green::{green, may};
 pub(crate) use self::local::*;
+pub(crate) use self::processes::*;
 pub use self::python::gevent_memory;
-pub(crate) use self::python::python;
+pub(crate) use self::python::{python, script};
 pub(crate) use self::threads::*;
 
 /// Workers of each pool. Where the calling thread takes part in the work (chili, forte), it counts.

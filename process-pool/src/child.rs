@@ -6,12 +6,14 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
 use rustix::io::ioctl_fionbio;
 use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
 
 use crate::entry;
 use crate::page::Page;
+use crate::store::{self, Store};
 use crate::sys::{Exit, ProcessHandle, pass};
 
 /// The size that pipes are asked to have, in bytes: measured to be the fastest. The system may refuse.
@@ -36,15 +38,25 @@ pub(crate) struct Child {
     /// The worker's end of the task pipe. As long as somebody has it, a write after the worker's death
     /// raises no SIGPIPE, which this program may not have ignored.
     _task_reader: OwnedFd,
-    page: Page,
+    page: Arc<Page>,
 }
 
-/// Starts a worker. Gives the end of its result pipe besides.
+/// What a worker's answers come by.
+#[derive(Debug)]
+pub(crate) struct Results {
+    pub(crate) pipe: OwnedFd,
+    pub(crate) page: Arc<Page>,
+    /// Where long parts of values are.
+    pub(crate) values: Arc<OwnedFd>,
+}
+
+/// Starts a worker, which reads long parts of arguments from this store. Gives besides what its answers
+/// come by.
 ///
 /// # Errors
 ///
 /// If the system has no room for a process, or no descriptors. Nothing is left behind then.
-pub(crate) fn spawn(plan: &Plan) -> io::Result<(Child, OwnedFd)> {
+pub(crate) fn spawn(plan: &Plan, arguments: &Store) -> io::Result<(Child, Results)> {
     let (task_reader, tasks) = pipe_with(PipeFlags::CLOEXEC)?;
     let (results, result_writer) = pipe_with(PipeFlags::CLOEXEC)?;
     for pipe in [&tasks, &results] {
@@ -53,7 +65,15 @@ pub(crate) fn spawn(plan: &Plan) -> io::Result<(Child, OwnedFd)> {
         let _ = fcntl_setpipe_size(pipe, PIPE_SIZE);
     }
     let (page, memory) = Page::create()?;
-    let (ours, theirs) = pass([task_reader.as_fd(), result_writer.as_fd(), memory.as_fd()])?;
+    let arguments = arguments.read_only()?;
+    let values = Store::create(store::RESULTS)?.into_fd();
+    let (ours, theirs) = pass([
+        task_reader.as_fd(),
+        result_writer.as_fd(),
+        memory.as_fd(),
+        arguments.as_fd(),
+        values.as_fd(),
+    ])?;
     // Whatever it prints goes to standard error, from its very first moment on.
     let output = io::stderr().as_fd().try_clone_to_owned();
     let output = output.map_or_else(|_| Stdio::null(), Stdio::from);
@@ -80,6 +100,12 @@ pub(crate) fn spawn(plan: &Plan) -> io::Result<(Child, OwnedFd)> {
             let _ = started.wait();
             return Err(error);
         }
+    };
+    let page = Arc::new(page);
+    let results = Results {
+        pipe: results,
+        page: Arc::clone(&page),
+        values: Arc::new(values),
     };
     let child = Child {
         process,

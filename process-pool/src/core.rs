@@ -8,6 +8,7 @@ use future_result::{PoolId, Rejection, TaskError};
 use crate::child::Plan;
 use crate::job::Job;
 use crate::state::{Ended, Limits, State};
+use crate::store::{self, Store};
 use crate::sys::{Notifier, Poller};
 
 #[derive(Debug)]
@@ -16,6 +17,8 @@ pub(crate) struct Core {
     pub(crate) poller: Poller,
     pub(crate) notifier: Arc<Notifier>,
     pub(crate) plan: Plan,
+    /// Where long parts of arguments go.
+    pub(crate) arguments: Arc<Store>,
     state: Mutex<State>,
 }
 
@@ -26,6 +29,7 @@ impl Core {
             poller: Poller::new()?,
             notifier: Arc::new(Notifier::new()?),
             plan,
+            arguments: Arc::new(Store::create(store::ARGUMENTS)?),
             state: Mutex::new(State::new(limits)),
         })
     }

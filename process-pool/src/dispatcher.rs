@@ -14,23 +14,27 @@ use std::ops::Range;
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use future_result::Completer;
 use future_result::sync::now;
 use rustix::buffer::spare_capacity;
 use rustix::io::Errno;
 
-use crate::child::{self, Child};
+use crate::child::{self, Child, Results};
 use crate::codec;
 use crate::core::Core;
 use crate::frame::{Decoder, Header};
 use crate::image::Image;
 use crate::job::Job;
-use crate::protocol::{DONE, FAILED, PANICKED, READY, REFUSED, Ready, VERSION};
+use crate::patience::Patience;
+use crate::protocol::{DONE, FAILED, PANICKED, READY, REFUSED, Ready, STORED, VERSION};
 use crate::state::token::{self, Source};
 use crate::state::{State, Step, Why};
+use crate::store::KEPT;
 use crate::sys::{Event, Interest};
+
+const STORED_DONE: u32 = DONE | STORED;
 
 /// So many times in a row one worker is read from before the others have their turn.
 const READS: usize = 16;
@@ -40,11 +44,12 @@ const LAST_READS: usize = 4096;
 pub(crate) struct Dispatcher {
     core: Arc<Core>,
     inboxes: BTreeMap<u64, Inbox>,
+    patience: Patience,
 }
 
 /// What comes from one worker.
 struct Inbox {
-    results: OwnedFd,
+    results: Results,
     decoder: Decoder,
     /// The other end is open.
     is_open: bool,
@@ -54,6 +59,8 @@ struct Inbox {
 #[derive(PartialEq, Eq)]
 enum Flow {
     More,
+    /// Something came, and that was all for the moment.
+    Last,
     /// Nothing is there for the moment.
     Dry,
     /// Nothing will ever be there again.
@@ -69,6 +76,7 @@ impl Dispatcher {
         let mut this = Self {
             core,
             inboxes: BTreeMap::new(),
+            patience: Patience::new(),
         };
         this.spawn()?;
         Ok(this)
@@ -90,14 +98,36 @@ impl Dispatcher {
     fn run_until_end(&mut self) {
         let mut events = Vec::new();
         while let Some(deadline) = self.turn() {
-            let limit = deadline.map(|at| at.saturating_duration_since(now()));
-            if self.core.poller.wait(&mut events, limit).is_err() {
+            if self.wait(&mut events, deadline).is_err() {
                 return self.give_up();
             }
             for Event(token) in events.drain(..) {
                 self.handle(token);
             }
         }
+    }
+
+    /// Waits until something comes, or this deadline is reached: for a moment by looking, then asleep.
+    fn wait(&mut self, events: &mut Vec<Event>, deadline: Option<Instant>) -> std::io::Result<()> {
+        let poller = &self.core.poller;
+        let mut failed = Ok(());
+        let is_there = || {
+            failed = poller.wait(events, Some(Duration::ZERO));
+            failed.is_err() || !events.is_empty()
+        };
+        if self.patience.look(is_there) {
+            return failed;
+        }
+        let limit = deadline.map(|at| at.saturating_duration_since(now()));
+        let arguments = &self.core.arguments;
+        if arguments.is_dirty() && limit.is_none_or(|limit| limit > KEPT) {
+            poller.wait(events, Some(KEPT))?;
+            if events.is_empty() {
+                arguments.give_back();
+            }
+            return Ok(());
+        }
+        poller.wait(events, limit)
     }
 
     /// Does what is due. Says until when to wait at most; `None` if there is nothing to wait for.
@@ -120,9 +150,9 @@ impl Dispatcher {
     fn spawn(&mut self) -> std::io::Result<()> {
         let core = Arc::clone(&self.core);
         let id = core.with(|state, _| state.next_worker());
-        let (child, results) = child::spawn(&core.plan)?;
-        if let Err(error) = self.watch(id, &child, &results) {
-            core.poller.remove(&results);
+        let (child, results) = child::spawn(&core.plan, &core.arguments)?;
+        if let Err(error) = self.watch(id, &child, &results.pipe) {
+            core.poller.remove(&results.pipe);
             core.poller.remove(child.process_fd());
             child.abandon();
             return Err(error);
@@ -156,9 +186,9 @@ impl Dispatcher {
             Source::Tasks => self
                 .core
                 .with(|state, _| state.flush(&self.core.poller, id)),
-            Source::Results => self.receive(id, READS),
+            Source::Results => self.receive(id, READS, false),
             Source::Process => {
-                self.receive(id, LAST_READS);
+                self.receive(id, LAST_READS, true);
                 self.bury(id);
             }
         }
@@ -168,14 +198,14 @@ impl Dispatcher {
         if let Some(inbox) = self.inboxes.remove(&id)
             && inbox.is_open
         {
-            self.core.poller.remove(&inbox.results);
+            self.core.poller.remove(&inbox.results.pipe);
         }
         self.core
             .with(|state, ended| state.bury(&self.core.poller, id, ended));
     }
 
-    /// Reads what a worker has written.
-    fn receive(&mut self, id: u64, reads: usize) {
+    /// Reads what a worker has written; of a dead one all there is.
+    fn receive(&mut self, id: u64, reads: usize, is_dead: bool) {
         let core = Arc::clone(&self.core);
         // It may be gone by another event of the same round.
         let Some(inbox) = self.inboxes.get_mut(&id) else {
@@ -187,7 +217,8 @@ impl Dispatcher {
             }
             let why = match inbox.read_once() {
                 Ok(Flow::Dry) => return,
-                Ok(Flow::More) => match inbox.handle_all(&core, id) {
+                Ok(flow @ (Flow::More | Flow::Last)) => match inbox.handle_all(&core, id) {
+                    Ok(()) if flow == Flow::Last && !is_dead => return,
                     Ok(()) => continue,
                     Err(complaint) => Why::Complaint(complaint),
                 },
@@ -195,7 +226,7 @@ impl Dispatcher {
                 Err(complaint) => Why::Complaint(complaint),
             };
             inbox.is_open = false;
-            core.poller.remove(&inbox.results);
+            core.poller.remove(&inbox.results.pipe);
             core.with(|state, _| state.condemn(id, why));
         }
     }
@@ -230,8 +261,11 @@ impl Inbox {
     /// What to complain about.
     fn read_once(&mut self) -> Result<Flow, String> {
         let room = self.decoder.room().map_err(|error| error.to_string())?;
-        match rustix::io::read(&self.results, spare_capacity(room)) {
+        let free = room.capacity() - room.len();
+        match rustix::io::read(&self.results.pipe, spare_capacity(room)) {
             Ok(0) => Ok(Flow::End),
+            // The pipe was empty then. What has come since the poller will tell.
+            Ok(read) if read < free => Ok(Flow::Last),
             Ok(_) | Err(Errno::INTR) => Ok(Flow::More),
             Err(Errno::AGAIN) => Ok(Flow::Dry),
             Err(error) => Err(format!("it could not be read from: {error}")),
@@ -265,8 +299,14 @@ impl Inbox {
             state.dispatch(&core.poller, ended);
             handled
         });
-        for (job, kind, body) in answers {
-            job.answer(kind, self.decoder.body(body));
+        for (job, header, body) in answers {
+            let body = self.decoder.body(body);
+            let is_stored = header.kind & STORED != 0;
+            let source = is_stored.then_some(&self.results.values);
+            codec::with_source(source, || job.answer(header.kind & !STORED, body));
+            if is_stored {
+                self.results.page.has_read(header.sequence);
+            }
         }
         match broken {
             Some(complaint) => handled.and(Err(complaint)),
@@ -280,14 +320,14 @@ impl Inbox {
         state: &mut State,
         id: u64,
         messages: Vec<(Header, Range<usize>)>,
-        answers: &mut Vec<(Job, u32, Range<usize>)>,
+        answers: &mut Vec<(Job, Header, Range<usize>)>,
     ) -> Result<(), String> {
         for (header, body) in messages {
             match header.kind {
-                DONE | PANICKED | FAILED => {
+                DONE | STORED_DONE | PANICKED | FAILED => {
                     let job = state.answered(&core.poller, id, header.sequence);
                     let job = job.ok_or("it answered a task that it did not have")?;
-                    answers.push((job, header.kind, body));
+                    answers.push((job, header, body));
                 }
                 READY => {
                     let ready: Ready = codec::decode(self.decoder.body(body))?;
@@ -353,14 +393,14 @@ mod tests {
         core.submit(Job::new(message, None, completer, codec::decode::<u32>));
         // READY, by which it gets the task; then the answer, which nobody reads.
         for is_ready in [true, false] {
-            let results = &dispatcher.inboxes[&0].results;
+            let results = &dispatcher.inboxes[&0].results.pipe;
             assert_eq!(
                 poll(&mut [PollFd::new(results, PollFlags::IN)], None),
                 Ok(1)
             );
             if is_ready {
                 // Once, or it may find the answer already.
-                dispatcher.receive(0, 1);
+                dispatcher.receive(0, 1, false);
             }
         }
         assert!(!handle.is_done());

@@ -149,6 +149,8 @@ fn make_private(passed: Passed) -> Passed {
     Passed {
         tasks: private(passed.tasks),
         results: private(passed.results),
+        arguments: private(passed.arguments),
+        values: private(passed.values),
         ..passed
     }
 }

@@ -6,7 +6,8 @@ use std::time::Duration;
 use future_result::{Cause, Completer, Panic, TaskError};
 
 use crate::call::{CALL, Call};
-use crate::protocol::{DONE, FAILED, PANICKED, PanicReport, TASK};
+use crate::protocol::{DONE, FAILED, PANICKED, PanicReport, STORED, TASK};
+use crate::store::Block;
 use crate::{codec, frame, report};
 
 /// A task that was submitted and has not ended.
@@ -14,6 +15,8 @@ pub(crate) struct Job {
     /// The whole message, kept until there is an answer: if the worker dies before it has begun, the
     /// task is sent to another.
     frame: Vec<u8>,
+    /// Parts of the argument that are not in it.
+    parts: Vec<Block>,
     /// How long it may take.
     limit: Option<Duration>,
     reply: Box<dyn Reply>,
@@ -42,9 +45,16 @@ impl Job {
     ) -> Self {
         Self {
             frame: message,
+            parts: Vec::new(),
             limit,
             reply: Box::new(Typed { completer, decode }),
         }
+    }
+
+    /// With these parts of the argument in the pool's store, as the message's table says.
+    pub(crate) fn with_parts(mut self, parts: Vec<Block>) -> Self {
+        self.parts = parts;
+        self
     }
 
     pub(crate) const fn limit(&self) -> Option<Duration> {
@@ -53,7 +63,8 @@ impl Job {
 
     /// The size of the argument, in bytes.
     pub(crate) fn argument_size(&self) -> usize {
-        self.frame.len().saturating_sub(frame::HEADER + CALL)
+        let parts = self.parts.iter().map(|it| it.place().length as usize);
+        self.frame.len().saturating_sub(frame::HEADER + CALL) + parts.sum::<usize>()
     }
 
     /// The message, ready to be sent.
@@ -63,7 +74,8 @@ impl Job {
 
     /// Gives the message its number. False if it is too long.
     pub(crate) fn seal(&mut self, sequence: u64) -> bool {
-        frame::seal(&mut self.frame, TASK, sequence).is_ok()
+        let stored = if self.parts.is_empty() { 0 } else { STORED };
+        frame::seal(&mut self.frame, TASK | stored, sequence).is_ok()
     }
 
     /// From now on it can only be asked to stop. False if it was cancelled before.

@@ -109,7 +109,9 @@ impl ProcessPoolExecutor {
 }
 
 /// The results of a chunk.
-fn decode_items<R: DeserializeOwned>(bytes: &[u8]) -> Result<Vec<Result<R, TaskError>>, String> {
+fn decode_items<R: DeserializeOwned + 'static>(
+    bytes: &[u8],
+) -> Result<Vec<Result<R, TaskError>>, String> {
     let items: Vec<Item<R>> = codec::decode(bytes)?;
     let results = items.into_iter().map(|item| match item {
         Item::Value(value) => Ok(value),

@@ -19,6 +19,12 @@
 //!
 //! `done` counts up to the task that has ended last. It says whether a worker died in a task, or on the
 //! way of the answer.
+//!
+//! `bell` counts the pool's writes into the task pipe. Nothing is decided by it: a worker that has a moment's
+//! [patience](crate::patience) looks there, since a look at memory costs less than one at a pipe.
+//!
+//! `read` is the pool's: it has read the results of the tasks below that number, and the worker may use their
+//! room in its [store](crate::store) again.
 
 #![expect(unsafe_code, reason = "memory that is shared with another process")]
 
@@ -38,6 +44,8 @@ const SIZE: usize = 4096;
 struct Words {
     next: AtomicU64,
     done: AtomicU64,
+    bell: AtomicU64,
+    read: AtomicU64,
 }
 
 /// One process's view of the page.
@@ -100,6 +108,31 @@ impl Page {
             Ordering::Relaxed,
         );
         claimed.is_ok()
+    }
+
+    /// The pool has written something into the task pipe.
+    pub(crate) fn ring(&self) {
+        // ORDERING: Relaxed; a hint to look into the pipe, which is what orders.
+        self.words().bell.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Changes with each [`ring`](Self::ring).
+    pub(crate) fn bell(&self) -> u64 {
+        // ORDERING: Relaxed; as above.
+        self.words().bell.load(Ordering::Relaxed)
+    }
+
+    /// The pool has read the result of this task, and of those before it.
+    pub(crate) fn has_read(&self, sequence: u64) {
+        let next = sequence.wrapping_add(1);
+        // ORDERING: Release pairs with the Acquire in `read`: the reading comes before the next writing.
+        self.words().read.store(next, Ordering::Release);
+    }
+
+    /// The results below this number were read.
+    pub(crate) fn read(&self) -> u64 {
+        // ORDERING: Acquire pairs with the Release in `has_read`.
+        self.words().read.load(Ordering::Acquire)
     }
 
     /// The worker has ended this task.

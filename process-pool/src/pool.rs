@@ -215,23 +215,30 @@ impl ProcessPoolExecutor {
     {
         let notifier = Arc::clone(&self.core.notifier);
         let (completer, handle) = pair_with_hook(self.core.id, move || notifier.notify_cancel());
+        let mut parts = Vec::new();
+        let mut encode = |bytes: &mut Vec<u8>| {
+            // The store of a process that was forked off is its parent's, too.
+            if self.core.id.is_inherited() {
+                return codec::encode(&argument, bytes);
+            }
+            parts = codec::encode_with(&argument, bytes, &self.core.arguments)?;
+            Ok(())
+        };
         let encoded = match call {
             Err(error) => Err(TaskError::Codec(Cause::new(error.to_string()))),
-            Ok(call) => {
-                match report::catch(|| message(call, |bytes| codec::encode(&argument, bytes))) {
-                    Ok(Ok(message)) => Ok(message),
-                    Ok(Err(text)) => Err(TaskError::Codec(Cause::new(format!(
-                        "the argument could not be written: {text}"
-                    )))),
-                    Err(report) => Err(panicked(&report)),
-                }
-            }
+            Ok(call) => match report::catch(|| message(call, &mut encode)) {
+                Ok(Ok(message)) => Ok(message),
+                Ok(Err(text)) => Err(TaskError::Codec(Cause::new(format!(
+                    "the argument could not be written: {text}"
+                )))),
+                Err(report) => Err(panicked(&report)),
+            },
         };
         contain(|| drop(argument));
         match encoded {
             Ok(message) => self
                 .core
-                .submit(Job::new(message, limit, completer, decode)),
+                .submit(Job::new(message, limit, completer, decode).with_parts(parts)),
             Err(error) => completer.fail(error),
         }
         handle

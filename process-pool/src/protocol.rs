@@ -6,10 +6,11 @@
 //!
 //! | channel | direction | carries |
 //! |---|---|---|
-//! | the *bootstrap* socket, the worker's descriptor 0 at its start | → worker | the descriptors of the other three, and the pool's process id; then it is closed |
+//! | the *bootstrap* socket, the worker's descriptor 0 at its start | → worker | the descriptors of the others, and the pool's process id; then it is closed |
 //! | the *task* pipe | → worker | [`Setup`], then tasks, at last [`LEAVE`] |
 //! | the *result* pipe | ← worker | [`Ready`], then an answer to each task |
 //! | the *page* of shared memory | both | which task begins next, and how many are done; see [`page`](crate::page) |
+//! | the *stores* | one each way | long parts of arguments and results, which messages name; see [`store`](crate::store) |
 //!
 //! Descriptors 1 and 2 of a worker are the standard error of the pool's process, 0 is `/dev/null` once the
 //! worker has begun. So nothing that a task prints or reads can get between messages.
@@ -49,7 +50,7 @@ use serde::{Deserialize, Serialize};
 use crate::call::{CALL, Call};
 
 /// Changes with every change of what this module describes.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 
 /// To the worker: a [`Setup`].
 pub(crate) const SETUP: u32 = 1;
@@ -57,6 +58,9 @@ pub(crate) const SETUP: u32 = 1;
 pub(crate) const TASK: u32 = 2;
 /// To the worker: exit when everything before this is done.
 pub(crate) const LEAVE: u32 = 3;
+
+/// Besides the kind of a task or a value: parts of it are in a store, and a table tells which.
+pub(crate) const STORED: u32 = 1 << 31;
 
 /// From the worker: a [`Ready`].
 pub(crate) const READY: u32 = 16;

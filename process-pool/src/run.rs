@@ -1,12 +1,43 @@
 //! Running a function on bytes, on the worker's side: decode, call, encode, each of which may fail or
 //! panic.
 
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use future_result::sync::thread_locals;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::codec;
 use crate::protocol::PanicReport;
 use crate::report::catch;
+use crate::store::{Block, Store};
+
+thread_locals! {
+    /// Where this worker's values have their long parts, on the thread that runs its tasks.
+    static VALUES: RefCell<Option<Values>> = RefCell::new(None);
+}
+
+struct Values {
+    store: Arc<Store>,
+    /// What the last value has in it.
+    blocks: Vec<Block>,
+}
+
+/// From now on values that are encoded on this thread have their long parts in this store.
+pub(crate) fn set_store(store: Arc<Store>) {
+    let values = Values {
+        store,
+        blocks: Vec::new(),
+    };
+    let _ = VALUES.try_with(|it| it.replace(Some(values)));
+}
+
+/// Takes what the last value has in the store.
+pub(crate) fn take_blocks() -> Vec<Block> {
+    let taken = VALUES.try_with(|it| Some(std::mem::take(&mut it.borrow_mut().as_mut()?.blocks)));
+    taken.ok().flatten().unwrap_or_default()
+}
 
 /// How a call has ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -28,7 +59,7 @@ pub(crate) enum Item<R> {
 
 pub(crate) fn run_one<A, R>(function: fn(A) -> R, argument: &[u8], output: &mut Vec<u8>) -> Outcome
 where
-    A: DeserializeOwned,
+    A: DeserializeOwned + 'static,
     R: Serialize,
 {
     let argument = match decode_argument(argument) {
@@ -47,7 +78,7 @@ pub(crate) fn run_chunk<A, R>(
     output: &mut Vec<u8>,
 ) -> Outcome
 where
-    A: DeserializeOwned,
+    A: DeserializeOwned + 'static,
     R: Serialize,
 {
     let items: Vec<A> = match decode_argument(argument) {
@@ -67,7 +98,7 @@ pub(crate) fn try_run_chunk<A, R, E>(
     output: &mut Vec<u8>,
 ) -> Outcome
 where
-    A: DeserializeOwned,
+    A: DeserializeOwned + 'static,
     R: Serialize,
     E: Serialize,
 {
@@ -97,7 +128,7 @@ fn run_item<A, R>(function: fn(A) -> R, item: A) -> Item<R> {
     }
 }
 
-fn decode_argument<A: DeserializeOwned>(bytes: &[u8]) -> Result<A, Outcome> {
+fn decode_argument<A: DeserializeOwned + 'static>(bytes: &[u8]) -> Result<A, Outcome> {
     match catch(|| codec::decode(bytes)) {
         Ok(Ok(argument)) => Ok(argument),
         Ok(Err(text)) => Err(Outcome::NotTravelled(format!(
@@ -107,9 +138,24 @@ fn decode_argument<A: DeserializeOwned>(bytes: &[u8]) -> Result<A, Outcome> {
     }
 }
 
+fn encode_stored<R: Serialize>(value: &R, output: &mut Vec<u8>) -> Result<(), String> {
+    // Nothing is borrowed while user code runs.
+    let store = VALUES.try_with(|it| Some(Arc::clone(&it.borrow().as_ref()?.store)));
+    let Ok(Some(store)) = store else {
+        return codec::encode(value, output);
+    };
+    let blocks = codec::encode_with(value, output, &store)?;
+    let _ = VALUES.try_with(|it| {
+        it.borrow_mut()
+            .as_mut()
+            .map(|values| values.blocks = blocks)
+    });
+    Ok(())
+}
+
 fn encode_value<R: Serialize>(value: R, output: &mut Vec<u8>) -> Outcome {
     let start = output.len();
-    let encoded = catch(|| codec::encode(&value, output));
+    let encoded = catch(|| encode_stored(&value, output));
     future_result::contain(|| drop(value));
     let outcome = match encoded {
         Ok(Ok(())) => return Outcome::Done,

@@ -1,23 +1,31 @@
 //! A worker's side: reads tasks, runs them one after the other on its main thread, and answers.
 
+use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 use rustix::buffer::spare_capacity;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
 use crate::frame::{self, Decoder, Header};
 use crate::image::Image;
 use crate::page::Page;
+use crate::patience::Patience;
 use crate::protocol::{
-    DONE, FAILED, LEAVE, PANICKED, READY, REFUSED, Ready, SETUP, Setup, TASK, VERSION, split_task,
+    DONE, FAILED, LEAVE, PANICKED, READY, REFUSED, Ready, SETUP, STORED, Setup, TASK, VERSION,
+    split_task,
 };
-use crate::run::Outcome;
+use crate::run::{self, Outcome};
+use crate::store::{Block, KEPT, Store};
 use crate::sys::{Passed, kill_own_group};
 use crate::{codec, lifeline, report};
 
 /// The exit status of a worker that cannot go on: `EX_SOFTWARE` of BSD's sysexits.
 pub(crate) const BROKEN: i32 = 70;
+
+const STORED_TASK: u32 = TASK | STORED;
 
 /// A buffer for answers that has grown beyond this is given back.
 const KEPT_MAX: usize = 1 << 20;
@@ -28,6 +36,15 @@ struct Worker {
     page: Page,
     decoder: Decoder,
     output: Vec<u8>,
+    patience: Patience,
+    /// The page's bell, at the last look.
+    heard: u64,
+    /// Where long parts of arguments are.
+    arguments: Arc<OwnedFd>,
+    /// Where long parts of values go.
+    values: Arc<Store>,
+    /// What is in use there, by the numbers of the tasks.
+    unread: VecDeque<(u64, Vec<Block>)>,
 }
 
 /// Why a worker ends.
@@ -81,6 +98,11 @@ impl Worker {
             results: passed.results,
             decoder: Decoder::new(),
             output: Vec::new(),
+            patience: Patience::new(),
+            heard: 0,
+            arguments: Arc::new(passed.arguments),
+            values: Arc::new(Store::open(passed.values)?),
+            unread: VecDeque::new(),
         })
     }
 
@@ -98,12 +120,46 @@ impl Worker {
 
     /// Waits for more bytes.
     fn receive(&mut self) -> Result<(), End> {
+        let (page, heard) = (&self.page, self.heard);
+        self.patience.look(|| page.bell() != heard);
+        // Whatever was heard: a bell may ring for what was read already.
+        self.give_back()?;
+        // Before reading: what rings from now on is heard the next time, if it was not read now.
+        self.heard = self.page.bell();
         let room = self.decoder.room();
         let room = room.map_err(|error| End::Broken(error.to_string()))?;
         match rustix::io::read(&self.tasks, spare_capacity(room)) {
             Ok(0) => Err(End::Abandoned),
             Ok(_) | Err(Errno::INTR) => Ok(()),
             Err(error) => Err(error.into()),
+        }
+    }
+
+    /// If nothing comes for long, gives the memory back that values have taken.
+    fn give_back(&mut self) -> Result<(), End> {
+        while !self.unread.is_empty() || self.values.is_dirty() {
+            let limit = Timespec {
+                tv_sec: KEPT.as_secs().try_into().unwrap_or(1),
+                tv_nsec: 0,
+            };
+            let mut fds = [PollFd::new(&self.tasks, PollFlags::IN)];
+            match poll(&mut fds, Some(&limit)) {
+                Ok(0) => {
+                    self.forget_read();
+                    self.values.give_back();
+                }
+                Ok(_) | Err(Errno::INTR) => return Ok(()),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// What the pool has read is in use no more.
+    fn forget_read(&mut self) {
+        let read = self.page.read();
+        while self.unread.front().is_some_and(|it| it.0 < read) {
+            self.unread.pop_front();
         }
     }
 
@@ -119,9 +175,15 @@ impl Worker {
 
     fn handle(&mut self, header: Header, place: std::ops::Range<usize>) -> Result<(), End> {
         match header.kind {
-            TASK => {
+            TASK | STORED_TASK => {
                 if self.page.claim(header.sequence) {
-                    let kind = self.run_task(place);
+                    self.forget_read();
+                    let mut kind = self.run_task(place, header.kind == STORED_TASK);
+                    let blocks = run::take_blocks();
+                    if kind == DONE && !blocks.is_empty() {
+                        self.unread.push_back((header.sequence, blocks));
+                        kind |= STORED;
+                    }
                     self.page.finish(header.sequence);
                     self.send(kind, header.sequence)?;
                 }
@@ -129,6 +191,7 @@ impl Worker {
             }
             SETUP => match self.set_up(place) {
                 Ok(ready) => {
+                    run::set_store(Arc::clone(&self.values));
                     self.begin();
                     let encoded = codec::encode(&ready, &mut self.output);
                     encoded.map_err(End::Broken)?;
@@ -178,10 +241,12 @@ impl Worker {
     }
 
     /// Runs a task, and puts what it has given into the answer. Says of what kind that is.
-    fn run_task(&mut self, place: std::ops::Range<usize>) -> u32 {
+    fn run_task(&mut self, place: std::ops::Range<usize>, is_stored: bool) -> u32 {
         self.begin();
-        let ran = split_task(self.decoder.body(place))
-            .and_then(|(call, argument)| call.run(argument, &mut self.output));
+        let source = is_stored.then_some(&self.arguments);
+        let ran = split_task(self.decoder.body(place)).and_then(|(call, argument)| {
+            codec::with_source(source, || call.run(argument, &mut self.output))
+        });
         match ran {
             Ok(Outcome::Done) => DONE,
             Ok(Outcome::Panicked(report)) => match codec::encode(&report, &mut self.output) {

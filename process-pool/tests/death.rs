@@ -146,22 +146,24 @@ fn a_worker_killed_in_the_middle_of_a_large_argument_costs_nothing() {
         let pid = soon(pool.submit(|()| std::process::id(), ())).unwrap();
         // The pipe takes a part of the argument, and no more.
         send_signal(pid, Signal::STOP);
-        let handle = pool.submit(|bytes: Bytes| bytes.len(), Bytes::from(vec![1; 8 << 20]));
+        let handle = pool.submit(|numbers: Vec<u32>| numbers.len(), vec![u32::MAX; 1 << 17]);
+        let stored = pool.submit(|bytes: Bytes| bytes.len(), Bytes::from(vec![1; 8 << 20]));
         send_signal(pid, Signal::KILL);
-        assert_eq!(soon(handle).unwrap(), 8 << 20);
+        assert_eq!(soon(handle).unwrap(), 1 << 17);
+        assert_eq!(soon(stored).unwrap(), 8 << 20);
     }
 }
 
-/// Returns much, and has its process killed at some moment of that.
-fn large_and_doomed(spins: u32) -> Bytes {
-    let bytes = Bytes::from(vec![1; 4 << 20]);
+/// Returns much, in the pipe and in the store, and has its process killed at some moment of that.
+fn large_and_doomed(spins: u32) -> (Vec<u32>, Bytes) {
+    let large = (vec![u32::MAX; 1 << 16], Bytes::from(vec![1; 4 << 20]));
     std::thread::spawn(move || {
         for _ in 0..spins {
             std::thread::yield_now();
         }
         send_signal(std::process::id(), Signal::KILL);
     });
-    bytes
+    large
 }
 
 #[test]
@@ -173,7 +175,10 @@ fn a_worker_killed_in_the_middle_of_a_large_result_costs_at_most_that() {
         .collect();
     for handle in handles {
         match soon(handle) {
-            Ok(bytes) => assert!(bytes.len() == 4 << 20 && bytes.iter().all(|&byte| byte == 1)),
+            Ok((numbers, bytes)) => {
+                assert!(numbers.len() == 1 << 16 && numbers.iter().all(|&it| it == u32::MAX));
+                assert!(bytes.len() == 4 << 20 && bytes.iter().all(|&byte| byte == 1));
+            }
             Err(error) => assert_eq!(WorkerDied::of(&error).unwrap().signal(), Some(9)),
         }
     }

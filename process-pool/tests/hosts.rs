@@ -288,9 +288,9 @@ fn default_sigpipe() {
         let pid = soon(pool.submit(|()| std::process::id(), ())).unwrap();
         // It dies when its pipe is full, and more is waiting to be written.
         send_signal(pid, Signal::STOP);
-        let large = pool.submit(|bytes: Bytes| bytes.len(), Bytes::from(vec![0; 4 << 20]));
+        let large = pool.submit(|numbers: Vec<u32>| numbers.len(), vec![u32::MAX; 1 << 17]);
         send_signal(pid, Signal::KILL);
-        assert_eq!(soon(large).unwrap(), 4 << 20);
+        assert_eq!(soon(large).unwrap(), 1 << 17);
     }
 }
 
@@ -488,6 +488,7 @@ fn idle() {
 fn forks() {
     let pool = ProcessPoolExecutor::new(1).unwrap();
     let pid = soon(pool.submit(|()| std::process::id(), ())).unwrap();
+    let (mut submitted, mut submits) = std::io::pipe().unwrap();
     #[expect(unsafe_code, reason = "a program may do that")]
     // SAFETY: the child allocates and leaves; nothing that it uses is locked by another thread for long,
     // since the pool is idle.
@@ -498,6 +499,10 @@ fn forks() {
                 refused,
                 Err(TaskError::Rejected(process_pool::Rejection::Forked))
             );
+            // What the parent has put into the store since it does not overwrite.
+            let is_refused = is_refused && submitted.read_exact(&mut [0]).is_ok();
+            let large = Bytes::from(vec![2; 1 << 20]);
+            let is_refused = is_refused && pool.submit(|bytes| bytes, large).result().is_err();
             let is_refused = is_refused && pool.pids().is_empty();
             let is_refused = is_refused && pool.kill() == Err(process_pool::ShutdownError::Forked);
             drop(pool);
@@ -505,10 +510,19 @@ fn forks() {
             unsafe { libc::_exit(i32::from(!is_refused)) }
         }
         child => {
+            let gate = Gate::new();
+            let running = pool.submit(visit, gate.path());
+            let visitor = gate.next();
+            let large = Bytes::from(vec![1; 1 << 20]);
+            let waiting = pool.submit(|bytes: Bytes| bytes.iter().all(|&byte| byte == 1), large);
+            submits.write_all(&[1]).unwrap();
             let mut status = 0;
             // SAFETY: a child of this process, and a place for its status.
             unsafe { libc::waitpid(child, &raw mut status, 0) };
             assert_eq!(status, 0);
+            drop(visitor);
+            soon(running).unwrap();
+            assert!(soon(waiting).unwrap());
         }
     }
     assert_eq!(soon(pool.submit(|()| std::process::id(), ())).unwrap(), pid);

@@ -207,13 +207,13 @@ fn a_task_with_a_large_argument_is_cancelled_while_that_is_sent() {
     let running = pool.submit(visit, gate.path());
     let visitor = gate.next();
     let large: Vec<JoinHandle<usize>> = (0..8)
-        .map(|_| pool.submit(|bytes: Bytes| bytes.len(), Bytes::from(vec![0; 4 << 20])))
+        .map(|_| pool.submit(|numbers: Vec<u32>| numbers.len(), vec![u32::MAX; 1 << 17]))
         .collect();
     drop(visitor);
     for handle in large {
         let _ = handle.cancel();
         match soon(handle) {
-            Ok(length) => assert_eq!(length, 4 << 20),
+            Ok(length) => assert_eq!(length, 1 << 17),
             Err(error) => assert!(matches!(error, TaskError::Cancelled), "{error}"),
         }
     }

@@ -133,14 +133,15 @@ fn kill_in_the_middle_of_large_data() {
     let _guard = guard();
     for _ in 0..5 {
         let pool = ProcessPoolExecutor::new(2).unwrap();
-        let echo = |bytes: Bytes| bytes;
-        let handles: Vec<_> = (0..6)
-            .map(|_| pool.submit(echo, Bytes::from(vec![7; 2 << 20])))
-            .collect();
+        let echo = |both: (Vec<u32>, Bytes)| both;
+        let both = || (vec![u32::MAX; 1 << 17], Bytes::from(vec![7; 2 << 20]));
+        let handles: Vec<_> = (0..6).map(|_| pool.submit(echo, both())).collect();
         pool.kill().unwrap();
         for handle in handles {
             match handle.result() {
-                Ok(bytes) => assert_eq!(bytes.len(), 2 << 20),
+                Ok((numbers, bytes)) => {
+                    assert_eq!((numbers.len(), bytes.len()), (1 << 17, 2 << 20))
+                }
                 Err(error) => assert!(matches!(error, TaskError::Cancelled), "{error}"),
             }
         }

@@ -46,6 +46,16 @@ pub(crate) fn python(script: &'static str, group: &str) -> Result<Workload, Stri
     }))
 }
 
+/// A script that is a contest's child by itself: it measures one row and prints the round. The pin is still
+/// to be added.
+pub(crate) fn script(group: &str, pool: &str) -> Command {
+    let mut command = Command::new(interpreter());
+    command
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/python/processes.py"))
+        .args(["--child", group, pool]);
+    command
+}
+
 /// By how many bytes a Python process grows when so many tasks of `gevent` wait.
 ///
 /// # Errors

@@ -114,6 +114,7 @@ impl Worker {
                 Ok(written) => {
                     drop(pieces);
                     self.lane.wrote(written);
+                    self.child.page().ring();
                 }
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => {

@@ -22,20 +22,23 @@ pub(crate) struct Passed {
     pub(crate) tasks: OwnedFd,
     pub(crate) results: OwnedFd,
     pub(crate) page: OwnedFd,
+    /// Stores: to read from, and to write to.
+    pub(crate) arguments: OwnedFd,
+    pub(crate) values: OwnedFd,
     /// The pool's process.
     pub(crate) pool: u32,
 }
 
 /// Puts the descriptors into a new socket, whose other end becomes the worker's descriptor 0. The first
 /// one returned must be kept until the worker has started.
-pub(crate) fn pass(fds: [BorrowedFd<'_>; 3]) -> io::Result<(OwnedFd, OwnedFd)> {
+pub(crate) fn pass(fds: [BorrowedFd<'_>; 5]) -> io::Result<(OwnedFd, OwnedFd)> {
     let (ours, theirs) = socketpair(
         AddressFamily::UNIX,
         SocketType::SEQPACKET,
         SocketFlags::CLOEXEC,
         None,
     )?;
-    let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(3))];
+    let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(5))];
     let mut message = SendAncillaryBuffer::new(&mut space);
     if !message.push(SendAncillaryMessage::ScmRights(&fds)) {
         return Err(io::ErrorKind::InvalidInput.into());
@@ -53,7 +56,7 @@ pub(crate) fn pass(fds: [BorrowedFd<'_>; 3]) -> io::Result<(OwnedFd, OwnedFd)> {
 /// The worker's side of [`pass`].
 pub(crate) fn receive(socket: impl AsFd) -> io::Result<Passed> {
     let mut pool = [0; 4];
-    let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(3))];
+    let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(5))];
     let mut message = RecvAncillaryBuffer::new(&mut space);
     let received = recvmsg(
         socket,
@@ -66,11 +69,13 @@ pub(crate) fn receive(socket: impl AsFd) -> io::Result<Passed> {
         _ => None,
     });
     let fds: Vec<OwnedFd> = fds.next().into_iter().flatten().collect();
-    match <[OwnedFd; 3]>::try_from(fds) {
-        Ok([tasks, results, page]) if received.bytes == 4 => Ok(Passed {
+    match <[OwnedFd; 5]>::try_from(fds) {
+        Ok([tasks, results, page, arguments, values]) if received.bytes == 4 => Ok(Passed {
             tasks,
             results,
             page,
+            arguments,
+            values,
             pool: u32::from_le_bytes(pool),
         }),
         _ => Err(io::ErrorKind::InvalidData.into()),

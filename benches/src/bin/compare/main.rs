@@ -11,6 +11,7 @@ use benches::{Row, Trouble, groups, measure_child};
 use crate::options::{Mode, Options, USAGE};
 
 fn main() -> ExitCode {
+    benches::init();
     let done = Mode::parse(env::args().skip(1)).and_then(|mode| match mode {
         Mode::Help => {
             print!("{USAGE}");

@@ -33,6 +33,7 @@ struct Options {
 }
 
 fn main() -> ExitCode {
+    benches::init();
     let arguments: Vec<String> = env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let done = match arguments[..] {

@@ -1,0 +1,147 @@
+//! Pools of worker processes, ours first. What they run are plain functions, since nothing else travels.
+
+use process_pool::{Bytes, FutureResult, ProcessPoolExecutor};
+use serde_bytes::ByteBuf;
+
+use super::{WORKERS, done};
+
+/// The size of a large argument or result, in bytes.
+pub(crate) const LARGE: usize = 8 << 20;
+/// Of a map, so many items travel together.
+pub(crate) const CHUNK: usize = 100;
+
+/// Each handle is waited for on the calling thread.
+pub(crate) trait Processes: 'static {
+    type Tiny;
+    type Large;
+
+    /// A pool that has run nothing.
+    fn start() -> Self;
+
+    /// The argument comes back.
+    fn submit(&self, n: u64) -> Self::Tiny;
+    fn take(&self, handle: Self::Tiny) -> u64;
+
+    /// Submits so many, and takes all results.
+    fn sum(&self, tasks: u64) -> u64 {
+        let handles: Vec<_> = (0..tasks).map(|n| self.submit(n)).collect();
+        handles.into_iter().map(|handle| self.take(handle)).sum()
+    }
+
+    /// What is sent in [`send`](Self::send).
+    fn argument() -> Self::Large;
+    /// Sends a large argument, and waits.
+    fn send(&self, argument: Self::Large) -> u64;
+    /// Asks for a large result, and waits.
+    fn receive(&self, byte: u8) -> usize;
+
+    /// The sum of the results of a map over so many numbers, [`CHUNK`] of them to a task.
+    fn map_sum(&self, items: u64) -> u64;
+}
+
+fn tiny(n: u64) -> u64 {
+    n
+}
+
+/// Touches each page of what has come.
+pub(crate) fn touch(bytes: &[u8]) -> u64 {
+    bytes
+        .iter()
+        .step_by(4096)
+        .map(|&byte| u64::from(byte))
+        .sum()
+}
+
+fn large(byte: u8) -> Vec<u8> {
+    vec![byte; LARGE]
+}
+
+impl Processes for ProcessPoolExecutor {
+    type Tiny = process_pool::JoinHandle<u64>;
+    type Large = Bytes;
+
+    fn start() -> Self {
+        done(Self::new(WORKERS))
+    }
+
+    fn submit(&self, n: u64) -> Self::Tiny {
+        Self::submit(self, tiny, n)
+    }
+
+    fn take(&self, handle: Self::Tiny) -> u64 {
+        done(handle.result())
+    }
+
+    fn argument() -> Bytes {
+        large(1).into()
+    }
+
+    fn send(&self, argument: Bytes) -> u64 {
+        done(Self::submit(self, |bytes: Bytes| touch(&bytes), argument).result())
+    }
+
+    fn receive(&self, byte: u8) -> usize {
+        let result = Self::submit(self, |byte| Bytes::from(large(byte)), byte).result();
+        done(result).len()
+    }
+
+    fn map_sum(&self, items: u64) -> u64 {
+        self.map(tiny, 0..items).chunk_size(CHUNK).map(done).sum()
+    }
+}
+
+pub(crate) struct Procspawn(procspawn::Pool);
+
+impl Processes for Procspawn {
+    type Tiny = procspawn::JoinHandle<u64>;
+    type Large = ByteBuf;
+
+    fn start() -> Self {
+        Self(done(procspawn::Pool::new(WORKERS)))
+    }
+
+    fn submit(&self, n: u64) -> Self::Tiny {
+        self.0.spawn(n, tiny)
+    }
+
+    fn take(&self, handle: Self::Tiny) -> u64 {
+        done(handle.join())
+    }
+
+    /// 256 at a time: each has descriptors of its own, and with all it panics when there are no more.
+    fn sum(&self, tasks: u64) -> u64 {
+        let window = |from: u64| {
+            let handles = (from..tasks.min(from + 256)).map(|n| self.submit(n));
+            let handles: Vec<_> = handles.collect();
+            handles
+                .into_iter()
+                .map(|handle| self.take(handle))
+                .sum::<u64>()
+        };
+        (0..tasks).step_by(256).map(window).sum()
+    }
+
+    fn argument() -> ByteBuf {
+        ByteBuf::from(large(1))
+    }
+
+    fn send(&self, argument: ByteBuf) -> u64 {
+        done(self.0.spawn(argument, |bytes| touch(&bytes)).join())
+    }
+
+    fn receive(&self, byte: u8) -> usize {
+        done(self.0.spawn(byte, |byte| ByteBuf::from(large(byte))).join()).len()
+    }
+
+    /// It has no map. This is what one would write.
+    fn map_sum(&self, items: u64) -> u64 {
+        let double = |chunk: Vec<u64>| chunk.into_iter().map(tiny).collect::<Vec<_>>();
+        let starts = (0..items).step_by(CHUNK);
+        let chunks = starts.map(|from| (from..items.min(from + CHUNK as u64)).collect());
+        let handles: Vec<_> = chunks.map(|chunk| self.0.spawn(chunk, double)).collect();
+        handles
+            .into_iter()
+            .map(|handle| done(handle.join()).into_iter().sum::<u64>())
+            .sum()
+    }
+}

@@ -1,0 +1,304 @@
+//! Stores: shared memory through which large parts of arguments and results go, instead of through a pipe.
+//!
+//! Through a pipe eight megabytes go in more than thirty portions, each with a wake-up, and pass through the
+//! buffers of two messages. Through a store they are written once and read once.
+//!
+//! # Who writes where
+//!
+//! | store | written by | read by | a part is free again |
+//! |---|---|---|---|
+//! | of arguments, one for a pool | the pool | its workers, which have it for reading only | when its task has ended |
+//! | of results, one for each worker | the worker | the pool | when the page says that the pool has read it |
+//!
+//! So a part that is in use is never written, and where memory is shared at all, one side owns it.
+//!
+//! # Why nobody needs to trust anybody
+//!
+//! A store is a file in memory that is never mapped. It is read and written by calls to the system, into and
+//! out of memory of the reader's and writer's own. If a worker gone mad writes into a part while the pool reads
+//! it, the pool gets other bytes, as it could have got them by an honest message, and no reference ever points to
+//! memory that changes. What lies outside the file is an error, and so is a length that is larger than it. The
+//! file's size is sealed. What is not there when there is no memory for it is an error of the write, and no
+//! signal: then the part goes through the pipe. And whoever dies leaves a file, which ends with its last
+//! descriptor.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+use future_result::sync::Mutex;
+use rustix::buffer::spare_capacity;
+use rustix::fs::{
+    FallocateFlags, MemfdFlags, Mode, OFlags, SealFlags, fallocate, fcntl_add_seals, fstat,
+    ftruncate, memfd_create, open,
+};
+use rustix::io::{Errno, pread, pwrite};
+use rustix::process::{Resource, getrlimit};
+
+/// A part is at least so long, in bytes: shorter ones are sooner through the pipe.
+pub(crate) const PART_MIN: usize = 64 * 1024;
+/// How long the store of a pool's arguments is, in bytes. What is not used takes no memory.
+pub(crate) const ARGUMENTS: u64 = 256 << 20;
+/// How long the store of a worker's results is, in bytes.
+pub(crate) const RESULTS: u64 = 64 << 20;
+
+/// When nobody has used a store for so long, its memory is given back.
+pub(crate) const KEPT: Duration = Duration::from_secs(1);
+
+const PAGE: u64 = 4096;
+
+/// A store as its one writer has it.
+#[derive(Debug)]
+pub(crate) struct Store {
+    file: OwnedFd,
+    size: u64,
+    blocks: Mutex<Blocks>,
+}
+
+#[derive(Debug, Default)]
+struct Blocks {
+    /// What is in use: where, and how long.
+    used: BTreeMap<u64, u64>,
+    /// Memory may be taken by what is not in use.
+    is_dirty: bool,
+}
+
+/// A part of a store that is in use, until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Block {
+    store: Arc<Store>,
+    place: Place,
+}
+
+/// Where a part lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) offset: u64,
+    pub(crate) length: u64,
+}
+
+impl Store {
+    /// A new one of this size; of none, if this process must not have files so large.
+    pub(crate) fn create(size: u64) -> io::Result<Self> {
+        let file = memfd_create(
+            "process-pool",
+            MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING,
+        )?;
+        let size = if may_write(size) { size } else { 0 };
+        ftruncate(&file, size)?;
+        fcntl_add_seals(&file, SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL)?;
+        Ok(Self::over(file, size))
+    }
+
+    /// One that somebody else has made for this process.
+    pub(crate) fn open(file: OwnedFd) -> io::Result<Self> {
+        let size = size_of(&file)?;
+        Ok(Self::over(file, size))
+    }
+
+    fn over(file: OwnedFd, size: u64) -> Self {
+        Self {
+            file,
+            size,
+            blocks: Mutex::new(Blocks::default()),
+        }
+    }
+
+    /// For the side that reads, where the other one writes.
+    pub(crate) fn into_fd(self) -> OwnedFd {
+        self.file
+    }
+
+    /// A descriptor for those who only read.
+    pub(crate) fn read_only(&self) -> io::Result<OwnedFd> {
+        use std::os::fd::AsRawFd;
+
+        let path = format!("/proc/self/fd/{}", self.file.as_raw_fd());
+        Ok(open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?)
+    }
+
+    /// Writes a part. `None` if there is no room for it.
+    pub(crate) fn put(self: &Arc<Self>, bytes: &[u8]) -> Option<Block> {
+        let length = u64::try_from(bytes.len()).ok()?;
+        let offset = self.blocks.lock().take(length, self.size)?;
+        // From here on it is freed by its drop.
+        let block = Block {
+            store: Arc::clone(self),
+            place: Place { offset, length },
+        };
+        // Asked each time, since a program may limit itself later: writing beyond its limit is a signal.
+        if !may_write(offset + length) {
+            return None;
+        }
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let at = offset + length - rest.len() as u64;
+            match pwrite(&self.file, rest, at) {
+                Ok(0) => return None,
+                Ok(written) => rest = rest.get(written..)?,
+                Err(Errno::INTR) => {}
+                Err(_) => return None,
+            }
+        }
+        Some(block)
+    }
+
+    /// Whether there may be memory to be given back.
+    pub(crate) fn is_dirty(&self) -> bool {
+        self.blocks.lock().is_dirty
+    }
+
+    /// Gives the memory back of all that is not in use.
+    pub(crate) fn give_back(&self) {
+        let mut blocks = self.blocks.lock();
+        blocks.is_dirty = false;
+        let ends = std::iter::once((self.size, 0));
+        let used = blocks.used.iter().map(|(&at, &length)| (at, length));
+        let mut from = 0;
+        for (at, length) in used.chain(ends) {
+            if at > from {
+                // Under the lock, so that nobody puts anything there meanwhile. Where that fails, memory stays.
+                let how = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+                let _ = fallocate(&self.file, how, from, at - from);
+            }
+            from = at + length;
+        }
+    }
+}
+
+impl Blocks {
+    /// The lowest gap that is long enough, since its memory is the likeliest to be there already.
+    fn take(&mut self, length: u64, size: u64) -> Option<u64> {
+        let length = length.checked_next_multiple_of(PAGE)?;
+        let mut from = 0;
+        for (&at, &used) in &self.used {
+            if at - from >= length {
+                break;
+            }
+            from = at + used;
+        }
+        if length == 0 || size.checked_sub(from)? < length {
+            return None;
+        }
+        self.used.insert(from, length);
+        Some(from)
+    }
+}
+
+impl Block {
+    pub(crate) const fn place(&self) -> Place {
+        self.place
+    }
+}
+
+impl Drop for Block {
+    fn drop(&mut self) {
+        let mut blocks = self.store.blocks.lock();
+        blocks.used.remove(&self.place.offset);
+        blocks.is_dirty = true;
+    }
+}
+
+/// Reads a part of somebody else's store.
+///
+/// # Errors
+///
+/// Text, if it is not there.
+pub(crate) fn read(file: BorrowedFd<'_>, place: Place) -> Result<Vec<u8>, String> {
+    let missing = || "a part of the message is not in the store that it names".to_owned();
+    let Place { offset, length } = place;
+    let size = size_of(file).map_err(|error| error.to_string())?;
+    if offset.checked_add(length).is_none_or(|end| end > size) {
+        return Err(missing());
+    }
+    let length = usize::try_from(length).map_err(|_| missing())?;
+    let mut bytes = Vec::new();
+    let reserved = bytes.try_reserve_exact(length);
+    reserved.map_err(|_| "there is not enough memory for a part of the message".to_owned())?;
+    while bytes.len() < length {
+        let at = offset + bytes.len() as u64;
+        match pread(file, spare_capacity(&mut bytes), at) {
+            Ok(0) => return Err(missing()),
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(format!("a part of the message cannot be read: {error}")),
+        }
+    }
+    // The allocator may have given more.
+    bytes.truncate(length);
+    Ok(bytes)
+}
+
+fn size_of(file: impl AsFd) -> io::Result<u64> {
+    Ok(fstat(file)?.st_size.try_into().unwrap_or(0))
+}
+
+fn may_write(end: u64) -> bool {
+    getrlimit(Resource::Fsize)
+        .current
+        .is_none_or(|limit| end <= limit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn memory(store: &Store) -> i64 {
+        fstat(&store.file).unwrap().st_blocks
+    }
+
+    #[test]
+    fn parts_come_back_and_their_room_is_used_again() {
+        let store = Arc::new(Store::create(3 * PAGE).unwrap());
+        let reader = store.read_only().unwrap();
+        let parts = [b"a", b"b", b"c"].map(|bytes| store.put(bytes).unwrap());
+        assert!(store.put(b"d").is_none());
+        for (part, bytes) in parts.iter().zip([b"a", b"b", b"c"]) {
+            assert_eq!(read(reader.as_fd(), part.place()).unwrap(), bytes);
+        }
+        let [a, b, c] = parts;
+        let place = b.place();
+        drop(b);
+        assert!(store.put(&[0; PAGE as usize + 1]).is_none());
+        assert_eq!(store.put(b"e").unwrap().place(), place);
+        drop((a, c));
+        assert!(store.put(&[0; 3 * PAGE as usize]).is_some());
+    }
+
+    #[test]
+    fn readers_cannot_write_and_nobody_can_resize() {
+        let store = Store::create(PAGE).unwrap();
+        assert_eq!(
+            pwrite(store.read_only().unwrap(), b"x", 0),
+            Err(Errno::BADF)
+        );
+        assert!(ftruncate(&store.file, 0).is_err());
+        assert!(ftruncate(&store.file, 2 * PAGE).is_err());
+    }
+
+    #[test]
+    fn what_is_not_there_is_an_error() {
+        let store = Store::create(PAGE).unwrap();
+        for (offset, length) in [(0, PAGE + 1), (PAGE, 1), (u64::MAX, 1), (1, u64::MAX)] {
+            assert!(read(store.file.as_fd(), Place { offset, length }).is_err());
+        }
+    }
+
+    #[test]
+    fn memory_is_given_back_but_for_what_is_in_use() {
+        let store = Arc::new(Store::create(64 * PAGE).unwrap());
+        let large = store.put(&[1; 16 * PAGE as usize]).unwrap();
+        let small = store.put(b"small").unwrap();
+        assert!(!store.is_dirty());
+        drop(large);
+        assert!(store.is_dirty());
+        store.give_back();
+        assert_eq!(memory(&store), 8);
+        assert_eq!(read(store.file.as_fd(), small.place()).unwrap(), b"small");
+        drop(small);
+        store.give_back();
+        assert_eq!(memory(&store), 0);
+        assert!(!store.is_dirty());
+    }
+}
