@@ -355,6 +355,18 @@ impl OwnQueue for Local {
             None
         }
     }
+
+    fn goes_on_with_pairs(&self) -> Option<PoolId> {
+        self.core.companion.get().map(|_| self.core.id)
+    }
+
+    fn give_up_place(&self) -> bool {
+        self.leave_place()
+    }
+
+    fn take_place_again(&self) {
+        self.return_to_place();
+    }
 }
 
 /// The body of a worker's thread.
