@@ -81,7 +81,7 @@ impl Submitter {
     /// How many workers there may be.
     #[must_use]
     pub fn workers(&self) -> usize {
-        self.0.sleep.places() as usize
+        self.0.sleep.places()
     }
 
     /// Queues a task, whatever the bound says. A worker's own goes into its own queue.

@@ -1,13 +1,4 @@
 //! Proves what becomes of a future on a pool: who polls it, and how it ends.
-#![cfg(not(pool_loom))]
-#![expect(
-    clippy::disallowed_types,
-    clippy::unwrap_used,
-    reason = "tests coordinate with std's locks, and their helpers unwrap"
-)]
-
-mod common;
-
 use std::future::{Future, pending, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -21,7 +12,7 @@ use futures_lite::future::yield_now;
 use futures_lite_bridge::{block_on, spawn};
 use thread_pool::{FutureResult, JoinHandle, Rejection, TaskError, ThreadPoolExecutor, WhenFull};
 
-use common::{Counted, Gate, pool};
+use crate::common::{Counted, Gate, pool};
 
 #[test]
 fn ready_at_once_gives_its_value() {
