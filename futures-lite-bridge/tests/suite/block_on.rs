@@ -95,7 +95,7 @@ fn a_panic_of_the_future_comes_out_and_the_thread_can_wait_again() {
             panic!("no luck today");
         })
     }));
-    let payload: Box<&str> = panicked.map(|()| ()).unwrap_err().downcast().unwrap();
+    let payload: Box<&str> = panicked.unwrap_err().downcast().unwrap();
     assert_eq!(*payload, "no luck today");
     assert_eq!(DROPS.load(Ordering::SeqCst), 1);
     a_plain_thread_sleeps_until_it_is_woken();

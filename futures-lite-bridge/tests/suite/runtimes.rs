@@ -110,6 +110,12 @@ fn runtime() -> tokio::runtime::Runtime {
         .unwrap()
 }
 
+/// Ready when one of tokio's timers is.
+async fn tokio_timer() {
+    let waited = tokio::time::timeout(SOON, std::future::pending::<()>()).await;
+    assert!(waited.is_err());
+}
+
 #[test]
 fn inside_tokio() {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -117,7 +123,7 @@ fn inside_tokio() {
     let pool = pool(1);
     let (address, server) = echo_server();
     let echoed = runtime().block_on(async {
-        tokio::time::sleep(SOON).await;
+        tokio_timer().await;
         let message = spawn(&pool, async { "from a pool" });
         let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
         let message = tokio::spawn(message).await.unwrap().unwrap();
@@ -142,7 +148,7 @@ mod with_tokio {
     use super::*;
 
     async fn echo(address: SocketAddr) -> io::Result<String> {
-        tokio::time::sleep(SOON).await;
+        tokio_timer().await;
         let mut stream = tokio::net::TcpStream::connect(address).await?;
         stream.write_all(b"through tokio").await?;
         stream.shutdown().await?;
@@ -213,7 +219,7 @@ mod with_tokio {
     #[test]
     fn what_needs_it_and_is_not_inside_panics_as_a_value() {
         let pool = pool(1);
-        let handle = spawn(&pool, async { tokio::time::sleep(SOON).await });
+        let handle = spawn(&pool, async { tokio_timer().await });
         assert!(matches!(handle.result(), Err(TaskError::Panicked(_))));
     }
 }

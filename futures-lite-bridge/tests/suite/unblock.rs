@@ -286,7 +286,7 @@ fn an_iterator_is_at_most_its_capacity_ahead_and_holds_no_worker_then() {
     assert!((4..=5).contains(&ahead), "{ahead}");
     for n in 1..100 {
         assert_eq!(block_on(items.next()).unwrap().unwrap(), n);
-        let taken = usize::try_from(n).unwrap() + 1;
+        let taken = n + 1;
         assert!(pulled.load(Ordering::SeqCst) <= taken + 4);
     }
 }
