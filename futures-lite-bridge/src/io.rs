@@ -11,7 +11,7 @@ use futures_io::{AsyncBufRead, AsyncRead, AsyncWrite};
 use crate::block_on;
 
 /// An async reader, writer or stream as a [`Read`], a [`Write`] or an [`Iterator`], which waits as its
-/// context waits; see [`block_on`]. In a green task that suspends the task alone, so that libraries for async
+/// context waits; see [`block_on()`]. In a green task that suspends the task alone, so that libraries for async
 /// input and output serve synchronous code there.
 ///
 /// # Cancel safety

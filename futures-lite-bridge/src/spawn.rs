@@ -33,7 +33,7 @@ use self::waiting::Waiting;
 /// [`TaskError::Panicked`].
 ///
 /// A future that wakes itself goes to the back of its worker's queue. If the pool's queue has a bound, it
-/// is for the first poll alone: [`spawn`] waits for room, or does what the pool was built for
+/// is for the first poll alone: it waits for room, or does what the pool was built for
 /// ([`WhenFull`](thread_pool::WhenFull)); a wake-up never waits.
 ///
 /// # Cancelling

@@ -8,7 +8,7 @@ use pin_project_lite::pin_project;
 use tokio::runtime::Handle;
 
 /// Lets a future use a tokio runtime, its timers and its sockets, wherever it is polled: in
-/// [`spawn`](crate::spawn), in [`block_on`](crate::block_on), in a green task, or by another executor.
+/// [`spawn`](crate::spawn()), in [`block_on`](crate::block_on()), in a green task, or by another executor.
 ///
 /// Whenever the future is polled, and when it is dropped, the runtime is entered. The runtime itself has to
 /// be there and to run: its timers and sockets are its own threads' work.

@@ -50,7 +50,7 @@ struct Blocked<'a>(&'a Local);
 impl<'a> Blocked<'a> {
     /// `None` if it does not count already.
     fn enter(local: &'a Local) -> Option<Self> {
-        local.leave_place().then_some(Self(local))
+        local.leave_place().then(|| Self(local))
     }
 }
 

@@ -9,6 +9,7 @@
 
 mod block_on;
 mod common;
+mod green;
 mod runtimes;
 mod spawn;
 mod stream;
