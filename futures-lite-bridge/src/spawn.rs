@@ -14,6 +14,8 @@
 //! Who is not ready at the first poll is entered in [`waiting`], by which two others find it: whoever
 //! cancels it, and the end of the pool. What is ready at once never gets there.
 
+#[cfg(all(test, pool_loom))]
+mod model;
 mod task;
 mod waiting;
 
