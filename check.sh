@@ -12,11 +12,11 @@ gates=(fmt arch clippy abort deny doc test bench-smoke instructions loom sim mem
 gates_by_name=(miri msrv mutants)
 
 # The library crates: whatever has atomics or unsafe code in it.
-libs=(-p future-result -p thread-pool -p process-pool -p green-tasks)
+libs=(-p future-result -p thread-pool -p process-pool -p green-tasks -p futures-lite-bridge)
 # Of these, what is of threads alone: it can be simulated, and no checker has to be told of anything.
 threads=(-p future-result -p thread-pool)
 # And what has models besides: not what shares memory with other processes.
-modelled=("${threads[@]}" -p green-tasks)
+modelled=("${threads[@]}" -p green-tasks -p futures-lite-bridge)
 # The only files that may contain `unsafe`; * matches within these lists.
 unsafe_files=(
     benches/src/bin/instructions/paths.rs
@@ -77,7 +77,7 @@ gate_fmt() {
 
 gate_clippy() {
     cargo clippy --workspace --all-targets --locked -- -D warnings
-    cargo clippy -p thread-pool --all-targets --all-features --locked -- -D warnings
+    cargo clippy -p thread-pool -p futures-lite-bridge --all-targets --all-features --locked -- -D warnings
     # The checked builds are other code behind the facade. Only what has models is built so.
     RUSTFLAGS='--cfg pool_loom' cargo clippy "${modelled[@]}" --lib --test 'loom*' --locked \
         --target-dir "$target/loom-check" -- -D warnings
@@ -101,12 +101,12 @@ gate_abort() {
 # Exactly what the README tells a user to run; then what is off by default.
 gate_test() {
     cargo test
-    cargo test -p thread-pool --all-features --locked
+    cargo test -p thread-pool -p futures-lite-bridge --all-features --locked
 }
 
 gate_doc() {
     RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --workspace --locked
-    RUSTDOCFLAGS='-D warnings' cargo doc --no-deps -p thread-pool --all-features --locked
+    RUSTDOCFLAGS='-D warnings' cargo doc --no-deps -p thread-pool -p futures-lite-bridge --all-features --locked
     RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --workspace --locked --document-private-items
     # Stable takes any error for a `compile_fail,E0277`; only nightly compares the code.
     cargo "$nightly" test --doc "${libs[@]}" --locked --target-dir "$target/nightly"
@@ -116,6 +116,7 @@ gate_loom() {
     loom future-result 3
     loom thread-pool 2
     loom green-tasks 2
+    loom futures-lite-bridge 3
 }
 
 # loom CRATE PREEMPTIONS: the bound keeps the search finite; more is slower and finds more.
@@ -123,7 +124,9 @@ loom() (
     # The branches are those of one run, so that a livelock ends; a whole pool needs more than loom's 1,000.
     export RUSTFLAGS='--cfg pool_loom' LOOM_MAX_PREEMPTIONS=${LOOM_MAX_PREEMPTIONS:-$2}
     export LOOM_MAX_BRANCHES=${LOOM_MAX_BRANCHES:-10000}
-    models=(cargo test --release --locked -p "$1" --lib --test 'loom*' --target-dir "$target/loom")
+    models=(cargo test --release --locked -p "$1" --lib --target-dir "$target/loom")
+    # Of a crate whose models are all inside of it there is no such test.
+    [[ ! -e $1/tests/loom.rs ]] || models+=(--test 'loom*')
     "${models[@]}"
     # Models that a wrong cfg compiles away would pass too.
     "${models[@]}" -- --list 2>/dev/null | grep -c ': test$' >/dev/null || {
@@ -140,7 +143,7 @@ gate_sim() {
 gate_asan() {
     # --cfg pool_unpooled: a cell that is kept for the next one looks alive.
     RUSTFLAGS='-Zsanitizer=address --cfg pool_unpooled' ASAN_OPTIONS='detect_leaks=1' \
-        cargo "$nightly" test "${threads[@]}" -p process-pool --tests --locked --target "$host" --target-dir "$target/asan"
+        cargo "$nightly" test "${threads[@]}" -p process-pool -p futures-lite-bridge --tests --locked --target "$host" --target-dir "$target/asan"
 }
 
 # But for the tests that leave tasks behind on purpose, with all that they have.
@@ -156,7 +159,7 @@ gate_asan-green() {
 gate_tsan() {
     RUSTFLAGS='-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer' \
         TSAN_OPTIONS="halt_on_error=1 second_deadlock_stack=1 suppressions=$PWD/tsan.supp" \
-        cargo "$nightly" test --release "${threads[@]}" --test stress --locked \
+        cargo "$nightly" test --release "${threads[@]}" -p futures-lite-bridge --test stress --locked \
         --target "$host" --target-dir "$target/tsan"
 }
 
@@ -208,21 +211,28 @@ gate_msrv() {
 # The invariants of ARCHITECTURE.md that no lint knows.
 gate_arch() {
     shopt -s nullglob globstar
-    local broken=0 crate allowed file lines
+    local broken=0 crate allowed edges file lines
     local ours=(future-result thread-pool process-pool green-tasks futures-lite-bridge)
     local all=(*/src/**/*.rs examples/*/src/**/*.rs benches/benches/**/*.rs)
 
     for crate in "${ours[@]}"; do
         [[ -d $crate ]] || continue
+        edges=normal,build,dev
+        # Its tests await every pool.
+        [[ $crate != futures-lite-bridge ]] || edges=normal,build
         case $crate in
             future-result) allowed=(future-result) ;;
             futures-lite-bridge) allowed=(futures-lite-bridge future-result thread-pool green-tasks) ;;
             *) allowed=("$crate" future-result) ;;
         esac
         depends "$crate must not depend on" \
-            "$(printf '%s\n' "${ours[@]}" | grep -vxF "$(printf '%s\n' "${allowed[@]}")")" -p "$crate" --depth 1
+            "$(printf '%s\n' "${ours[@]}" | grep -vxF "$(printf '%s\n' "${allowed[@]}")")" -p "$crate" --depth 1 --edges "$edges"
     done
-    depends 'a peer outside benches:' "$(printf '%s\n' "${peers[@]}")" --workspace --exclude benches
+    depends 'a peer outside benches:' "$(printf '%s\n' "${peers[@]}")" --workspace --exclude benches \
+        --exclude futures-lite-bridge
+    # The bridge is tested beside other runtimes, and may enter tokio's if it is told to; but by default it
+    # brings none along.
+    depends 'a peer in the bridge:' "$(printf '%s\n' "${peers[@]}" | grep -vxF tokio)" -p futures-lite-bridge -e normal
 
     local checked=()
     for crate in "${ours[@]}"; do

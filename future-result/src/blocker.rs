@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Instant;
 
+use crate::absence::Absence;
 use crate::cell::CellId;
 use crate::deadlock::{self, Edge, Registration, Stuck};
 use crate::outlast::Members;
@@ -328,6 +329,7 @@ impl Parker {
                 .map_err(Interrupted::Stuck)?,
             Some(_) => None,
         };
+        let absence = Absence::begin(waiting);
         // The thread's own token may be spent by others' `park` and set by others' `unpark`:
         // `woken` tells whether it was meant for us.
         while !self.signal.take_woken() {
@@ -337,6 +339,7 @@ impl Parker {
                 Some(_) => break,
             }
         }
+        drop(absence);
         match registration.and_then(Registration::end) {
             Some(stuck) => Err(Interrupted::Stuck(stuck)),
             None => Ok(()),
@@ -387,6 +390,24 @@ pub trait OwnQueue {
 
     /// Why nothing that is queued in this pool may start any more, if the queue is that pool's.
     fn refusal(&self, pool: PoolId) -> Option<TaskError>;
+
+    /// The pool, if there are pairs that its workers go on with piece by piece.
+    fn goes_on_with_pairs(&self) -> Option<PoolId> {
+        None
+    }
+
+    /// The worker sleeps from now on, and another is to stand in. False if that was so already.
+    fn give_up_place(&self) -> bool {
+        false
+    }
+
+    /// It sleeps no more.
+    fn take_place_again(&self) {}
+}
+
+/// The calling worker's queue.
+pub(crate) fn own_queue() -> Option<Rc<dyn OwnQueue>> {
+    OWN_QUEUE.try_with(|queue| queue.borrow().clone()).ok()?
 }
 
 /// Why nothing that is queued in this pool may start any more, as far as the calling worker knows.

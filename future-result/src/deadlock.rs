@@ -110,6 +110,11 @@ impl Awaited {
         !self.0.is_done() && self.0.home() == Some(pool)
     }
 
+    /// As [`is_pending_in`](Self::is_pending_in), of a pair.
+    pub(crate) fn is_pending_pair_in(&self, pool: PoolId) -> bool {
+        self.0.is_by_hand() && self.is_pending_in(pool)
+    }
+
     /// Whether it has not ended, and its pool's threads are in the parent of this process.
     pub(crate) fn is_inherited(&self) -> bool {
         !self.0.is_done() && self.0.home().is_some_and(PoolId::is_inherited)

@@ -50,22 +50,33 @@ struct Blocked<'a>(&'a Local);
 impl<'a> Blocked<'a> {
     /// `None` if it does not count already.
     fn enter(local: &'a Local) -> Option<Self> {
-        if local.core().is_forked() || local.set_blocked(true) {
-            return None;
-        }
-        let blocked = Self(local);
-        let core = blocked.0.core();
-        core.sleep.block();
-        if blocked.0.sees_work() {
-            core.wake_if_wanting();
-        }
-        Some(blocked)
+        local.leave_place().then(|| Self(local))
     }
 }
 
 impl Drop for Blocked<'_> {
     fn drop(&mut self) {
-        self.0.core().sleep.unblock();
-        self.0.set_blocked(false);
+        self.0.return_to_place();
+    }
+}
+
+impl Local {
+    /// From now on it does not count as a worker. False if it does not already.
+    pub(crate) fn leave_place(&self) -> bool {
+        let core = self.core();
+        if core.is_forked() || self.set_blocked(true) {
+            return false;
+        }
+        core.sleep.block();
+        if self.sees_work() {
+            core.wake_if_wanting();
+        }
+        true
+    }
+
+    /// It counts again.
+    pub(crate) fn return_to_place(&self) {
+        self.core().sleep.unblock();
+        self.set_blocked(false);
     }
 }

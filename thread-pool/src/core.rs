@@ -1,6 +1,6 @@
 //! What a pool's workers share with its owner.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use future_result::claim::Role;
 use future_result::sync::atomic::{AtomicBool, Ordering, fence, fence_between_seq_cst};
@@ -16,6 +16,7 @@ use crate::lanes::Lanes;
 use crate::mailbox::Mailbox;
 use crate::roster::{Roster, Seat};
 use crate::sleep::{Sleep, Wake};
+use crate::submitter::AnyCompanion;
 use crate::tally::{Tally, Totals};
 use crate::timer::Timer;
 use crate::trace;
@@ -59,6 +60,8 @@ pub(crate) struct Core {
     handles: Mutex<Option<Vec<Option<thread::JoinHandle<()>>>>>,
     /// Completed by the last worker to leave.
     terminated: Mutex<Option<Completer<()>>>,
+    /// What a sibling crate keeps beside the pool.
+    pub(crate) companion: OnceLock<Box<dyn AnyCompanion>>,
 }
 
 impl Core {
@@ -83,6 +86,7 @@ impl Core {
             abandoned,
             handles: Mutex::new(Some(Vec::new())),
             terminated: Mutex::new(Some(terminated)),
+            companion: OnceLock::new(),
         }
     }
 
@@ -311,6 +315,7 @@ impl Core {
     /// Tells whoever waits for the end that no worker is left.
     pub(crate) fn terminate(&self) {
         self.timer.close();
+        self.tell_companion();
         let terminated = self.terminated.lock().take();
         if let Some(terminated) = terminated {
             // Nobody to tell if the pool was detached.

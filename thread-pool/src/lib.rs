@@ -29,6 +29,7 @@ mod sleep;
 mod slice_map;
 mod submit;
 mod submit_all;
+mod submitter;
 mod tally;
 mod task_builder;
 mod timer;
@@ -52,6 +53,8 @@ pub use self::lanes::Priority;
 pub use self::metrics::Metrics;
 pub use self::pool::ThreadPoolExecutor;
 pub use self::scope::{Scope, ScopedHandle};
+#[doc(hidden)]
+pub use self::submitter::{Companion, Submitter};
 pub use self::task_builder::TaskBuilder;
 pub use self::worker_state::with_worker_state;
 

@@ -188,25 +188,27 @@ impl Local {
         self.pops.set(pops);
         if pops.is_multiple_of(OUTSIDE_EVERY) {
             self.take_part();
-            if let Some(task) = self.pop_outside() {
+            // With work of its own it never comes to wait for more to add up.
+            if let Some(task) = self.pop_outside(0) {
                 return Some(task);
             }
         }
-        if let Some(task) = self.queues.own.pop().or_else(|| self.pop_outside()) {
+        let pop_outside = || self.pop_outside(self.patience.pauses());
+        if let Some(task) = self.queues.own.pop().or_else(pop_outside) {
             return Some(task);
         }
         core.sleep.start_searching();
         self.search()
     }
 
-    /// The oldest task from outside.
-    fn pop_outside(&self) -> Option<Task> {
+    /// The oldest task from outside; none that it would have to fetch if it is to pause first.
+    fn pop_outside(&self, pauses: usize) -> Option<Task> {
         if let Some(task) = self.queues.batch.pop() {
             return Some(task);
         }
         // Who chooses between lanes has chosen already, and must not choose again.
-        let pauses = self.patience.pauses() > 0 && !self.core.lanes.are_in_use();
-        if pauses || self.is_surplus() || !self.refill() {
+        let is_to_pause = pauses > 0 && !self.core.lanes.are_in_use();
+        if is_to_pause || self.is_surplus() || !self.refill() {
             return None;
         }
         let task = self.queues.batch.pop();
@@ -352,6 +354,18 @@ impl OwnQueue for Local {
         } else {
             None
         }
+    }
+
+    fn goes_on_with_pairs(&self) -> Option<PoolId> {
+        self.core.companion.get().map(|_| self.core.id)
+    }
+
+    fn give_up_place(&self) -> bool {
+        self.leave_place()
+    }
+
+    fn take_place_again(&self) {
+        self.return_to_place();
     }
 }
 

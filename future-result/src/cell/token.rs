@@ -179,6 +179,12 @@ impl RawToken {
         unsafe { self.0.as_ref() }.home
     }
 
+    /// Whether nobody can run it in place.
+    pub(crate) fn is_by_hand(&self) -> bool {
+        // SAFETY: a token is an owner.
+        unsafe { vtable(self.0) }.by_hand
+    }
+
     /// Whether the task has ended.
     pub(crate) fn is_done(&self) -> bool {
         // SAFETY: a token is an owner.

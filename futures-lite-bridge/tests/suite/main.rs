@@ -1,0 +1,16 @@
+//! Proves what the bridge promises, in one program.
+#![cfg(not(pool_loom))]
+#![expect(
+    clippy::disallowed_types,
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "tests coordinate with std's locks, and their helpers unwrap"
+)]
+
+mod block_on;
+mod common;
+mod green;
+mod runtimes;
+mod spawn;
+mod stream;
+mod unblock;

@@ -1,0 +1,550 @@
+//! Proves what becomes of a future on a pool: who polls it, and how it ends.
+use std::future::{Future, pending, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
+use std::thread;
+
+use future_result::{Cancel, CompletionSet, pair};
+use futures_lite::future::yield_now;
+use futures_lite_bridge::{block_on, spawn};
+use thread_pool::{FutureResult, JoinHandle, Rejection, TaskError, ThreadPoolExecutor, WhenFull};
+
+use crate::common::{Counted, Gate, pool};
+
+#[test]
+fn ready_at_once_gives_its_value() {
+    assert_eq!(spawn(&pool(1), async { 7 }).result().unwrap(), 7);
+}
+
+#[test]
+fn woken_from_another_thread_it_goes_on_where_it_was() {
+    let pool = pool(2);
+    let (completer, handle) = pair();
+    let sum = spawn(&pool, async move { handle.await.unwrap() + 1 });
+    thread::spawn(move || completer.complete(41).unwrap());
+    assert_eq!(sum.result().unwrap(), 42);
+}
+
+#[test]
+fn spawned_by_a_spawned_one_and_awaited_it_needs_one_worker_alone() {
+    let pool = Arc::new(pool(1));
+    let inner = Arc::clone(&pool);
+    let sum = spawn(&pool, async move {
+        let mut sum = 0;
+        for n in 1..=10 {
+            sum += spawn(&inner, async move {
+                yield_now().await;
+                n
+            })
+            .await
+            .unwrap();
+        }
+        sum
+    });
+    assert_eq!(sum.result().unwrap(), 55);
+}
+
+#[test]
+fn awaits_closures_of_its_own_pool_with_one_worker() {
+    let pool = Arc::new(pool(1));
+    let inner = Arc::clone(&pool);
+    let sum = spawn(&pool, async move {
+        inner.submit(|| 1).await.unwrap() + inner.submit(|| 2).await.unwrap()
+    });
+    assert_eq!(sum.result().unwrap(), 3);
+}
+
+#[test]
+fn awaited_by_a_closure_that_blocks_the_only_worker_it_is_polled_by_another() {
+    let pool = Arc::new(pool(1));
+    let inner = Arc::clone(&pool);
+    let outer = pool.submit(move || {
+        spawn(&inner, async {
+            yield_now().await;
+            5
+        })
+        .result()
+    });
+    assert_eq!(outer.result().unwrap().unwrap(), 5);
+}
+
+#[test]
+fn collected_by_a_closure_that_blocks_the_only_worker_they_are_polled_by_another() {
+    let pool = Arc::new(pool(1));
+    let inner = Arc::clone(&pool);
+    let outer = pool.submit(move || {
+        let mut set = CompletionSet::new();
+        for n in 0..5 {
+            set.insert(
+                n,
+                spawn(&inner, async move {
+                    yield_now().await;
+                    n
+                }),
+            );
+        }
+        set.into_iter()
+            .map(|(_, result)| result.unwrap())
+            .sum::<u32>()
+    });
+    assert_eq!(outer.result().unwrap(), 10);
+}
+
+#[test]
+fn several_wake_ups_before_its_turn_are_one_poll() {
+    let pool = pool(1);
+    let (hand_over, wakers) = channel();
+    let polls = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&polls);
+    let gate = Gate::new();
+    let open = gate.clone();
+    let handle = spawn(
+        &pool,
+        poll_fn(move |context| {
+            let _ = hand_over.send(context.waker().clone());
+            match counter.fetch_add(1, Ordering::SeqCst) {
+                0 => Poll::Pending,
+                _ => Poll::Ready(()),
+            }
+        }),
+    );
+    let waker: Waker = wakers.recv().unwrap();
+    let (started, wait_for_start) = channel();
+    pool.execute(move || {
+        started.send(()).unwrap();
+        gate.wait();
+    })
+    .unwrap();
+    wait_for_start.recv().unwrap();
+    for _ in 0..100 {
+        waker.wake_by_ref();
+    }
+    open.open();
+    handle.result().unwrap();
+    pool.shutdown().unwrap();
+    assert_eq!(polls.load(Ordering::SeqCst), 2);
+}
+
+#[test]
+fn woken_while_it_is_polled_it_is_polled_again() {
+    let pool = pool(2);
+    let mut polls = 0;
+    let handle = spawn(
+        &pool,
+        poll_fn(move |context| {
+            polls += 1;
+            if polls == 100 {
+                return Poll::Ready(polls);
+            }
+            let waker = context.waker().clone();
+            thread::spawn(move || waker.wake()).join().unwrap();
+            Poll::Pending
+        }),
+    );
+    assert_eq!(handle.result().unwrap(), 100);
+}
+
+#[test]
+fn who_wakes_itself_goes_to_the_back() {
+    let pool = pool(1);
+    let order = Arc::new(Mutex::new(Vec::new()));
+    let gate = Gate::new();
+    let open = gate.clone();
+    pool.execute(move || gate.wait()).unwrap();
+    let handles: Vec<_> = ["a", "b", "c"]
+        .map(|name| {
+            let order = Arc::clone(&order);
+            spawn(&pool, async move {
+                for _ in 0..3 {
+                    order.lock().unwrap().push(name);
+                    yield_now().await;
+                }
+            })
+        })
+        .into();
+    open.open();
+    for handle in handles {
+        handle.result().unwrap();
+    }
+    let order = order.lock().unwrap();
+    // Outside work is let in late, but among themselves nobody overtakes.
+    for name in ["a", "b", "c"] {
+        assert_eq!(order.iter().filter(|next| **next == name).count(), 3);
+    }
+    let of = |name| order.iter().rposition(|next| *next == name);
+    assert!(of("a") < of("b") && of("b") < of("c"), "{order:?}");
+}
+
+#[test]
+fn one_that_wakes_itself_for_ever_does_not_shut_others_out() {
+    let pool = pool(1);
+    let forever = spawn(&pool, async {
+        loop {
+            yield_now().await;
+        }
+    });
+    assert_eq!(pool.submit(|| 1).result().unwrap(), 1);
+    assert_eq!(spawn(&pool, async { 2 }).result().unwrap(), 2);
+    let _ = forever.cancel();
+    assert!(matches!(
+        forever.result(),
+        Err::<(), _>(TaskError::Cancelled)
+    ));
+}
+
+#[test]
+fn a_panic_is_a_value_and_the_worker_lives_on() {
+    let pool = pool(1);
+    let handle = spawn(&pool, async {
+        yield_now().await;
+        panic!("no luck today")
+    });
+    match handle.result() {
+        Err::<(), _>(TaskError::Panicked(panic)) => assert_eq!(panic.message(), "no luck today"),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(spawn(&pool, async { 1 }).result().unwrap(), 1);
+}
+
+/// Ready at once, and panics when dropped.
+struct BadToDrop;
+
+impl Future for BadToDrop {
+    type Output = Counted;
+
+    fn poll(self: std::pin::Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Counted> {
+        Poll::Ready(Counted::new(&DROPS_OF_BAD))
+    }
+}
+
+static DROPS_OF_BAD: AtomicUsize = AtomicUsize::new(0);
+
+impl Drop for BadToDrop {
+    fn drop(&mut self) {
+        panic!("not in the best of ways")
+    }
+}
+
+#[test]
+fn a_panic_of_its_destructor_is_a_value_and_its_result_is_dropped_once() {
+    let pool = pool(1);
+    let handle = spawn(&pool, BadToDrop);
+    match handle.result() {
+        Err(TaskError::Panicked(panic)) => assert_eq!(panic.message(), "not in the best of ways"),
+        other => panic!("{:?}", other.map(|_| ())),
+    }
+    assert_eq!(DROPS_OF_BAD.load(Ordering::SeqCst), 1);
+    pool.shutdown().unwrap();
+}
+
+#[test]
+fn cancelled_before_its_first_poll_it_is_never_polled_and_is_dropped() {
+    static DROPS: AtomicUsize = AtomicUsize::new(0);
+    let pool = pool(1);
+    let gate = Gate::new();
+    let open = gate.clone();
+    pool.execute(move || gate.wait()).unwrap();
+    let counted = Counted::new(&DROPS);
+    let handle = spawn(&pool, async move {
+        let _counted = counted;
+        unreachable!("it was cancelled")
+    });
+    assert_eq!(handle.cancel(), Cancel::Prevented);
+    assert!(matches!(
+        handle.result(),
+        Err::<(), _>(TaskError::Cancelled)
+    ));
+    open.open();
+    pool.shutdown().unwrap();
+    assert_eq!(DROPS.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn cancelled_while_it_waits_it_is_dropped_before_its_handle_is_done() {
+    static DROPS: AtomicUsize = AtomicUsize::new(0);
+    let pool = pool(1);
+    let (hand_over, started) = channel();
+    let counted = Counted::new(&DROPS);
+    let handle = spawn(&pool, async move {
+        let _counted = counted;
+        hand_over.send(()).unwrap();
+        pending::<()>().await;
+    });
+    started.recv().unwrap();
+    // Whether its first poll has come to its end or not.
+    assert_eq!(handle.cancel(), Cancel::Requested);
+    assert!(matches!(handle.result(), Err(TaskError::Cancelled)));
+    assert_eq!(DROPS.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn cancelled_in_the_very_poll_that_makes_it_ready_it_gives_its_value() {
+    let pool = pool(1);
+    let (hand_over, receiver) = channel::<JoinHandle<u32>>();
+    let (cancelled, wait) = channel();
+    let handle = spawn(&pool, async move {
+        let handle = receiver.recv().unwrap();
+        assert_eq!(handle.cancel(), Cancel::Requested);
+        cancelled.send(handle).unwrap();
+        9
+    });
+    hand_over.send(handle).unwrap();
+    assert_eq!(wait.recv().unwrap().result().unwrap(), 9);
+}
+
+#[test]
+fn cancelled_when_its_handle_is_dropped_if_asked_for() {
+    static DROPS: AtomicUsize = AtomicUsize::new(0);
+    let pool = pool(1);
+    let (hand_over, started) = channel();
+    let (gone, wait_until_gone) = channel::<()>();
+    let counted = Counted::new(&DROPS);
+    let handle = spawn(&pool, async move {
+        let _kept = (counted, gone);
+        hand_over.send(()).unwrap();
+        pending::<()>().await;
+    });
+    started.recv().unwrap();
+    drop(handle.cancel_on_drop());
+    assert!(wait_until_gone.recv().is_err());
+    pool.shutdown().unwrap();
+    assert_eq!(DROPS.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn detached_it_goes_on() {
+    let pool = pool(1);
+    let (sender, receiver) = channel();
+    drop(spawn(&pool, async move {
+        yield_now().await;
+        sender.send(3).unwrap();
+    }));
+    assert_eq!(receiver.recv().unwrap(), 3);
+}
+
+#[test]
+fn what_waits_when_the_pool_has_drained_is_dropped_and_its_handle_done() {
+    static DROPS: AtomicUsize = AtomicUsize::new(0);
+    let pool = pool(2);
+    let handles: Vec<_> = (0..100)
+        .map(|_| {
+            let counted = Counted::new(&DROPS);
+            spawn(&pool, async move {
+                let _counted = counted;
+                pending::<()>().await;
+            })
+        })
+        .collect();
+    pool.shutdown().unwrap();
+    assert_eq!(DROPS.load(Ordering::SeqCst), 100);
+    for handle in handles {
+        assert!(handle.is_done());
+        assert!(matches!(handle.result(), Err(TaskError::Cancelled)));
+    }
+}
+
+#[test]
+fn what_its_own_pool_wakes_goes_on_while_it_drains() {
+    let pool = pool(1);
+    let gate = Gate::new();
+    let open = gate.clone();
+    let (completer, awaited) = pair();
+    pool.execute(move || {
+        gate.wait();
+        completer.complete(1).unwrap();
+    })
+    .unwrap();
+    let handle = spawn(&pool, async move {
+        let mut sum = 0;
+        for _ in 0..100 {
+            sum += 1;
+            yield_now().await;
+        }
+        sum + awaited.await.unwrap()
+    });
+    assert!(pool.shutdown_timeout(std::time::Duration::ZERO).is_err());
+    open.open();
+    drop(pool);
+    assert_eq!(handle.result().unwrap(), 101);
+}
+
+#[test]
+fn what_another_thread_wakes_while_the_pool_drains_is_dropped_with_the_pool_and_not_there() {
+    let pool = pool(1);
+    let gate = Gate::new();
+    let open = gate.clone();
+    let (hand_over, wakers) = channel();
+    let (name, dropped_by) = channel();
+    let dropper = SaysWhoDropsIt(name);
+    let mut handle = spawn(
+        &pool,
+        poll_fn(move |context| {
+            let _ = &dropper;
+            let _ = hand_over.send(context.waker().clone());
+            Poll::<()>::Pending
+        }),
+    );
+    let waker: Waker = wakers.recv().unwrap();
+    let (started, wait_for_start) = channel();
+    pool.execute(move || {
+        started.send(()).unwrap();
+        gate.wait();
+    })
+    .unwrap();
+    wait_for_start.recv().unwrap();
+    assert!(pool.shutdown_timeout(std::time::Duration::ZERO).is_err());
+    waker.wake_by_ref();
+    assert!(!handle.wait_timeout(std::time::Duration::ZERO));
+    open.open();
+    pool.shutdown().unwrap();
+    assert!(matches!(handle.result(), Err(TaskError::Cancelled)));
+    assert_eq!(dropped_by.recv().unwrap().as_deref(), Some("bridge-0"));
+    waker.wake();
+}
+
+struct SaysWhoDropsIt(std::sync::mpsc::Sender<Option<String>>);
+
+impl Drop for SaysWhoDropsIt {
+    fn drop(&mut self) {
+        self.0
+            .send(thread::current().name().map(str::to_owned))
+            .unwrap();
+    }
+}
+
+#[test]
+fn a_cancelling_shutdown_polls_nothing_more() {
+    let pool = pool(1);
+    let (hand_over, started) = channel();
+    let forever = spawn(&pool, async move {
+        hand_over.send(()).unwrap();
+        loop {
+            yield_now().await;
+        }
+    });
+    started.recv().unwrap();
+    pool.shutdown_now().unwrap();
+    assert!(matches!(
+        forever.result(),
+        Err::<(), _>(TaskError::Cancelled)
+    ));
+}
+
+#[test]
+fn a_pool_that_is_shut_down_rejects_and_drops_the_future() {
+    static DROPS: AtomicUsize = AtomicUsize::new(0);
+    let pool = pool(1);
+    drop(spawn(&pool, async {}));
+    pool.shutdown().unwrap();
+    let counted = Counted::new(&DROPS);
+    let handle = spawn(&pool, async move { drop(counted) });
+    assert_eq!(DROPS.load(Ordering::SeqCst), 1);
+    assert!(matches!(
+        handle.result(),
+        Err(TaskError::Rejected(Rejection::ShutDown))
+    ));
+}
+
+#[test]
+fn the_last_poll_of_a_detached_pool_ends_those_that_wait() {
+    let pool = pool(1);
+    let handle = spawn(&pool, pending::<()>());
+    pool.detach();
+    assert!(matches!(handle.result(), Err(TaskError::Cancelled)));
+}
+
+#[test]
+fn a_full_queue_that_rejects_says_so_in_the_handle() {
+    let pool = ThreadPoolExecutor::builder()
+        .workers(1)
+        .queue_bound(1)
+        .when_full(WhenFull::Reject)
+        .build()
+        .unwrap();
+    let gate = Gate::new();
+    let open = gate.clone();
+    let (started, wait_for_start) = channel();
+    pool.execute(move || {
+        started.send(()).unwrap();
+        gate.wait();
+    })
+    .unwrap();
+    wait_for_start.recv().unwrap();
+    let queued = spawn(&pool, async {
+        // Wake-ups are not counted.
+        for _ in 0..10 {
+            yield_now().await;
+        }
+        1
+    });
+    let refused = spawn(&pool, async { 2 });
+    assert!(matches!(
+        refused.result(),
+        Err(TaskError::Rejected(Rejection::Full))
+    ));
+    open.open();
+    assert_eq!(queued.result().unwrap(), 1);
+}
+
+#[test]
+fn a_full_queue_whose_callers_run_polls_here_first_and_there_later() {
+    let pool = ThreadPoolExecutor::builder()
+        .workers(1)
+        .queue_bound(1)
+        .when_full(WhenFull::CallerRuns)
+        .build()
+        .unwrap();
+    let gate = Gate::new();
+    let open = gate.clone();
+    let (started, wait_for_start) = channel();
+    pool.execute(move || {
+        started.send(()).unwrap();
+        gate.wait();
+    })
+    .unwrap();
+    wait_for_start.recv().unwrap();
+    pool.execute(|| ()).unwrap();
+    let here = thread::current().id();
+    let handle = spawn(&pool, async move {
+        assert_eq!(thread::current().id(), here);
+        yield_now().await;
+        thread::current().id()
+    });
+    open.open();
+    assert_ne!(handle.result().unwrap(), here);
+}
+
+#[test]
+fn its_handle_is_awaited_by_async_code_as_by_threads() {
+    let pool = pool(1);
+    let handle = spawn(&pool, async { "there" });
+    assert_eq!(block_on(handle).unwrap(), "there");
+}
+
+#[test]
+fn a_panicking_destructor_of_one_that_waits_does_not_stop_the_end_of_the_others() {
+    struct Bad;
+    impl Drop for Bad {
+        fn drop(&mut self) {
+            panic!("while the pool ends")
+        }
+    }
+    let pool = pool(1);
+    let handles: Vec<_> = (0..10)
+        .map(|_| {
+            let bad = Bad;
+            spawn(&pool, async move {
+                let _bad = bad;
+                pending::<()>().await;
+            })
+        })
+        .collect();
+    pool.shutdown().unwrap();
+    for handle in handles {
+        assert!(matches!(handle.result(), Err(TaskError::Cancelled)));
+    }
+    assert!(catch_unwind(AssertUnwindSafe(|| ())).is_ok());
+}

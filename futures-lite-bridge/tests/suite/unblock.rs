@@ -1,0 +1,347 @@
+//! Proves that adapted readers, writers and iterators give everything, in order, and hold no worker while
+//! nobody wants anything.
+use std::io::{self, Read, Write};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
+
+use futures_lite::future::poll_once;
+use futures_lite::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, StreamExt};
+use futures_lite_bridge::{UnblockIter, UnblockReader, UnblockWriter, block_on};
+use thread_pool::{Rejection, TaskError};
+
+use crate::common::{Counted, Gate, pool};
+
+/// A writer that remembers, also when it was flushed.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<(Vec<u8>, usize)>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let bytes = &bytes[..bytes.len().min(7)];
+        self.0.lock().unwrap().0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.lock().unwrap().1 += 1;
+        Ok(())
+    }
+}
+
+fn text(bytes: usize) -> Vec<u8> {
+    (0..bytes).map(|n| (n % 251) as u8).collect()
+}
+
+fn source(error: &io::Error) -> &TaskError {
+    error.get_ref().unwrap().downcast_ref().unwrap()
+}
+
+#[test]
+fn a_reader_gives_all_bytes_whatever_its_capacity() {
+    let pool = pool(1);
+    for capacity in [1, 2, 1000, 10_000, 20_000] {
+        let input = io::Cursor::new(text(10_000));
+        let mut reader = UnblockReader::with_capacity(capacity, &pool, input);
+        let mut read = Vec::new();
+        block_on(reader.read_to_end(&mut read)).unwrap();
+        assert_eq!(read, text(10_000));
+    }
+}
+
+#[test]
+fn a_reader_gives_lines() {
+    let pool = pool(1);
+    let lines = UnblockReader::with_capacity(3, &pool, &b"one\ntwo\nthree"[..]).lines();
+    let lines: Vec<String> = block_on(lines.map(Result::unwrap).collect());
+    assert_eq!(lines, ["one", "two", "three"]);
+}
+
+/// Fails, is interrupted, then gives a byte, by turns.
+struct Moody(usize);
+
+impl Read for Moody {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0 += 1;
+        match self.0 % 3 {
+            0 => {
+                buffer[0] = b'x';
+                Ok(1)
+            }
+            1 => Err(io::Error::other("in a bad mood")),
+            _ => Err(io::ErrorKind::Interrupted.into()),
+        }
+    }
+}
+
+#[test]
+fn a_reader_goes_on_after_an_error_and_repeats_what_was_interrupted() {
+    let pool = pool(1);
+    let mut reader = UnblockReader::new(&pool, Moody(0));
+    let mut byte = [0];
+    for _ in 0..3 {
+        let error = block_on(reader.read(&mut byte)).unwrap_err();
+        assert_eq!(error.to_string(), "in a bad mood");
+        assert_eq!(block_on(reader.read(&mut byte)).unwrap(), 1);
+    }
+}
+
+#[test]
+fn dropping_a_read_at_its_await_point_loses_nothing() {
+    let pool = pool(1);
+    let (mut input, output) = {
+        let (output, input) = io::pipe().unwrap();
+        (input, output)
+    };
+    let mut reader = UnblockReader::new(&pool, output);
+    let mut buffer = [0; 8];
+    for _ in 0..3 {
+        assert!(block_on(poll_once(reader.read(&mut buffer))).is_none());
+    }
+    input.write_all(b"hello").unwrap();
+    drop(input);
+    let mut read = String::new();
+    block_on(reader.read_to_string(&mut read)).unwrap();
+    assert_eq!(read, "hello");
+}
+
+#[test]
+fn dropping_a_reader_whose_job_is_queued_drops_what_it_adapts_at_once() {
+    static DROPS: AtomicUsize = AtomicUsize::new(0);
+    struct Input(Counted);
+    impl Read for Input {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            let _ = &self.0;
+            unreachable!("its job was cancelled")
+        }
+    }
+    let pool = pool(1);
+    let gate = Gate::new();
+    let open = gate.clone();
+    let (started, wait_for_start) = channel();
+    pool.execute(move || {
+        started.send(()).unwrap();
+        gate.wait();
+    })
+    .unwrap();
+    wait_for_start.recv().unwrap();
+    let mut reader = UnblockReader::new(&pool, Input(Counted::new(&DROPS)));
+    assert!(block_on(poll_once(reader.read(&mut [0]))).is_none());
+    drop(reader);
+    assert_eq!(DROPS.load(Ordering::SeqCst), 1);
+    open.open();
+}
+
+#[test]
+fn a_panic_of_a_reader_is_an_error_and_the_reader_is_gone() {
+    struct Bad;
+    impl Read for Bad {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            panic!("unreadable")
+        }
+    }
+    let pool = pool(1);
+    let mut reader = UnblockReader::new(&pool, Bad);
+    let error = block_on(reader.read(&mut [0])).unwrap_err();
+    assert!(
+        matches!(source(&error), TaskError::Panicked(panic) if panic.message() == "unreadable")
+    );
+    let error = block_on(reader.read(&mut [0])).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+}
+
+#[test]
+fn a_pool_that_is_shut_down_reads_no_more() {
+    let pool = pool(1);
+    let mut reader = UnblockReader::new(&pool, io::empty());
+    pool.shutdown().unwrap();
+    let error = block_on(reader.read(&mut [0])).unwrap_err();
+    assert!(matches!(
+        source(&error),
+        TaskError::Rejected(Rejection::ShutDown)
+    ));
+}
+
+#[test]
+fn a_writer_writes_all_bytes_in_order_whatever_its_capacity() {
+    let pool = pool(1);
+    for capacity in [1, 2, 100, 3000] {
+        let log = Log::default();
+        let mut writer = UnblockWriter::with_capacity(capacity, &pool, log.clone());
+        for part in text(1000).chunks(13) {
+            block_on(writer.write_all(part)).unwrap();
+        }
+        block_on(writer.flush()).unwrap();
+        let (written, flushes) = log.0.lock().unwrap().clone();
+        assert_eq!((written, flushes), (text(1000), 1), "capacity {capacity}");
+        block_on(writer.flush()).unwrap();
+        assert_eq!(log.0.lock().unwrap().1, 1, "nothing was left to flush");
+    }
+}
+
+/// Writes only when it is let.
+struct Gated(Gate, Log);
+
+impl Write for Gated {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.wait();
+        self.1.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.1.flush()
+    }
+}
+
+#[test]
+fn a_write_waits_when_the_buffer_is_full_and_dropping_it_there_loses_nothing() {
+    let pool = pool(1);
+    let (gate, log) = (Gate::new(), Log::default());
+    let open = gate.clone();
+    let mut writer = UnblockWriter::with_capacity(4, &pool, Gated(gate, log.clone()));
+    assert_eq!(
+        block_on(writer.write(b"abcdef")).unwrap(),
+        4,
+        "with the job"
+    );
+    assert_eq!(
+        block_on(writer.write(b"efghij")).unwrap(),
+        4,
+        "in the buffer"
+    );
+    for _ in 0..3 {
+        assert!(block_on(poll_once(writer.write(b"ij"))).is_none());
+        assert!(block_on(poll_once(writer.flush())).is_none());
+    }
+    open.open();
+    block_on(writer.write_all(b"ij")).unwrap();
+    block_on(writer.close()).unwrap();
+    assert_eq!(log.0.lock().unwrap().0, b"abcdefghij");
+}
+
+#[test]
+fn closing_a_writer_drops_it_on_the_pool_and_nothing_can_be_written_afterwards() {
+    static DROPS: AtomicUsize = AtomicUsize::new(0);
+    struct Output(#[expect(dead_code, reason = "for its drop")] Counted);
+    impl Write for Output {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let pool = pool(1);
+    let mut writer = UnblockWriter::new(&pool, Output(Counted::new(&DROPS)));
+    block_on(writer.write_all(b"x")).unwrap();
+    block_on(writer.close()).unwrap();
+    assert_eq!(DROPS.load(Ordering::SeqCst), 1);
+    block_on(writer.close()).unwrap();
+    let error = block_on(writer.write(b"x")).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+}
+
+#[test]
+fn an_error_of_a_writer_is_told_at_the_next_call_and_once() {
+    struct Full;
+    impl Write for Full {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::StorageFull.into())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let pool = pool(1);
+    let mut writer = UnblockWriter::new(&pool, Full);
+    block_on(writer.write_all(b"x")).unwrap();
+    let error = block_on(writer.flush()).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+    block_on(writer.flush()).unwrap();
+}
+
+#[test]
+fn an_iterator_gives_all_items_in_order_whatever_its_capacity() {
+    let pool = pool(1);
+    for capacity in [0, 1, 2, 100, 3000] {
+        let items = UnblockIter::new(&pool, capacity, 0..1000);
+        let items: Vec<u32> = block_on(items.try_collect()).unwrap();
+        assert!(items.into_iter().eq(0..1000));
+    }
+}
+
+#[test]
+fn an_iterator_is_at_most_its_capacity_ahead_and_holds_no_worker_then() {
+    let pool = pool(1);
+    let pulled = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&pulled);
+    let numbers = (0_usize..).inspect(move |_| {
+        counter.fetch_add(1, Ordering::SeqCst);
+    });
+    let mut items = UnblockIter::new(&pool, 4, numbers);
+    assert_eq!(block_on(items.next()).unwrap().unwrap(), 0);
+    // Comes after the job on the only worker.
+    pool.submit(|| ()).result_now();
+    let ahead = pulled.load(Ordering::SeqCst);
+    assert!((4..=5).contains(&ahead), "{ahead}");
+    for n in 1..100 {
+        assert_eq!(block_on(items.next()).unwrap().unwrap(), n);
+        let taken = n + 1;
+        assert!(pulled.load(Ordering::SeqCst) <= taken + 4);
+    }
+}
+
+#[test]
+fn an_item_is_there_before_the_next_is_asked_for() {
+    let pool = pool(1);
+    let (sender, receiver) = channel();
+    sender.send(1).unwrap();
+    let mut items = UnblockIter::new(&pool, 8, receiver);
+    assert_eq!(block_on(items.next()).unwrap().unwrap(), 1);
+    for _ in 0..3 {
+        assert!(block_on(poll_once(items.next())).is_none());
+    }
+    sender.send(2).unwrap();
+    assert_eq!(block_on(items.next()).unwrap().unwrap(), 2);
+    drop(sender);
+    assert!(block_on(items.next()).is_none());
+    assert!(block_on(items.next()).is_none());
+}
+
+#[test]
+fn a_panic_of_an_iterator_comes_after_its_items_and_is_the_last() {
+    let pool = pool(1);
+    let items = (0..3).inspect(|n| assert!(*n < 2, "no more"));
+    let mut items = UnblockIter::new(&pool, 8, items);
+    assert_eq!(block_on(items.next()).unwrap().unwrap(), 0);
+    assert_eq!(block_on(items.next()).unwrap().unwrap(), 1);
+    let last = block_on(items.next()).unwrap();
+    assert!(matches!(last, Err(TaskError::Panicked(panic)) if panic.message() == "no more"));
+    assert!(block_on(items.next()).is_none());
+}
+
+#[test]
+fn dropping_a_stream_ends_its_job_and_drops_the_iterator() {
+    static DROPS: AtomicUsize = AtomicUsize::new(0);
+    let pool = pool(1);
+    let counted = Counted::new(&DROPS);
+    let endless = std::iter::repeat_with(move || {
+        let _ = &counted;
+    });
+    let mut items = UnblockIter::new(&pool, usize::MAX, endless);
+    assert!(block_on(items.next()).unwrap().is_ok());
+    drop(items);
+    pool.shutdown().unwrap();
+    assert_eq!(DROPS.load(Ordering::SeqCst), 1);
+}
+
+/// Waits for it.
+trait ResultNow {
+    fn result_now(self);
+}
+
+impl ResultNow for thread_pool::JoinHandle<()> {
+    fn result_now(self) {
+        thread_pool::FutureResult::result(self).unwrap();
+    }
+}

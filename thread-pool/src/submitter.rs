@@ -1,0 +1,129 @@
+//! A way into the pool for what a sibling crate runs on it again and again, such as a future: without
+//! the owner, and without a say in when the pool ends.
+//!
+//! What has been let in once is not counted by the [`bound`](crate::bound) again: whoever wakes it must
+//! neither wait for room nor run it on the spot. While the pool drains, a worker may still queue what it
+//! has woken itself, since it looks for work before it leaves. Others may not, because nobody may be
+//! left to take it; theirs comes back.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use future_result::{PoolId, Task, contain};
+
+use crate::ThreadPoolExecutor;
+use crate::core::Core;
+use crate::current;
+
+/// What a sibling crate keeps beside a pool.
+#[doc(hidden)]
+pub trait Companion: Any + Default + Send + Sync {
+    /// The last worker has left: from now on the pool takes nothing, from nobody. Called before
+    /// anybody who waits for the pool's end is told of it. May be called again.
+    fn pool_has_ended(&self);
+}
+
+/// A companion whose type only its own crate knows.
+pub(crate) trait AnyCompanion: Send + Sync {
+    fn as_any(&self) -> &dyn Any;
+    fn pool_has_ended(&self);
+}
+
+impl<C: Companion> AnyCompanion for C {
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn pool_has_ended(&self) {
+        Companion::pool_has_ended(self);
+    }
+}
+
+impl Core {
+    /// Tells the companion of the end.
+    pub(crate) fn tell_companion(&self) {
+        if let Some(companion) = self.companion.get() {
+            contain(|| companion.pool_has_ended());
+        }
+    }
+
+    /// As [`Core::push`], but a worker's own also while the pool drains.
+    fn push_again(self: &Arc<Self>, task: Task) -> Result<(), Task> {
+        if self.is_forked() {
+            return Err(task);
+        }
+        current::with_of(self, |local| match local {
+            Some(local) => {
+                self.push_local(local, task);
+                Ok(())
+            }
+            None => {
+                self.injector.push(task)?;
+                self.pushed();
+                Ok(())
+            }
+        })
+    }
+}
+
+/// A way into a pool that does not keep it from ending.
+#[doc(hidden)]
+#[derive(Clone)]
+pub struct Submitter(Arc<Core>);
+
+impl Submitter {
+    /// The pool's identity.
+    #[must_use]
+    pub fn pool(&self) -> PoolId {
+        self.0.id
+    }
+
+    /// How many workers there may be.
+    #[must_use]
+    pub fn workers(&self) -> usize {
+        self.0.sleep.places()
+    }
+
+    /// Queues a task, whatever the bound says. A worker's own goes into its own queue.
+    ///
+    /// # Errors
+    ///
+    /// The task comes back if the pool is shut down; but what one of its own workers queues is accepted
+    /// until that leaves.
+    #[inline]
+    pub fn push(&self, task: Task) -> Result<(), Task> {
+        self.0.push_again(task)
+    }
+
+    /// Queues a task, whatever the bound says; or tells its handle why not.
+    #[inline]
+    pub fn submit(&self, task: Task) {
+        if let Err(task) = self.0.push_again(task) {
+            self.0.reject(task);
+        }
+    }
+
+    /// What the sibling crate keeps beside the pool. A pool has one companion; `None` if another crate's
+    /// is there already.
+    #[inline]
+    #[must_use]
+    pub fn companion<C: Companion>(&self) -> Option<&C> {
+        let companion = self.0.companion.get_or_init(|| Box::new(C::default()));
+        companion.as_any().downcast_ref()
+    }
+}
+
+impl std::fmt::Debug for Submitter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Submitter").finish_non_exhaustive()
+    }
+}
+
+impl ThreadPoolExecutor {
+    /// A way in that does not keep the pool from ending.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn submitter(&self) -> Submitter {
+        Submitter(Arc::clone(&self.core))
+    }
+}
