@@ -21,8 +21,8 @@ use thread_pool::blocking;
 /// To wait for a handle, its own [`result`](future_result::FutureResult::result) is better: a worker then
 /// runs the task that it waits for, and needs nobody to stand in.
 ///
-/// A future that is ready at once costs no more than its poll: it is first polled with a waker that does
-/// nothing, and only if it is not ready, again with one that does.
+/// The future is first polled with a waker that does nothing, and only if it is not ready, again with one
+/// that wakes. So nothing is set up for one that is ready at once.
 ///
 /// # Panics
 ///
