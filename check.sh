@@ -31,6 +31,7 @@ unsafe_files=(
     benches/src/pools/green.rs
     examples/crawl/src/green.rs
     examples/echo/src/token.rs
+    examples/pools/src/token.rs
     process-pool/src/call.rs
     process-pool/src/entry.rs
     process-pool/src/image.rs

@@ -1,0 +1,108 @@
+//! The options of the command line, with their limits and defaults.
+
+use std::path::PathBuf;
+
+use clap::{Parser, value_parser};
+
+use crate::kind::{Kind, Setting};
+use crate::server::Server;
+use crate::task::rounds_per_milli;
+
+/// Runs jobs that compute, that wait, and that do both, on every pool and one by one, and says which is when the
+/// fastest.
+///
+/// What tasks wait for is a server of the program's own, on loopback. Each way's time includes making its pool and
+/// ending it. The exit code is 0 when all ways agree on every number, 1 when one failed, 2 when an option is wrong.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "pools", version, max_term_width = 100)]
+pub struct Options {
+    /// Only jobs of this kind; can be given several times
+    #[arg(long, value_enum, value_name = "KIND")]
+    pub kind: Vec<Kind>,
+
+    /// How often each way runs each job, 1 to 100; the middle time counts
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 3,
+        allow_negative_numbers = true
+    )]
+    #[arg(value_parser = value_parser!(u32).range(1..=100))]
+    pub times: u32,
+
+    /// How long all computing of a job takes together, in milliseconds, 1 to 10000
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 200,
+        allow_negative_numbers = true
+    )]
+    #[arg(value_parser = value_parser!(u32).range(1..=10_000))]
+    pub compute_ms: u32,
+
+    /// How many tasks wait at once in the largest job, 1 to 10000; mixed jobs have a quarter of them
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 400,
+        allow_negative_numbers = true
+    )]
+    #[arg(value_parser = value_parser!(u32).range(1..=10_000))]
+    pub tasks: u32,
+
+    /// How long a task waits for the server, in microseconds, 100 to 1000000; a mixed one takes as long with its computing
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 5_000,
+        allow_negative_numbers = true
+    )]
+    #[arg(value_parser = value_parser!(u32).range(100..=1_000_000))]
+    pub wait_us: u32,
+
+    /// How many threads or processes run mixed jobs, 1 to 256 [default: eight for each CPU]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    #[arg(value_parser = value_parser!(u32).range(1..=256))]
+    pub mixed_workers: Option<u32>,
+
+    /// How many processes there are at most, 1 to 256
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 32,
+        allow_negative_numbers = true
+    )]
+    #[arg(value_parser = value_parser!(u32).range(1..=256))]
+    pub processes: u32,
+
+    /// Where to write the plot, an SVG file
+    #[arg(long, value_name = "FILE")]
+    pub plot: Option<PathBuf>,
+}
+
+impl Options {
+    /// The kinds of jobs that are asked for.
+    #[must_use]
+    pub fn kinds(&self) -> Vec<Kind> {
+        let is_meant = |kind: &Kind| self.kind.is_empty() || self.kind.contains(kind);
+        Kind::ALL.into_iter().filter(is_meant).collect()
+    }
+
+    /// What the jobs are made of; looks how fast this machine computes.
+    #[must_use]
+    pub fn setting(&self, server: &Server) -> Setting {
+        let cpus = num_cpus::get();
+        Setting {
+            server: server.address(),
+            rounds_per_milli: rounds_per_milli(),
+            cpus,
+            tasks: self.tasks as usize,
+            compute_millis: self.compute_ms.into(),
+            wait_micros: self.wait_us,
+            mixed_workers: self
+                .mixed_workers
+                .map_or(8 * cpus, |workers| workers as usize),
+            most_processes: self.processes as usize,
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! What tasks wait for: a server on loopback that answers as late as it is asked to, on one thread.
+
+use std::convert::Infallible;
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use green_tasks::net::{TcpListener, TcpStream};
+use green_tasks::{FutureResult, RuntimeError, sleep, spawn_local, unblock};
+use socket2::{Domain, Socket, Type};
+
+use crate::token;
+
+/// Connections that may wait to be accepted. The 128 of std are too few when hundreds come at once: those
+/// turned away try again after a whole second, and that would decide the table.
+const BACKLOG: i32 = 4096;
+const RETRY: Duration = Duration::from_millis(1);
+
+/// A running server; dropping it ends it, with all its connections.
+#[derive(Debug)]
+pub struct Server {
+    address: SocketAddr,
+    /// Nothing is ever sent: dropping it is the message.
+    stop: Option<Sender<Infallible>>,
+    thread: Option<JoinHandle<Result<(), RuntimeError>>>,
+}
+
+impl Server {
+    /// Starts it on a free port of loopback.
+    ///
+    /// # Errors
+    /// When there is no free port, or no thread to be had.
+    pub fn start() -> io::Result<Self> {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+        socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())?;
+        socket.listen(BACKLOG)?;
+        let listener = std::net::TcpListener::from(socket);
+        let address = listener.local_addr()?;
+        let (stop, stopped) = channel();
+        let thread = thread::Builder::new()
+            .name("server".to_owned())
+            .spawn(move || serve(listener, stopped))?;
+        Ok(Self {
+            address,
+            stop: Some(stop),
+            thread: Some(thread),
+        })
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            let _ended = thread.join();
+        }
+    }
+}
+
+fn serve(
+    listener: std::net::TcpListener,
+    stopped: Receiver<Infallible>,
+) -> Result<(), RuntimeError> {
+    token::runtime(1)?.run(move || {
+        drop(spawn_local(move || accept(listener)));
+        // When this is over, the end of the run cancels all tasks.
+        let _gone = unblock(move || stopped.recv()).result();
+    })
+}
+
+fn accept(listener: std::net::TcpListener) -> io::Result<()> {
+    for stream in TcpListener::from_std(listener)?.incoming() {
+        match stream {
+            // A client that goes away is no fault of the server's.
+            Ok(stream) => drop(spawn_local(move || answer(stream))),
+            // No descriptor is left: there will be when a connection ends.
+            Err(_) => sleep(RETRY),
+        }
+    }
+    Ok(())
+}
+
+/// A question is the number of microseconds until the answer, which is the same number.
+fn answer(mut stream: TcpStream) -> io::Result<()> {
+    let mut question = [0; 4];
+    stream.read_exact(&mut question)?;
+    sleep(Duration::from_micros(u32::from_le_bytes(question).into()));
+    stream.write_all(&question)
+}
