@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use clap::{Parser, value_parser};
+use lab::compute::rounds_per_milli;
 
 use crate::kind::{Kind, Setting};
 use crate::server::Server;
-use crate::task::rounds_per_milli;
 
 /// Runs jobs that compute, that wait, and that do both, on every pool and one by one, and says which is when the
 /// fastest.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use chart::{Axis, Curve, Panel, draw};
+use lab::chart::{Axis, Curve, Panel, draw};
 
 use crate::kind::{Kind, Setting};
 use crate::measure::Grid;
@@ -136,7 +136,7 @@ fn panel(grid: &Grid) -> Panel {
     Panel {
         title: grid.kind.name().to_owned(),
         x,
-        y: Axis::decades("times as fast", values, |value| value.to_string()),
+        y: Axis::around("times as fast", values, |value| value.to_string()),
         curves,
     }
 }

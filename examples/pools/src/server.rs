@@ -9,13 +9,10 @@ use std::time::Duration;
 
 use green_tasks::net::{TcpListener, TcpStream};
 use green_tasks::{FutureResult, RuntimeError, sleep, spawn_local, unblock};
-use socket2::{Domain, Socket, Type};
+use lab::listen::listen;
 
 use crate::token;
 
-/// Connections that may wait to be accepted. The 128 of std are too few when hundreds come at once: those
-/// turned away try again after a whole second, and that would decide the table.
-const BACKLOG: i32 = 4096;
 const RETRY: Duration = Duration::from_millis(1);
 
 /// A running server; dropping it ends it, with all its connections.
@@ -33,10 +30,7 @@ impl Server {
     /// # Errors
     /// When there is no free port, or no thread to be had.
     pub fn start() -> io::Result<Self> {
-        let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
-        socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())?;
-        socket.listen(BACKLOG)?;
-        let listener = std::net::TcpListener::from(socket);
+        let listener = listen((Ipv4Addr::LOCALHOST, 0).into())?;
         let address = listener.local_addr()?;
         let (stop, stopped) = channel();
         let thread = thread::Builder::new()

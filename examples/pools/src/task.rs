@@ -1,13 +1,12 @@
 //! One task: it computes, asks the server and waits for the answer, and computes again.
 
 use std::fmt::Display;
-use std::hint::black_box;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::time::{Duration, Instant};
 
 use async_io::Async;
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
+use lab::compute::compute;
 use serde::{Deserialize, Serialize};
 
 /// Plain data, so that it can be sent to a process.
@@ -83,30 +82,6 @@ fn told(error: impl Display) -> String {
     format!(
         "cannot ask the server: {error}; if there are too many files, take fewer --tasks or raise `ulimit -n`"
     )
-}
-
-/// Computes and nothing else; nothing in it can be left out.
-#[must_use]
-pub fn compute(mut number: u64, rounds: u64) -> u64 {
-    for round in 0..black_box(rounds) {
-        number = (number ^ round)
-            .wrapping_mul(0x9E37_79B9_7F4A_7C15)
-            .rotate_left(29);
-    }
-    number
-}
-
-/// How many rounds take a millisecond here: the best of some short tries, since what disturbs only slows down.
-#[must_use]
-pub fn rounds_per_milli() -> u64 {
-    const ROUNDS: u64 = 1_000_000;
-    let tries = (0..20).map(|number| {
-        let start = Instant::now();
-        black_box(compute(number, ROUNDS));
-        start.elapsed()
-    });
-    let best = tries.min().unwrap_or_default().max(Duration::from_nanos(1));
-    ((ROUNDS as f64 / best.as_secs_f64() / 1e3) as u64).max(1)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! One set of curves, and the page of all.
 
-use crate::Axis;
-use crate::svg::Svg;
+use super::axis::Axis;
+use super::svg::Svg;
 
 const WIDTH: f64 = 760.0;
 const HEIGHT: f64 = 270.0;

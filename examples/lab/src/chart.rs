@@ -1,26 +1,19 @@
-//! Curves as SVG that can be read on light and on dark ground: for the examples that measure something.
-//!
-//! | file | what it does |
-//! |---|---|
-//! | `axis` | from values to places |
-//! | `panel` | one set of curves, and the page of all |
-//! | `svg` | the elements, and their style |
+//! Curves as SVG that can be read on light and on dark ground.
 //!
 //! # Examples
 //!
 //! ```
-//! use chart::{Axis, Curve, Panel, draw};
+//! use lab::chart::{Axis, Curve, Panel, draw};
 //!
 //! let panel = Panel {
 //!     title: "Squares".to_owned(),
 //!     x: Axis::linear("n", [(1.0, "1".to_owned()), (3.0, "3".to_owned())]),
-//!     y: Axis::decades("n²", [1.0, 4.0, 9.0], |value| value.to_string()),
+//!     y: Axis::around("n²", [1.0, 4.0, 9.0], |value| value.to_string()),
 //!     curves: vec![Curve { name: "n²".to_owned(), points: vec![(1.0, 1.0), (2.0, 4.0), (3.0, 9.0)] }],
 //! };
 //! let picture = draw("How squares grow", &[panel]);
 //! assert!(picture.starts_with("<svg ") && picture.contains("prefers-color-scheme:dark"));
 //! ```
-#![forbid(unsafe_code)]
 
 mod axis;
 mod panel;

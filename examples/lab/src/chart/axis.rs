@@ -4,8 +4,8 @@
 /// these; what lies outside is drawn at the end.
 #[derive(Clone, Debug)]
 pub struct Axis {
-    pub(crate) label: String,
-    pub(crate) ticks: Vec<(f64, String)>,
+    pub(super) label: String,
+    pub(super) ticks: Vec<(f64, String)>,
     is_logarithmic: bool,
 }
 
@@ -29,9 +29,10 @@ impl Axis {
         }
     }
 
-    /// A logarithmic one with a tick for each power of ten that is needed for these values, named so.
+    /// A logarithmic one that reaches around these values, from a 1, 2 or 5 times a power of ten to another. If it is
+    /// long, only its ends and the powers of ten between them are named.
     #[must_use]
-    pub fn decades(
+    pub fn around(
         label: &str,
         values: impl IntoIterator<Item = f64>,
         name: impl Fn(f64) -> String,
@@ -42,21 +43,33 @@ impl Axis {
         let (least, most) = positive.fold((f64::INFINITY, 0.0_f64), |(least, most), value| {
             (least.min(value), most.max(value))
         });
-        let (low, high) = if most > 0.0 {
-            (least.log10().floor() as i32, most.log10().ceil() as i32)
+        let (least, most) = if most > 0.0 {
+            (least, most)
         } else {
-            (0, 0)
+            (1.0, 1.0)
         };
-        let exponents = low..=high.max(low + 1);
-        let ticks = exponents.map(|exponent| {
-            let value = 10_f64.powi(exponent);
+        let first = 3 * least.log10().floor() as i32;
+        let steps = || (first..).map(|step| (step, value_of(step)));
+        // There is one at or below the least, since the first is.
+        let low = steps()
+            .take_while(|&(_, value)| value <= least)
+            .map(|(step, _)| step)
+            .last()
+            .unwrap_or(first);
+        let high = steps()
+            .find_map(|(step, value)| (step > low && value >= most).then_some(step))
+            .unwrap_or(low + 1);
+        let is_short = high - low < 8;
+        let is_named = |step: &i32| is_short || *step == low || *step == high || step % 3 == 0;
+        let ticks = (low..=high).filter(is_named).map(|step| {
+            let value = value_of(step);
             (value, name(value))
         });
         Self::logarithmic(label, ticks)
     }
 
     /// Where a value is: from 0 to 1.
-    pub(crate) fn place(&self, value: f64) -> f64 {
+    pub(super) fn place(&self, value: f64) -> f64 {
         let ends = self.ticks.first().zip(self.ticks.last());
         let Some(((low, _), (high, _))) = ends else {
             return 0.0;
@@ -79,6 +92,16 @@ impl Axis {
     }
 }
 
+/// 1, 2, 5, 10, 20 and so on, of which the 1 has the number 0.
+fn value_of(step: i32) -> f64 {
+    let digit = [1.0, 2.0, 5.0][step.rem_euclid(3) as usize];
+    // By division, since a tenth is not to be a little more.
+    match step.div_euclid(3) {
+        exponent @ 0.. => digit * 10_f64.powi(exponent),
+        exponent => digit / 10_f64.powi(-exponent),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -88,12 +111,17 @@ mod tests {
     }
 
     #[test]
-    fn decades_reach_around_the_values() {
-        let axis = |values: &[f64]| Axis::decades("", values.iter().copied(), |it| it.to_string());
-        assert_eq!(names(&axis(&[0.3, 20.0])), ["0.1", "1", "10", "100"]);
-        assert_eq!(names(&axis(&[10.0, 1.0])), ["1", "10"]);
-        assert_eq!(names(&axis(&[1.0])), ["1", "10"]);
-        assert_eq!(names(&axis(&[0.0, f64::INFINITY])), ["1", "10"]);
+    fn ticks_reach_around_the_values() {
+        let axis = |values: &[f64]| Axis::around("", values.iter().copied(), |it| it.to_string());
+        assert_eq!(names(&axis(&[0.3, 3.0])), ["0.2", "0.5", "1", "2", "5"]);
+        assert_eq!(
+            names(&axis(&[0.02, 300.0])),
+            ["0.02", "0.1", "1", "10", "100", "500"]
+        );
+        assert_eq!(names(&axis(&[10.0, 1.0])), ["1", "2", "5", "10"]);
+        assert_eq!(names(&axis(&[1.0])), ["1", "2"]);
+        assert_eq!(names(&axis(&[0.0, f64::INFINITY])), ["1", "2"]);
+        assert_eq!(names(&axis(&[])), ["1", "2"]);
     }
 
     #[test]

@@ -1,0 +1,31 @@
+//! A socket for many clients at once.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+
+use socket2::{Domain, Socket, Type};
+
+/// Clients that may wait to be accepted. The 128 of std are too few when hundreds come at once: those
+/// turned away try again after a whole second.
+const BACKLOG: i32 = 4096;
+
+/// Listens at an address; port 0 stands for any that is free. The address can be used again at once after the
+/// program has ended.
+///
+/// # Errors
+/// What the system says, as when somebody else listens there.
+///
+/// # Examples
+///
+/// ```
+/// let listener = lab::listen::listen(([127, 0, 0, 1], 0).into())?;
+/// assert_ne!(listener.local_addr()?.port(), 0);
+/// # std::io::Result::Ok(())
+/// ```
+pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
