@@ -32,6 +32,7 @@ unsafe_files=(
     examples/crawl/src/green.rs
     examples/echo/src/token.rs
     examples/pools/src/token.rs
+    examples/queue-blocking/src/token.rs
     process-pool/src/call.rs
     process-pool/src/entry.rs
     process-pool/src/image.rs

@@ -1,0 +1,157 @@
+//! Lets the tasks come when the plan says so, and writes down how long each has waited.
+//!
+//! Whether the workers keep up or not, the next task comes at its time, and its wait begins then: a queue that holds
+//! up whoever fills it does not look short for that.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use process_pool::{CompletionSet, JoinHandle};
+
+use crate::plan::Plan;
+use crate::ways::WayError;
+use crate::work::Work;
+
+/// Whoever does the tasks.
+pub trait Crew {
+    /// Begins or queues a task, and says with whom; nothing if nobody takes it yet.
+    fn submit(&mut self, work: Work) -> Option<(usize, JoinHandle<u64>)>;
+
+    /// A task is done that was with this one.
+    fn done(&mut self, _whom: usize) {}
+}
+
+/// For a pool, which takes whatever comes.
+impl<F: FnMut(Work) -> JoinHandle<u64>> Crew for F {
+    fn submit(&mut self, work: Work) -> Option<(usize, JoinHandle<u64>)> {
+        Some((0, self(work)))
+    }
+}
+
+/// How long each task of the plan has waited, in the order in which they come: from then to its result, less the time
+/// that it takes by itself.
+///
+/// # Errors
+/// When a task did not end well.
+pub fn drive(
+    plan: &Plan,
+    sleep: fn(Duration),
+    crew: &mut impl Crew,
+) -> Result<Vec<Duration>, WayError> {
+    let mut waits = vec![Duration::ZERO; plan.arrivals.len()];
+    let mut coming = plan.arrivals.iter().copied().enumerate().peekable();
+    let mut untaken = VecDeque::new();
+    let mut set = CompletionSet::new();
+    let start = Instant::now();
+    loop {
+        while let Some(next) = coming.next_if(|(_, it)| start.elapsed() >= it.at) {
+            untaken.push_back(next);
+        }
+        while let Some(&(number, arrival)) = untaken.front() {
+            let Some((whom, handle)) = crew.submit(plan.work(arrival)) else {
+                break;
+            };
+            set.insert((number, whom), handle);
+            untaken.pop_front();
+        }
+        let pause = coming
+            .peek()
+            .map(|(_, next)| next.at.saturating_sub(start.elapsed()));
+        let completed = match pause {
+            None => set.wait_next(),
+            Some(pause) if set.is_empty() => {
+                sleep(pause);
+                continue;
+            }
+            Some(pause) => match set.wait_next_timeout(pause) {
+                Ok(completed) => completed,
+                // The next one comes.
+                Err(_) => continue,
+            },
+        };
+        let Some(((number, whom), outcome)) = completed else {
+            return Ok(waits);
+        };
+        outcome?;
+        let arrival = plan.arrivals[number];
+        let since = start.elapsed().saturating_sub(arrival.at);
+        waits[number] = since.saturating_sub(plan.time(arrival));
+        crew.done(whom);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use process_pool::TaskError;
+
+    use super::*;
+    use crate::plan::Arrival;
+    use crate::work::Kind;
+
+    fn plan(tasks: u64) -> Plan {
+        let arrival = |number| Arrival {
+            at: Duration::from_micros(number),
+            is_long: number == 0,
+        };
+        Plan {
+            arrivals: (0..tasks).map(arrival).collect(),
+            kind: Kind::Wait,
+            short: Duration::ZERO,
+            long: Duration::from_millis(20),
+            workers: 1,
+            more_workers: 2,
+            prefetch: 2,
+            rounds_per_milli: 1,
+        }
+    }
+
+    /// Takes one task at a time, and ends it at once.
+    #[derive(Default)]
+    struct OneAtATime {
+        is_busy: bool,
+        refused: u32,
+        seen: Vec<Work>,
+    }
+
+    impl Crew for OneAtATime {
+        fn submit(&mut self, work: Work) -> Option<(usize, JoinHandle<u64>)> {
+            if self.is_busy {
+                self.refused += 1;
+                return None;
+            }
+            self.is_busy = true;
+            self.seen.push(work);
+            let (completer, handle) = future_result::pair();
+            completer.complete(0).ok()?;
+            Some((7, handle))
+        }
+
+        fn done(&mut self, whom: usize) {
+            assert_eq!(whom, 7);
+            self.is_busy = false;
+        }
+    }
+
+    #[test]
+    fn what_nobody_takes_yet_is_done_later_in_the_order_of_coming() {
+        let plan = plan(10);
+        let mut crew = OneAtATime::default();
+        let waits = drive(&plan, std::thread::sleep, &mut crew).unwrap();
+        assert_eq!(waits.len(), 10);
+        let all: Vec<_> = plan.arrivals.iter().map(|&it| plan.work(it)).collect();
+        assert_eq!(crew.seen, all);
+        // Its own time is not waiting, though it took none here.
+        assert_eq!(waits[0], Duration::ZERO);
+    }
+
+    #[test]
+    fn task_that_ends_badly_ends_it_all_with_its_error() {
+        let mut lost = |_| {
+            let (completer, handle) = future_result::pair();
+            completer.fail(TaskError::TimedOut);
+            handle
+        };
+        let error = drive(&plan(3), std::thread::sleep, &mut lost).unwrap_err();
+        assert_eq!(error.to_string(), TaskError::TimedOut.to_string());
+    }
+}

@@ -1,0 +1,161 @@
+//! The ways to do the tasks. A further way is one function and one entry in [`WAYS`].
+
+use std::error::Error;
+use std::thread;
+use std::time::Duration;
+
+use process_pool::{FutureResult, JoinHandle, ProcessPoolExecutor};
+
+use crate::drive::{Crew, drive};
+use crate::plan::Plan;
+use crate::token;
+use crate::work::Work;
+
+/// Every way, in the order of the table.
+pub const WAYS: [Way; 6] = [KEPT, FIXED, FAIR, ADAPTIVE, MORE_WORKERS, GREEN_TASKS];
+
+/// What a queue does that cannot take anything back: each worker in turn gets up to `--prefetch` tasks ahead, and they
+/// stay with it. Each is a pool of its own here, since a pool of several workers does not do that.
+pub const KEPT: Way = Way {
+    name: "prefetched and kept",
+    workers: |plan| plan.workers,
+    run_all: kept,
+};
+/// The same number of tasks ahead, by the process pool, which takes back what waits behind a long task.
+pub const FIXED: Way = Way {
+    name: "fixed prefetch",
+    workers: |plan| plan.workers,
+    run_all: |plan| processes(plan, plan.workers, Some(plan.prefetch)),
+};
+/// A task for a worker when it is free, and not before.
+pub const FAIR: Way = Way {
+    name: "fair, prefetch(1)",
+    workers: |plan| plan.workers,
+    run_all: |plan| processes(plan, plan.workers, Some(1)),
+};
+/// As many ahead as the time that tasks take suggests: what the process pool does unless told otherwise.
+pub const ADAPTIVE: Way = Way {
+    name: "adaptive",
+    workers: |plan| plan.workers,
+    run_all: |plan| processes(plan, plan.workers, None),
+};
+/// Adaptive, with more workers.
+pub const MORE_WORKERS: Way = Way {
+    name: "more workers",
+    workers: |plan| plan.more_workers,
+    run_all: |plan| processes(plan, plan.more_workers, None),
+};
+/// No workers to wait for: each task is a green task from when it comes, on as many threads as there are workers
+/// elsewhere.
+pub const GREEN_TASKS: Way = Way {
+    name: "green tasks",
+    workers: |plan| plan.workers,
+    run_all: green,
+};
+
+/// How often the workers get a task each beforehand, at most: a worker is started when there is work for it.
+const WARM_UPS: usize = 100;
+
+/// Why a way did not come to its end, as when no process can be started.
+pub type WayError = Box<dyn Error + Send + Sync>;
+
+/// A named way.
+#[derive(Clone, Copy, Debug)]
+pub struct Way {
+    /// As the table shows it.
+    pub name: &'static str,
+    workers: fn(&Plan) -> usize,
+    run_all: fn(&Plan) -> Result<Vec<Duration>, WayError>,
+}
+
+impl Way {
+    /// How many processes or threads do the tasks.
+    #[must_use]
+    pub fn workers(&self, plan: &Plan) -> usize {
+        (self.workers)(plan)
+    }
+
+    /// Has all tasks done, and gives the time for which each has waited.
+    ///
+    /// # Errors
+    /// When it cannot begin, or a task does not end well.
+    pub fn run(&self, plan: &Plan) -> Result<Vec<Duration>, WayError> {
+        (self.run_all)(plan)
+    }
+}
+
+fn processes(
+    plan: &Plan,
+    workers: usize,
+    prefetch: Option<usize>,
+) -> Result<Vec<Duration>, WayError> {
+    let pool = started(workers, prefetch)?;
+    let mut submit = |work| pool.submit(Work::run, work);
+    let waits = drive(plan, thread::sleep, &mut submit)?;
+    pool.shutdown()?;
+    Ok(waits)
+}
+
+/// A pool whose workers are there already, since their start is not what is looked at.
+fn started(workers: usize, prefetch: Option<usize>) -> Result<ProcessPoolExecutor, WayError> {
+    let mut builder = ProcessPoolExecutor::builder().workers(workers);
+    if let Some(tasks) = prefetch {
+        builder = builder.prefetch(tasks);
+    }
+    let pool = builder.build()?;
+    for _ in 0..WARM_UPS {
+        let work = Work::Wait(Duration::from_millis(1));
+        let all = (0..workers).map(|_| pool.submit(Work::run, work));
+        for handle in all.collect::<Vec<_>>() {
+            handle.result()?;
+        }
+        if pool.pids().len() == workers {
+            break;
+        }
+    }
+    Ok(pool)
+}
+
+fn kept(plan: &Plan) -> Result<Vec<Duration>, WayError> {
+    let pools = (0..plan.workers).map(|_| started(1, None));
+    let mut dealer = Dealer {
+        pools: pools.collect::<Result<_, _>>()?,
+        held: vec![0; plan.workers],
+        most: plan.prefetch,
+        next: 0,
+    };
+    let waits = drive(plan, thread::sleep, &mut dealer)?;
+    for pool in dealer.pools {
+        pool.shutdown()?;
+    }
+    Ok(waits)
+}
+
+/// Gives tasks to workers in turn, and never takes one back.
+struct Dealer {
+    pools: Vec<ProcessPoolExecutor>,
+    /// How many tasks each has that are not done.
+    held: Vec<usize>,
+    most: usize,
+    next: usize,
+}
+
+impl Crew for Dealer {
+    fn submit(&mut self, work: Work) -> Option<(usize, JoinHandle<u64>)> {
+        let workers = self.pools.len();
+        let mut turns = (self.next..).take(workers).map(|turn| turn % workers);
+        let whom = turns.find(|&whom| self.held[whom] < self.most)?;
+        self.next = whom + 1;
+        self.held[whom] += 1;
+        Some((whom, self.pools[whom].submit(Work::run, work)))
+    }
+
+    fn done(&mut self, whom: usize) {
+        self.held[whom] -= 1;
+    }
+}
+
+fn green(plan: &Plan) -> Result<Vec<Duration>, WayError> {
+    let mut spawn = |work: Work| green_tasks::spawn(move || work.run_green());
+    token::runtime(plan.workers)?.run(|| drive(plan, green_tasks::sleep, &mut spawn))?
+}
