@@ -10,7 +10,7 @@ use crate::plan::{Plan, Traffic};
 use crate::work::Kind;
 
 /// Has short tasks and some long ones come to a queue, and shows how long the short ones wait behind the long ones:
-/// with a fixed prefetch, fair, adaptive, with more workers, and on green tasks.
+/// with a fixed prefetch, fair, adaptive, with more workers, with a pool for the long ones, and on green tasks.
 ///
 /// The same tasks come at the same times in every way. The exit code is 0 when every way came to its end, 1 when one
 /// did not, 2 when an option is wrong.

@@ -6,10 +6,10 @@
 
 use green_tasks::{Runtime, RuntimeError, Stackful};
 
-/// A runtime on so many threads for the tasks of this program.
+/// A runtime on so many threads, 0 counting as 1, for the tasks of this program.
 ///
 /// # Errors
-/// Never with at least one thread.
+/// Never with these settings.
 pub fn runtime(threads: usize) -> Result<Runtime, RuntimeError> {
     // SAFETY: the tasks call this crate, `green_tasks` and `lab`, which only computes. None of it waits
     // in the initializer of a thread-local, or within a call that keeps a pointer into its frame in one.

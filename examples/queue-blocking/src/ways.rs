@@ -12,7 +12,15 @@ use crate::token;
 use crate::work::Work;
 
 /// Every way, in the order of the table.
-pub const WAYS: [Way; 6] = [KEPT, FIXED, FAIR, ADAPTIVE, MORE_WORKERS, GREEN_TASKS];
+pub const WAYS: [Way; 7] = [
+    KEPT,
+    FIXED,
+    FAIR,
+    ADAPTIVE,
+    MORE_WORKERS,
+    LONG_APART,
+    GREEN_TASKS,
+];
 
 /// What a queue does that cannot take anything back: each worker in turn gets up to `--prefetch` tasks ahead, and they
 /// stay with it. Each is a pool of its own here, since a pool of several workers does not do that.
@@ -44,6 +52,13 @@ pub const MORE_WORKERS: Way = Way {
     name: "more workers",
     workers: |plan| plan.more_workers,
     run_all: |plan| processes(plan, plan.more_workers, None),
+};
+/// A pool for the long tasks and one for the short ones, with half of the workers each: for those who know beforehand
+/// which are long.
+pub const LONG_APART: Way = Way {
+    name: "long ones apart",
+    workers: |plan| plan.workers.max(2),
+    run_all: apart,
 };
 /// No workers to wait for: each task is a green task from when it comes, on as many threads as there are workers
 /// elsewhere.
@@ -114,6 +129,21 @@ fn started(workers: usize, prefetch: Option<usize>) -> Result<ProcessPoolExecuto
         }
     }
     Ok(pool)
+}
+
+fn apart(plan: &Plan) -> Result<Vec<Duration>, WayError> {
+    let half = (plan.workers / 2).max(1);
+    let for_long = started(half, None)?;
+    let for_short = started(plan.workers.max(2) - half, None)?;
+    let long = Work::new(plan.kind, plan.long, plan.rounds_per_milli);
+    let mut submit = |work| {
+        let pool = if work == long { &for_long } else { &for_short };
+        pool.submit(Work::run, work)
+    };
+    let waits = drive(plan, thread::sleep, &mut submit)?;
+    for_long.shutdown()?;
+    for_short.shutdown()?;
+    Ok(waits)
 }
 
 fn kept(plan: &Plan) -> Result<Vec<Duration>, WayError> {

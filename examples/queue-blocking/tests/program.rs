@@ -1,0 +1,128 @@
+//! The program as it is called: what it prints, what it writes, and its exit code.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "in a test, a panic is the report of a failure"
+)]
+
+use std::fs;
+use std::process::{Command, Output};
+
+use queue_blocking::ways::WAYS;
+
+const SMALL: [&str; 8] = [
+    "--tasks",
+    "40",
+    "--every",
+    "10",
+    "--short-us",
+    "100",
+    "--long-us",
+    "2000",
+];
+
+fn program(arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_queue-blocking"));
+    command.args(arguments).output().unwrap()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+#[test]
+fn both_kinds_in_every_way_and_a_plot() {
+    let folder = tempfile::tempdir().unwrap();
+    let plot = folder.path().join("plot.svg");
+    let mut arguments = SMALL.to_vec();
+    arguments.extend(["--workers", "2", "--plot", plot.to_str().unwrap()]);
+    let output = program(&arguments);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let text = stdout(&output);
+    for verb in ["wait", "compute"] {
+        let plan = format!("36 short tasks, which {verb} for 100µs, and 4 long ones, for 2ms");
+        assert!(text.contains(&plan), "{text}");
+    }
+    let picture = fs::read_to_string(plot).unwrap();
+    for way in WAYS {
+        assert_eq!(
+            text.matches(&format!("\n{}", way.name)).count(),
+            2,
+            "{text}"
+        );
+        assert_eq!(picture.matches(&format!(">{}<", way.name)).count(), 2);
+    }
+}
+
+#[test]
+fn one_kind_alone() {
+    let mut arguments = SMALL.to_vec();
+    arguments.extend(["--kind", "wait", "--workers", "1", "--more", "2"]);
+    let output = program(&arguments);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let text = stdout(&output);
+    assert!(!text.contains("compute"), "{text}");
+    let row = text
+        .lines()
+        .find(|line| line.starts_with("more workers"))
+        .unwrap();
+    assert_eq!(row.split_whitespace().nth(2), Some("2"), "{row}");
+}
+
+#[test]
+fn plot_that_cannot_be_written_is_told() {
+    let mut arguments = SMALL.to_vec();
+    arguments.extend(["--kind", "wait", "--plot", "/nowhere/plot.svg"]);
+    let output = program(&arguments);
+    assert_eq!(output.status.code(), Some(1));
+    let said = stderr(&output);
+    assert!(said.contains("cannot write /nowhere/plot.svg: "), "{said}");
+}
+
+#[test]
+fn help_names_every_option() {
+    let output = program(&["--help"]);
+    assert_eq!(output.status.code(), Some(0));
+    let text = stdout(&output);
+    let options = [
+        "--kind",
+        "--tasks",
+        "--every",
+        "--short-us",
+        "--long-us",
+        "--load",
+        "--workers",
+        "--more",
+        "--prefetch",
+        "--seed",
+        "--plot",
+    ];
+    for option in options {
+        assert!(text.contains(option), "{option}");
+    }
+}
+
+#[test]
+fn wrong_options_are_refused_with_what_to_do() {
+    for (arguments, told) in [
+        (&["--kind", "sleep"][..], "possible values: wait, compute"),
+        (&["--tasks", "0"], "1..=1000000"),
+        (&["--load", "100"], "1..=99"),
+        (&["--workers", "-1"], "1..=64"),
+        (&["--more", "1"], "2..=16"),
+        (&["--task", "3"], "--tasks"),
+    ] {
+        let output = program(arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(
+            stderr(&output).contains(told),
+            "{arguments:?}: {}",
+            stderr(&output)
+        );
+        assert_eq!(stdout(&output), "", "{arguments:?}");
+    }
+}
