@@ -21,15 +21,12 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
-use socket2::{Domain, Socket, Type};
+use lab::listen::listen;
 
 use message::{Request, message};
 
 /// What a thread of the server needs is small, and there may be a thousand of them.
 const STACK_SIZE: usize = 128 * 1024;
-/// Clients that may wait to be accepted. The 128 of std are too few when hundreds come at once: those
-/// turned away try again after a whole second, and that would decide the table.
-const BACKLOG: i32 = 4096;
 const RETRY: Duration = Duration::from_millis(10);
 
 /// A running server; dropping it ends it.
@@ -47,7 +44,7 @@ impl Server {
     /// # Errors
     /// When there is no free port, or no thread to be had.
     pub fn start(latency: Duration) -> io::Result<Self> {
-        let listener = listen()?;
+        let listener = listen((Ipv4Addr::LOCALHOST, 0).into())?;
         let address = listener.local_addr()?;
         let (stop, stopped) = bounded(0);
         let acceptor = thread::Builder::new()
@@ -100,13 +97,6 @@ impl Delay {
     fn until_stopped(&self) {
         let Err(_stopped) = self.stopped.recv();
     }
-}
-
-fn listen() -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
-    socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())?;
-    socket.listen(BACKLOG)?;
-    Ok(socket.into())
 }
 
 fn accept(listener: &TcpListener, delay: &Delay) {

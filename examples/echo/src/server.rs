@@ -6,25 +6,16 @@ use std::time::Duration;
 
 use green_tasks::net::{TcpListener, TcpStream};
 use green_tasks::{sleep, spawn};
-use socket2::{Domain, Socket, Type};
 
 /// How long the server waits when it could not accept a connection, say for want of a descriptor.
 const RETRY: Duration = Duration::from_millis(10);
-
-/// Connections that may wait to be accepted. The 128 of std are too few when thousands come at once: those
-/// turned away try again after a whole second.
-const BACKLOG: i32 = 4096;
 
 /// Listens at an address.
 ///
 /// # Errors
 /// What the system says, as when somebody else listens there.
 pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
-    socket.set_reuse_address(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    TcpListener::from_std(socket.into())
+    TcpListener::from_std(lab::listen::listen(address)?)
 }
 
 /// Accepts connections and serves them, until the task that this is called in is cancelled.

@@ -11,7 +11,7 @@ use std::sync::{Arc, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use socket2::{Domain, Socket, Type};
+use lab::listen::listen;
 use thread_pool::{BuildError, ThreadPoolExecutor};
 
 use crate::services::{Answer, Plan, Question};
@@ -19,8 +19,6 @@ use crate::services::{Answer, Plan, Question};
 /// Connections at the same time. Each keeps a thread, whose needs are small.
 const CONNECTIONS: usize = 1024;
 const STACK_SIZE: usize = 128 * 1024;
-/// Clients that may wait to be accepted; std's 128 are too few when all come at once.
-const BACKLOG: i32 = 1024;
 /// Bytes that the head of a request may have.
 const HEAD_LIMIT: u64 = 16 * 1024;
 const RETRY: Duration = Duration::from_millis(10);
@@ -39,10 +37,7 @@ impl Server {
     /// # Errors
     /// When there is no free port, or no thread to be had.
     pub fn start(plan: Plan) -> io::Result<Self> {
-        let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
-        socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())?;
-        socket.listen(BACKLOG)?;
-        let listener = TcpListener::from(socket);
+        let listener = listen((Ipv4Addr::LOCALHOST, 0).into())?;
         let address = listener.local_addr()?;
         let pool = pool().map_err(io::Error::other)?;
         let is_closed = Arc::new(AtomicBool::new(false));
