@@ -32,7 +32,7 @@ impl<F: FnMut(Work) -> JoinHandle<u64>> Crew for F {
 /// that it takes by itself.
 ///
 /// # Errors
-/// When a task did not end well.
+/// When a task did not end well, or nobody takes it though nobody has anything to do.
 pub fn drive(
     plan: &Plan,
     sleep: fn(Duration),
@@ -70,7 +70,11 @@ pub fn drive(
             },
         };
         let Some(((number, whom), outcome)) = completed else {
-            return Ok(waits);
+            // Nothing runs and nothing comes.
+            return match untaken.len() {
+                0 => Ok(waits),
+                left => Err(format!("{left} tasks are left that nobody takes").into()),
+            };
         };
         outcome?;
         let arrival = plan.arrivals[number];
@@ -142,6 +146,18 @@ mod tests {
         assert_eq!(crew.seen, all);
         // Its own time is not waiting, though it took none here.
         assert_eq!(waits[0], Duration::ZERO);
+    }
+
+    #[test]
+    fn tasks_that_nobody_ever_takes_are_told() {
+        struct Nobody;
+        impl Crew for Nobody {
+            fn submit(&mut self, _work: Work) -> Option<(usize, JoinHandle<u64>)> {
+                None
+            }
+        }
+        let error = drive(&plan(3), std::thread::sleep, &mut Nobody).unwrap_err();
+        assert_eq!(error.to_string(), "3 tasks are left that nobody takes");
     }
 
     #[test]

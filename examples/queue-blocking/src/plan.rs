@@ -109,6 +109,8 @@ impl fmt::Display for Plan {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     const SHORT: Duration = Duration::from_millis(2);
@@ -136,6 +138,10 @@ mod tests {
         for tasks in arrivals.chunks(50) {
             assert_eq!(tasks.iter().filter(|it| it.is_long).count(), 1);
         }
+        let places = arrivals
+            .chunks(50)
+            .map(|tasks| tasks.iter().position(|it| it.is_long));
+        assert!(BTreeSet::from_iter(places).len() > 25);
         assert!(arrivals.is_sorted_by_key(|it| it.at));
         let all_long = Traffic {
             every: 1,

@@ -65,9 +65,11 @@ fn what_is_kept_ends_after_the_long_task_and_what_is_given_fairly_before_it() {
 fn way_without_workers_says_so_in_its_row_and_the_plot_goes_on() {
     let mut plan = plan(Kind::Wait, 1);
     plan.workers = 0;
-    let row = Row::of(&FAIR, &plan);
-    let report = Report::new(plan, vec![row]);
+    let rows = [FAIR, KEPT].map(|way| Row::of(&way, &plan));
+    let report = Report::new(plan, rows.into());
     assert!(!report.is_good());
-    assert!(report.to_string().contains("at least one worker"));
+    let text = report.to_string();
+    assert!(text.contains("at least one worker"), "{text}");
+    assert!(text.contains("that nobody takes"), "{text}");
     assert!(plot(&[report]).ends_with("</svg>\n"));
 }
