@@ -52,7 +52,7 @@ impl Kind {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Cpu, Self::Io, Self::Mixed];
 
-    /// As the options name it.
+    /// As the report has it.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {

@@ -3,7 +3,6 @@
 use std::error::Error;
 use std::time::{Duration, Instant};
 
-use green_tasks::RuntimeError;
 use process_pool::ProcessPoolExecutor;
 use thread_pool::{FutureResult, JoinHandle, TaskError, ThreadPoolExecutor};
 
@@ -123,9 +122,7 @@ fn green(job: &Job, threads: usize) -> Result<Vec<u64>, WayError> {
         let spawn = |&task: &Task| green_tasks::spawn(move || task.run_green());
         wait_for(job.tasks.iter().map(spawn).collect())
     };
-    token::runtime(threads)?
-        .run(run)
-        .map_err(|error: RuntimeError| WayError::from(error))?
+    token::runtime(threads)?.run(run)?
 }
 
 fn futures(job: &Job) -> Result<Vec<u64>, WayError> {

@@ -94,10 +94,7 @@ impl Plan {
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let long = self.arrivals.iter().filter(|it| it.is_long).count();
-        let (short, verb) = match self.kind {
-            Kind::Wait => (self.arrivals.len() - long, "wait"),
-            Kind::Compute => (self.arrivals.len() - long, "compute"),
-        };
+        let (short, verb) = (self.arrivals.len() - long, self.kind.verb());
         let end = self.arrivals.last().map_or(0.0, |it| it.at.as_secs_f64());
         write!(
             f,

@@ -8,7 +8,6 @@ use lab::chart::{Axis, Curve, Panel, draw};
 use crate::plan::Plan;
 use crate::waits::Waits;
 use crate::ways::{Way, WayError};
-use crate::work::Kind;
 
 /// What came of a way: a row of the table.
 #[derive(Debug)]
@@ -68,10 +67,7 @@ impl Report {
     }
 
     fn panel(&self) -> Panel {
-        let verb = match self.plan.kind {
-            Kind::Wait => "wait",
-            Kind::Compute => "compute",
-        };
+        let verb = self.plan.kind.verb();
         // A task that was hardly late at all is drawn at the bottom.
         let millis = |wait: Duration| (wait.as_secs_f64() * 1e3).max(0.01);
         let curve = |row: &Row| {
@@ -153,6 +149,7 @@ impl fmt::Display for Report {
 mod tests {
     use super::*;
     use crate::plan::Arrival;
+    use crate::work::Kind;
 
     fn report(waits: Vec<Result<&[u64], &str>>) -> Report {
         let arrival = |is_long| Arrival {

@@ -15,6 +15,17 @@ pub enum Kind {
     Compute,
 }
 
+impl Kind {
+    /// What such tasks do, in a word.
+    #[must_use]
+    pub fn verb(self) -> &'static str {
+        match self {
+            Self::Wait => "wait",
+            Self::Compute => "compute",
+        }
+    }
+}
+
 /// Plain data, so that it can be sent to a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Work {
