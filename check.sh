@@ -7,7 +7,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
-gates=(fmt arch clippy abort deny doc test bench-smoke instructions loom sim memcheck asan asan-green tsan)
+gates=(fmt arch clippy abort deny doc book test bench-smoke instructions loom sim memcheck asan asan-green tsan)
 # Run by name alone: they need a component or a toolchain that a developer may not have.
 gates_by_name=(miri msrv mutants)
 
@@ -112,6 +112,14 @@ gate_doc() {
     RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --workspace --locked --document-private-items
     # Stable takes any error for a `compile_fail,E0277`; only nightly compares the code.
     cargo "$nightly" test --doc "${libs[@]}" --locked --target-dir "$target/nightly"
+}
+
+# The guide as pages. Its snippets are tests, its links too.
+gate_book() {
+    local said
+    # A complaint of mdbook's is no failure to it.
+    said=$(mdbook build docs --dest-dir "$(realpath -m "$target/book")" 2>&1) || { printf '%s\n' "$said"; return 1; }
+    ! grep -E '^ *(WARN|ERROR)' <<<"$said"
 }
 
 gate_loom() {

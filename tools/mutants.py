@@ -35,6 +35,42 @@ MUTANTS = [
         "if self.0.load(Ordering::Acquire) & PHASE != RUNNING {",
     ),
     (
+        "who waits to be cancelled overlooks that it has come",
+        "future-result",
+        "src/state.rs",
+        "        Snapshot(before).is_cancelled()",
+        "        let _ = Snapshot(before).is_cancelled();\n        false",
+    ),
+    (
+        "canceller looks for those who wait before it cancels",
+        "future-result",
+        "src/cell/listeners.rs",
+        """    let claim = state.claim_to_cancel();
+    // Looked at after the claim: whoever sets the flag later sees that the cell is cancelled.
+    if matches!(claim, CancelClaim::Won | CancelClaim::Requested) && state.load().is_heard() {""",
+        """    let is_heard = state.load().is_heard();
+    let claim = state.claim_to_cancel();
+    if matches!(claim, CancelClaim::Won | CancelClaim::Requested) && is_heard {""",
+    ),
+    (
+        "who waits to be cancelled says so before its waker is there",
+        "future-result",
+        "src/cell/listeners.rs",
+        """            self.register(waker.clone());
+            // SAFETY: a token is an owner.
+            if !unsafe { state(self.token.cell()) }.listen() {
+                return Poll::Pending;
+            }
+""",
+        """            // SAFETY: a token is an owner.
+            let before = unsafe { state(self.token.cell()) }.listen();
+            self.register(waker.clone());
+            if !before {
+                return Poll::Pending;
+            }
+""",
+    ),
+    (
         "busy handle wakes nobody",
         "future-result",
         "src/shared.rs",

@@ -5,9 +5,11 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
-use crate::cell::RawToken;
-use crate::{Awaited, Cancel, FutureResult, InPlace, Status, TaskError};
+use crate::cell::{Listener, RawToken};
+use crate::sync::now;
+use crate::{Awaited, Cancel, FutureResult, InPlace, Status, TaskError, block_until};
 
 /// Tells a running task whether somebody wants it to stop.
 ///
@@ -79,6 +81,108 @@ impl CancelToken {
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.0.as_ref().is_some_and(RawToken::is_cancelled)
+    }
+}
+
+impl CancelToken {
+    /// Rests for `limit`, or until the task is cancelled if that is earlier. True if it is cancelled.
+    ///
+    /// It waits as its context waits: see [`Blocker`](crate::Blocker).
+    ///
+    /// # Examples
+    ///
+    /// A task that does something every minute, and ends at once when it is to.
+    ///
+    /// ```
+    /// use future_result::{task, CancelToken, FutureResult};
+    /// use std::sync::mpsc;
+    /// use std::time::Duration;
+    ///
+    /// let (first, wait_for_first) = mpsc::channel();
+    /// let (task, handle) = task(move || {
+    ///     let mut rounds = 0;
+    ///     loop {
+    ///         rounds += 1;
+    ///         first.send(()).ok();
+    ///         if CancelToken::current().wait_timeout(Duration::from_secs(60)) {
+    ///             return rounds;
+    ///         }
+    ///     }
+    /// });
+    /// std::thread::spawn(|| task.run());
+    /// wait_for_first.recv().unwrap();
+    /// let _ = handle.cancel();
+    /// assert_eq!(handle.result()?, 1);
+    /// # Ok::<(), future_result::TaskError>(())
+    /// ```
+    #[must_use = "whether the task is cancelled decides what it does next"]
+    pub fn wait_timeout(&self, limit: Duration) -> bool {
+        let mut cancelled = self.cancelled();
+        let deadline = now().checked_add(limit);
+        block_until(deadline, |context| Pin::new(&mut cancelled).poll(context)).is_ok()
+    }
+
+    /// A future that is ready when the task is cancelled; for a wait that ends with that or with
+    /// something else.
+    ///
+    /// If the task ends without having been cancelled, it never is. May be dropped at any time.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use future_result::{block_until, pair, FutureResult};
+    /// use std::future::Future;
+    /// use std::pin::Pin;
+    /// use std::task::Poll;
+    ///
+    /// let (outer, handle) = pair::<()>();
+    /// let (_inner, mut awaited) = pair::<u32>();
+    /// let _ = handle.cancel();
+    ///
+    /// let mut cancelled = outer.token().cancelled();
+    /// let value = block_until(None, |context| match Pin::new(&mut cancelled).poll(context) {
+    ///     Poll::Ready(()) => Poll::Ready(None),
+    ///     Poll::Pending => Pin::new(&mut awaited).poll(context).map(Some),
+    /// });
+    /// assert!(value?.is_none());
+    /// # Ok::<(), future_result::WaitTimedOut>(())
+    /// ```
+    pub fn cancelled(&self) -> Cancelled {
+        Cancelled(self.0.clone().map(Listener::new))
+    }
+}
+
+/// Ready when a task is cancelled; from [`CancelToken::cancelled`].
+///
+/// # Examples
+///
+/// ```
+/// use future_result::CancelToken;
+/// use std::future::Future;
+/// use std::pin::pin;
+/// use std::task::{Context, Waker};
+///
+/// // No task runs here, so nobody can cancel it.
+/// let mut never = pin!(CancelToken::current().cancelled());
+/// assert!(never.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+/// ```
+#[must_use = "a future does nothing unless polled"]
+pub struct Cancelled(Option<Listener>);
+
+impl Future for Cancelled {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        match &mut self.0 {
+            Some(listener) => listener.poll(context.waker()),
+            None => Poll::Pending,
+        }
+    }
+}
+
+impl fmt::Debug for Cancelled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cancelled").finish_non_exhaustive()
     }
 }
 

@@ -12,6 +12,7 @@
 //! | [`Runner`](runner::Runner) | whoever has won the right to produce the outcome |
 //! | [`Reader`] | the handle |
 //! | [`RawToken`] | a cancel token |
+//! | [`Listener`] | a cancel token with a waker, which is woken when the cell is cancelled |
 //! | [`RawClaim`] | a token that may also claim the task |
 //! | [`Hook`] | not a party: what a pool leaves in a cell, to be told that work that runs is to stop |
 //!
@@ -25,6 +26,7 @@ mod callbacks;
 mod claim;
 mod hook;
 mod list;
+mod listeners;
 mod reader;
 mod ring;
 mod runner;
@@ -46,6 +48,7 @@ use self::hook::Hook;
 
 pub(crate) use self::claim::RawClaim;
 pub use self::list::{TaskInbox, TaskList};
+pub(crate) use self::listeners::Listener;
 pub(crate) use self::reader::Reader;
 pub use self::ring::{TaskDeque, TaskStealer};
 use self::runner::Company;

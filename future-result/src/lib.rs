@@ -30,7 +30,7 @@ mod wait;
 pub use self::blocker::{Blocker, PoolId, block_until, with_blocker};
 #[doc(hidden)]
 pub use self::blocker::{OwnQueue, Waiting, can_have_blocker};
-pub use self::cancel::{CancelOnDrop, CancelToken};
+pub use self::cancel::{CancelOnDrop, CancelToken, Cancelled};
 #[doc(hidden)]
 pub use self::cell::{CellId, is_running};
 pub use self::cell::{TaskDeque, TaskInbox, TaskList, TaskStealer};

@@ -25,7 +25,8 @@
 //! | `WAITER` | once done | the slot holds a waker. Before the outcome the handle may take it back; once done it belongs to the runner, which clears the flag as its last touch |
 //! | `CALLBACKS` | no | the slot holds the list of callbacks, until the cell is freed. Excludes `WAITER` |
 //! | `CANCEL` | no | the handle has cancelled, or asked the running task to stop |
-//! | tokens | yes | bits 8 and up count the cancel tokens |
+//! | `HEARD` | no | somebody waits for `CANCEL`, or did: see [`listeners`](crate::cell) |
+//! | tokens | yes | bits 9 and up count the cancel tokens |
 //!
 //! With neither `WAITER` nor `CALLBACKS` the slot belongs to the handle, and to the runner once the
 //! handle is gone.
@@ -48,6 +49,7 @@
 //! | not done: − `HANDLE` | handle ([`State::detach`]) | Release | its accesses, to the runner |
 //! | done: − `HANDLE` | handle ([`State::release_handle`]) | AcqRel | its accesses, to whoever frees |
 //! | `RUNNING`: + `CANCEL` | handle ([`State::claim_to_cancel`]) | Relaxed | nothing: it is a hint |
+//! | + `HEARD` | token ([`State::listen`]) | Relaxed | nothing: a lock guards the wakers |
 //! | + 1 token | runner, token | Relaxed | nothing: the caller is an owner already |
 //! | − 1 token | token ([`State::release_token`]) | AcqRel | its accesses, to whoever frees |
 
@@ -78,12 +80,14 @@ const WAITER: u32 = 1 << 5;
 const CALLBACKS: u32 = 1 << 6;
 /// The handle has cancelled, or asked the running task to stop.
 const CANCEL: u32 = 1 << 7;
+/// Whoever sets `CANCEL` has to look for wakers that want to hear of it.
+const HEARD: u32 = 1 << 8;
 /// One cancel token; they are counted in the bits from here up.
-const TOKEN: u32 = 1 << 8;
+const TOKEN: u32 = 1 << 9;
 /// More tokens than this are taken for a leak in a loop, and abort before the count can wrap.
 const TOKENS_MAX: u32 = u32::MAX / 2;
 
-const OWNERS: u32 = !(PHASE | CALLBACKS | CANCEL);
+const OWNERS: u32 = !(PHASE | CALLBACKS | CANCEL | HEARD);
 
 /// How an outcome is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -190,7 +194,7 @@ impl Snapshot {
     /// Whether there is a value, and nothing and nobody else but the handle.
     #[inline]
     pub(crate) const fn is_lone_value(self) -> bool {
-        self.0 & !CANCEL == VALUE | HANDLE
+        self.0 & !(CANCEL | HEARD) == VALUE | HANDLE
     }
 
     #[inline]
@@ -200,6 +204,11 @@ impl Snapshot {
 
     pub(crate) const fn is_cancelled(self) -> bool {
         self.0 & CANCEL != 0
+    }
+
+    /// Whether somebody may wait for the flag that says so.
+    pub(crate) const fn is_heard(self) -> bool {
+        self.0 & HEARD != 0
     }
 
     pub(crate) const fn has_waiter(self) -> bool {
@@ -238,6 +247,7 @@ impl fmt::Debug for Snapshot {
             (WAITER, "WAITER"),
             (CALLBACKS, "CALLBACKS"),
             (CANCEL, "CANCEL"),
+            (HEARD, "HEARD"),
         ] {
             if self.0 & bit != 0 {
                 write!(f, "|{name}")?;
@@ -501,6 +511,16 @@ impl State {
         // ORDERING: Release lets whoever frees see our accesses; Acquire lets us free after theirs.
         let before = self.0.fetch_and(!HANDLE, Ordering::AcqRel);
         Snapshot(before & !HANDLE).release()
+    }
+
+    /// A token has left a waker for the cancellation. True if that came before: then nobody may wake it.
+    pub(crate) fn listen(&self) -> bool {
+        // ORDERING: Relaxed, as is the canceller's. Each of the two has written the word before it looks
+        // for the other, so that one of them sees the other's flag. The waker is guarded by a lock: a
+        // canceller that sees this flag cannot have held that before us, since its flag would then have
+        // happened before ours, and we would see it.
+        let before = self.0.fetch_or(HEARD, Ordering::Relaxed);
+        Snapshot(before).is_cancelled()
     }
 
     /// An owner makes one more token.

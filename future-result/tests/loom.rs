@@ -8,13 +8,14 @@
     reason = "what a model counts with is no part of the model"
 )]
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
 use future_result::{
-    Cancel, CancelToken, CompletionSet, FutureResult, JoinHandle, PoolId, TaskError, When, pair,
-    pair_with_hook, task, task_in, wait,
+    Cancel, CancelToken, CompletionSet, FutureResult, JoinHandle, PoolId, TaskError, When,
+    block_until, pair, pair_with_hook, task, task_in, wait,
 };
 use loom::thread;
 
@@ -589,5 +590,35 @@ fn request_to_stop_races_completion_and_the_hook_is_dropped_once() {
         let requested = usize::from(cancel == Cancel::Requested);
         assert_eq!(calls.load(Ordering::Relaxed), requested);
         assert_eq!(drops.get(), 1);
+    });
+}
+
+#[test]
+fn cancel_races_the_wait_for_it_and_the_wait_ends() {
+    loom::model(|| {
+        let (mut completer, handle) = pair::<()>();
+        assert!(completer.start());
+        let mut cancelled = completer.token().cancelled();
+        let canceller = thread::spawn(move || handle.cancel());
+        block_until(None, |context| Pin::new(&mut cancelled).poll(context)).unwrap();
+        assert_eq!(canceller.join().unwrap(), Cancel::Requested);
+        drop(completer);
+    });
+}
+
+#[test]
+fn cancel_races_the_end_of_the_wait_for_it_and_no_waker_stays() {
+    loom::model(|| {
+        let wakes = Arc::new(Wakes::default());
+        let (completer, handle) = pair::<()>();
+        let mut cancelled = completer.token().cancelled();
+        let canceller = thread::spawn(move || handle.cancel());
+        let waker = Waker::from(Arc::clone(&wakes));
+        let polled = Pin::new(&mut cancelled).poll(&mut Context::from_waker(&waker));
+        drop((cancelled, waker));
+        assert_eq!(canceller.join().unwrap(), Cancel::Prevented);
+        // Nobody is woken who was told at once.
+        assert!(polled.is_pending() || wakes.0.load(Ordering::Relaxed) <= 1);
+        assert_eq!(Arc::strong_count(&wakes), 1);
     });
 }

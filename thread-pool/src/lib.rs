@@ -39,9 +39,10 @@ mod worker;
 mod worker_state;
 
 pub use future_result::{
-    AsCompleted, BoxedResult, Cancel, CancelOnDrop, CancelToken, Cause, CompletionSet, FirstError,
-    FutureResult, JoinHandle, Map, Panic, Rejection, Shared, Status, TaskError, TryError, TryMap,
-    WaitTimedOut, Waited, When, as_completed, try_join_all, try_join_all_with, wait,
+    AsCompleted, BoxedResult, Cancel, CancelOnDrop, CancelToken, Cancelled, Cause, CompletionSet,
+    FirstError, FutureResult, JoinHandle, Map, Panic, Rejection, Shared, Status, TaskError,
+    TryError, TryMap, WaitTimedOut, Waited, When, as_completed, try_join_all, try_join_all_with,
+    wait,
 };
 
 pub use self::blocking::blocking;

@@ -12,12 +12,15 @@
 //!
 //! **Cancelling.** A request that has not begun never will. One on the wire is a thread in a system call,
 //! which nothing stops from outside: it runs on until it is answered or its own time limit ends it, and its answer is
-//! dropped. The report counts those. The waits of a call end in slices, to see whether the call itself is still wanted.
+//! dropped. The report counts those. The waits of a call itself end with whoever wants it.
 
+use std::pin::Pin;
 use std::sync::Arc;
-use std::thread;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
+use future_result::block_until;
+use futures_core::Stream;
 use thread_pool::{
     CancelOnDrop, CancelToken, CompletionSet, FutureResult, JoinHandle, ThreadPoolExecutor,
     TryError,
@@ -27,9 +30,6 @@ use ureq::Agent;
 use crate::client::{CallError, fetch};
 use crate::services::{Question, SERVICES};
 use crate::tally::Tally;
-
-/// How long a call waits before it asks whether it is still wanted.
-const SLICE: Duration = Duration::from_millis(5);
 
 /// A time for each service.
 pub type HedgeAfter = [Option<Duration>; SERVICES.len()];
@@ -139,7 +139,9 @@ impl Caller {
             if is_last || is_too_late || !error.may_pass() {
                 return Err(error);
             }
-            sleep_while_wanted(pause, &token)?;
+            if token.wait_timeout(pause) {
+                return Err(CallError::Unwanted);
+            }
             self.tally.retries.add();
         }
     }
@@ -167,8 +169,15 @@ impl Caller {
                 };
                 racing.insert(true, self.send(second, deadline));
             }
-            let until_hedge = hedge_at.map_or(SLICE, |at| at - now);
-            match racing.wait_next_timeout(SLICE.min(until_hedge)) {
+            let mut unwanted = token.cancelled();
+            // An answer, that nobody wants one any more, or that it is time for the second request.
+            let next = block_until(hedge_at, |context| {
+                match Pin::new(&mut unwanted).poll(context) {
+                    Poll::Ready(()) => Poll::Ready(None),
+                    Poll::Pending => Pin::new(&mut racing).poll_next(context),
+                }
+            });
+            match next {
                 Ok(Some((by_second, result))) => match TryError::flatten(result) {
                     Ok(body) => {
                         return Ok(Answered {
@@ -181,10 +190,10 @@ impl Caller {
                     Err(_) if !racing.is_empty() => {}
                     Err(error) => return Err(error.into()),
                 },
-                Err(_timed_out) if !token.is_cancelled() => {}
+                Err(_timed_out) => {}
                 // The deadline cancels too.
-                Err(_timed_out) if Instant::now() >= deadline => return Err(CallError::TimedOut),
-                Ok(None) | Err(_) => return Err(CallError::Unwanted),
+                Ok(None) if Instant::now() >= deadline => return Err(CallError::TimedOut),
+                Ok(None) => return Err(CallError::Unwanted),
             }
         }
     }
@@ -211,19 +220,5 @@ impl Caller {
             .deadline(deadline)
             .submit(request)
             .cancel_on_drop()
-    }
-}
-
-fn sleep_while_wanted(pause: Duration, token: &CancelToken) -> Result<(), CallError> {
-    let end = Instant::now() + pause;
-    loop {
-        if token.is_cancelled() {
-            return Err(CallError::Unwanted);
-        }
-        let rest = end.saturating_duration_since(Instant::now());
-        if rest.is_zero() {
-            return Ok(());
-        }
-        thread::sleep(rest.min(SLICE));
     }
 }

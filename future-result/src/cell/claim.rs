@@ -7,6 +7,7 @@
 use std::any::type_name;
 use std::ptr::NonNull;
 
+use super::listeners::claim_to_cancel;
 use super::runner::{Company, Runner};
 use super::task::{drop_callbacks, start};
 use super::token::while_running;
@@ -45,7 +46,7 @@ impl RawClaim {
     pub(crate) fn fail(&self, error: TaskError) {
         let cell = self.0.cell();
         // SAFETY: a token is an owner.
-        if unsafe { state(cell) }.claim_to_cancel() == CancelClaim::Won {
+        if unsafe { claim_to_cancel(cell) } == CancelClaim::Won {
             // SAFETY: a token is an owner.
             let fail = unsafe { vtable(cell) }.fail;
             // SAFETY: the claim made us the runner, and the payload still holds the closure.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::task::{Poll, Waker};
 
 use super::callbacks::{Callback, Callbacks};
+use super::listeners::claim_to_cancel;
 use super::runner::{load, show_outcome};
 use super::task::start;
 use super::{
@@ -118,7 +119,7 @@ impl<T> Reader<T> {
 
     pub(crate) fn cancel(&self) -> Cancel {
         // SAFETY: the handle is an owner.
-        match unsafe { state(self.cell) }.claim_to_cancel() {
+        match unsafe { claim_to_cancel(self.cell) } {
             CancelClaim::Won => {
                 // SAFETY: the handle is an owner.
                 let fail = unsafe { vtable(self.cell) }.fail;
