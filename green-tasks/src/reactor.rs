@@ -136,9 +136,7 @@ impl Reactor {
 
     /// Wakes those whose sockets have become ready. Does not wait. Calls wakers.
     pub(crate) fn look(&self) {
-        if self.is_awaited() {
-            self.poll(Some(Duration::ZERO));
-        }
+        self.poll(Some(Duration::ZERO));
     }
 
     /// Waits for a socket, or until the deadline, or until somebody notifies the poller. Calls wakers.
@@ -209,7 +207,6 @@ impl Reactor {
     ///
     /// The result is dropped before the socket is closed.
     unsafe fn enter(&self, socket: BorrowedFd<'_>) -> io::Result<Registration> {
-        self.forget_gone();
         let key = self.free.borrow_mut().pop();
         let key = key.unwrap_or_else(|| {
             let mut entries = self.entries.borrow_mut();
@@ -333,11 +330,20 @@ impl<T: AsFd> Source<T> {
         Ok(())
     }
 
+    fn entry(&self, reactor: &Reactor) -> Option<Rc<Entry>> {
+        reactor.find(self.registration.borrow().as_ref()?)
+    }
+
     fn register(&self, reactor: &Reactor) -> io::Result<Rc<Entry>> {
-        let mut place = self.registration.borrow_mut();
-        if let Some(entry) = place.as_ref().and_then(|there| reactor.find(there)) {
+        if let Some(entry) = self.entry(reactor) {
             return Ok(entry);
         }
+        // Before anything is borrowed, since it drops wakers, which may even use this very socket.
+        reactor.forget_gone();
+        if let Some(entry) = self.entry(reactor) {
+            return Ok(entry);
+        }
+        let mut place = self.registration.borrow_mut();
         // Of another thread, or of an earlier runtime.
         *place = None;
         // SAFETY: the registration is in `place`, and nowhere else: it is dropped before the socket,

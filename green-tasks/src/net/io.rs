@@ -73,7 +73,8 @@ impl<T: AsFd> Io<T> {
     ) -> Poll<io::Result<R>> {
         let Some(scheduler) = current::get() else {
             return Poll::Ready(Err(io::Error::other(
-                "polled outside of a runtime of green tasks, where nobody looks at the socket;                  await it in `Runtime::block_on`, `spawn_future` or `await_future` of green-tasks",
+                "polled outside of a runtime of green tasks, where nobody looks at the socket; \
+                 await it in `Runtime::block_on`, `spawn_future` or `await_future` of green-tasks",
             )));
         };
         if !scheduler.may_use_io() {

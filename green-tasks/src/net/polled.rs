@@ -59,8 +59,8 @@ use crate::reactor::Interest;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait Polled: AsIo {
-    /// Does something for which the socket has to be readable. What says
-    /// [`WouldBlock`](io::ErrorKind::WouldBlock) is pending.
+    /// Does something for which the socket has to be readable. It is given the socket of std, which does not
+    /// block; what says [`WouldBlock`](io::ErrorKind::WouldBlock) is pending.
     fn poll_read_with<R>(
         &self,
         context: &mut Context<'_>,

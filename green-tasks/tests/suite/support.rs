@@ -74,48 +74,54 @@ impl<F: FnMut()> Drop for OnDrop<F> {
     }
 }
 
-/// A waker that runs something when it is cloned for the first time. Lives for ever.
+/// A waker that runs something when it is cloned for the first time.
 pub(crate) struct CloneHook {
     hook: RefCell<Option<Box<dyn FnOnce()>>>,
     is_woken: Cell<bool>,
 }
 
 impl CloneHook {
-    pub(crate) fn new(hook: impl FnOnce() + 'static) -> &'static Self {
-        Box::leak(Box::new(Self {
+    pub(crate) fn new(hook: impl FnOnce() + 'static) -> Rc<Self> {
+        Rc::new(Self {
             hook: RefCell::new(Some(Box::new(hook))),
             is_woken: Cell::new(false),
-        }))
+        })
     }
 
     /// To be used on this thread alone.
-    pub(crate) fn waker(&'static self) -> Waker {
-        // SAFETY: the functions take what they are given for a hook, which lives for ever; the tests
-        // leave it on its thread.
-        unsafe { Waker::from_raw(self.raw()) }
+    pub(crate) fn waker(self: &Rc<Self>) -> Waker {
+        // SAFETY: a waker owns one count of a hook, which each function takes or leaves as the contract of
+        // `RawWakerVTable` says. The tests leave it on its thread.
+        unsafe { Waker::from_raw(Rc::clone(self).raw()) }
     }
 
     pub(crate) fn is_woken(&self) -> bool {
         self.is_woken.get()
     }
 
-    fn raw(&'static self) -> RawWaker {
+    fn raw(self: Rc<Self>) -> RawWaker {
         static TABLE: RawWakerVTable = RawWakerVTable::new(
             |data| {
-                let this = CloneHook::of(data);
+                let this = CloneHook::lent(data);
                 let hook = this.hook.take();
                 hook.into_iter().for_each(|hook| hook());
                 this.raw()
             },
-            |data| CloneHook::of(data).is_woken.set(true),
-            |data| CloneHook::of(data).is_woken.set(true),
-            |_| (),
+            |data| CloneHook::taken(data).is_woken.set(true),
+            |data| CloneHook::lent(data).is_woken.set(true),
+            |data| drop(CloneHook::taken(data)),
         );
-        RawWaker::new(std::ptr::from_ref(self).cast(), &TABLE)
+        RawWaker::new(Rc::into_raw(self).cast(), &TABLE)
     }
 
-    fn of(data: *const ()) -> &'static Self {
-        // SAFETY: from `raw`, of a hook that was leaked.
-        unsafe { &*data.cast::<Self>() }
+    fn taken(data: *const ()) -> Rc<Self> {
+        // SAFETY: from `raw`, and the waker's own count.
+        unsafe { Rc::from_raw(data.cast()) }
+    }
+
+    fn lent(data: *const ()) -> Rc<Self> {
+        // SAFETY: from `raw`, and the waker that was lent keeps it alive.
+        unsafe { Rc::increment_strong_count(data.cast::<Self>()) };
+        Self::taken(data)
     }
 }
