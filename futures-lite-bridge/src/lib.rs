@@ -2,6 +2,9 @@
 #![forbid(unsafe_code)]
 
 mod block_on;
+mod future_handle;
+#[cfg(feature = "green")]
+mod green;
 mod io;
 mod spawn;
 mod stream;
@@ -10,6 +13,9 @@ mod tokio;
 mod unblock;
 
 pub use self::block_on::block_on;
+pub use self::future_handle::FutureHandle;
+#[cfg(feature = "green")]
+pub use self::green::Green;
 pub use self::io::BlockOn;
 pub use self::spawn::spawn;
 pub use self::stream::{MapStream, completed, map_stream};

@@ -58,6 +58,8 @@ where
 /// each worker unless set otherwise; so a slow consumer slows the input down. A bound of the pool's queue
 /// is not heeded, since async code cannot wait for room there: the buffer is the bound.
 ///
+/// Its cancel safety is that of [`MapStream`].
+///
 /// It is [`ThreadPoolExecutor::map`] for streams. For futures, or other pools, there is `buffered` of
 /// `futures-util` over any handles.
 ///

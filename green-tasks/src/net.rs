@@ -8,6 +8,8 @@
 //! accept connections from one listener. After a few dozen uses that did not have to wait, the other
 //! tasks have a turn.
 //!
+//! Async code on a runtime uses them by [`Polled`].
+//!
 //! # Cancel safety
 //!
 //! A task is only unwound while it waits, before it has read or written anything in that call. What a
@@ -15,11 +17,13 @@
 
 mod address;
 mod io;
+mod polled;
 mod tcp;
 mod udp;
 mod unix;
 
 pub use self::address::Address;
+pub use self::polled::Polled;
 pub use self::tcp::{Incoming, TcpListener, TcpStream};
 pub use self::udp::UdpSocket;
 pub use self::unix::{UnixDatagram, UnixListener, UnixStream};

@@ -6,6 +6,11 @@
 //! thread has not looked at yet, since it alone looks: so no event is missed, and there is nothing to
 //! remember. An event for which nobody waits is of no use, as whoever comes later tries first.
 //!
+//! Async code waits by a waker, of which each direction of a socket holds one, in the same entry. It comes
+//! after the same kind of try, and is woken by the same events, once. A waker is anybody's code where it is cloned,
+//! woken and dropped: should that let others run, and so this thread look at events between the try and the
+//! waker's being there, the number of [looks](Reactor::looks) has changed, and the try is repeated.
+//!
 //! # Sockets that travel
 //!
 //! A socket may be moved to another thread, which is why it holds nothing that belongs to one: of a
@@ -22,8 +27,10 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Waker;
 use std::time::{Duration, Instant};
 
+use future_result::contain;
 use future_result::sync::Mutex;
 use polling::{Event, Events, PollMode, Poller};
 
@@ -40,6 +47,10 @@ pub(crate) struct Reactor {
     events: Cell<Option<Events>>,
     /// How many tasks wait.
     waiting: Cell<usize>,
+    /// How many wakers there are.
+    armed: Cell<usize>,
+    /// How many times events have been fetched.
+    looks: Cell<u64>,
 }
 
 /// What the sockets of other threads need as well.
@@ -50,9 +61,27 @@ struct Shared {
 }
 
 /// Who waits for a socket.
+#[derive(Default)]
 struct Entry {
-    readers: WaitQueue,
-    writers: WaitQueue,
+    read: Side,
+    write: Side,
+}
+
+/// Who waits for one direction of a socket.
+#[derive(Default)]
+struct Side {
+    tasks: WaitQueue,
+    /// Counted by the reactor. The last one that came.
+    waker: RefCell<Option<Waker>>,
+}
+
+impl Entry {
+    fn side(&self, interest: Interest) -> &Side {
+        match interest {
+            Interest::Read => &self.read,
+            Interest::Write => &self.write,
+        }
+    }
 }
 
 /// What a task wants to do with a socket.
@@ -80,6 +109,8 @@ impl Reactor {
             free: RefCell::default(),
             events: Cell::new(Some(Events::new())),
             waiting: Cell::new(0),
+            armed: Cell::new(0),
+            looks: Cell::new(0),
         })
     }
 
@@ -88,14 +119,27 @@ impl Reactor {
         Arc::clone(&self.shared.poller)
     }
 
-    /// Wakes those whose sockets have become ready. Does not wait.
-    pub(crate) fn look(&self) {
-        if self.waiting.get() > 0 {
-            self.poll(Some(Duration::ZERO));
-        }
+    /// Whether anybody waits.
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.waiting.get() + self.armed.get() > 0
     }
 
-    /// Waits for a socket, or until the deadline, or until somebody notifies the poller.
+    /// Whether a waker waits, of which nobody knows whom it wakes.
+    pub(crate) fn is_armed(&self) -> bool {
+        self.armed.get() > 0
+    }
+
+    /// How many times events have been fetched. As long as that is the same, nobody has missed one.
+    pub(crate) fn looks(&self) -> u64 {
+        self.looks.get()
+    }
+
+    /// Wakes those whose sockets have become ready. Does not wait. Calls wakers.
+    pub(crate) fn look(&self) {
+        self.poll(Some(Duration::ZERO));
+    }
+
+    /// Waits for a socket, or until the deadline, or until somebody notifies the poller. Calls wakers.
     pub(crate) fn wait(&self, deadline: Option<Instant>) {
         let timeout = deadline.map(|at| at.saturating_duration_since(Instant::now()));
         self.poll(timeout);
@@ -107,19 +151,54 @@ impl Reactor {
         };
         // An error is a signal, or lasts; either way, whoever waits looks again.
         let _ = self.shared.poller.wait(&mut events, timeout);
+        self.looks.set(self.looks.get() + 1);
         for event in events.iter() {
             let entry = self.entries.borrow().get(event.key).cloned().flatten();
             if let Some(entry) = entry {
                 if event.readable {
-                    entry.readers.grant_all();
+                    self.tell(&entry.read);
                 }
                 if event.writable {
-                    entry.writers.grant_all();
+                    self.tell(&entry.write);
                 }
             }
         }
         events.clear();
         self.events.set(Some(events));
+    }
+
+    fn tell(&self, side: &Side) {
+        side.tasks.grant_all();
+        if let Some(waker) = self.disarm(side) {
+            contain(|| waker.wake());
+        }
+    }
+
+    fn disarm(&self, side: &Side) -> Option<Waker> {
+        let waker = side.waker.take()?;
+        self.armed.set(self.armed.get() - 1);
+        Some(waker)
+    }
+
+    /// Puts a waker in the place of whichever is there.
+    fn arm(&self, side: &Side, waker: &Waker) {
+        let is_there = |there: &Waker| there.will_wake(waker);
+        if side.waker.borrow().as_ref().is_some_and(is_there) {
+            return;
+        }
+        let waker = waker.clone();
+        let before = side.waker.replace(Some(waker));
+        if before.is_none() {
+            self.armed.set(self.armed.get() + 1);
+        }
+        drop(before);
+    }
+
+    /// Drops the wakers of sockets that have been taken out, so that nobody counts on them.
+    pub(crate) fn drop_wakers(&self) {
+        if self.is_armed() {
+            self.forget_gone();
+        }
     }
 
     /// Enters a socket.
@@ -128,7 +207,6 @@ impl Reactor {
     ///
     /// The result is dropped before the socket is closed.
     unsafe fn enter(&self, socket: BorrowedFd<'_>) -> io::Result<Registration> {
-        self.forget_gone();
         let key = self.free.borrow_mut().pop();
         let key = key.unwrap_or_else(|| {
             let mut entries = self.entries.borrow_mut();
@@ -144,10 +222,7 @@ impl Reactor {
             self.free.borrow_mut().push(key);
             return Err(error);
         }
-        self.entries.borrow_mut()[key] = Some(Rc::new(Entry {
-            readers: WaitQueue::new(),
-            writers: WaitQueue::new(),
-        }));
+        self.entries.borrow_mut()[key] = Some(Rc::default());
         Ok(Registration {
             shared: Arc::clone(&self.shared),
             key,
@@ -155,13 +230,19 @@ impl Reactor {
         })
     }
 
-    /// Lets the keys be used again whose sockets have been taken out.
+    /// Lets the keys be used again whose sockets have been taken out. Drops wakers.
     fn forget_gone(&self) {
         let gone = std::mem::take(&mut *self.shared.gone.lock());
         for key in gone {
             let entry = self.entries.borrow_mut()[key].take();
             self.free.borrow_mut().push(key);
-            drop(entry);
+            // Whoever has fetched an event of it may hold the entry, and must not wake by it later.
+            if let Some(entry) = entry {
+                for side in [&entry.read, &entry.write] {
+                    let waker = self.disarm(side);
+                    contain(|| drop(waker));
+                }
+            }
         }
     }
 
@@ -230,20 +311,39 @@ impl<T: AsFd> Source<T> {
     ) -> io::Result<()> {
         let reactor = scheduler.reactor()?;
         let entry = self.register(reactor)?;
-        let queue = match interest {
-            Interest::Read => &entry.readers,
-            Interest::Write => &entry.writers,
-        };
         let _waits = Waits::new(reactor);
-        queue.wait_unless(scheduler, rest, || (), is_over);
+        let tasks = &entry.side(interest).tasks;
+        tasks.wait_unless(scheduler, rest, || (), is_over);
         Ok(())
     }
 
+    /// Has a waker woken, once, when the socket may have become ready for what is wanted; instead of the
+    /// one that was to be woken before.
+    pub(crate) fn arm(
+        &self,
+        reactor: &Reactor,
+        interest: Interest,
+        waker: &Waker,
+    ) -> io::Result<()> {
+        let entry = self.register(reactor)?;
+        reactor.arm(entry.side(interest), waker);
+        Ok(())
+    }
+
+    fn entry(&self, reactor: &Reactor) -> Option<Rc<Entry>> {
+        reactor.find(self.registration.borrow().as_ref()?)
+    }
+
     fn register(&self, reactor: &Reactor) -> io::Result<Rc<Entry>> {
-        let mut place = self.registration.borrow_mut();
-        if let Some(entry) = place.as_ref().and_then(|there| reactor.find(there)) {
+        if let Some(entry) = self.entry(reactor) {
             return Ok(entry);
         }
+        // Before anything is borrowed, since it drops wakers, which may even use this very socket.
+        reactor.forget_gone();
+        if let Some(entry) = self.entry(reactor) {
+            return Ok(entry);
+        }
+        let mut place = self.registration.borrow_mut();
         // Of another thread, or of an earlier runtime.
         *place = None;
         // SAFETY: the registration is in `place`, and nowhere else: it is dropped before the socket,

@@ -244,13 +244,18 @@ impl Scheduler {
             .ok_or_else(|| io::ErrorKind::Other.into())
     }
 
+    /// Counts a use of a socket. False if there were so many that others may be waiting for a turn.
+    pub(crate) fn may_use_io(&self) -> bool {
+        let left = self.io_budget.get();
+        self.io_budget.set(left.checked_sub(1).unwrap_or(IO_BUDGET));
+        left > 0
+    }
+
     /// Lets others have a turn if sockets have been used so often that they may be waiting for it.
     pub(crate) fn spend_io(&self) {
-        let left = self.io_budget.get();
-        if left > 0 {
-            return self.io_budget.set(left - 1);
+        if self.may_use_io() {
+            return;
         }
-        self.io_budget.set(IO_BUDGET);
         let task = self.current();
         task.wake_self();
         self.rest(&task, Rest::YIELDS);

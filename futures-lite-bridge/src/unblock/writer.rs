@@ -27,9 +27,10 @@ use super::{CAPACITY, gone, lost, submit};
 ///
 /// # Cancel safety
 ///
-/// Dropping a future that writes loses nothing that it was told was written. Dropping the adapter itself
-/// loses what is in the buffer; what a job has is still written. So flush it, or close it, before that.
-/// Closing also drops the writer on the pool, which for some is what ends the output.
+/// Dropping a future that writes loses nothing that it was told was written; a flush or a close that was
+/// dropped is taken up by the next. Dropping the adapter itself loses what is in the buffer; what a job has is
+/// still written. So flush it, or close it, before that. Closing also drops the writer on the pool, which for
+/// some is what ends the output.
 ///
 /// # Examples
 ///

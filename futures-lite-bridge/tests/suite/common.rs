@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 
+use green_tasks::{Runtime, Stackful};
 use thread_pool::ThreadPoolExecutor;
 
 pub(crate) fn pool(workers: usize) -> ThreadPoolExecutor {
@@ -43,4 +44,12 @@ impl Drop for Counted {
     fn drop(&mut self) {
         self.0.fetch_add(1, Ordering::SeqCst);
     }
+}
+
+/// A runtime of green tasks with closures as tasks.
+pub(crate) fn stackful() -> Runtime {
+    // SAFETY: what the tests' tasks call suspends in no initializer of a thread-local, in no call that
+    // keeps a pointer to its own frame in one, and on no stack but their own.
+    let token = unsafe { Stackful::assume() };
+    Runtime::builder().stackful(token).build().unwrap()
 }

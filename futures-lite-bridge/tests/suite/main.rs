@@ -8,8 +8,13 @@
 )]
 
 mod block_on;
+mod closures;
 mod common;
+mod future_handle;
 mod green;
+#[cfg(feature = "green")]
+mod green_io;
+mod points;
 mod runtimes;
 mod spawn;
 mod stream;

@@ -1,10 +1,12 @@
 //! What all sockets have in common: try, and wait while it would block.
 
 use std::cell::Cell;
+use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::panic::Location;
 use std::rc::Rc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use future_result::sync::now;
@@ -16,7 +18,7 @@ use crate::scheduler::{Ends, Rest, current};
 use crate::time::{Alarm, Armed};
 
 /// A socket that does not block its thread.
-pub(super) struct Io<T> {
+pub struct Io<T> {
     source: Source<T>,
     pub(super) read_limit: Cell<Option<Duration>>,
     pub(super) write_limit: Cell<Option<Duration>>,
@@ -62,6 +64,36 @@ impl<T: AsFd> Io<T> {
         self.repeat(Interest::Write, at, limit, operation)
     }
 
+    /// Tries; if it would block, the context's waker is woken when it is worth trying again.
+    pub(super) fn poll<R>(
+        &self,
+        interest: Interest,
+        context: &mut Context<'_>,
+        mut operation: impl FnMut(&T) -> io::Result<R>,
+    ) -> Poll<io::Result<R>> {
+        let Some(scheduler) = current::get() else {
+            return Poll::Ready(Err(io::Error::other(
+                "polled outside of a runtime of green tasks, where nobody looks at the socket; \
+                 await it in `Runtime::block_on`, `spawn_future` or `await_future` of green-tasks",
+            )));
+        };
+        if !scheduler.may_use_io() {
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let reactor = scheduler.reactor()?;
+        let looks = reactor.looks();
+        let result = retry(|| operation(self.socket()));
+        if !would_block(&result) {
+            return Poll::Ready(result);
+        }
+        self.source.arm(reactor, interest, context.waker())?;
+        if reactor.looks() != looks {
+            context.waker().wake_by_ref();
+        }
+        Poll::Pending
+    }
+
     fn repeat<R>(
         &self,
         interest: Interest,
@@ -73,7 +105,6 @@ impl<T: AsFd> Io<T> {
         if let Some(scheduler) = &scheduler {
             scheduler.spend_io();
         }
-        let would_block = |result: &io::Result<R>| matches!(result, Err(error) if error.kind() == io::ErrorKind::WouldBlock);
         let first = retry(|| operation(self.socket()));
         if !would_block(&first) {
             return first;
@@ -126,6 +157,16 @@ impl<T: AsFd> Io<T> {
                 Err(io::ErrorKind::WouldBlock.into())
             }
         })
+    }
+}
+
+fn would_block<R>(result: &io::Result<R>) -> bool {
+    matches!(result, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+}
+
+impl<T: AsFd + fmt::Debug> fmt::Debug for Io<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.socket().fmt(f)
     }
 }
 

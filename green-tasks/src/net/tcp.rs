@@ -1,6 +1,7 @@
 //! TCP.
 
 use std::fmt;
+use std::future::poll_fn;
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::net::{self, Shutdown, SocketAddr, ToSocketAddrs};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -11,6 +12,7 @@ use rustix::net::{AddressFamily, SocketType, sockopt};
 
 use super::address::Address;
 use super::io::{Io, check_limit, new_socket};
+use super::polled::{Polled, sealed::AsIo};
 
 /// A socket that accepts connections, as [`std::net::TcpListener`].
 ///
@@ -175,6 +177,57 @@ impl TcpStream {
     }
 
     fn connect_to(address: SocketAddr, at: &'static Location<'static>) -> io::Result<Self> {
+        let (stream, is_connected) = Self::begin_to_connect(address)?;
+        if !is_connected {
+            stream.0.wait_writable(at)?;
+            sockopt::socket_error(stream.0.socket())??;
+        }
+        Ok(stream)
+    }
+
+    /// As [`connect`](Self::connect), for async code on a runtime: to one address, since looking a name up
+    /// would have to be awaited as well.
+    ///
+    /// # Errors
+    ///
+    /// What std says; and outside of a runtime, of kind [`Other`](io::ErrorKind::Other).
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, the socket is closed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green_tasks::net::{TcpListener, TcpStream};
+    /// use green_tasks::Runtime;
+    ///
+    /// Runtime::new().block_on(async {
+    ///     let listener = TcpListener::bind("127.0.0.1:0")?;
+    ///     let address = listener.local_addr()?;
+    ///     let stream = TcpStream::connect_async(address).await?;
+    ///     assert_eq!(stream.peer_addr()?, address);
+    ///     Ok::<_, std::io::Error>(())
+    /// })??;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub async fn connect_async(address: SocketAddr) -> io::Result<Self> {
+        let (stream, _) = Self::begin_to_connect(address)?;
+        let is_connected = |socket: &net::TcpStream| {
+            sockopt::socket_error(socket)??;
+            match socket.peer_addr() {
+                Err(error) if error.kind() == io::ErrorKind::NotConnected => {
+                    Err(io::ErrorKind::WouldBlock.into())
+                }
+                peer => peer.map(|_| ()),
+            }
+        };
+        poll_fn(|context| stream.poll_write_with(context, is_connected)).await?;
+        Ok(stream)
+    }
+
+    /// A socket that connects, and whether it has done so already.
+    fn begin_to_connect(address: SocketAddr) -> io::Result<(Self, bool)> {
         let family = match address {
             SocketAddr::V4(_) => AddressFamily::INET,
             SocketAddr::V6(_) => AddressFamily::INET6,
@@ -182,14 +235,11 @@ impl TcpStream {
         let socket = new_socket(family, SocketType::STREAM)?;
         let stream = Self::from_std(socket.into())?;
         match rustix::net::connect(stream.0.socket(), &address) {
-            Ok(()) => return Ok(stream),
+            Ok(()) => Ok((stream, true)),
             // After a signal, it goes on by itself as well.
-            Err(rustix::io::Errno::INPROGRESS | rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
+            Err(rustix::io::Errno::INPROGRESS | rustix::io::Errno::INTR) => Ok((stream, false)),
+            Err(error) => Err(error.into()),
         }
-        stream.0.wait_writable(at)?;
-        sockopt::socket_error(stream.0.socket())??;
-        Ok(stream)
     }
 
     /// Takes a socket of std.
@@ -351,6 +401,22 @@ impl Write for TcpStream {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+impl AsIo for TcpListener {
+    type Socket = net::TcpListener;
+
+    fn io(&self) -> &Io<net::TcpListener> {
+        &self.0
+    }
+}
+
+impl AsIo for TcpStream {
+    type Socket = net::TcpStream;
+
+    fn io(&self) -> &Io<net::TcpStream> {
+        &self.0
     }
 }
 

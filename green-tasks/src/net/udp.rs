@@ -8,6 +8,7 @@ use std::panic::Location;
 use std::time::Duration;
 
 use super::io::{Io, check_limit};
+use super::polled::sealed::AsIo;
 
 /// A socket for datagrams, as [`std::net::UdpSocket`].
 ///
@@ -145,6 +146,14 @@ impl UdpSocket {
     /// What std says.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.0.socket().local_addr()
+    }
+}
+
+impl AsIo for UdpSocket {
+    type Socket = net::UdpSocket;
+
+    fn io(&self) -> &Io<net::UdpSocket> {
+        &self.0
     }
 }
 

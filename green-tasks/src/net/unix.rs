@@ -10,6 +10,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::io::{Io, check_limit};
+use super::polled::sealed::AsIo;
 
 /// A socket that accepts connections, as [`std::os::unix::net::UnixListener`].
 pub struct UnixListener(Io<net::UnixListener>);
@@ -267,6 +268,30 @@ impl UnixDatagram {
     pub fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         self.0
             .read(Location::caller(), |socket| socket.recv_from(buffer))
+    }
+}
+
+impl AsIo for UnixListener {
+    type Socket = net::UnixListener;
+
+    fn io(&self) -> &Io<net::UnixListener> {
+        &self.0
+    }
+}
+
+impl AsIo for UnixStream {
+    type Socket = net::UnixStream;
+
+    fn io(&self) -> &Io<net::UnixStream> {
+        &self.0
+    }
+}
+
+impl AsIo for UnixDatagram {
+    type Socket = net::UnixDatagram;
+
+    fn io(&self) -> &Io<net::UnixDatagram> {
+        &self.0
     }
 }
 

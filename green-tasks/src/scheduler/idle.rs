@@ -37,8 +37,24 @@ impl Scheduler {
         if let Some(stacks) = &self.stacks {
             stacks.trim();
         }
-        if let Some(reactor) = self.reactor.get() {
+        if let Some(reactor) = self.reactor.get()
+            && reactor.is_awaited()
+        {
+            // As in `ring`: it calls wakers.
+            let current = self.current();
+            let _pin = current.interrupts.pin();
             reactor.look();
+        }
+    }
+
+    /// Drops what wakers there are of sockets that are gone, which may make work.
+    fn drop_wakers(&self) {
+        if let Some(reactor) = self.reactor.get()
+            && reactor.is_armed()
+        {
+            let current = self.current();
+            let _pin = current.interrupts.pin();
+            reactor.drop_wakers();
         }
     }
 
@@ -64,6 +80,7 @@ impl Scheduler {
         self.timers.look();
         self.read_mail();
         self.ring();
+        self.drop_wakers();
         // There may have been mail that all is over.
         if !self.queue.is_empty() || self.is_finished() {
             return;
@@ -108,6 +125,8 @@ impl Scheduler {
             None => self.inbox.park(next),
             Some(reactor) => {
                 if self.inbox.lie_down(Sleeper::Polling(reactor.poller())) {
+                    let current = self.current();
+                    let _pin = current.interrupts.pin();
                     reactor.wait(next);
                     self.inbox.get_up();
                 }
@@ -120,7 +139,8 @@ impl Scheduler {
     }
 
     fn hope(&self) -> Hope {
-        if self.elsewhere.get() > 0 {
+        let is_armed = self.reactor.get().is_some_and(|reactor| reactor.is_armed());
+        if self.elsewhere.get() > 0 || is_armed {
             return Hope::Elsewhere;
         }
         let mut is_unknown = false;

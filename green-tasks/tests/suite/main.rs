@@ -12,6 +12,7 @@ mod local;
 mod net;
 mod outlast;
 mod points;
+mod polled;
 mod pool;
 mod rwlock;
 mod scope;

@@ -1,8 +1,12 @@
 //! What all tests need.
-#![expect(unsafe_code, reason = "the token is a promise")]
+#![expect(
+    unsafe_code,
+    reason = "the token is a promise, and only a raw waker knows of its clones"
+)]
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::task::{RawWaker, RawWakerVTable, Waker};
 
 use green_tasks::{Builder, Runtime, RuntimeError, Stackful};
 
@@ -67,5 +71,57 @@ pub(crate) struct OnDrop<F: FnMut()>(pub(crate) F);
 impl<F: FnMut()> Drop for OnDrop<F> {
     fn drop(&mut self) {
         (self.0)();
+    }
+}
+
+/// A waker that runs something when it is cloned for the first time.
+pub(crate) struct CloneHook {
+    hook: RefCell<Option<Box<dyn FnOnce()>>>,
+    is_woken: Cell<bool>,
+}
+
+impl CloneHook {
+    pub(crate) fn new(hook: impl FnOnce() + 'static) -> Rc<Self> {
+        Rc::new(Self {
+            hook: RefCell::new(Some(Box::new(hook))),
+            is_woken: Cell::new(false),
+        })
+    }
+
+    /// To be used on this thread alone.
+    pub(crate) fn waker(self: &Rc<Self>) -> Waker {
+        // SAFETY: a waker owns one count of a hook, which each function takes or leaves as the contract of
+        // `RawWakerVTable` says. The tests leave it on its thread.
+        unsafe { Waker::from_raw(Rc::clone(self).raw()) }
+    }
+
+    pub(crate) fn is_woken(&self) -> bool {
+        self.is_woken.get()
+    }
+
+    fn raw(self: Rc<Self>) -> RawWaker {
+        static TABLE: RawWakerVTable = RawWakerVTable::new(
+            |data| {
+                let this = CloneHook::lent(data);
+                let hook = this.hook.take();
+                hook.into_iter().for_each(|hook| hook());
+                this.raw()
+            },
+            |data| CloneHook::taken(data).is_woken.set(true),
+            |data| CloneHook::lent(data).is_woken.set(true),
+            |data| drop(CloneHook::taken(data)),
+        );
+        RawWaker::new(Rc::into_raw(self).cast(), &TABLE)
+    }
+
+    fn taken(data: *const ()) -> Rc<Self> {
+        // SAFETY: from `raw`, and the waker's own count.
+        unsafe { Rc::from_raw(data.cast()) }
+    }
+
+    fn lent(data: *const ()) -> Rc<Self> {
+        // SAFETY: from `raw`, and the waker that was lent keeps it alive.
+        unsafe { Rc::increment_strong_count(data.cast::<Self>()) };
+        Self::taken(data)
     }
 }

@@ -1,0 +1,95 @@
+//! Sockets as async code uses them: try, and be woken when it is worth trying again.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::task::{Context, Poll};
+
+use self::sealed::AsIo;
+use crate::reactor::Interest;
+
+/// The sockets of this module, for async code on a runtime: in [`spawn_future`](crate::spawn_future),
+/// [`await_future`](crate::await_future) and [`Runtime::block_on`](crate::Runtime::block_on).
+///
+/// It is what adapters are made of. For streams and listeners there is one: `Green` of
+/// `futures-lite-bridge`, which is an `AsyncRead` and `AsyncWrite`, or a `Stream` of connections.
+///
+/// Whoever is told [`Poll::Pending`] is woken when it is worth trying again: the last waker alone of those
+/// that have polled for reading, and the last one of those for writing, on the thread on which the
+/// socket was polled last. After a few dozen uses that did not have to wait, the other tasks have a turn. A
+/// socket's time limits are for calls that wait, not for these; use [`sleep_async`](crate::sleep_async).
+///
+/// The runtime has to have its turns: whoever blocks the thread meanwhile, such as with `block_on` of
+/// another library, keeps it from looking at the socket.
+///
+/// # Errors
+///
+/// What the operation says. Outside of a runtime, an error of kind [`Other`](io::ErrorKind::Other).
+///
+/// # Cancel safety
+///
+/// Nothing has been done when it is pending. If nobody polls again, the last waker may still be woken once;
+/// until that, or until the socket is closed, the runtime takes it that somebody waits for the socket,
+/// and finds no [deadlock](crate::Deadlock).
+///
+/// # Examples
+///
+/// ```
+/// use std::future::poll_fn;
+/// use green_tasks::net::{Polled, UdpSocket};
+/// use green_tasks::{spawn_future, Runtime};
+///
+/// Runtime::new().block_on(async {
+///     let (here, there) = (UdpSocket::bind("127.0.0.1:0")?, UdpSocket::bind("127.0.0.1:0")?);
+///     let address = here.local_addr()?;
+///     let receiving = spawn_future(async move {
+///         let mut buffer = [0; 16];
+///         let (bytes, _from) = poll_fn(|context| {
+///             here.poll_read_with(context, |socket| socket.recv_from(&mut buffer))
+///         })
+///         .await?;
+///         Ok::<_, std::io::Error>(buffer[..bytes].to_vec())
+///     });
+///     poll_fn(|context| {
+///         there.poll_write_with(context, |socket| socket.send_to(b"hello", address))
+///     })
+///     .await?;
+///     assert_eq!(receiving.await.unwrap()?, b"hello");
+///     Ok::<_, std::io::Error>(())
+/// })??;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub trait Polled: AsIo {
+    /// Does something for which the socket has to be readable. It is given the socket of std, which does not
+    /// block; what says [`WouldBlock`](io::ErrorKind::WouldBlock) is pending.
+    fn poll_read_with<R>(
+        &self,
+        context: &mut Context<'_>,
+        operation: impl FnMut(&Self::Socket) -> io::Result<R>,
+    ) -> Poll<io::Result<R>> {
+        self.io().poll(Interest::Read, context, operation)
+    }
+
+    /// Does something for which the socket has to be writable, likewise.
+    fn poll_write_with<R>(
+        &self,
+        context: &mut Context<'_>,
+        operation: impl FnMut(&Self::Socket) -> io::Result<R>,
+    ) -> Poll<io::Result<R>> {
+        self.io().poll(Interest::Write, context, operation)
+    }
+}
+
+impl<S: AsIo> Polled for S {}
+
+pub(super) mod sealed {
+    use super::AsFd;
+    use crate::net::io::Io;
+
+    pub trait AsIo {
+        /// The socket of std, which does not block.
+        type Socket: AsFd;
+
+        #[doc(hidden)]
+        fn io(&self) -> &Io<Self::Socket>;
+    }
+}
