@@ -62,7 +62,7 @@ fn run_and_take(times: u64) {
 fn submit(times: u64) {
     while_busy(|pool| {
         let handles: Vec<_> = (0..times).map(|n| pool.submit(move || n)).collect();
-        let _ = black_box(handles);
+        drop(black_box(handles));
     });
 }
 
@@ -72,7 +72,7 @@ fn bridge_spawn(times: u64) {
         let handles: Vec<_> = (0..times)
             .map(|n| futures_lite_bridge::spawn(pool, async move { n }))
             .collect();
-        let _ = black_box(handles);
+        drop(black_box(handles));
     });
 }
 
@@ -87,7 +87,7 @@ fn while_busy(submits: impl FnOnce(&ThreadPoolExecutor)) {
     });
     done(begins.recv());
     submits(&pool);
-    let _ = black_box(busy);
+    drop(black_box(busy));
     // What they take when they run is not meant.
     process::exit(0);
 }
