@@ -16,55 +16,10 @@ import sys
 import tempfile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-# process-pool is there since the tests of futures-lite-bridge name it.
-LIBS = ["future-result", "thread-pool", "process-pool", "green-tasks", "futures-lite-bridge"]
+LIBS = ["future-result", "thread-pool", "green-tasks"]
 
 # name, crate, file, what stands there, what is put in its place
 MUTANTS = [
-    (
-        "bridge: who comes after the end waits for ever",
-        "futures-lite-bridge",
-        "src/spawn/waiting.rs",
-        """        if shard.has_ended {
-            drop(shard);
-            drop(waker);
-""",
-        """        if shard.has_ended && shard.kept.len() == 7 {
-            drop(shard);
-            drop(waker);
-""",
-    ),
-    (
-        "bridge: what comes after the end is kept for ever",
-        "futures-lite-bridge",
-        "src/spawn/waiting.rs",
-        """        if shard.has_ended {
-            drop(shard);
-            contain(|| drop(task));
-""",
-        """        if shard.has_ended && shard.kept.len() == 7 {
-            drop(shard);
-            contain(|| drop(task));
-""",
-    ),
-    (
-        "bridge: the end lets others in afterwards",
-        "futures-lite-bridge",
-        "src/spawn/waiting.rs",
-        "                shard.has_ended = true;\n",
-        "",
-    ),
-    (
-        "bridge: cancelling finds a future and does not wake it",
-        "futures-lite-bridge",
-        "src/spawn/waiting.rs",
-        """        if let Some(waker) = waker {
-            waker.wake();
-        }
-""",
-        """        drop(waker);
-""",
-    ),
     (
         "a waiter takes a task for its own that others can claim",
         "future-result",
@@ -1380,10 +1335,7 @@ def survives(mutant, work):
     with open(path, "w") as source:
         source.write(text.replace(old, new))
     tested = "thread-pool" if name.startswith(("sim:", "pool:")) else crate
-    tests, checker = ["--lib"], "pool_loom"
-    # Of a crate whose models are all inside of it there is no such test.
-    if os.path.exists(os.path.join(work, crate, "tests", "loom.rs")):
-        tests += ["--test", "loom*"]
+    tests, checker = ["--lib", "--test", "loom*"], "pool_loom"
     if name.startswith("sim:"):
         tests, checker = ["--test", "sim"], "pool_sim"
     if name.startswith("green:"):

@@ -179,7 +179,7 @@ impl<W: Write + Send + 'static> AsyncWrite for UnblockWriter<W> {
         }
         if this.buffer.len() >= this.capacity {
             this.start(false)?;
-            this.capacity = (2 * this.capacity).min(this.capacity_max);
+            this.capacity = this.capacity.saturating_mul(2).min(this.capacity_max);
         }
         let taken = bytes.len().min(this.capacity - this.buffer.len());
         this.buffer.extend_from_slice(&bytes[..taken]);
