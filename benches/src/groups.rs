@@ -1,6 +1,7 @@
 //! All workloads. Each file has the code of one, and the rows of its groups.
 
 mod as_completed;
+mod bridge;
 mod cell;
 mod echo;
 mod green_channel;
@@ -47,6 +48,7 @@ pub fn groups() -> Vec<Group> {
         timers::group(),
         echo::group(),
     ]);
+    groups.extend(bridge::groups());
     groups.extend(process::groups());
     groups
 }

@@ -210,7 +210,10 @@ pub(crate) fn block(deadline: Option<Instant>, waiting: &mut dyn Wait) -> Result
         waiting,
         is_ready: false,
     };
+    // Its thread may sleep, as one that parks does.
+    let absence = Absence::begin(watched.waiting);
     blocker.block_on(deadline, &mut watched);
+    drop(absence);
     if watched.is_ready {
         Ok(())
     } else {
@@ -396,7 +399,8 @@ pub trait OwnQueue {
         None
     }
 
-    /// The worker sleeps from now on, and another is to stand in. False if that was so already.
+    /// The worker sleeps from now on, and another is to stand in, until its place was taken again as often.
+    /// False if that cannot be.
     fn give_up_place(&self) -> bool {
         false
     }

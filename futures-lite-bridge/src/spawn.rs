@@ -20,6 +20,8 @@ mod task;
 mod waiting;
 
 use std::future::Future;
+use std::sync::Arc;
+use std::task::Waker;
 
 use async_task::Runnable;
 use future_result::{JoinHandle, Rejection, Task, TaskError, contain, pair, pair_with_hook};
@@ -86,25 +88,25 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    let way = Way(pool.submitter());
-    let Some(waiting) = way.waiting() else {
+    let submitter = pool.submitter();
+    let Some(key) = waiting(&submitter).map(Waiting::next_key) else {
         contain(|| drop(future));
         let (completer, handle) = pair();
         completer.fail(TaskError::Rejected(Rejection::Forked));
         return handle;
     };
-    let key = waiting.next_key();
+    let id = submitter.pool();
+    let way = Arc::new(Way { submitter, key });
     let hook = {
-        let way = way.clone();
-        move || way.wake(key)
+        let way = Arc::clone(&way);
+        move || way.wake()
     };
-    let (completer, handle) = pair_with_hook(way.0.pool(), hook);
-    let spawned = Spawned::new(future, completer, way.clone(), key);
-    let (runnable, task) = async_task::spawn(spawned, move |runnable| way.again(key, runnable));
+    let (completer, handle) = pair_with_hook(id, hook);
+    let spawned = Spawned::new(future, completer, Arc::clone(&way));
+    let (runnable, task) = async_task::spawn(spawned, move |runnable| way.again(runnable));
     task.detach();
     if let Err(refused) = pool.execute(move || poll_once(runnable)) {
-        let way = Way(pool.submitter());
-        if let Some(waiting) = way.waiting() {
+        if let Some(waiting) = waiting(&pool.submitter()) {
             waiting.refuse(key, refused.reason());
         }
         contain(|| drop(refused));
@@ -117,35 +119,50 @@ fn poll_once(runnable: Runnable) {
     let _ = runnable.run();
 }
 
-/// The way of a future back into its pool.
-#[derive(Clone)]
-struct Way(Submitter);
+/// Who waits in this pool; `None` in a process that was forked off, where somebody who is not there
+/// may have locked it.
+fn waiting(submitter: &Submitter) -> Option<&Waiting> {
+    if submitter.pool().is_inherited() {
+        return None;
+    }
+    submitter.companion()
+}
+
+/// The way of a future back into its pool. Its parts share one, since all futures of a pool count in one place
+/// who has a way into that.
+struct Way {
+    submitter: Submitter,
+    key: u64,
+}
 
 impl Way {
-    /// Who waits in this pool; `None` in a process that was forked off, where somebody who is not there
-    /// may have locked it.
-    fn waiting(&self) -> Option<&Waiting> {
-        if self.0.pool().is_inherited() {
-            return None;
-        }
-        self.0.companion()
-    }
-
-    /// Wakes a future, if it waits.
-    fn wake(&self, key: u64) {
-        if let Some(waiting) = self.waiting() {
-            waiting.wake(key);
+    /// Wakes the future, if it waits.
+    fn wake(&self) {
+        if let Some(waiting) = waiting(&self.submitter) {
+            waiting.wake(self.key);
         }
     }
 
-    /// Queues a future that was woken.
-    fn again(&self, key: u64, runnable: Runnable) {
-        let Err(refused) = self.0.push(Task::detached(move || poll_once(runnable))) else {
+    /// Says that it waits, and how it is woken. False if nobody is left to wake it for.
+    fn enter(&self, waker: &Waker) -> bool {
+        waiting(&self.submitter)
+            .is_some_and(|waiting| waiting.enter(self.key, waker.clone()).is_ok())
+    }
+
+    /// Says that it waits no more; why the pool has refused it, if it has.
+    fn leave(&self) -> Option<Rejection> {
+        waiting(&self.submitter)?.leave(self.key)
+    }
+
+    /// Queues the future, which was woken.
+    fn again(&self, runnable: Runnable) {
+        let task = Task::detached(move || poll_once(runnable));
+        let Err(refused) = self.submitter.push(task) else {
             return;
         };
-        match self.waiting() {
+        match waiting(&self.submitter) {
             // Not dropped here, where it was woken: that may be under somebody's lock.
-            Some(waiting) => waiting.keep(key, refused),
+            Some(waiting) => waiting.keep(self.key, refused),
             None => std::mem::forget(refused),
         }
     }

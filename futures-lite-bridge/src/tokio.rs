@@ -15,7 +15,8 @@ use tokio::runtime::Handle;
 ///
 /// # Panics
 ///
-/// Polling panics where tokio does, such as when the runtime has no timers.
+/// Polling panics where tokio does, such as when the runtime has no timers; also if in green tasks two polls wait
+/// in themselves, instead of awaiting, and end out of turn, since each has entered the runtime for its thread.
 ///
 /// # Cancel safety
 ///

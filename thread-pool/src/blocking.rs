@@ -17,7 +17,8 @@ use crate::worker::Local;
 /// the waiting worker runs it itself; but it does no harm.
 ///
 /// On a thread that is no worker this only calls `f`, and so does `blocking` inside of `blocking`. The
-/// tasks that `f` itself runs, such as those it waits for, count as blocking, too.
+/// tasks that `f` itself runs, such as those it waits for, count as blocking, too. In a runtime of green
+/// tasks on a worker, that counts again when the last of its tasks has come out.
 ///
 /// # Panics
 ///
@@ -48,7 +49,7 @@ pub fn blocking<R>(f: impl FnOnce() -> R) -> R {
 struct Blocked<'a>(&'a Local);
 
 impl<'a> Blocked<'a> {
-    /// `None` if it does not count already.
+    /// `None` in a process that was forked off, where nobody could stand in.
     fn enter(local: &'a Local) -> Option<Self> {
         local.leave_place().then(|| Self(local))
     }
@@ -61,22 +62,30 @@ impl Drop for Blocked<'_> {
 }
 
 impl Local {
-    /// From now on it does not count as a worker. False if it does not already.
+    /// From now on it does not count as a worker, until it has returned as often as it has left. False if
+    /// it has not left.
     pub(crate) fn leave_place(&self) -> bool {
         let core = self.core();
-        if core.is_forked() || self.set_blocked(true) {
+        if core.is_forked() {
             return false;
         }
-        core.sleep.block();
-        if self.sees_work() {
-            core.wake_if_wanting();
+        let times = self.blocked().get();
+        self.blocked().set(times + 1);
+        if times == 0 {
+            core.sleep.block();
+            if self.sees_work() {
+                core.wake_if_wanting();
+            }
         }
         true
     }
 
-    /// It counts again.
+    /// It counts again, if that was the last.
     pub(crate) fn return_to_place(&self) {
-        self.core().sleep.unblock();
-        self.set_blocked(false);
+        let times = self.blocked().get() - 1;
+        self.blocked().set(times);
+        if times == 0 {
+            self.core().sleep.unblock();
+        }
     }
 }

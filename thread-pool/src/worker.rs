@@ -42,8 +42,8 @@ pub(crate) struct Local {
     patience: Patience,
     /// Which lane it takes from next.
     turns: Turns,
-    /// Whether it is inside `blocking`, and so does not count.
-    blocked: Cell<bool>,
+    /// How often it is inside `blocking`; unless never, it does not count.
+    blocked: Cell<u32>,
     /// What it has made for its tasks.
     state: RefCell<Option<Rc<dyn Any>>>,
 }
@@ -88,9 +88,10 @@ impl Local {
         &self.seat.tally
     }
 
-    /// Notes whether it is inside `blocking`, and says whether it was.
-    pub(crate) fn set_blocked(&self, blocked: bool) -> bool {
-        self.blocked.replace(blocked)
+    /// How often it is inside `blocking`. Not only as deep as calls are nested: of the green tasks of a
+    /// thread several may be, and leave in any order.
+    pub(crate) fn blocked(&self) -> &Cell<u32> {
+        &self.blocked
     }
 
     /// What it has made for its tasks.
@@ -384,7 +385,7 @@ pub(crate) fn run(core: Arc<Core>, index: usize, queues: Queues, seat: Arc<Seat>
         pops: Cell::new(0),
         patience: Patience::new(),
         turns: Turns::default(),
-        blocked: Cell::new(false),
+        blocked: Cell::new(0),
         state: RefCell::new(None),
     });
     let core = &local.core;

@@ -9,6 +9,7 @@ use futures::channel::oneshot;
 use futures::future::RemoteHandle;
 use futures::task::SpawnExt;
 use futures_lite::future::block_on;
+use thread_pool::{JoinHandle, TaskError, ThreadPoolExecutor};
 use tokio::runtime::{Builder, Runtime};
 
 use super::{Execute, Pool, WORKERS, done};
@@ -54,6 +55,30 @@ pub(crate) async fn sum<P: AsyncPool>(handles: Vec<P::Handle>) -> u64 {
         sum = sum.wrapping_add(P::value(handle.await));
     }
     sum
+}
+
+/// Ours: the bridge's futures on its thread pool.
+#[derive(Clone)]
+pub(crate) struct Bridge(Arc<ThreadPoolExecutor>);
+
+pub(crate) fn bridge() -> Bridge {
+    Bridge(Arc::new(super::ours()))
+}
+
+impl AsyncPool for Bridge {
+    type Handle = JoinHandle<u64>;
+
+    fn spawn(&self, task: impl Future<Output = u64> + Send + 'static) -> Self::Handle {
+        futures_lite_bridge::spawn(&self.0, task)
+    }
+
+    fn value(output: Result<u64, TaskError>) -> u64 {
+        done(output)
+    }
+
+    fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
+        futures_lite_bridge::block_on(future)
+    }
 }
 
 /// `async-executor`, run by two threads until the last clone is gone.

@@ -11,7 +11,7 @@ use crate::ways::{WAYS, Way};
 /// Most workers that are taken when `--workers` is not given.
 const DEFAULT_WORKERS_LIMIT: usize = 32;
 
-/// Fetches web pages one by one, on threads, on processes and on green tasks, and compares the ways in a table.
+/// Fetches web pages one by one, on threads, on processes, on green tasks and by async code, and compares the ways in a table.
 ///
 /// Without --url the pages come from a server that this program starts on loopback, which answers late on
 /// purpose. The exit code is 0 when every page came, 1 when one failed, 2 when an option is wrong.
@@ -28,7 +28,7 @@ pub struct Options {
     #[arg(value_parser = number(1..=100_000))]
     pub pages: u32,
 
-    /// How many pages a pool fetches at the same time, on so many threads, processes or green tasks [default: one per page, at most 32]
+    /// How many pages a pool fetches at the same time, on so many threads, processes or green tasks, or in so many futures [default: one per page, at most 32]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     #[arg(value_parser = number(1..=1_024))]
     pub workers: Option<u32>,

@@ -22,6 +22,15 @@ pub struct Page {
     pub bytes: usize,
 }
 
+impl Page {
+    pub(crate) fn new(body: &[u8]) -> Self {
+        Self {
+            title: title(&String::from_utf8_lossy(body)),
+            bytes: body.len(),
+        }
+    }
+}
+
 /// Why a page did not come. Plain data, so that it can come from another process too.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Error)]
 #[non_exhaustive]
@@ -56,10 +65,7 @@ pub fn fetch(agent: &Agent, url: &str) -> Outcome {
         .call()
         .and_then(|mut response| response.body_mut().read_to_vec())
         .map_err(|error| reason(agent, &error))?;
-    Ok(Page {
-        title: title(&String::from_utf8_lossy(&body)),
-        bytes: body.len(),
-    })
+    Ok(Page::new(&body))
 }
 
 fn reason(agent: &Agent, error: &ureq::Error) -> FetchError {

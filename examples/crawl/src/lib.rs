@@ -10,7 +10,8 @@
 //! Fetching a page is waiting: the processor has nothing to do until the server answers. So six pages of
 //! 200 ms take 1.2 s one by one, and 0.2 s when six threads wait at the same time. Six processes
 //! do as well, and one that crashes over a page would cost that page alone; but each has to be started first.
-//! Green tasks wait all on one thread, so that a thousand of them cost no thousand threads.
+//! Green tasks wait all on one thread, so that a thousand of them cost no thousand threads. Neither do futures
+//! on a thread pool, for a client that is written for them.
 //!
 //! | file | what it does |
 //! |---|---|
@@ -18,6 +19,7 @@
 //! | [`server`] | a small HTTP server on loopback that answers late on purpose |
 //! | [`job`] | what is fetched, with how many workers and which client |
 //! | [`mod@fetch`] | one URL to one page, or to the reason why not |
+//! | [`async_client`] | the same page by async code |
 //! | [`green`] | how the client waits within green tasks |
 //! | [`ways`] | **the list of ways; this is the file to read, and to add a row to** |
 //! | [`progress`] | gathers the pages as they come, and draws the bar |
@@ -52,6 +54,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+pub mod async_client;
 pub mod cli;
 pub mod fetch;
 pub mod green;

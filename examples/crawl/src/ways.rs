@@ -1,21 +1,23 @@
 //! The ways to fetch all pages. A further way is one function and one entry in [`WAYS`].
 
 use std::error::Error;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use futures_lite_bridge::spawn;
 use green_tasks::GreenPool;
 use process_pool::ProcessPoolExecutor;
-use thread_pool::{ThreadPoolExecutor, as_completed};
+use thread_pool::{CompletionSet, ThreadPoolExecutor, as_completed};
 use ureq::Agent;
 
+use crate::async_client::AsyncClient;
 use crate::fetch::{Outcome, fetch};
 use crate::green;
 use crate::job::{Client, Job};
 use crate::progress::Arrivals;
 
 /// Every way, in the order of the table. The first is what the others are compared with.
-pub const WAYS: &[Way] = &[ONE_BY_ONE, MAP, AS_COMPLETED, PROCESSES, GREEN_TASKS];
+pub const WAYS: &[Way] = &[ONE_BY_ONE, MAP, AS_COMPLETED, PROCESSES, GREEN_TASKS, ASYNC];
 
 /// Each page when the one before is there.
 pub const ONE_BY_ONE: Way = Way {
@@ -42,6 +44,13 @@ pub const PROCESSES: Way = Way {
 pub const GREEN_TASKS: Way = Way {
     name: "green tasks",
     fetch_all: green_tasks,
+};
+
+/// Async code on the workers of a thread pool, one for each processor; as many futures at a time as there are
+/// threads in the other ways.
+pub const ASYNC: Way = Way {
+    name: "async on the pool",
+    fetch_all: async_on_the_pool,
 };
 
 /// Not in the table: one page of every host is fetched so beforehand.
@@ -166,4 +175,26 @@ fn green_tasks(job: &Job, arrivals: &mut Arrivals<'_>) -> Result<(), WayError> {
         }
         Ok(())
     })?
+}
+
+fn async_on_the_pool(job: &Job, arrivals: &mut Arrivals<'_>) -> Result<(), WayError> {
+    let pool = Arc::new(ThreadPoolExecutor::builder().name("crawl").build()?);
+    let client = Arc::new(AsyncClient::new(Arc::clone(&pool), job.client)?);
+    let begin = |(index, url): (usize, String)| {
+        let client = Arc::clone(&client);
+        (index, spawn(&pool, async move { client.fetch(&url).await }))
+    };
+    // Whenever a page comes, the next is begun.
+    let mut begun = job.urls.iter().cloned().enumerate().map(begin);
+    let mut fetching = CompletionSet::new();
+    for (index, handle) in begun.by_ref().take(job.workers) {
+        fetching.insert(index, handle);
+    }
+    while let Some((index, page)) = fetching.wait_next() {
+        arrivals.add(index, page.unwrap_or_else(|error| Err(error.into())));
+        if let Some((index, handle)) = begun.next() {
+            fetching.insert(index, handle);
+        }
+    }
+    Ok(pool.shutdown()?)
 }

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use future_result::{Completer, Panic, TaskError, contain};
@@ -18,8 +19,7 @@ pin_project! {
         future: Option<F>,
         // `None` once completed.
         completer: Option<Completer<F::Output>>,
-        way: Way,
-        key: u64,
+        way: Arc<Way>,
         // Whether its waker is with those that wait.
         is_entered: bool,
     }
@@ -32,12 +32,11 @@ pin_project! {
 }
 
 impl<F: Future> Spawned<F> {
-    pub(super) fn new(future: F, completer: Completer<F::Output>, way: Way, key: u64) -> Self {
+    pub(super) fn new(future: F, completer: Completer<F::Output>, way: Arc<Way>) -> Self {
         Self {
             future: Some(future),
             completer: Some(completer),
             way,
-            key,
             is_entered: false,
         }
     }
@@ -49,10 +48,7 @@ impl<F: Future> Spawned<F> {
             return;
         };
         contain(|| this.future.set(None));
-        let refusal = this
-            .way
-            .waiting()
-            .and_then(|waiting| waiting.leave(*this.key));
+        let refusal = this.way.leave();
         completer.fail(refusal.map_or(TaskError::Cancelled, TaskError::Rejected));
     }
 
@@ -60,10 +56,8 @@ impl<F: Future> Spawned<F> {
     fn finish(self: Pin<&mut Self>, outcome: Result<F::Output, TaskError>) {
         let mut this = self.project();
         let dropped = catch_unwind(AssertUnwindSafe(|| this.future.set(None)));
-        if *this.is_entered
-            && let Some(waiting) = this.way.waiting()
-        {
-            waiting.leave(*this.key);
+        if *this.is_entered {
+            this.way.leave();
         }
         let Some(completer) = this.completer.take() else {
             return;
@@ -102,10 +96,7 @@ impl<F: Future> Spawned<F> {
         if *this.is_entered {
             return true;
         }
-        let Some(waiting) = this.way.waiting() else {
-            return false;
-        };
-        if waiting.enter(*this.key, context.waker().clone()).is_err() {
+        if !this.way.enter(context.waker()) {
             return false;
         }
         *this.is_entered = true;

@@ -17,6 +17,7 @@
 //! Wakers and futures are users' code: nothing of them runs, or is dropped, under a lock.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::task::Waker;
 
 use future_result::sync::Mutex;
@@ -34,10 +35,31 @@ pub(super) struct Waiting {
 
 #[derive(Default)]
 struct Shard {
-    entries: HashMap<u64, Entry>,
+    entries: HashMap<u64, Entry, BuildHasherDefault<KeyHasher>>,
     /// What was woken when the pool accepted nothing more.
     kept: Vec<Task>,
     has_ended: bool,
+}
+
+/// Keys are numbers that nobody chooses, so nothing has to be kept from guessing where they lie.
+#[derive(Default)]
+struct KeyHasher(u64);
+
+impl Hasher for KeyHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.write_u64(byte.into());
+        }
+    }
+
+    /// By 2⁶⁴ over the golden ratio, which spreads what is in sequence over the upper bits, too.
+    fn write_u64(&mut self, key: u64) {
+        self.0 = (self.0 ^ key).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    }
 }
 
 enum Entry {

@@ -10,7 +10,7 @@ use future_result::{CancelOnDrop, FutureResult, JoinHandle};
 use futures_io::{AsyncBufRead, AsyncRead};
 use thread_pool::{Submitter, ThreadPoolExecutor};
 
-use super::{CAPACITY, gone, lost, retry, submit};
+use super::{CAPACITY, CAPACITY_MAX, gone, lost, retry, submit};
 
 /// A blocking reader, such as a file, as an [`AsyncRead`] and [`AsyncBufRead`]: it is read on the workers of
 /// a thread pool, a buffer at a time, when somebody wants bytes and none are left.
@@ -44,6 +44,8 @@ pub struct UnblockReader<R> {
     submitter: Submitter,
     state: State<R>,
     buffer: Vec<u8>,
+    /// Up to which the buffer grows.
+    capacity_max: usize,
     /// Which part of the buffer is still to be taken.
     from: usize,
     to: usize,
@@ -67,10 +69,13 @@ struct Chunk<R> {
 impl<R> Unpin for UnblockReader<R> {}
 
 impl<R: Read + Send + 'static> UnblockReader<R> {
-    /// With a buffer of 64 KiB.
+    /// With a buffer of 64 KiB, which grows up to 1 MiB while reading fills it.
     #[must_use]
     pub fn new(pool: &ThreadPoolExecutor, reader: R) -> Self {
-        Self::with_capacity(CAPACITY, pool, reader)
+        Self {
+            capacity_max: CAPACITY_MAX,
+            ..Self::with_capacity(CAPACITY, pool, reader)
+        }
     }
 
     /// With a buffer of so many bytes; 0 counts as 1.
@@ -95,9 +100,15 @@ impl<R: Read + Send + 'static> UnblockReader<R> {
             submitter: pool.submitter(),
             state: State::Idle(reader),
             buffer: vec![0; bytes.max(1)],
+            capacity_max: bytes.max(1),
             from: 0,
             to: 0,
         }
+    }
+
+    /// Whether the last job has filled the buffer, which may still grow.
+    fn is_small(&self, capacity: usize) -> bool {
+        self.to == capacity && capacity < self.capacity_max
     }
 
     /// Ready when there are bytes in the buffer, or at the end.
@@ -125,6 +136,9 @@ impl<R: Read + Send + 'static> UnblockReader<R> {
                 return Poll::Ready(Err(gone()));
             };
             let mut buffer = std::mem::take(&mut self.buffer);
+            if self.is_small(buffer.len()) {
+                buffer.resize((2 * buffer.len()).min(self.capacity_max), 0);
+            }
             let handle = submit(&self.submitter, move || {
                 let read = retry(|| reader.read(&mut buffer));
                 Chunk {

@@ -10,7 +10,7 @@ use future_result::{FutureResult, JoinHandle};
 use futures_io::AsyncWrite;
 use thread_pool::{Submitter, ThreadPoolExecutor};
 
-use super::{CAPACITY, gone, lost, submit};
+use super::{CAPACITY, CAPACITY_MAX, gone, lost, retry, submit};
 
 /// A blocking writer, such as a file, as an [`AsyncWrite`]: it is written to on the workers of a thread
 /// pool.
@@ -55,6 +55,8 @@ pub struct UnblockWriter<W> {
     /// Not yet with a job.
     buffer: Vec<u8>,
     capacity: usize,
+    /// Up to which the capacity grows.
+    capacity_max: usize,
     /// Whether something was written that was not flushed.
     is_dirty: bool,
 }
@@ -80,10 +82,13 @@ struct Written<W> {
 impl<W> Unpin for UnblockWriter<W> {}
 
 impl<W: Write + Send + 'static> UnblockWriter<W> {
-    /// With a buffer of 64 KiB.
+    /// With a buffer of 64 KiB, which grows up to 1 MiB while the writer does not keep up.
     #[must_use]
     pub fn new(pool: &ThreadPoolExecutor, writer: W) -> Self {
-        Self::with_capacity(CAPACITY, pool, writer)
+        Self {
+            capacity_max: CAPACITY_MAX,
+            ..Self::with_capacity(CAPACITY, pool, writer)
+        }
     }
 
     /// With a buffer of so many bytes; 0 counts as 1. As many again may be with the job.
@@ -108,6 +113,7 @@ impl<W: Write + Send + 'static> UnblockWriter<W> {
             state: State::Idle(writer),
             buffer: Vec::new(),
             capacity: bytes.max(1),
+            capacity_max: bytes.max(1),
             is_dirty: false,
         }
     }
@@ -123,6 +129,8 @@ impl<W: Write + Send + 'static> UnblockWriter<W> {
                 if self.buffer.is_empty() {
                     self.buffer = written.buffer;
                 }
+                // What was to be flushed then may have been kept back.
+                self.is_dirty |= written.result.is_err();
                 Poll::Ready(written.result)
             }
             Err(error) => {
@@ -143,7 +151,7 @@ impl<W: Write + Send + 'static> UnblockWriter<W> {
             let mut result = writer.write_all(&buffer);
             buffer.clear();
             if flush && result.is_ok() {
-                result = writer.flush();
+                result = retry(|| writer.flush());
             }
             Written {
                 writer,
@@ -172,6 +180,7 @@ impl<W: Write + Send + 'static> AsyncWrite for UnblockWriter<W> {
         }
         if this.buffer.len() >= this.capacity {
             this.start(false)?;
+            this.capacity = this.capacity.saturating_mul(2).min(this.capacity_max);
         }
         let taken = bytes.len().min(this.capacity - this.buffer.len());
         this.buffer.extend_from_slice(&bytes[..taken]);

@@ -261,6 +261,33 @@ fn an_error_of_a_writer_is_told_at_the_next_call_and_once() {
 }
 
 #[test]
+fn a_flush_that_failed_is_tried_again_by_the_next_and_an_interrupted_one_at_once() {
+    struct Late(usize);
+    impl Write for Late {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            self.0 += 1;
+            match self.0 {
+                1 => Err(io::ErrorKind::Interrupted.into()),
+                2 | 3 => Err(io::ErrorKind::TimedOut.into()),
+                _ => Ok(()),
+            }
+        }
+    }
+    let pool = pool(1);
+    let mut writer = UnblockWriter::new(&pool, Late(0));
+    block_on(writer.write_all(b"x")).unwrap();
+    for _ in 0..2 {
+        let error = block_on(writer.flush()).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    }
+    block_on(writer.flush()).unwrap();
+    block_on(writer.close()).unwrap();
+}
+
+#[test]
 fn an_iterator_gives_all_items_in_order_whatever_its_capacity() {
     let pool = pool(1);
     for capacity in [0, 1, 2, 100, 3000] {

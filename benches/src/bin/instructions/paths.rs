@@ -22,6 +22,7 @@ pub(crate) const PATHS: &[Path] = &[
     path("complete and take", complete_and_take),
     path("run and take", run_and_take),
     path("submit", submit),
+    path("bridge spawn", bridge_spawn),
     path("nested submit and wait", nested),
     path("join", join),
     path("green yield", green_yield),
@@ -59,6 +60,24 @@ fn run_and_take(times: u64) {
 
 /// From outside, to a pool whose worker has something to do: nobody is woken.
 fn submit(times: u64) {
+    while_busy(|pool| {
+        let handles: Vec<_> = (0..times).map(|n| pool.submit(move || n)).collect();
+        drop(black_box(handles));
+    });
+}
+
+/// The same with futures.
+fn bridge_spawn(times: u64) {
+    while_busy(|pool| {
+        let handles: Vec<_> = (0..times)
+            .map(|n| futures_lite_bridge::spawn(pool, async move { n }))
+            .collect();
+        drop(black_box(handles));
+    });
+}
+
+/// Runs `submits` while the pool's only worker has something to do, and ends the process.
+fn while_busy(submits: impl FnOnce(&ThreadPoolExecutor)) {
     let pool = done(ThreadPoolExecutor::new(1));
     let (begun, begins) = mpsc::channel();
     let (_open, gate) = mpsc::channel::<()>();
@@ -67,8 +86,8 @@ fn submit(times: u64) {
         gate.recv().is_ok()
     });
     done(begins.recv());
-    let handles: Vec<_> = (0..times).map(|n| pool.submit(move || n)).collect();
-    let _ = black_box((handles, busy));
+    submits(&pool);
+    drop(black_box(busy));
     // What they take when they run is not meant.
     process::exit(0);
 }
