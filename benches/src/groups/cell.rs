@@ -68,6 +68,7 @@ pub(super) fn groups() -> Vec<Group> {
     vec![
         Group::new("cell/pair", RESULTS, 20)
             .about("A result made, completed and taken by one thread.")
+            .aim_everywhere(1.0, None)
             .ours("future-result: pair", ours)
             .reference("limit: box and two atomic read-modify-writes", limit)
             .peer("oneshot: channel", oneshot)
@@ -76,6 +77,7 @@ pub(super) fn groups() -> Vec<Group> {
             .about(
                 "A closure that is run for its result: panics are caught, and it can be cancelled.",
             )
+            .aim_everywhere(1.0, None)
             .ours("future-result: task", task_of_ours)
             .peer("oneshot: channel and boxed closure", boxed_closure),
     ]

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::group::{Group, Run, Workload, timed};
+use crate::limit;
 use crate::pools::{self, Async, Pool, WORKERS, WithOneshot};
 use crate::work::{STEPS_1_US, STEPS_100_NS, work};
 
@@ -28,7 +29,7 @@ impl Load {
         })
     }
 
-    /// All the work on as many CPUs as there are workers, up to the two that the others have.
+    /// All the work on as many CPUs as there are workers, up to those that there are.
     fn ideal(self) -> Workload {
         let Self {
             workers,
@@ -41,7 +42,7 @@ impl Load {
                     std::hint::black_box(work(steps));
                 }
             });
-            Run::of(run.total / workers.min(WORKERS) as u32)
+            Run::of(run.total / limit::cpus().min(workers as u32))
         })
     }
 
@@ -54,8 +55,9 @@ impl Load {
             .clamp(1.0, 1_000.0);
         Group::new(name, self.tasks, runs as u32)
             .about(about)
+            .free_alone()
             .ours("thread-pool", move || self.run(pools::ours_of(workers)))
-            .reference("limit: the work alone", move || self.ideal())
+            .reference("limit: the work alone, on all CPUs", move || self.ideal())
             .peer("rayon + oneshot", move || {
                 self.run(WithOneshot(pools::rayon_of(workers)))
             })

@@ -3,6 +3,7 @@
 
 use crate::Pin;
 use crate::group::{Group, Workload, timed};
+use crate::limit;
 use crate::pools::{self, Async, Blocking, Pool, WithOneshot};
 use crate::work::work;
 
@@ -27,6 +28,13 @@ fn submit_and_take_all(pool: &impl Pool, steps: u64) {
     assert_eq!(pool.sum(handles), (0..JOBS).sum::<u64>());
 }
 
+fn in_place(n: u64, steps: u64) {
+    if steps > 0 {
+        work(steps);
+    }
+    assert_eq!(limit::boxed_call(n), n);
+}
+
 pub(super) fn group(name: &'static str, steps: u64) -> Group {
     let executors_channel = || WithOneshot(pools::executors_channel());
     let executors_stealing = || WithOneshot(pools::executors_stealing());
@@ -37,7 +45,11 @@ pub(super) fn group(name: &'static str, steps: u64) -> Group {
         })
         .aim(Pin::Free, 0.3, None)
         .aim(Pin::One, 0.45, None)
+        .and_spread()
         .ours("thread-pool", run(pools::ours, steps))
+        .reference("limit: boxed closures, called at once", move || {
+            Box::new(move || timed(|| (0..JOBS).for_each(|n| in_place(n, steps))))
+        })
         .peer(
             "executors: channel + oneshot",
             run(executors_channel, steps),
@@ -60,10 +72,15 @@ pub(super) fn group(name: &'static str, steps: u64) -> Group {
             "async-executor",
             run(|| Async(pools::async_executor()), steps),
         )
+        .peer(
+            "async-executor: leaked",
+            run(|| Async(pools::leaked_executor()), steps),
+        )
         .peer("tokio: spawn", run(|| Async(pools::tokio()), steps))
         .peer("tokio: spawn_blocking", run(pools::tokio_blocking, steps))
         .peer(
             "futures: ThreadPool",
             run(|| Async(pools::futures_pool()), steps),
         )
+        .python(if steps > 0 { &[] } else { pools::PYTHON_THREADS })
 }
