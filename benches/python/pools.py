@@ -11,6 +11,7 @@
 """
 
 import os
+import signal
 import sys
 import time
 
@@ -231,6 +232,8 @@ def pin(where):
 
 
 def measure(group, row, where):
+    # Whoever is not done then is stuck, and whoever waits for it with it.
+    signal.alarm(60)
     tasks, runs, code = GROUPS[group]
     if code is None:
         pin(where)
