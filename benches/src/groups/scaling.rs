@@ -1,5 +1,6 @@
 //! How the cost of a task grows: with the number of workers, the number of tasks, and their length.
 
+use std::hint::black_box;
 use std::time::Duration;
 
 use crate::group::{Group, Run, Workload, timed};
@@ -39,7 +40,8 @@ impl Load {
         Box::new(move || {
             let run = timed(|| {
                 for _ in 0..tasks {
-                    std::hint::black_box(work(steps));
+                    // Else the compiler does it once for all tasks.
+                    black_box(work(black_box(steps)));
                 }
             });
             Run::of(run.total / limit::cpus().min(workers as u32))

@@ -1,6 +1,8 @@
 //! Jobs that do nothing, submitted by one thread from outside, and every result taken: what the
 //! pool itself costs. In `submit_working` the submitting thread also has something to do.
 
+use std::hint::black_box;
+
 use crate::Pin;
 use crate::group::{Group, Workload, timed};
 use crate::limit;
@@ -20,7 +22,7 @@ fn run<P: Pool>(start: fn() -> P, steps: u64) -> impl Fn() -> Workload {
 fn submit_and_take_all(pool: &impl Pool, steps: u64) {
     let submit = |n| {
         if steps > 0 {
-            work(steps);
+            black_box(work(steps));
         }
         pool.submit(move || n)
     };
@@ -30,7 +32,7 @@ fn submit_and_take_all(pool: &impl Pool, steps: u64) {
 
 fn in_place(n: u64, steps: u64) {
     if steps > 0 {
-        work(steps);
+        black_box(work(steps));
     }
     assert_eq!(limit::boxed_call(n), n);
 }

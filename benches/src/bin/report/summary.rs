@@ -9,6 +9,10 @@ const VALUES: f64 = 290.0;
 const LINE: f64 = 20.0;
 const TOP: f64 = 76.0;
 
+/// How far the scale goes on either side, as powers of two; what is beyond is drawn broken.
+const LOW: f64 = -6.0;
+const HIGH: f64 = 3.0;
+
 /// One group: ours in times of the best peer.
 pub(crate) struct Ratio<'a> {
     pub(crate) group: &'a str,
@@ -27,10 +31,13 @@ pub(crate) fn draw(ratios: &[Ratio<'_>]) -> String {
         .flatten();
     let logs = all.map(f64::log2);
     let (low, high) = logs.fold((-1.0_f64, 1.0_f64), |(low, high), log| {
-        (low.min(log.floor()), high.max(log.ceil()))
+        (
+            low.min(log.floor()).max(LOW),
+            high.max(log.ceil()).min(HIGH),
+        )
     });
     let x = |ratio: f64| {
-        let part = (ratio.log2() - low) / (high - low);
+        let part = (ratio.log2().clamp(low, high) - low) / (high - low);
         LABELS + PLOT * part
     };
     let bottom = TOP + LINE * ratios.len() as f64;
@@ -45,7 +52,7 @@ pub(crate) fn draw(ratios: &[Ratio<'_>]) -> String {
         50.0,
         Anchor::Start,
         "faint",
-        "bars: threads run wherever the kernel puts them; rings: all on one CPU",
+        "bars: threads run wherever the kernel puts them; rings: all on one CPU; what is cut is longer than drawn",
     );
     for power in low as i32..=high as i32 {
         let ratio = 2_f64.powi(power);
@@ -64,6 +71,14 @@ pub(crate) fn draw(ratios: &[Ratio<'_>]) -> String {
         let (from, to) = (x(ratio.free.min(1.0)), x(ratio.free.max(1.0)));
         svg.text(LABELS - 8.0, y + 11.0, Anchor::End, "", ratio.group);
         svg.bar(from, y, (to - from).max(1.0), LINE - 6.0, class);
+        if !(low..=high).contains(&ratio.free.log2()) {
+            let cut = if ratio.free > 1.0 {
+                to - 12.0
+            } else {
+                from + 8.0
+            };
+            svg.line((cut, y - 2.0), (cut + 4.0, y + LINE - 4.0), "cut");
+        }
         if let Some(one) = ratio.one {
             svg.ring(x(one), y + (LINE - 6.0) / 2.0, "ring");
         }

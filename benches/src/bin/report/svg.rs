@@ -15,6 +15,7 @@ text{font:12px system-ui,'DejaVu Sans',sans-serif;fill:#333}\
 .reference{fill:#7a8ca3;fill-opacity:.15;stroke:#7a8ca3;stroke-dasharray:4 3}\
 .lost{fill:#7048e8}\
 .ring{fill:none;stroke:#868e96;stroke-width:2}\
+.cut{stroke:#fff;stroke-width:3}\
 .line{fill:none;stroke-width:2}\
 .s0{stroke:#d9480f;stroke-width:3}.s1{stroke:#1c7ed6}.s2{stroke:#2b8a3e}.s3{stroke:#ae3ec9}.s4{stroke:#b08900}\
 .s5{stroke:#0c8599}.s6{stroke:#868e96;stroke-dasharray:4 3}\
