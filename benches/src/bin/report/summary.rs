@@ -3,7 +3,7 @@
 
 use crate::svg::{Anchor, Svg};
 
-const LABELS: f64 = 210.0;
+const LABELS: f64 = 235.0;
 const PLOT: f64 = 380.0;
 const VALUES: f64 = 290.0;
 const LINE: f64 = 20.0;
@@ -52,7 +52,7 @@ pub(crate) fn draw(ratios: &[Ratio<'_>]) -> String {
         50.0,
         Anchor::Start,
         "faint",
-        "bars: threads run wherever the kernel puts them; rings: all on one CPU; what is cut is longer than drawn",
+        "bars: threads run wherever the kernel puts them; rings: all on one CPU; what is cut, and rings at the edge, lie beyond it",
     );
     for power in low as i32..=high as i32 {
         let ratio = 2_f64.powi(power);
