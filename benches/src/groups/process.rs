@@ -38,7 +38,6 @@ pub(super) fn groups() -> Vec<Group> {
         Group::new("process_throughput/submit", TINY, 2)
             .about("Tiny tasks, submitted one by one, each with a handle, and every result taken.")
             .aim_time(Duration::from_micros(1))
-            .and_spread()
             .ours("process-pool", submit::<ProcessPoolExecutor>)
             .reference("limit: two pipes and a thread, 512 at a time", batches)
             .peer("procspawn: 256 at a time", submit::<Procspawn>)
@@ -46,7 +45,6 @@ pub(super) fn groups() -> Vec<Group> {
         Group::new("process_throughput/map", TINY, 10)
             .about("The same numbers by a map that sends a hundred of them at a time.")
             .aim_everywhere(0.7, Some("Python: multiprocessing.Pool"))
-            .and_spread()
             .ours("process-pool", map::<ProcessPoolExecutor>)
             .peer("procspawn: chunks by hand", map::<Procspawn>)
             .python(PYTHON),
