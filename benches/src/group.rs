@@ -93,9 +93,11 @@ impl fmt::Debug for Row {
     }
 }
 
-/// What ours, the first row of a group, is to take at the most.
+/// What a row of ours is to take at the most.
 #[derive(Clone, Copy, Debug)]
 pub struct Aim {
+    /// Which row; the first one of ours if there is no name.
+    pub row: Option<&'static str>,
     /// Where threads may run.
     pub pin: Pin,
     /// How much.
@@ -156,7 +158,17 @@ impl Group {
             None => Most::OfBest(ratio),
             Some(peer) => Most::Of(ratio, peer),
         };
-        self.aims.push(Aim { pin, most });
+        let row = None;
+        self.aims.push(Aim { row, pin, most });
+        self
+    }
+
+    /// Another row than the first one of ours is to take at most so many times what this peer takes,
+    /// wherever threads run.
+    pub(crate) fn aim_of(mut self, row: &'static str, ratio: f64, peer: &'static str) -> Self {
+        let (row, most) = (Some(row), Most::Of(ratio, peer));
+        self.aims
+            .extend([Pin::Free, Pin::One].map(|pin| Aim { row, pin, most }));
         self
     }
 
@@ -167,9 +179,9 @@ impl Group {
 
     /// A task of ours is to take so long at the most, wherever threads run.
     pub(crate) fn aim_time(mut self, time: Duration) -> Self {
-        let most = Most::Time(time);
+        let (row, most) = (None, Most::Time(time));
         self.aims
-            .extend([Pin::Free, Pin::One].map(|pin| Aim { pin, most }));
+            .extend([Pin::Free, Pin::One].map(|pin| Aim { row, pin, most }));
         self
     }
 

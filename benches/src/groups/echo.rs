@@ -246,6 +246,7 @@ fn tokio_on_two() -> Workload {
 pub(super) fn group() -> Group {
     Group::new("echo", (CONNECTIONS * MESSAGES) as u64, 3)
         .about("64 bytes sent to and fro on each of a hundred connections; both ends are in one process.")
+        .aim_everywhere(1.0, Some("tokio: 1 thread"))
         .ours("green-tasks: 1 thread", || green(ours))
         .peer("tokio: 1 thread", tokio_on_one)
         .peer("smol: 1 thread", with_smol)

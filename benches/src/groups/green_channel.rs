@@ -145,6 +145,7 @@ fn futures<C: Channel, P: LocalAsync>(pool: P) -> Workload {
 pub(super) fn group() -> Group {
     Group::new("green_channel", 2 * TRIPS, 10)
         .about("A number that two tasks send to and fro, on two channels; the time is that of one message.")
+        .aim_everywhere(0.5, Some("tokio: mpsc on LocalSet"))
         .ours("green-tasks", || green(ours))
         .peer("tokio: mpsc on LocalSet", || {
             futures::<Tokio, _>(pools::tokio_local())

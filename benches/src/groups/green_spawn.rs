@@ -64,6 +64,7 @@ fn on_kept_stack() -> Workload {
 pub(super) fn group() -> Group {
     Group::new("green_spawn", TASKS, 20)
         .about("A task that does nothing, spawned and waited for, and then the next.")
+        .aim_everywhere(0.4, Some("async-executor: local"))
         .ours("green-tasks", || green(ours))
         .ours("green-tasks: futures", || green(ours_as_futures))
         .peer("async-executor: local", || futures(pools::async_local()))

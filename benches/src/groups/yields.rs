@@ -63,11 +63,12 @@ fn switches(tasks: u64) -> Workload {
     })
 }
 
-fn group<const TASKS: u64>(name: &'static str) -> Group {
+fn group<const TASKS: u64>(name: &'static str, aim: f64) -> Group {
     Group::new(name, YIELDS, 10)
         .about(
             "Tasks that let each other run, and do nothing else: two of them, and then a thousand.",
         )
+        .aim_everywhere(aim, Some("may"))
         .ours("green-tasks", || green(|| ours(TASKS)))
         .ours("green-tasks: futures", || green(|| ours_as_futures(TASKS)))
         .peer("may", || may(1, with_may::<TASKS>))
@@ -83,5 +84,8 @@ fn group<const TASKS: u64>(name: &'static str) -> Group {
 }
 
 pub(super) fn groups() -> [Group; 2] {
-    [group::<2>("yield/2"), group::<1_000>("yield/1000")]
+    [
+        group::<2>("yield/2", 0.35),
+        group::<1_000>("yield/1000", 0.3),
+    ]
 }

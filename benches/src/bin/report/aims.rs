@@ -2,7 +2,7 @@
 
 use benches::{Aim, Group, Kind, Most, human_time};
 
-use crate::data::{Data, best};
+use crate::data::{Data, Entry, best};
 
 /// One aim, beside what was measured.
 pub(crate) struct Verdict {
@@ -16,8 +16,11 @@ pub(crate) struct Verdict {
 /// Of an aim of this group.
 pub(crate) fn verdict(group: &Group, aim: &Aim, data: &Data) -> Verdict {
     let entries = data.of(group.name, aim.pin);
-    // Aims are those of the first row.
-    let ours = entries.iter().find(|entry| entry.kind == Kind::Ours);
+    let is_meant = |entry: &&&Entry| match aim.row {
+        Some(name) => entry.row == name,
+        None => entry.kind == Kind::Ours,
+    };
+    let ours = entries.iter().find(is_meant);
     let ours = ours.and_then(|entry| entry.median());
     let peer = |name: &str| entries.iter().find(|entry| entry.row == name)?.median();
     let (ratio, peer, name) = match aim.most {
@@ -35,9 +38,13 @@ pub(crate) fn verdict(group: &Group, aim: &Aim, data: &Data) -> Verdict {
             None => (ratio, None, "the best peer".to_owned()),
         },
     };
+    let row = aim
+        .row
+        .map(|row| format!("`{row}` at "))
+        .unwrap_or_default();
     let is = ours.zip(peer).map(|(ours, peer)| ours / peer);
     Verdict {
-        aim: format!("{ratio} × {name}"),
+        aim: format!("{row}{ratio} × {name}"),
         is: is.map(|is| format!("{is:.2} ×")),
         is_reached: is.is_some_and(|is| is <= ratio),
     }
