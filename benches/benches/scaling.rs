@@ -1,12 +1,13 @@
-//! How the cost of a task grows with the number of workers, the number of tasks, and their length.
+//! How the cost of a task grows with the number of workers, the number of tasks, their length, and the size
+//! of what they are given.
 
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::Criterion;
 
-fn scaling(criterion: &mut Criterion) {
-    benches::measure(criterion, "scaling_workers");
-    benches::measure(criterion, "scaling_queue");
-    benches::measure(criterion, "scaling_task");
+fn main() {
+    benches::init();
+    let mut criterion = Criterion::default().configure_from_args();
+    for family in ["workers", "queue", "task", "payload"] {
+        benches::measure(&mut criterion, &format!("scaling_{family}"));
+    }
+    criterion.final_summary();
 }
-
-criterion_group!(group, scaling);
-criterion_main!(group);

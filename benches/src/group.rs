@@ -58,8 +58,10 @@ pub struct Row {
     pub name: &'static str,
     /// Ours or not.
     pub kind: Kind,
-    /// Under which name `python/processes.py` measures it, if that does.
+    /// Under which name `python/pools.py` measures it, if that does.
     pub(crate) script: Option<&'static str>,
+    /// Whether it is a program that may be missing on this machine.
+    pub(crate) may_be_absent: bool,
     start: Box<dyn Fn() -> Result<Workload, String>>,
 }
 
@@ -72,6 +74,14 @@ impl Row {
     pub fn start(&self) -> Result<Workload, String> {
         (self.start)()
     }
+
+    /// Starts a pool that is a crate.
+    pub(crate) fn start_what_is_there(&self) -> Workload {
+        match self.start() {
+            Ok(workload) => workload,
+            Err(reason) => panic!("{}: {reason}", self.name),
+        }
+    }
 }
 
 impl fmt::Debug for Row {
@@ -83,15 +93,26 @@ impl fmt::Debug for Row {
     }
 }
 
-/// What ours is to reach, at the most, as a part of what a peer takes.
+/// What a row of ours is to take at the most.
 #[derive(Clone, Copy, Debug)]
 pub struct Aim {
+    /// Which row; the first one of ours if there is no name.
+    pub row: Option<&'static str>,
     /// Where threads may run.
     pub pin: Pin,
-    /// Ours in times of the peer.
-    pub ratio: f64,
-    /// A row's name; the best peer of all if there is none.
-    pub peer: Option<&'static str>,
+    /// How much.
+    pub most: Most,
+}
+
+/// A time, in times of what it is compared with.
+#[derive(Clone, Copy, Debug)]
+pub enum Most {
+    /// In times of the best peer of all.
+    OfBest(f64),
+    /// In times of the row with this name.
+    Of(f64, &'static str),
+    /// So long.
+    Time(Duration),
 }
 
 /// One workload and its rows.
@@ -103,6 +124,8 @@ pub struct Group {
     pub about: &'static str,
     /// What was aimed at.
     pub aims: Vec<Aim>,
+    /// The ways to pin that say something here, for the report.
+    pub pins: &'static [Pin],
     /// How many tasks, items or calls one run does.
     pub tasks: u64,
     /// How many runs make a round of `compare`: about 100 ms.
@@ -117,6 +140,7 @@ impl Group {
             name,
             about: "",
             aims: Vec::new(),
+            pins: &[Pin::Free, Pin::One],
             tasks,
             runs,
             rows: Vec::new(),
@@ -130,7 +154,47 @@ impl Group {
 
     /// Ours is to take at most so many times what this peer takes; `None` is the best one.
     pub(crate) fn aim(mut self, pin: Pin, ratio: f64, peer: Option<&'static str>) -> Self {
-        self.aims.push(Aim { pin, ratio, peer });
+        let most = match peer {
+            None => Most::OfBest(ratio),
+            Some(peer) => Most::Of(ratio, peer),
+        };
+        let row = None;
+        self.aims.push(Aim { row, pin, most });
+        self
+    }
+
+    /// Another row than the first one of ours is to take at most so many times what this peer takes,
+    /// wherever threads run.
+    pub(crate) fn aim_of(mut self, row: &'static str, ratio: f64, peer: &'static str) -> Self {
+        let (row, most) = (Some(row), Most::Of(ratio, peer));
+        self.aims
+            .extend([Pin::Free, Pin::One].map(|pin| Aim { row, pin, most }));
+        self
+    }
+
+    /// The same aim wherever threads run: free, and on one CPU.
+    pub(crate) fn aim_everywhere(self, ratio: f64, peer: Option<&'static str>) -> Self {
+        self.aim(Pin::Free, ratio, peer).aim(Pin::One, ratio, peer)
+    }
+
+    /// A task of ours is to take so long at the most, wherever threads run.
+    pub(crate) fn aim_time(mut self, time: Duration) -> Self {
+        let (row, most) = (None, Most::Time(time));
+        self.aims
+            .extend([Pin::Free, Pin::One].map(|pin| Aim { row, pin, most }));
+        self
+    }
+
+    /// Measured free alone: on one CPU it would say nothing new.
+    pub(crate) fn free_alone(mut self) -> Self {
+        self.pins = &[Pin::Free];
+        self
+    }
+
+    /// Measured spread as well: the calling thread and the workers have something to say to each other
+    /// all the time, and then every word goes from one CPU to the other.
+    pub(crate) fn and_spread(mut self) -> Self {
+        self.pins = &[Pin::Free, Pin::One, Pin::Spread];
         self
     }
 
@@ -144,11 +208,15 @@ impl Group {
 
     /// A peer that may be missing, since it is no crate.
     pub(crate) fn foreign(
-        self,
+        mut self,
         name: &'static str,
         start: impl Fn() -> Result<Workload, String> + 'static,
     ) -> Self {
-        self.row(name, Kind::Peer, start)
+        self = self.row(name, Kind::Peer, start);
+        if let Some(row) = self.rows.last_mut() {
+            row.may_be_absent = true;
+        }
+        self
     }
 
     pub(crate) fn reference(
@@ -159,11 +227,13 @@ impl Group {
         self.row(name, Kind::Reference, move || Ok(start()))
     }
 
-    /// Pools of Python, by the names that `python/processes.py` knows them by. It knows the workload by
+    /// Pools of Python, by the names that `python/pools.py` knows them by. It knows the workload by
     /// the group's name.
     pub(crate) fn python(mut self, pools: &'static [(&'static str, &'static str)]) -> Self {
         for &(name, pool) in pools {
-            self = self.foreign(name, || Err("a contest alone can measure it".to_owned()));
+            self = self.foreign(name, || {
+                Err("`compare` and `report` alone measure it".to_owned())
+            });
             if let Some(row) = self.rows.last_mut() {
                 row.script = Some(pool);
             }
@@ -183,6 +253,7 @@ impl Group {
             name,
             kind,
             script,
+            may_be_absent: false,
             start,
         });
         self

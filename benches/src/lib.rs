@@ -10,16 +10,18 @@ mod groups;
 mod limit;
 mod machine;
 mod measure;
+mod memory;
 mod pools;
 mod round;
 mod work;
 
 pub use self::contest::{CHILD, Contest, Trouble, measure_child};
-pub use self::group::{Aim, Group, Kind, Row, Run, Workload};
+pub use self::group::{Aim, Group, Kind, Most, Row, Run, Workload};
 pub use self::groups::groups;
 pub use self::machine::{Pin, cpu_time};
 pub use self::measure::measure;
-pub use self::pools::{gevent_memory, green_runtime};
+pub use self::memory::{Footprint, MEMORY_CHILD, Memory, footprints, measure_footprint};
+pub use self::pools::python_versions;
 pub use self::round::{Summary, human_time};
 
 /// To be called first of all in `main`: the peer's worker processes come there, and go no further. Ours

@@ -1,9 +1,29 @@
 //! What cannot be beaten.
 
 use std::hint::black_box;
+use std::io::{PipeReader, PipeWriter, Read, Write, pipe};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::{self, JoinHandle, Thread};
+
+use corosensei::stack::DefaultStack;
+use corosensei::{Coroutine, CoroutineResult, Yielder};
+
+use crate::pools::{WORKERS, done};
+
+/// By how many CPUs the work of a pool can be divided, with the pin that holds now: the calling thread's
+/// stands for it, since spread, all workers have one CPU as well.
+pub(crate) fn cpus() -> u32 {
+    let cpus = thread::available_parallelism().map_or(1, |cpus| cpus.get());
+    cpus.min(WORKERS) as u32
+}
+
+/// A closure that goes to wherever it runs: in a box, called, and freed.
+#[inline]
+pub(crate) fn boxed_call(n: u64) -> u64 {
+    let job: Box<dyn FnOnce() -> u64> = black_box(Box::new(move || n));
+    job()
+}
 
 /// The least that a one-allocation, two-party result can cost: allocate and free a box of the
 /// cell's size, and one read-modify-write by each side.
@@ -83,5 +103,66 @@ impl Drop for Sleeper {
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
+    }
+}
+
+/// Stacks that are switched in turn, with no scheduler.
+pub(crate) struct Switches(Vec<Coroutine<(), (), (), DefaultStack>>);
+
+impl Switches {
+    /// So many stacks; on each, something that suspends so often.
+    pub(crate) fn new(stacks: u64, each: u64) -> Self {
+        let task = move |yielder: &Yielder<(), ()>, ()| {
+            for _ in 0..each {
+                yielder.suspend(());
+            }
+        };
+        Self((0..stacks).map(|_| Coroutine::new(task)).collect())
+    }
+
+    /// Until all have ended.
+    pub(crate) fn run(&mut self) {
+        let mut are_left = true;
+        while are_left {
+            for coroutine in &mut self.0 {
+                are_left = matches!(coroutine.resume(()), CoroutineResult::Yield(()));
+            }
+        }
+    }
+}
+
+/// Something that begins and ends on a stack that is kept.
+pub(crate) fn begin_and_end(stack: DefaultStack, n: u64) -> (DefaultStack, u64) {
+    let mut coroutine: Coroutine<(), (), u64, _> = Coroutine::with_stack(stack, move |_, ()| n);
+    match coroutine.resume(()) {
+        CoroutineResult::Return(n) => (coroutine.into_stack(), n),
+        CoroutineResult::Yield(()) => unreachable!("it does not suspend"),
+    }
+}
+
+/// A thread at the other ends of two pipes, which sends back what comes.
+pub(crate) struct Pipes {
+    there: PipeWriter,
+    back: PipeReader,
+}
+
+impl Pipes {
+    /// For messages of `N` bytes.
+    pub(crate) fn start<const N: usize>() -> Self {
+        let (mut from, there) = done(pipe());
+        let (back, mut to) = done(pipe());
+        thread::spawn(move || {
+            let mut message = [0; N];
+            while from.read_exact(&mut message).is_ok() && to.write_all(&message).is_ok() {}
+        });
+        Self { there, back }
+    }
+
+    /// There and back.
+    pub(crate) fn trip<const N: usize>(&mut self, message: [u8; N]) -> [u8; N] {
+        done(self.there.write_all(&message));
+        let mut answer = [0; N];
+        done(self.back.read_exact(&mut answer));
+        answer
     }
 }

@@ -9,12 +9,11 @@ mod python;
 mod threads;
 
 pub(crate) use self::futures::*;
-pub use self::green::green_runtime;
-pub(crate) use self::green::{green, may};
+pub(crate) use self::green::{green, green_runtime, may};
 pub(crate) use self::local::*;
 pub(crate) use self::processes::*;
-pub use self::python::gevent_memory;
-pub(crate) use self::python::{python, script};
+pub use self::python::python_versions;
+pub(crate) use self::python::{PYTHON_THREADS, gevent_memory, python, script};
 pub(crate) use self::threads::*;
 
 /// Workers of each pool. Where the calling thread takes part in the work (chili, forte), it counts.

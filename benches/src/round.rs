@@ -56,6 +56,8 @@ impl Round {
 /// All rounds of one row.
 #[derive(Clone, Debug)]
 pub struct Summary {
+    /// How many there were.
+    pub rounds: usize,
     /// The median of the rounds.
     pub median: f64,
     /// Their minimum.
@@ -73,6 +75,7 @@ impl Summary {
         let each = rounds.iter().flat_map(|round| &round.each);
         let each = sorted(each.map(|&time| time as f64));
         Self {
+            rounds: rounds.len(),
             median: quantile(&wall, 0.5).unwrap_or(f64::NAN),
             minimum: quantile(&wall, 0.0).unwrap_or(f64::NAN),
             cpu: quantile(&cpu, 0.5),

@@ -8,7 +8,8 @@ use futures::task::SpawnExt;
 use tokio::task::JoinSet;
 
 use crate::group::{Group, Workload, timed};
-use crate::pools::{self, WORKERS, done};
+use crate::limit;
+use crate::pools::{self, done};
 use crate::work::{STEPS_1_US, irregular, work};
 
 const JOBS: u64 = 10_000;
@@ -70,12 +71,12 @@ fn futures_unordered() -> Workload {
     })
 }
 
-/// All jobs one after another, divided by the number of workers: nothing can be faster.
+/// All jobs one after another, divided by the number of CPUs: nothing can be faster.
 fn ideal() -> Workload {
     let mut run = jobs(|jobs| add(jobs.iter().map(|&job| work(job))));
     Box::new(move || {
         let mut run = run();
-        run.total /= WORKERS as u32;
+        run.total /= limit::cpus();
         run
     })
 }
@@ -85,8 +86,9 @@ pub(super) fn group() -> Group {
         .about(
             "Jobs of 0 to 50 µs, whose results one thread takes in the order of their completion.",
         )
+        .aim_everywhere(1.0, None)
         .ours("thread-pool", ours)
-        .reference("ideal: sum of the work / 2", ideal)
+        .reference("limit: the work alone, on all CPUs", ideal)
         .peer("rayon + channel", rayon_and_channel)
         .peer("tokio: JoinSet", tokio_join_set)
         .peer("futures: FuturesUnordered", futures_unordered)

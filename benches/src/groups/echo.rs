@@ -245,6 +245,8 @@ fn tokio_on_two() -> Workload {
 
 pub(super) fn group() -> Group {
     Group::new("echo", (CONNECTIONS * MESSAGES) as u64, 3)
+        .about("64 bytes sent to and fro on each of a hundred connections; both ends are in one process.")
+        .aim_everywhere(1.0, Some("tokio: 1 thread"))
         .ours("green-tasks: 1 thread", || green(ours))
         .peer("tokio: 1 thread", tokio_on_one)
         .peer("smol: 1 thread", with_smol)
@@ -252,5 +254,5 @@ pub(super) fn group() -> Group {
         .peer("may: 2 threads", || may(WORKERS, with_may))
         .peer("a thread for each end", || Box::new(threads))
         .foreign("gevent", || python("green.py", "echo"))
-        .reference("events alone: 1 thread", || Box::new(events::run))
+        .reference("limit: events alone, 1 thread", || Box::new(events::run))
 }

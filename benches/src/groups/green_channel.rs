@@ -6,6 +6,7 @@ use green_tasks::{FutureResult, spawn_local};
 use may::go;
 
 use crate::group::{Group, Run, Workload, timed};
+use crate::limit::Switches;
 use crate::pools::{self, LocalAsync, done, green, local, may, python};
 
 const TRIPS: u64 = 50_000;
@@ -143,6 +144,8 @@ fn futures<C: Channel, P: LocalAsync>(pool: P) -> Workload {
 
 pub(super) fn group() -> Group {
     Group::new("green_channel", 2 * TRIPS, 10)
+        .about("A number that two tasks send to and fro, on two channels; the time is that of one message.")
+        .aim_everywhere(0.5, Some("tokio: mpsc on LocalSet"))
         .ours("green-tasks", || green(ours))
         .peer("tokio: mpsc on LocalSet", || {
             futures::<Tokio, _>(pools::tokio_local())
@@ -159,5 +162,11 @@ pub(super) fn group() -> Group {
         .peer("may: mpsc", || may(1, with_may))
         .foreign("gevent: SimpleQueue", || {
             python("green.py", "green_channel")
+        })
+        .reference("limit: switches alone", || {
+            Box::new(|| {
+                let mut switches = Switches::new(2, TRIPS);
+                timed(|| switches.run())
+            })
         })
 }

@@ -56,6 +56,8 @@ pub(super) fn group() -> Group {
         .about(
             "The submission alone, after a rest of 200 µs: what waking somebody costs who submits.",
         )
+        .aim_everywhere(1.0, None)
+        .and_spread()
         .ours("thread-pool", run(pools::ours))
         .reference("limit: unpark", unpark)
         .peer("rayon + oneshot", run(|| WithOneshot(pools::rayon())))
@@ -75,4 +77,5 @@ pub(super) fn group() -> Group {
         .peer("async-executor", run(|| Async(pools::async_executor())))
         .peer("tokio: spawn", run(|| Async(pools::tokio())))
         .peer("tokio: spawn_blocking", run(pools::tokio_blocking))
+        .python(pools::PYTHON_THREADS)
 }

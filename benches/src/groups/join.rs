@@ -59,6 +59,7 @@ fn fib(fib: impl Fn(u64) -> u64 + 'static) -> Workload {
 pub(super) fn group() -> Group {
     Group::new("join", 1, 20)
         .about("The 30th Fibonacci number by a join at every call: 1.3 million of them.")
+        .aim_everywhere(1.0, None)
         .ours("thread-pool", || {
             let pool = pools::ours();
             fib(move |n| pool.join(|| ours(&pool, n), || ()).0)

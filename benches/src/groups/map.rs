@@ -7,6 +7,7 @@ use paralight::prelude::{
 };
 
 use crate::group::{Group, Workload, timed};
+use crate::limit;
 use crate::pools::{self, WORKERS};
 use crate::work::{STEPS_1_US, STEPS_5_NS_AMONG_MANY, irregular, work};
 
@@ -82,18 +83,26 @@ fn regular(count: usize, steps: u64) -> Input {
     }
 }
 
-fn large(name: &'static str, input: Input) -> Group {
-    small(name, 3, input.clone())
-        .peer("orx-parallel", with(orx, &input))
-        .peer("paralight", with(paralight, &input))
+/// The sequential map, divided by the number of CPUs: nothing can be faster.
+fn ideal(input: &Input) -> Workload {
+    let mut run = over(input, sequential);
+    Box::new(move || {
+        let mut run = run();
+        run.total /= limit::cpus();
+        run
+    })
 }
 
-fn small(name: &'static str, runs: u32, input: Input) -> Group {
+fn group(name: &'static str, runs: u32, input: Input) -> Group {
     Group::new(name, input.items.len() as u64, runs)
         .about("An ordered map: one function over many items, its results in a vector.")
+        .aim_everywhere(1.0, None)
         .ours("thread-pool", with(ours, &input))
+        .reference("limit: the work alone, on all CPUs", with(ideal, &input))
         .reference("sequential", with(|input| over(input, sequential), &input))
         .peer("rayon", with(rayon, &input))
+        .peer("orx-parallel", with(orx, &input))
+        .peer("paralight", with(paralight, &input))
 }
 
 fn with(start: fn(&Input) -> Workload, input: &Input) -> impl Fn() -> Workload + use<> {
@@ -107,11 +116,11 @@ pub(super) fn groups() -> Vec<Group> {
         regular: false,
     };
     vec![
-        large("map/5ns", regular(1_000_000, STEPS_5_NS_AMONG_MANY)),
-        large("map/1us", regular(20_000, STEPS_1_US)),
-        large("map/irregular", irregular),
-        small("small_map/10", 1_000, regular(10, STEPS_1_US)),
-        small("small_map/100", 300, regular(100, STEPS_1_US)),
-        small("small_map/1000", 50, regular(1_000, STEPS_1_US)),
+        group("map/5ns", 3, regular(1_000_000, STEPS_5_NS_AMONG_MANY)),
+        group("map/1us", 3, regular(20_000, STEPS_1_US)),
+        group("map/irregular", 3, irregular),
+        group("small_map/10", 1_000, regular(10, STEPS_1_US)),
+        group("small_map/100", 300, regular(100, STEPS_1_US)),
+        group("small_map/1000", 50, regular(1_000, STEPS_1_US)),
     ]
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::group::{Group, Workload, timed};
+use crate::limit;
 use crate::pools::{self, AsyncPool, Pool};
 
 const OUTER: u64 = 1_000;
@@ -98,9 +99,16 @@ fn forte_scopes() -> Workload {
 pub(super) fn group() -> Group {
     Group::new("nested", OUTER * INNER, 2)
         .about("Tasks that each submit a hundred to their own pool and wait for them; the time is that of an inner one.")
+        .aim_everywhere(1.0, None)
         .ours("thread-pool", || waiting(pools::ours()))
+        .reference("limit: boxed closures, called at once", || {
+            Box::new(|| timed(|| (0..OUTER * INNER).for_each(|n| assert_eq!(limit::boxed_call(n), n))))
+        })
         .peer("rayon: scope", rayon_scopes)
         .peer("async-executor", || awaiting(pools::async_executor()))
+        .peer("async-executor: leaked", || {
+            awaiting(pools::leaked_executor())
+        })
         .peer("rusty_pool: futures", || awaiting(pools::rusty_pool()))
         .peer("tokio: spawn", || awaiting(pools::tokio()))
         .peer("forte: scope", forte_scopes)

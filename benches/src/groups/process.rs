@@ -2,13 +2,14 @@
 //! large arguments and results travel, and how soon a new pool has its first result.
 
 use std::hint::black_box;
-use std::io::{PipeReader, PipeWriter, Read, Write, pipe};
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use process_pool::{FutureResult, ProcessPoolExecutor};
+use process_pool::ProcessPoolExecutor;
 
 use crate::group::{Group, Run, Workload, timed};
+use crate::limit;
 use crate::pools::{LARGE, Processes, Procspawn, done, touch};
 
 /// Python's pools: their names here, and in the script.
@@ -19,49 +20,91 @@ const PYTHON: &[(&str, &str)] = &[
 ];
 
 const TINY: u64 = 20_000;
-/// So many large arguments are under way at once.
+/// So many messages of eight bytes fill a page, which a pipe passes on as a whole.
+const BATCH: usize = 512;
+/// So many large arguments are given out at once.
 const OUTSTANDING: usize = 8;
+/// How many of them a run sends one by one.
+const LARGE_ONES: usize = 10;
 
 pub(super) fn groups() -> Vec<Group> {
-    let pause = Duration::from_micros(200);
-    vec![
-        round_trip("process_round_trip/hot", 2_000, Duration::ZERO),
-        round_trip("process_round_trip/rested", 200, pause),
-        group("process_throughput/submit", TINY, 2)
+    let mut groups = vec![
+        round_trip("process_round_trip/hot", 2_000, Duration::ZERO)
+            .about("One tiny task, sent to a worker process and waited for, and then the next.")
+            .aim_everywhere(0.25, Some("procspawn")),
+        round_trip("process_round_trip/rested", 200, Duration::from_micros(200))
+            .about("The same after a rest of 200 µs, in which the workers fall asleep.")
+            .aim_everywhere(0.9, Some("procspawn")),
+        Group::new("process_throughput/submit", TINY, 2)
+            .about("Tiny tasks, submitted one by one, each with a handle, and every result taken.")
+            .aim_time(Duration::from_micros(1))
             .ours("process-pool", submit::<ProcessPoolExecutor>)
+            .reference("limit: two pipes and a thread, 512 at a time", batches)
             .peer("procspawn: 256 at a time", submit::<Procspawn>)
             .python(PYTHON),
-        group("process_throughput/map", TINY, 10)
+        Group::new("process_throughput/map", TINY, 10)
+            .about("The same numbers by a map that sends a hundred of them at a time.")
+            .aim_everywhere(0.7, Some("Python: multiprocessing.Pool"))
             .ours("process-pool", map::<ProcessPoolExecutor>)
             .peer("procspawn: chunks by hand", map::<Procspawn>)
             .python(PYTHON),
-        group("process_payload/in", 10, 1)
-            .ours("process-pool: Bytes", send::<ProcessPoolExecutor>)
-            .peer("procspawn: serde_bytes", send::<Procspawn>)
-            .reference("limit: copy into kept memory", copy)
-            .python(PYTHON),
-        group("process_payload/out", 10, 1)
+        sending("process_payload/in", LARGE, LARGE_ONES)
+            .about("Arguments of 8 MiB, one after another: made before, sent, and looked at there.")
+            .aim_everywhere(0.3, Some("procspawn: serde_bytes")),
+        Group::new("process_payload/out", LARGE_ONES as u64, 1)
+            .about("Results of 8 MiB, one after another: made there, and sent back.")
+            .aim_everywhere(0.5, Some("procspawn: serde_bytes"))
             .ours("process-pool: Bytes", receive::<ProcessPoolExecutor>)
             .peer("procspawn: serde_bytes", receive::<Procspawn>)
-            .reference("limit: copy into kept memory", copy)
+            .reference("limit: copy into kept memory", || copy(LARGE, LARGE_ONES))
             .python(PYTHON),
-        // procspawn hangs with more than two.
-        group("process_payload/in_8_outstanding", OUTSTANDING as u64, 2)
-            .ours("process-pool: Bytes", send_many)
+        Group::new("process_payload/in_8_outstanding", OUTSTANDING as u64, 2)
+            .about("Eight arguments of 8 MiB at once.")
+            .aim_everywhere(1.0, None)
+            .ours("process-pool: Bytes", send_many::<ProcessPoolExecutor>)
+            // With more it hangs.
+            .peer("procspawn: 2 at a time", send_many::<Procspawn>)
             .python(PYTHON),
-        group("process_start", 1, 20)
+        Group::new("process_start", 1, 20)
+            .about("From nothing to the first result of a pool of two workers.")
+            .aim_everywhere(0.8, Some("procspawn"))
             .ours("process-pool", start::<ProcessPoolExecutor>)
+            .reference("limit: true, started and waited for", start_true)
             .peer("procspawn", start::<Procspawn>)
             .python(PYTHON),
-    ]
+    ];
+    let by_size = [
+        ("scaling_payload/64 B", 64, 1_000),
+        ("scaling_payload/1 KiB", 1 << 10, 1_000),
+        ("scaling_payload/16 KiB", 16 << 10, 500),
+        ("scaling_payload/64 KiB", 64 << 10, 200),
+        ("scaling_payload/1 MiB", 1 << 20, 50),
+        ("scaling_payload/8 MiB", LARGE, LARGE_ONES),
+    ];
+    groups.extend(by_size.map(|(name, size, count)| {
+        sending(name, size, count)
+            .about("Arguments of growing size, sent to a worker process one after another and looked at there.")
+            .free_alone()
+    }));
+    groups
 }
 
-fn group(name: &'static str, tasks: u64, runs: u32) -> Group {
-    Group::new(name, tasks, runs)
+/// Sends so many arguments of one size, each when the one before it was answered.
+fn sending(name: &'static str, size: usize, count: usize) -> Group {
+    Group::new(name, count as u64, 1)
+        .ours("process-pool: Bytes", move || {
+            send::<ProcessPoolExecutor>(size, count)
+        })
+        .peer("procspawn: serde_bytes", move || {
+            send::<Procspawn>(size, count)
+        })
+        .reference("limit: copy into kept memory", move || copy(size, count))
+        .python(PYTHON)
 }
 
 fn round_trip(name: &'static str, trips: u64, rest: Duration) -> Group {
-    group(name, trips, 3)
+    Group::new(name, trips, 3)
+        .and_spread()
         .ours("process-pool", move || {
             let pool = ProcessPoolExecutor::start();
             trips_of(trips, rest, move |n| pool.take(Processes::submit(&pool, n)))
@@ -71,8 +114,10 @@ fn round_trip(name: &'static str, trips: u64, rest: Duration) -> Group {
             trips_of(trips, rest, move |n| pool.take(pool.submit(n)))
         })
         .reference("limit: two pipes and a thread", move || {
-            let mut echo = Echo::start();
-            trips_of(trips, rest, move |n| echo.trip(n))
+            let mut pipes = limit::Pipes::start::<8>();
+            trips_of(trips, rest, move |n: u64| {
+                u64::from_ne_bytes(pipes.trip(n.to_ne_bytes()))
+            })
         })
         .python(PYTHON)
 }
@@ -101,31 +146,6 @@ fn each(times: impl Iterator<Item = Duration>) -> Run {
     }
 }
 
-/// A thread at the other ends of two pipes.
-struct Echo {
-    there: PipeWriter,
-    back: PipeReader,
-}
-
-impl Echo {
-    fn start() -> Self {
-        let (mut from, there) = done(pipe());
-        let (back, mut to) = done(pipe());
-        thread::spawn(move || {
-            let mut bytes = [0; 8];
-            while from.read_exact(&mut bytes).is_ok() && to.write_all(&bytes).is_ok() {}
-        });
-        Self { there, back }
-    }
-
-    fn trip(&mut self, n: u64) -> u64 {
-        done(self.there.write_all(&n.to_ne_bytes()));
-        let mut bytes = [0; 8];
-        done(self.back.read_exact(&mut bytes));
-        u64::from_ne_bytes(bytes)
-    }
-}
-
 fn submit<P: Processes>() -> Workload {
     let pool = P::start();
     Box::new(move || timed(|| assert_eq!(pool.sum(TINY), (0..TINY).sum::<u64>())))
@@ -136,14 +156,31 @@ fn map<P: Processes>() -> Workload {
     Box::new(move || timed(|| assert_eq!(pool.map_sum(TINY), (0..TINY).sum::<u64>())))
 }
 
+/// As many messages as there are tasks, with nothing around them.
+fn batches() -> Workload {
+    let mut pipes = limit::Pipes::start::<{ BATCH * 8 }>();
+    Box::new(move || {
+        timed(|| {
+            for _ in 0..TINY.div_ceil(BATCH as u64) {
+                black_box(pipes.trip([7; BATCH * 8]));
+            }
+        })
+    })
+}
+
+/// The bytes of which [`touch`] takes one each page, which are ones.
+fn touched(size: usize) -> u64 {
+    size.div_ceil(4096) as u64
+}
+
 /// What is sent is made before the clock runs.
-fn send<P: Processes>() -> Workload {
+fn send<P: Processes>(size: usize, count: usize) -> Workload {
     let pool = P::start();
     Box::new(move || {
-        each((0..10).map(|_| {
-            let argument = P::argument();
+        each((0..count).map(|_| {
+            let argument = vec![P::argument(size)];
             let start = Instant::now();
-            assert_eq!(pool.send(argument), (LARGE / 4096) as u64);
+            assert_eq!(pool.send(argument), touched(size));
             start.elapsed()
         }))
     })
@@ -152,41 +189,38 @@ fn send<P: Processes>() -> Workload {
 fn receive<P: Processes>() -> Workload {
     let pool = P::start();
     Box::new(move || {
-        each((0..10).map(|n| {
+        each((0..LARGE_ONES).map(|n| {
             let start = Instant::now();
-            assert_eq!(pool.receive(n), LARGE);
+            assert_eq!(pool.receive(n as u8), LARGE);
             start.elapsed()
         }))
     })
 }
 
-fn send_many() -> Workload {
-    let pool = ProcessPoolExecutor::start();
+fn send_many<P: Processes>() -> Workload {
+    let pool = P::start();
     Box::new(move || {
-        let arguments: Vec<_> = (0..OUTSTANDING)
-            .map(|_| ProcessPoolExecutor::argument())
-            .collect();
-        timed(|| {
-            let submit = |bytes| pool.submit(|bytes: process_pool::Bytes| touch(&bytes), bytes);
-            let handles: Vec<_> = arguments.into_iter().map(submit).collect();
-            for handle in handles {
-                assert_eq!(done(handle.result()), (LARGE / 4096) as u64);
-            }
-        })
+        let arguments = (0..OUTSTANDING).map(|_| P::argument(LARGE)).collect();
+        timed(|| assert_eq!(pool.send(arguments), OUTSTANDING as u64 * touched(LARGE)))
     })
 }
 
-fn copy() -> Workload {
-    let from = vec![1_u8; LARGE];
-    let mut to = vec![2_u8; LARGE];
+fn copy(size: usize, count: usize) -> Workload {
+    let from = vec![1_u8; size];
+    let mut to = vec![2_u8; size];
     Box::new(move || {
-        each((0..10).map(|_| {
+        each((0..count).map(|_| {
             let start = Instant::now();
-            to.copy_from_slice(&from);
+            to.copy_from_slice(black_box(&from));
             black_box(touch(&to));
             start.elapsed()
         }))
     })
+}
+
+/// A process that does nothing at all.
+fn start_true() -> Workload {
+    Box::new(|| timed(|| assert!(done(Command::new("true").status()).success())))
 }
 
 /// The end of the pool is not measured.

@@ -51,6 +51,24 @@ impl Counter {
     }
 }
 
+/// The least that four threads can do to one another: each adds to the same number, again and again.
+fn contended() -> Workload {
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    Box::new(|| {
+        timed(|| {
+            thread::scope(|scope| {
+                for _ in &COUNTERS {
+                    scope.spawn(|| {
+                        for _ in 0..JOBS_EACH {
+                            NUMBER.fetch_add(1, Ordering::Relaxed);
+                        }
+                    });
+                }
+            });
+        })
+    })
+}
+
 fn four_producers(pool: impl Execute) -> Workload {
     let produce = move |counter: &'static Counter| {
         counter.reset(JOBS_EACH);
@@ -73,11 +91,21 @@ fn four_producers(pool: impl Execute) -> Workload {
 pub(super) fn group() -> Group {
     Group::new("producers", JOBS_EACH * COUNTERS.len() as u64, 3)
         .about("Four threads at once that submit jobs whose results nobody takes.")
+        .aim_everywhere(1.0, None)
+        .and_spread()
         .ours("thread-pool", || four_producers(pools::ours()))
+        .reference("limit: one number that all add to", contended)
+        .peer("executors: channel", || {
+            four_producers(pools::executors_channel())
+        })
         .peer("executors: stealing", || {
             four_producers(pools::executors_stealing())
         })
         .peer("rusty_pool", || four_producers(pools::rusty_pool()))
         .peer("rayon", || four_producers(pools::rayon()))
+        .peer("threadpool", || four_producers(pools::threadpool()))
+        .peer("async-executor: leaked", || {
+            four_producers(pools::leaked_executor())
+        })
         .peer("tokio: spawn", || four_producers(pools::tokio()))
 }

@@ -18,6 +18,12 @@ fn run<P: Pool>(start: fn() -> P, trips: u64, rest: Duration) -> impl Fn() -> Wo
     }
 }
 
+/// What rayon has for whoever waits at once: no box, and no channel.
+fn install(trips: u64, rest: Duration) -> Workload {
+    let pool = pools::rayon();
+    repeat(move |n| assert_eq!(pool.install(move || n), n), trips, rest)
+}
+
 fn repeat(trip: impl Fn(u64) + 'static, trips: u64, rest: Duration) -> Workload {
     if rest.is_zero() {
         return Box::new(move || timed(|| (0..trips).for_each(&trip)));
@@ -58,8 +64,11 @@ pub(super) fn group(name: &'static str, trips: u64, rest: Duration) -> Group {
         } else {
             "The same after a rest of 200 µs, in which the workers fall asleep."
         })
+        .aim_everywhere(1.0, None)
+        .and_spread()
         .ours("thread-pool", run(pools::ours, trips, rest))
         .reference("limit: unpark and park", move || unpark(trips, rest))
+        .peer("rayon: install", move || install(trips, rest))
         .peer(
             "rayon + oneshot",
             run(|| WithOneshot(pools::rayon()), trips, rest),
@@ -90,4 +99,5 @@ pub(super) fn group(name: &'static str, trips: u64, rest: Duration) -> Group {
             "scheduled-thread-pool + oneshot",
             run(scheduled, trips, rest),
         )
+        .python(pools::PYTHON_THREADS)
 }

@@ -1,8 +1,10 @@
 //! How the cost of a task grows: with the number of workers, the number of tasks, and their length.
 
+use std::hint::black_box;
 use std::time::Duration;
 
 use crate::group::{Group, Run, Workload, timed};
+use crate::limit;
 use crate::pools::{self, Async, Pool, WORKERS, WithOneshot};
 use crate::work::{STEPS_1_US, STEPS_100_NS, work};
 
@@ -28,7 +30,7 @@ impl Load {
         })
     }
 
-    /// All the work on as many CPUs as there are workers, up to the two that the others have.
+    /// All the work on as many CPUs as there are workers, up to those that there are.
     fn ideal(self) -> Workload {
         let Self {
             workers,
@@ -38,10 +40,11 @@ impl Load {
         Box::new(move || {
             let run = timed(|| {
                 for _ in 0..tasks {
-                    std::hint::black_box(work(steps));
+                    // Else the compiler does it once for all tasks.
+                    black_box(work(black_box(steps)));
                 }
             });
-            Run::of(run.total / workers.min(WORKERS) as u32)
+            Run::of(run.total / limit::cpus().min(workers as u32))
         })
     }
 
@@ -54,8 +57,9 @@ impl Load {
             .clamp(1.0, 1_000.0);
         Group::new(name, self.tasks, runs as u32)
             .about(about)
+            .free_alone()
             .ours("thread-pool", move || self.run(pools::ours_of(workers)))
-            .reference("limit: the work alone", move || self.ideal())
+            .reference("limit: the work alone, on all CPUs", move || self.ideal())
             .peer("rayon + oneshot", move || {
                 self.run(WithOneshot(pools::rayon_of(workers)))
             })

@@ -63,6 +63,7 @@ pub(super) fn groups() -> Vec<Group> {
     let group = |name, tasks, runs| {
         Group::new(name, tasks, runs)
             .about("Empty tasks that borrow from the caller, who is no worker, and end before it goes on.")
+            .aim_everywhere(1.0, None)
             .ours("thread-pool", move || ours(tasks))
             .peer("rayon: in_place_scope", move || rayon(tasks))
             .peer("std: thread::scope", move || threads(tasks))

@@ -1,8 +1,11 @@
 //! Jobs that do nothing, submitted by one thread from outside, and every result taken: what the
 //! pool itself costs. In `submit_working` the submitting thread also has something to do.
 
+use std::hint::black_box;
+
 use crate::Pin;
 use crate::group::{Group, Workload, timed};
+use crate::limit;
 use crate::pools::{self, Async, Blocking, Pool, WithOneshot};
 use crate::work::work;
 
@@ -19,12 +22,19 @@ fn run<P: Pool>(start: fn() -> P, steps: u64) -> impl Fn() -> Workload {
 fn submit_and_take_all(pool: &impl Pool, steps: u64) {
     let submit = |n| {
         if steps > 0 {
-            work(steps);
+            black_box(work(steps));
         }
         pool.submit(move || n)
     };
     let handles: Vec<_> = (0..JOBS).map(submit).collect();
     assert_eq!(pool.sum(handles), (0..JOBS).sum::<u64>());
+}
+
+fn in_place(n: u64, steps: u64) {
+    if steps > 0 {
+        black_box(work(steps));
+    }
+    assert_eq!(limit::boxed_call(n), n);
 }
 
 pub(super) fn group(name: &'static str, steps: u64) -> Group {
@@ -37,7 +47,11 @@ pub(super) fn group(name: &'static str, steps: u64) -> Group {
         })
         .aim(Pin::Free, 0.3, None)
         .aim(Pin::One, 0.45, None)
+        .and_spread()
         .ours("thread-pool", run(pools::ours, steps))
+        .reference("limit: boxed closures, called at once", move || {
+            Box::new(move || timed(|| (0..JOBS).for_each(|n| in_place(n, steps))))
+        })
         .peer(
             "executors: channel + oneshot",
             run(executors_channel, steps),
@@ -60,10 +74,15 @@ pub(super) fn group(name: &'static str, steps: u64) -> Group {
             "async-executor",
             run(|| Async(pools::async_executor()), steps),
         )
+        .peer(
+            "async-executor: leaked",
+            run(|| Async(pools::leaked_executor()), steps),
+        )
         .peer("tokio: spawn", run(|| Async(pools::tokio()), steps))
         .peer("tokio: spawn_blocking", run(pools::tokio_blocking, steps))
         .peer(
             "futures: ThreadPool",
             run(|| Async(pools::futures_pool()), steps),
         )
+        .python(if steps > 0 { &[] } else { pools::PYTHON_THREADS })
 }

@@ -57,6 +57,9 @@ pub(super) fn group() -> Group {
     };
     let with_tokio = async || tokio::time::sleep(TIME).await;
     Group::new("timers", TASKS, 6)
+        .about("Ten thousand tasks that sleep for 10 ms at the same time; the time is the ten-thousandth part.")
+        .aim_everywhere(1.0, Some("smol"))
+        .aim_of("green-tasks: futures", 1.0, "smol")
         .ours("green-tasks", || green(ours))
         .ours("green-tasks: futures", || green(ours_as_futures))
         .peer("smol", move || futures(pools::smol(), with_smol))
@@ -65,4 +68,7 @@ pub(super) fn group() -> Group {
         })
         .peer("may", || may(1, with_may))
         .foreign("gevent", || python("green.py", "timers"))
+        .reference("limit: one sleep", || {
+            Box::new(|| timed(|| std::thread::sleep(TIME)))
+        })
 }

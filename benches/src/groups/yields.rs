@@ -1,11 +1,10 @@
 //! Tasks that let each other run, and do nothing else.
 
-use corosensei::stack::DefaultStack;
-use corosensei::{Coroutine, CoroutineResult};
 use green_tasks::{FutureResult, spawn_future, spawn_local, yield_now};
 use may::go;
 
 use crate::group::{Group, Run, Workload, timed};
+use crate::limit::Switches;
 use crate::pools::{self, LocalAsync, done, green, local, may, python};
 
 /// How often in all.
@@ -57,29 +56,19 @@ fn futures<P: LocalAsync>(pool: P, tasks: u64) -> Workload {
     })
 }
 
-/// The limit: stacks that are switched in turn, with no scheduler.
 fn switches(tasks: u64) -> Workload {
     Box::new(move || {
-        let task = move |yielder: &corosensei::Yielder<(), ()>, ()| {
-            for _ in 0..YIELDS / tasks {
-                yielder.suspend(());
-            }
-        };
-        let mut coroutines: Vec<Coroutine<(), (), (), DefaultStack>> =
-            (0..tasks).map(|_| Coroutine::new(task)).collect();
-        timed(|| {
-            let mut are_left = true;
-            while are_left {
-                for coroutine in &mut coroutines {
-                    are_left = matches!(coroutine.resume(()), CoroutineResult::Yield(()));
-                }
-            }
-        })
+        let mut switches = Switches::new(tasks, YIELDS / tasks);
+        timed(|| switches.run())
     })
 }
 
-fn group<const TASKS: u64>(name: &'static str) -> Group {
+fn group<const TASKS: u64>(name: &'static str, aim: f64) -> Group {
     Group::new(name, YIELDS, 10)
+        .about(
+            "Tasks that let each other run, and do nothing else: two of them, and then a thousand.",
+        )
+        .aim_everywhere(aim, Some("may"))
         .ours("green-tasks", || green(|| ours(TASKS)))
         .ours("green-tasks: futures", || green(|| ours_as_futures(TASKS)))
         .peer("may", || may(1, with_may::<TASKS>))
@@ -91,9 +80,12 @@ fn group<const TASKS: u64>(name: &'static str) -> Group {
         })
         .peer("tokio: LocalSet", || futures(pools::tokio_local(), TASKS))
         .foreign("gevent", move || python("green.py", name))
-        .reference("corosensei: switches alone", || switches(TASKS))
+        .reference("limit: switches alone", || switches(TASKS))
 }
 
 pub(super) fn groups() -> [Group; 2] {
-    [group::<2>("yield/2"), group::<1_000>("yield/1000")]
+    [
+        group::<2>("yield/2", 0.35),
+        group::<1_000>("yield/1000", 0.3),
+    ]
 }

@@ -1,10 +1,10 @@
 //! Pools that take futures. A closure becomes a future without an await.
 
-use std::future::Future;
+use std::future::{Future, pending};
 use std::sync::Arc;
 use std::thread;
 
-use async_executor::Executor;
+use async_executor::{Executor, StaticExecutor};
 use futures::channel::oneshot;
 use futures::future::RemoteHandle;
 use futures::task::SpawnExt;
@@ -112,6 +112,37 @@ impl AsyncPool for AsyncExecutor {
 
     fn value(output: u64) -> u64 {
         output
+    }
+}
+
+/// The same executor, leaked: its docs promise fewer synchronizing steps to those who never stop it.
+#[derive(Clone, Copy)]
+pub(crate) struct LeakedExecutor(&'static StaticExecutor);
+
+/// Its two threads stay until the process ends.
+pub(crate) fn leaked_executor() -> LeakedExecutor {
+    let executor = Executor::new().leak();
+    for _ in 0..WORKERS {
+        thread::spawn(|| block_on(executor.run(pending::<()>())));
+    }
+    LeakedExecutor(executor)
+}
+
+impl AsyncPool for LeakedExecutor {
+    type Handle = async_executor::Task<u64>;
+
+    fn spawn(&self, task: impl Future<Output = u64> + Send + 'static) -> Self::Handle {
+        self.0.spawn(task)
+    }
+
+    fn value(output: u64) -> u64 {
+        output
+    }
+}
+
+impl Execute for LeakedExecutor {
+    fn execute(&self, job: impl FnOnce() + Send + 'static) {
+        self.0.spawn(async move { job() }).detach();
     }
 }
 

@@ -10,8 +10,7 @@ use super::done;
 use crate::group::{Run, Workload};
 
 /// A runtime of green tasks, with stacks.
-#[must_use]
-pub fn green_runtime() -> Runtime {
+pub(crate) fn green_runtime() -> Runtime {
     // SAFETY: tasks of benchmarks call std, the green crate and arithmetic, which do nothing that is on the
     // list of `Stackful::assume`.
     let token = unsafe { Stackful::assume() };
@@ -39,7 +38,8 @@ pub(crate) fn green(code: impl Fn() -> Run + Send + 'static) -> Workload {
 /// A workload that is `code`, run as a coroutine of `may`, which has so many threads in the whole
 /// process: what the first one says counts.
 pub(crate) fn may(workers: usize, code: fn() -> Run) -> Workload {
-    may::config().set_workers(workers);
+    // As many stacks are kept as there are tasks at a time in any group.
+    may::config().set_workers(workers).set_pool_capacity(10_000);
     Box::new(move || match go!(code).join() {
         Ok(run) => run,
         Err(_) => panic!("a coroutine failed"),

@@ -1,5 +1,7 @@
 //! Pools of worker processes, ours first. What they run are plain functions, since nothing else travels.
 
+use std::collections::VecDeque;
+
 use process_pool::{Bytes, FutureResult, ProcessPoolExecutor};
 use serde_bytes::ByteBuf;
 
@@ -7,6 +9,8 @@ use super::{WORKERS, done};
 
 /// The size of a large argument or result, in bytes.
 pub(crate) const LARGE: usize = 8 << 20;
+/// Arguments of this size that `procspawn` can have under way at a time; with more it hangs.
+const MOST_OF_PROCSPAWN: usize = 2;
 /// Of a map, so many items travel together.
 pub(crate) const CHUNK: usize = 100;
 
@@ -28,10 +32,10 @@ pub(crate) trait Processes: 'static {
         handles.into_iter().map(|handle| self.take(handle)).sum()
     }
 
-    /// What is sent in [`send`](Self::send).
-    fn argument() -> Self::Large;
-    /// Sends a large argument, and waits.
-    fn send(&self, argument: Self::Large) -> u64;
+    /// What is sent, of so many bytes.
+    fn argument(size: usize) -> Self::Large;
+    /// Sends arguments, as many at a time as can be, and waits; what [`touch`] says of all.
+    fn send(&self, arguments: Vec<Self::Large>) -> u64;
     /// Asks for a large result, and waits.
     fn receive(&self, byte: u8) -> usize;
 
@@ -72,12 +76,17 @@ impl Processes for ProcessPoolExecutor {
         done(handle.result())
     }
 
-    fn argument() -> Bytes {
-        large(1).into()
+    fn argument(size: usize) -> Bytes {
+        vec![1; size].into()
     }
 
-    fn send(&self, argument: Bytes) -> u64 {
-        done(Self::submit(self, |bytes: Bytes| touch(&bytes), argument).result())
+    fn send(&self, arguments: Vec<Bytes>) -> u64 {
+        let submit = |argument| Self::submit(self, |bytes: Bytes| touch(&bytes), argument);
+        let handles: Vec<_> = arguments.into_iter().map(submit).collect();
+        handles
+            .into_iter()
+            .map(|handle| done(handle.result()))
+            .sum()
     }
 
     fn receive(&self, byte: u8) -> usize {
@@ -121,12 +130,23 @@ impl Processes for Procspawn {
         (0..tasks).step_by(256).map(window).sum()
     }
 
-    fn argument() -> ByteBuf {
-        ByteBuf::from(large(1))
+    fn argument(size: usize) -> ByteBuf {
+        ByteBuf::from(vec![1; size])
     }
 
-    fn send(&self, argument: ByteBuf) -> u64 {
-        done(self.0.spawn(argument, |bytes| touch(&bytes)).join())
+    fn send(&self, arguments: Vec<ByteBuf>) -> u64 {
+        let mut waiting = VecDeque::new();
+        let mut sum = 0;
+        for argument in arguments {
+            if waiting.len() == MOST_OF_PROCSPAWN {
+                sum += waiting.pop_front().map_or(0, |handle| self.take(handle));
+            }
+            waiting.push_back(self.0.spawn(argument, |bytes: ByteBuf| touch(&bytes)));
+        }
+        sum + waiting
+            .into_iter()
+            .map(|handle| self.take(handle))
+            .sum::<u64>()
     }
 
     fn receive(&self, byte: u8) -> usize {

@@ -9,6 +9,10 @@ use std::time::Duration;
 use super::done;
 use crate::group::{Run, Workload};
 
+/// The threads of Python's own pool, as rows: the names here, and in `python/pools.py`.
+pub(crate) const PYTHON_THREADS: &[(&str, &str)] =
+    &[("Python: ThreadPoolExecutor", "ThreadPoolExecutor")];
+
 /// Starts a script of `python/`, which does one run of the group for each line that it reads, and prints
 /// its wall and CPU time in nanoseconds. It says first that it is ready, or why it cannot be.
 pub(crate) fn python(script: &'static str, group: &str) -> Result<Workload, String> {
@@ -51,17 +55,14 @@ pub(crate) fn python(script: &'static str, group: &str) -> Result<Workload, Stri
 pub(crate) fn script(group: &str, pool: &str) -> Command {
     let mut command = Command::new(interpreter());
     command
-        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/python/processes.py"))
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/python/pools.py"))
         .args(["--child", group, pool]);
     command
 }
 
-/// By how many bytes a Python process grows when so many tasks of `gevent` wait.
-///
-/// # Errors
-///
-/// Why there is no such process.
-pub fn gevent_memory(tasks: usize) -> Result<usize, String> {
+/// By how many bytes a Python process grows when so many tasks of `gevent` wait, or why there is no such
+/// process.
+pub(crate) fn gevent_memory(tasks: usize) -> Result<usize, String> {
     let path = format!("{}/python/green.py", env!("CARGO_MANIFEST_DIR"));
     let output = Command::new(interpreter())
         .args([&path, "memory", &tasks.to_string()])
@@ -75,6 +76,16 @@ pub fn gevent_memory(tasks: usize) -> Result<usize, String> {
     }
     let bytes = lines.next().and_then(|line| line.parse().ok());
     bytes.ok_or_else(|| "it could not hold so many".to_owned())
+}
+
+/// What `python/pools.py` says of itself; nothing if there is no Python.
+#[must_use]
+pub fn python_versions() -> Option<String> {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/python/pools.py");
+    let mut command = Command::new(interpreter());
+    let output = command.args([script, "--versions"]).output().ok()?;
+    let versions = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    (output.status.success() && !versions.is_empty()).then_some(versions)
 }
 
 fn interpreter() -> String {

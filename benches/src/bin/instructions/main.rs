@@ -120,7 +120,12 @@ fn valgrind(path: &Path, times: u64) -> Result<u64, String> {
         .arg(program)
         .args(["--path", path.name, &times.to_string()])
         .output()
-        .map_err(|error| format!("cannot run valgrind, which counts: {error}"))?;
+        .map_err(|error| {
+            format!(
+                "cannot run valgrind, which counts: {error}; install it (apt-get install valgrind), or have \
+                 `bash .ci/run instructions` do that"
+            )
+        })?;
     let errors = String::from_utf8_lossy(&output.stderr);
     let refs = errors.lines().find_map(|line| line.split_once("refs:"));
     match refs.and_then(|(_, count)| count.trim().replace(',', "").parse().ok()) {

@@ -17,11 +17,13 @@ pub(crate) struct Entry {
 }
 
 /// All entries, in the order of groups and rows.
-#[derive(Default)]
 pub(crate) struct Data {
+    /// On what all of them were measured.
+    pub(crate) machine: String,
     entries: Vec<Entry>,
 }
 
+const HEAD: &str = "group\trow\tkind\tpin\trounds\tmedian ns\tminimum ns\tCPU ns\tp99 ns";
 const KINDS: [(Kind, &str); 3] = [
     (Kind::Ours, "ours"),
     (Kind::Peer, "peer"),
@@ -42,24 +44,37 @@ impl Data {
         self.entries.iter().filter(is_meant).collect()
     }
 
-    /// What was measured before; nothing if there is no such file.
-    pub(crate) fn read(file: &Path) -> Result<Self, String> {
+    /// What was measured before; nothing, on this machine, if there is no such file.
+    pub(crate) fn read(file: &Path, machine: String) -> Result<Self, String> {
         let text = match fs::read_to_string(file) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Ok(Self::default());
+                let entries = Vec::new();
+                return Ok(Self { machine, entries });
             }
             Err(error) => return Err(format!("{}: {error}", file.display())),
         };
-        let lines = text.lines().skip(1).map(|line| {
+        let mut lines = text.lines();
+        let machine = lines.next().unwrap_or_default().to_owned();
+        let lines = lines.skip(1).map(|line| {
             Entry::parse(line).ok_or_else(|| format!("{}: cannot read {line:?}", file.display()))
         });
         let entries = lines.collect::<Result<_, _>>()?;
-        Ok(Self { entries })
+        Ok(Self { machine, entries })
+    }
+
+    /// The fewest rounds and the most of all entries.
+    pub(crate) fn rounds(&self) -> (usize, usize) {
+        let rounds = self
+            .entries
+            .iter()
+            .filter_map(|entry| Some(entry.result.as_ref().ok()?.rounds));
+        let (least, most) = (rounds.clone().min(), rounds.max());
+        (least.unwrap_or(0), most.unwrap_or(0))
     }
 
     pub(crate) fn write(&self, file: &Path) -> Result<(), String> {
-        let mut text = "group\trow\tkind\tpin\tmedian ns\tminimum ns\tCPU ns\tp99 ns\n".to_owned();
+        let mut text = format!("{}\n{HEAD}\n", self.machine);
         for entry in &self.entries {
             // Writing to a string cannot fail.
             let _ = writeln!(text, "{}", entry.line());
@@ -77,7 +92,10 @@ impl Entry {
                 let optional =
                     |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
                 let (cpu, p99) = (optional(summary.cpu), optional(summary.p99));
-                format!("{}\t{}\t{cpu}\t{p99}", summary.median, summary.minimum)
+                format!(
+                    "{}\t{}\t{}\t{cpu}\t{p99}",
+                    summary.rounds, summary.median, summary.minimum
+                )
             }
             Err(message) => format!("failed\t{}", message.replace(['\t', '\n'], " ")),
         };
@@ -96,7 +114,8 @@ impl Entry {
         };
         let result = match figures {
             ["failed", message] => Err((*message).to_owned()),
-            [median, minimum, cpu, p99] => Ok(Summary {
+            [rounds, median, minimum, cpu, p99] => Ok(Summary {
+                rounds: rounds.parse().ok()?,
                 median: median.parse().ok()?,
                 minimum: minimum.parse().ok()?,
                 cpu: cpu.parse().ok(),
@@ -124,14 +143,9 @@ impl Entry {
     }
 }
 
-/// The median of ours, and the best of the peers with its name.
-pub(crate) fn ours_and_best<'e>(entries: &[&'e Entry]) -> Option<(f64, f64, &'e str)> {
-    let ours = entries
-        .iter()
-        .find(|entry| entry.kind == Kind::Ours)?
-        .median()?;
-    let peers = entries.iter().filter(|entry| entry.kind == Kind::Peer);
-    let medians = peers.filter_map(|entry| Some((entry.median()?, entry.row.as_str())));
-    let (best, name) = medians.min_by(|a, b| a.0.total_cmp(&b.0))?;
-    Some((ours, best, name))
+/// The least median of the rows of this kind, and whose it is.
+pub(crate) fn best<'e>(entries: &[&'e Entry], kind: Kind) -> Option<(f64, &'e str)> {
+    let rows = entries.iter().filter(|entry| entry.kind == kind);
+    let medians = rows.filter_map(|entry| Some((entry.median()?, entry.row.as_str())));
+    medians.min_by(|a, b| a.0.total_cmp(&b.0))
 }

@@ -6,6 +6,7 @@ use std::process::Command;
 const LOCK: &str = include_str!("../../../../Cargo.lock");
 const PEERS: &[&str] = &[
     "async-channel",
+    "corosensei",
     "async-executor",
     "blocking",
     "chili",
@@ -48,7 +49,7 @@ fn rustc() -> String {
     text.unwrap_or_else(|_| "an unknown rustc".to_owned())
 }
 
-/// The versions of the peers, as the lock file has them.
+/// The versions of the peers, as the lock file has them, and of Python's, as they are here.
 pub(crate) fn peers() -> String {
     let packages = LOCK.split("[[package]]").filter_map(|package| {
         let field = |name: &str| {
@@ -64,5 +65,7 @@ pub(crate) fn peers() -> String {
             .contains(&name)
             .then_some(format!("{name} {}", field("version")?))
     });
-    packages.collect::<Vec<_>>().join(", ")
+    let mut peers: Vec<_> = packages.collect();
+    peers.extend(benches::python_versions());
+    peers.join(", ")
 }

@@ -1,17 +1,25 @@
 //! Measures all groups and writes `benches/REPORT.md`, with a drawing for each.
 
+mod aims;
 mod bars;
 mod curves;
 mod data;
+mod footprints;
 mod machine;
 mod page;
+mod summary;
 mod svg;
+mod table;
 
 use std::env;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Instant;
 
-use benches::{CHILD, Contest, Group, Pin, Row, Trouble, groups, measure_child};
+use benches::{
+    CHILD, Contest, Group, MEMORY_CHILD, Pin, Row, Trouble, groups, measure_child,
+    measure_footprint,
+};
 
 use crate::data::{Data, Entry};
 
@@ -20,11 +28,15 @@ Measures this workspace's pools beside their peers, and writes benches/REPORT.md
 
 Usage: cargo run --release -p benches --bin report -- [OPTIONS]
 
-  --group NAME   measure only this group, or all of a family; may be repeated. The others stay as they were
+  --group NAME   measure only this group, or all of a family, or `memory`; may be repeated. The others stay
+                 as they were
   --rounds N     how many processes for each row and pin, interleaved (5)
   --redraw       measure nothing
   --help         print this
 ";
+
+/// As a group's name: what `memory` measures.
+const MEMORY: &str = "memory";
 
 struct Options {
     groups: Vec<String>,
@@ -46,6 +58,7 @@ fn main() -> ExitCode {
             Some(pin) => measure_child(group, row, pin),
             None => Err(format!("no pin {pin}")),
         },
+        [MEMORY_CHILD, name, tasks] => measure_footprint(name, tasks),
         _ => parse(&arguments).and_then(|options| report(&options)),
     };
     match done {
@@ -93,22 +106,44 @@ fn report(options: &Options) -> Result<(), String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
     let file = folder.join("data.tsv");
     let groups = groups();
-    let mut data = Data::read(&file)?;
-    let is_wanted = |group: &&Group| {
-        let is_named = |name: &String| name == group.name || name == group.family();
-        !options.redraw && (options.groups.is_empty() || options.groups.iter().any(is_named))
+    let is_wanted = |names: &[&str]| {
+        let is_named = |name: &String| names.contains(&name.as_str());
+        options.groups.is_empty() || options.groups.iter().any(is_named)
     };
-    for group in groups.iter().filter(is_wanted) {
-        for pin in [Pin::Free, Pin::One] {
-            measure(group, pin, options.rounds, &mut data);
-            // What was measured is kept, whatever comes.
-            data.write(&file)?;
+    let known = |name: &&String| {
+        let is = |group: &Group| group.name == **name || group.family() == **name;
+        *name == MEMORY || groups.iter().any(is)
+    };
+    if let Some(unknown) = options.groups.iter().find(|name| !known(name)) {
+        return Err(format!("no group {unknown}; `compare --list` names them"));
+    }
+    let mut data = Data::read(&file, machine::machine())?;
+    if !options.redraw {
+        if data.machine != machine::machine() {
+            return Err(format!(
+                "{} has figures of another machine or compiler ({}); remove it to begin anew",
+                file.display(),
+                data.machine
+            ));
+        }
+        for group in &groups {
+            if is_wanted(&[group.name, group.family()]) {
+                for &pin in group.pins {
+                    measure(group, pin, options.rounds, &mut data);
+                    // What was measured is kept, whatever comes.
+                    data.write(&file)?;
+                }
+            }
+        }
+        if is_wanted(&[MEMORY]) {
+            footprints::measure(folder)?;
         }
     }
     page::write(folder, &groups, &data)
 }
 
 fn measure(group: &Group, pin: Pin, rounds: usize, data: &mut Data) {
+    let start = Instant::now();
     let rows: Vec<&Row> = group.rows.iter().collect();
     let results = Contest { pin, rounds }.run(group, &rows);
     let entries = rows.iter().zip(results).filter_map(|(row, result)| {
@@ -129,4 +164,11 @@ fn measure(group: &Group, pin: Pin, rounds: usize, data: &mut Data) {
         })
     });
     data.put(group.name, pin, entries.collect());
+    eprintln!(
+        "report: {}, {}: {} rows in {:.1} s",
+        group.name,
+        pin.name(),
+        rows.len(),
+        start.elapsed().as_secs_f64()
+    );
 }

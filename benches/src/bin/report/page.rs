@@ -1,15 +1,19 @@
-//! The report: a section for each family of groups, with its tables and its drawing.
+//! The report: what was reached, and a section for each family of groups, with its tables and its drawing.
 
 use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
-use benches::{Aim, Group, Pin, human_time};
+use benches::{Group, Kind, Pin, human_time};
 
-use crate::bars::{self, Ratio};
+use crate::aims::verdict;
+use crate::bars::{self, Bar};
 use crate::curves::{self, Curve};
-use crate::data::{Data, Entry, ours_and_best};
+use crate::data::{Data, best};
+use crate::footprints;
 use crate::machine;
+use crate::summary::{self, Ratio};
+use crate::table::{self, heading};
 
 /// What curves are drawn of, instead of bars.
 const SCALING: &str = "scaling_";
@@ -21,16 +25,15 @@ pub(crate) fn write(folder: &Path, groups: &[Group], data: &Data) -> Result<(), 
     let write = |file: &Path, text: &str| {
         fs::write(file, text).map_err(|error| format!("{}: {error}", file.display()))
     };
-    let mut page = head();
     let measured = |group: &&Group| !data.of(group.name, Pin::Free).is_empty();
     let groups: Vec<_> = groups.iter().filter(measured).collect();
 
-    let ratios = summary(&groups, data);
-    write(
-        &plots.join("summary.svg"),
-        &bars::summary("Time of ours, in times of the best peer", &ratios),
-    )?;
+    let mut page = head(data);
+    let ratios = ratios(&groups, data);
+    write(&plots.join("summary.svg"), &summary::draw(&ratios))?;
     page.push_str("\n![Ours beside the best peer of each group](plots/summary.svg)\n");
+    at_a_glance(&mut page, &ratios);
+    aims(&mut page, &groups, data);
 
     let mut families: Vec<&str> = groups.iter().map(|group| group.family()).collect();
     families.dedup();
@@ -39,25 +42,28 @@ pub(crate) fn write(folder: &Path, groups: &[Group], data: &Data) -> Result<(), 
         let members = groups.iter().copied();
         let members: Vec<_> = members.filter(|group| group.family() == family).collect();
         let mut about = "";
-        if family.starts_with(SCALING) {
-            let curves = scaling(&members, data);
-            add(&mut page, format_args!("\n![{family}](plots/{family}.svg)"));
-            write(&plots.join(format!("{family}.svg")), &curves)?;
-        }
-        for group in members {
+        for group in &members {
             if group.about != about {
                 about = group.about;
                 add(&mut page, format_args!("\n{about}"));
             }
             if !family.starts_with(SCALING) {
                 let name = format!("{}.svg", group.name.replace('/', "-"));
-                let title = format!("{}: time per task", group.name);
-                let bars = bars::group(&title, &data.of(group.name, Pin::Free));
                 add(&mut page, format_args!("\n![{}](plots/{name})", group.name));
-                write(&plots.join(&name), &bars)?;
+                write(&plots.join(&name), &drawing(group, data))?;
+            } else if group.name == members[0].name {
+                add(&mut page, format_args!("\n![{family}](plots/{family}.svg)"));
+                write(
+                    &plots.join(format!("{family}.svg")),
+                    &scaling(&members, data),
+                )?;
             }
-            table(&mut page, group, data);
+            table::add(&mut page, group, data);
         }
+    }
+    if let Some((section, drawing)) = footprints::section(folder) {
+        page.push_str(&section);
+        write(&plots.join("memory.svg"), &drawing)?;
     }
     write(&folder.join("REPORT.md"), &page)
 }
@@ -67,158 +73,153 @@ fn add(page: &mut String, text: std::fmt::Arguments<'_>) {
     let _ = writeln!(page, "{text}");
 }
 
-fn head() -> String {
+fn head(data: &Data) -> String {
+    let rounds = match data.rounds() {
+        (least, most) if least == most => least.to_string(),
+        (least, most) => format!("{least} to {most}"),
+    };
     format!(
         "# The pools beside their peers\n\n\
-         Made by `cargo run --release -p benches --bin report`; the figures are in [data.tsv](data.tsv). On {}. Every row and round \
-         runs in a process of its own, and the rows take turns. Times are per task: the median and the minimum of the rounds, and the CPU \
-         time of all threads. **free** is what a user sees; on **one** CPU it is the cost of the software alone, with less noise. Only ratios \
-         travel to other machines.\n\n\
+         Made by `cargo run --release -p benches --bin report`; the figures are in [data.tsv](data.tsv). On {}.\n\n\
+         Every row and round runs in a process of its own, {rounds} rounds of each row, and the rows take turns, so that all see the same \
+         machine. Times are **per task**, and less is better: the median and the minimum of the rounds, the CPU time of all threads (pauses \
+         between tasks included), and the 99th percentile where each task was timed. Ours are in **bold**; *rows in italics* are no pool, but \
+         a limit or the plain code, and never count as the best peer.\n\n\
+         - **free**: threads run wherever the kernel puts them, which is what a user sees.\n\
+         - **one CPU**: all threads share one: the cost of the software alone, with less noise.\n\
+         - **spread**: the calling thread has one CPU, and all workers the other: every word between them goes across.\n\n\
+         Absolute times hold on this machine alone; ratios travel better. A ratio within 5 % of 1 is noise here.\n\n\
          Peers: {}.\n",
-        machine::machine(),
+        data.machine,
         machine::peers()
     )
 }
 
-fn summary<'a>(groups: &[&'a Group], data: &'a Data) -> Vec<Ratio<'a>> {
+fn ratios<'a>(groups: &[&'a Group], data: &'a Data) -> Vec<Ratio<'a>> {
+    let of = |group: &Group, pin| {
+        let entries = data.of(group.name, pin);
+        let (ours, _) = best(&entries, Kind::Ours)?;
+        let (peer, name) = best(&entries, Kind::Peer)?;
+        Some((ours / peer, name))
+    };
     let ratios = groups
         .iter()
         .filter(|group| !group.family().starts_with(SCALING))
         .filter_map(|group| {
-            let (ours, best, name) = ours_and_best(&data.of(group.name, Pin::Free))?;
+            let (free, best) = of(group, Pin::Free)?;
             Some(Ratio {
                 group: group.name,
-                best: name,
-                ratio: ours / best,
+                best,
+                free,
+                one: of(group, Pin::One).map(|(one, _)| one),
             })
         });
     let mut ratios: Vec<_> = ratios.collect();
-    ratios.sort_by(|a, b| a.ratio.total_cmp(&b.ratio));
+    ratios.sort_by(|a, b| a.free.total_cmp(&b.free));
     ratios
 }
 
-fn scaling(members: &[&Group], data: &Data) -> String {
-    let variant = |group: &Group| {
-        group
-            .name
-            .split_once('/')
-            .map_or(group.name, |(_, variant)| variant)
-    };
-    let variants: Vec<_> = members.iter().map(|group| variant(group)).collect();
-    let names = members
+/// What the drawing shows, in a sentence; by name, what is lost.
+fn at_a_glance(page: &mut String, ratios: &[Ratio<'_>]) {
+    let lost: Vec<_> = ratios.iter().filter(|ratio| ratio.free > 1.0).collect();
+    let won = ratios.len() - lost.len();
+    add(
+        page,
+        format_args!(
+            "\nFree, ours is at least as fast as the best peer in {won} of {} groups.",
+            ratios.len()
+        ),
+    );
+    if !lost.is_empty() {
+        page.push_str("It is slower in these:\n\n");
+        for Ratio {
+            group, best, free, ..
+        } in lost
+        {
+            add(page, format_args!("- {group}: {free:.2} × {best}"));
+        }
+    }
+}
+
+/// How many of the aims were reached; by name, what was missed.
+fn aims(page: &mut String, groups: &[&Group], data: &Data) {
+    let all = groups
         .iter()
-        .flat_map(|group| group.rows.iter().map(|row| row.name));
+        .flat_map(|group| group.aims.iter().map(move |aim| (group, aim)));
+    let verdicts: Vec<_> = all
+        .map(|(group, aim)| (group.name, aim.pin, verdict(group, aim, data)))
+        .collect();
+    let missed: Vec<_> = verdicts
+        .iter()
+        .filter(|(_, _, verdict)| !verdict.is_reached)
+        .collect();
+    add(
+        page,
+        format_args!(
+            "\n## What was aimed at\n\n{} of {} aims were reached. An aim is how much of a peer's time ours is to take at the most; where no other \
+             was set, that is to be no slower than the best peer.",
+            verdicts.len() - missed.len(),
+            verdicts.len()
+        ),
+    );
+    if missed.is_empty() {
+        return;
+    }
+    page.push_str("Missed:\n\n| group | | aim | is |\n|---|---|---|--:|\n");
+    for (group, pin, verdict) in missed {
+        let is = verdict.is.as_deref().unwrap_or("not measured");
+        add(
+            page,
+            format_args!("| {group} | {} | {} | {is} |", heading(*pin), verdict.aim),
+        );
+    }
+}
+
+fn drawing(group: &Group, data: &Data) -> String {
+    let entries = table::sorted(&data.of(group.name, Pin::Free));
+    let bar = |entry| -> Option<Bar<'_>> {
+        let entry: &crate::data::Entry = entry;
+        Some(Bar {
+            name: &entry.row,
+            kind: entry.kind,
+            value: entry.median()?,
+        })
+    };
+    let bars: Vec<_> = entries.into_iter().filter_map(bar).collect();
+    let title = format!("{}: time per task, free", group.name);
+    bars::draw(&title, &bars, human_time)
+}
+
+/// All groups of a family in one drawing: a curve for each row.
+fn scaling(members: &[&Group], data: &Data) -> String {
+    let variants: Vec<_> = members
+        .iter()
+        .map(|group| {
+            group
+                .name
+                .trim_start_matches(group.family())
+                .trim_start_matches('/')
+        })
+        .collect();
     let mut curves: Vec<Curve<'_>> = Vec::new();
-    for name in names {
-        if curves.iter().any(|curve| curve.name == name) {
+    for row in members.iter().flat_map(|group| &group.rows) {
+        if curves.iter().any(|curve| curve.name == row.name) {
             continue;
         }
         let point = |(index, group): (usize, &&Group)| {
             let entries = data.of(group.name, Pin::Free);
-            let entry = entries.iter().find(|entry| entry.row == name)?;
+            let entry = entries.iter().find(|entry| entry.row == row.name)?;
             Some((index, entry.median()?))
         };
-        let points = members.iter().enumerate().filter_map(point).collect();
-        curves.push(Curve { name, points });
+        let points: Vec<_> = members.iter().enumerate().filter_map(point).collect();
+        if !points.is_empty() {
+            curves.push(Curve {
+                name: row.name,
+                kind: row.kind,
+                points,
+            });
+        }
     }
-    let title = format!("{}: time per task", members[0].family());
+    let title = format!("{}: time per task, free", members[0].family());
     curves::draw(&title, &variants, &curves)
-}
-
-/// One group: free beside one CPU.
-fn table(page: &mut String, group: &Group, data: &Data) {
-    let (free, one) = (
-        data.of(group.name, Pin::Free),
-        data.of(group.name, Pin::One),
-    );
-    add(
-        page,
-        format_args!(
-            "\n| {} | free: median | min | CPU | p99 | one CPU: median | min |\n|---|--:|--:|--:|--:|--:|--:|",
-            group.name
-        ),
-    );
-    for entry in &free {
-        let name = if entry.kind == benches::Kind::Ours {
-            format!("**{}**", entry.row)
-        } else {
-            entry.row.clone()
-        };
-        let one = one.iter().find(|other| other.row == entry.row);
-        add(
-            page,
-            format_args!(
-                "| {name} |{}|{}|",
-                cells(entry),
-                one.map_or_else(|| " | ".to_owned(), |entry| times(entry))
-            ),
-        );
-    }
-    let mut verdicts = String::new();
-    for (entries, pin) in [(&free, Pin::Free), (&one, Pin::One)] {
-        if let Some((ours, best, name)) = ours_and_best(entries) {
-            let _ = write!(
-                verdicts,
-                "{}: **{:.2}** × {name}",
-                heading(pin),
-                ours / best
-            );
-            let limit = entries.iter().find(|entry| entry.is_limit());
-            if let Some(limit) = limit.and_then(|limit| limit.median()) {
-                let _ = write!(verdicts, ", {:.1} × the limit", ours / limit);
-            }
-            for aim in group.aims.iter().filter(|aim| aim.pin == pin) {
-                let _ = write!(verdicts, "; {}", verdict(aim, ours, best, entries));
-            }
-            verdicts.push_str(". ");
-        }
-    }
-    add(page, format_args!("\n{}", verdicts.trim_end()));
-}
-
-const fn heading(pin: Pin) -> &'static str {
-    match pin {
-        Pin::Free => "Free",
-        Pin::One => "One CPU",
-        Pin::Spread => "Spread",
-    }
-}
-
-/// Whether what was aimed at was reached.
-fn verdict(aim: &Aim, ours: f64, best: f64, entries: &[&Entry]) -> String {
-    let (peer, name) = match aim.peer {
-        None => (Some(best), "the best peer"),
-        Some(name) => {
-            let entry = entries.iter().find(|entry| entry.row == name);
-            (entry.and_then(|entry| entry.median()), name)
-        }
-    };
-    let end = match peer {
-        None => "not measured".to_owned(),
-        Some(peer) if ours <= aim.ratio * peer => format!("reached with {:.2}", ours / peer),
-        Some(peer) => format!("**missed** with {:.2}", ours / peer),
-    };
-    format!("the aim of {} × {name} is {end}", aim.ratio)
-}
-
-/// Median and minimum.
-fn times(entry: &Entry) -> String {
-    match &entry.result {
-        Ok(summary) => format!(
-            " {} | {} ",
-            human_time(summary.median),
-            human_time(summary.minimum)
-        ),
-        Err(message) => format!(" failed: {} | ", message.replace('|', "/")),
-    }
-}
-
-/// And CPU time and percentile.
-fn cells(entry: &Entry) -> String {
-    let optional = |value: Option<f64>| value.map(human_time).unwrap_or_default();
-    let (cpu, p99) = match &entry.result {
-        Ok(summary) => (optional(summary.cpu), optional(summary.p99)),
-        Err(_) => Default::default(),
-    };
-    format!("{}| {cpu} | {p99} ", times(entry))
 }

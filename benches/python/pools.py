@@ -1,7 +1,8 @@
-"""The workloads of groups/process.rs on Python's pools of processes.
+"""The workloads of `src/groups` on Python's pools, of processes and of threads.
 
-    python3 processes.py                    all rows, as CSV
-    python3 processes.py --child GROUP ROW PIN
+    python3 pools.py                        all rows, as CSV
+    python3 pools.py --versions             what they are
+    python3 pools.py --child GROUP ROW PIN
                                             one row, as `compare` reads it: the wall time of a task,
                                             the CPU time (empty: not measured), and the time of each
                                             task that was timed, in nanoseconds
@@ -10,6 +11,7 @@
 """
 
 import os
+import signal
 import sys
 import time
 
@@ -80,6 +82,12 @@ def concurrent_futures():
     return Executor(ProcessPoolExecutor(WORKERS))
 
 
+def threads():
+    from concurrent.futures import ThreadPoolExecutor
+
+    return Executor(ThreadPoolExecutor(WORKERS))
+
+
 def loky():
     from loky import ProcessPoolExecutor
 
@@ -90,6 +98,7 @@ POOLS = {
     "ProcessPoolExecutor": concurrent_futures,
     "multiprocessing.Pool": Multiprocessing,
     "loky": loky,
+    "ThreadPoolExecutor": threads,
 }
 
 clock = time.perf_counter_ns
@@ -123,14 +132,37 @@ def submit_all(pool):
     assert sum(map(pool.take, handles)) == sum(range(TINY))
 
 
-def send(pool):
-    each = []
-    for _ in range(10):
-        argument = large(1)
-        start = clock()
-        assert pool.take(pool.submit(touch, argument)) == LARGE // 4096
-        each.append(clock() - start)
-    return sum(each), each
+def submissions(count, rest):
+    """The submission alone."""
+
+    def run(pool):
+        each = []
+        for n in range(count):
+            time.sleep(rest)
+            start = clock()
+            handle = pool.submit(tiny, n)
+            each.append(clock() - start)
+            assert pool.take(handle) == n
+        return sum(each), each
+
+    return run
+
+
+def send(size, count):
+    def run(pool):
+        each = []
+        for _ in range(count):
+            argument = bytes([1]) * size
+            start = clock()
+            assert pool.take(pool.submit(touch, argument)) == -(-size // 4096)
+            each.append(clock() - start)
+        return sum(each), each
+
+    return run
+
+
+def sending(size, count):
+    return (count, 1, send(size, count))
 
 
 def receive(pool):
@@ -151,16 +183,27 @@ def send_many(pool):
     return clock() - start, []
 
 
-# Tasks a run, runs a round, the code. The same numbers as on the other side, but fewer runs.
+# Tasks a run, runs a round, the code. The same numbers as on the other side, but fewer runs, and a fifth of
+# the tasks of `submit`.
 GROUPS = {
+    "submit": (TINY, 1, timed(submit_all)),
+    "round_trip/hot": (2_000, 1, trips(2_000, 0)),
+    "round_trip/rested": (200, 3, trips(200, 200e-6)),
+    "idle_wake": (200, 3, submissions(200, 200e-6)),
     "process_round_trip/hot": (2_000, 1, trips(2_000, 0)),
     "process_round_trip/rested": (200, 3, trips(200, 200e-6)),
     "process_throughput/submit": (TINY, 1, timed(submit_all)),
     "process_throughput/map": (TINY, 5, timed(lambda pool: pool.map_sum(TINY))),
-    "process_payload/in": (10, 1, send),
+    "process_payload/in": sending(LARGE, 10),
     "process_payload/out": (10, 1, receive),
     "process_payload/in_8_outstanding": (8, 1, send_many),
     "process_start": (1, 5, None),
+    "scaling_payload/64 B": sending(64, 1_000),
+    "scaling_payload/1 KiB": sending(1 << 10, 1_000),
+    "scaling_payload/16 KiB": sending(16 << 10, 500),
+    "scaling_payload/64 KiB": sending(64 << 10, 200),
+    "scaling_payload/1 MiB": sending(1 << 20, 50),
+    "scaling_payload/8 MiB": sending(LARGE, 10),
 }
 
 
@@ -189,6 +232,8 @@ def pin(where):
 
 
 def measure(group, row, where):
+    # Whoever is not done then is stuck, and whoever waits for it with it.
+    signal.alarm(60)
     tasks, runs, code = GROUPS[group]
     if code is None:
         pin(where)
@@ -205,6 +250,18 @@ def measure(group, row, where):
     return wall, [time for _, each in measured for time in each]
 
 
+def versions():
+    from importlib.metadata import PackageNotFoundError, version
+
+    said = [f"Python {sys.version.split()[0]}"]
+    for package in ["loky", "gevent"]:
+        try:
+            said.append(f"{package} {version(package)}")
+        except PackageNotFoundError:
+            pass
+    return ", ".join(said)
+
+
 def main(arguments):
     if sys.version_info < (3, 9):
         print("Python 3.9 or later is needed")
@@ -216,10 +273,15 @@ def main(arguments):
             print(f"{error}; see requirements.txt")
             sys.exit(IS_ABSENT)
         print(wall, "", " ".join(map(str, each)), sep="\n")
+    elif arguments == ["--versions"]:
+        print(versions())
     elif not arguments:
         print("group,row,ns per task")
         for group in GROUPS:
+            of_processes = group.startswith(("process_", "scaling_payload"))
             for row in POOLS:
+                if of_processes == (row == "ThreadPoolExecutor"):
+                    continue
                 try:
                     wall, _ = measure(group, row, "free")
                 except ImportError as error:
