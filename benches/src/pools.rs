@@ -10,7 +10,7 @@ mod threads;
 
 pub(crate) use self::futures::*;
 pub use self::green::green_runtime;
-pub(crate) use self::green::{green, may};
+pub(crate) use self::green::{green, green_on, may};
 pub(crate) use self::local::*;
 pub(crate) use self::processes::*;
 pub use self::python::gevent_memory;
