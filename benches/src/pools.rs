@@ -9,7 +9,7 @@ mod python;
 mod threads;
 
 pub(crate) use self::futures::*;
-pub(crate) use self::green::{green, green_runtime, may};
+pub(crate) use self::green::{green, green_on, green_runtime, may};
 pub(crate) use self::local::*;
 pub(crate) use self::processes::*;
 pub use self::python::python_versions;

@@ -9,11 +9,11 @@ use std::thread;
 use std::time::Instant;
 
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
-use green_tasks::{FutureResult, spawn_local};
+use green_tasks::{FutureResult, spawn, spawn_local};
 use may::go;
 
 use crate::group::{Group, Run, Workload, timed};
-use crate::pools::{self, LocalAsync, WORKERS, done, green, local, may, python};
+use crate::pools::{self, LocalAsync, WORKERS, done, green, green_on, local, may, python};
 
 const CONNECTIONS: usize = 100;
 /// On each connection.
@@ -66,6 +66,32 @@ fn ours() -> Run {
     let run = timed(|| {
         let asking = clients.drain(..).map(|mut client| {
             spawn_local(move || {
+                done(ask(&mut client));
+                client
+            })
+        });
+        let asking: Vec<_> = asking.collect();
+        clients.extend(asking.into_iter().map(|handle| done(handle.result())));
+    });
+    drop(clients);
+    for handle in serving {
+        done(done(handle.result()));
+    }
+    run
+}
+
+/// The same, with tasks that either thread may start.
+fn ours_on_two() -> Run {
+    let stream = |stream| done(green_tasks::net::TcpStream::from_std(stream));
+    let (clients, servers) = connections();
+    let serving: Vec<_> = servers
+        .into_iter()
+        .map(|server| spawn(move || serve(stream(server))))
+        .collect();
+    let mut clients: Vec<_> = clients.into_iter().map(stream).collect();
+    let run = timed(|| {
+        let asking = clients.drain(..).map(|mut client| {
+            spawn(move || {
                 done(ask(&mut client));
                 client
             })
@@ -247,7 +273,10 @@ pub(super) fn group() -> Group {
     Group::new("echo", (CONNECTIONS * MESSAGES) as u64, 3)
         .about("64 bytes sent to and fro on each of a hundred connections; both ends are in one process.")
         .aim_everywhere(1.0, Some("tokio: 1 thread"))
+        .aim_of("green-tasks: 2 threads", 1.0, "tokio: 2 threads")
+        .aim_of("green-tasks: 2 threads", 1.0, "may: 2 threads")
         .ours("green-tasks: 1 thread", || green(ours))
+        .ours("green-tasks: 2 threads", || green_on(WORKERS, ours_on_two))
         .peer("tokio: 1 thread", tokio_on_one)
         .peer("smol: 1 thread", with_smol)
         .peer("tokio: 2 threads", tokio_on_two)

@@ -9,21 +9,30 @@ use may::go;
 use super::done;
 use crate::group::{Run, Workload};
 
-/// A runtime of green tasks, with stacks.
+/// A runtime of green tasks, with stacks, on one thread.
 pub(crate) fn green_runtime() -> Runtime {
+    green_runtime_on(1)
+}
+
+fn green_runtime_on(threads: usize) -> Runtime {
     // SAFETY: tasks of benchmarks call std, the green crate and arithmetic, which do nothing that is on the
     // list of `Stackful::assume`.
     let token = unsafe { Stackful::assume() };
-    done(Runtime::builder().stackful(token).build())
+    done(Runtime::builder().stackful(token).threads(threads).build())
 }
 
 /// A workload that is `code`, run as the main task of one runtime: on a thread of its own, so that
 /// the runtime stays from run to run, as those of the peers do.
 pub(crate) fn green(code: impl Fn() -> Run + Send + 'static) -> Workload {
+    green_on(1, code)
+}
+
+/// The same on so many threads, of which the main task has one.
+pub(crate) fn green_on(threads: usize, code: impl Fn() -> Run + Send + 'static) -> Workload {
     let (ask, asked) = mpsc::channel::<()>();
     let (answer, answers) = mpsc::channel();
     thread::spawn(move || {
-        done(green_runtime().run(|| {
+        done(green_runtime_on(threads).run(|| {
             while asked.recv().is_ok() {
                 let _ = answer.send(code());
             }

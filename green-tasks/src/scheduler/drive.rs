@@ -54,7 +54,8 @@ impl Scheduler {
         }
         task.rest.set(Some(rest));
         task.since.set(self.timers.seen());
-        self.switch(task);
+        // By value, since what a caller's constant says is then decided when this is compiled.
+        self.switch(task, rest.ends);
         task.rest.set(None);
         if task.polls.get() > 0 {
             task.owed.set(true);
@@ -74,21 +75,23 @@ impl Scheduler {
     }
 
     #[inline(always)]
-    fn switch(&self, task: &Rc<Task>) {
+    fn switch(&self, task: &Rc<Task>, ends: Ends) {
         if task.woken.take() {
             task.phase.set(Phase::Queued);
             self.queue.push(Rc::clone(task));
         } else {
             task.phase.set(Phase::Resting);
         }
-        let is_elsewhere = matches!(task.rest.get(), Some(rest) if rest.ends == Ends::Elsewhere);
-        self.elsewhere
-            .set(self.elsewhere.get() + usize::from(is_elsewhere));
+        let is_elsewhere = ends == Ends::Elsewhere;
+        if is_elsewhere {
+            self.elsewhere.set(self.elsewhere.get() + 1);
+        }
         match task.suspender.get() {
             Some(suspender) => {
                 self.suspend(task, suspender);
-                self.elsewhere
-                    .set(self.elsewhere.get() - usize::from(is_elsewhere));
+                if is_elsewhere {
+                    self.elsewhere.set(self.elsewhere.get() - 1);
+                }
             }
             // It stops counting when it is due: it may then wait long for those above it.
             None => self.drive(task),
