@@ -49,7 +49,7 @@ pub fn is_fraud(suspect: Suspect) -> bool {
         hash = (hash ^ (hash >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         hash ^= hash >> 32;
     }
-    hash % ONE_IN == 0
+    hash.is_multiple_of(ONE_IN)
 }
 
 /// The workers that check, and whoever kills them.
