@@ -246,14 +246,14 @@ mod tests {
             (4, false)
         );
 
-        // Sold and given back: as many as before, and still not what was seen.
-        let (left, version) = slow.look().unwrap();
+        // Given back between look and take: the number that was seen is too small, and would lose a unit.
         let Reserved::Order(id) = fast.reserve(1, "fraud", || ()).unwrap() else {
-            panic!()
+            panic!("there are units left");
         };
+        let (left, version) = slow.look().unwrap();
         assert!(fast.settle(id, Fate::Fraud).unwrap());
-        assert_eq!(slow.left().unwrap(), 4);
         assert_eq!(slow.take(2, "slow", left, version).unwrap(), None);
+        assert_eq!(slow.left().unwrap(), 4);
         assert!(matches!(
             slow.reserve(2, "slow", || ()).unwrap(),
             Reserved::Order(_)

@@ -79,8 +79,8 @@ fn killed_workers_cost_no_order_and_no_unit() {
     assert_good(&sale);
     let tally = &sale.tally;
     assert!(tally.killed.get() > 0 && tally.died.get() > 0, "{tally:?}");
-    assert_eq!(sale.audit.paid, 60, "there were buyers enough");
-    assert_eq!(sale.audit.left, 0);
+    // What frauds give back when the last buyer has left stays on the shelf.
+    assert!(sale.audit.accepted >= 60, "there were buyers enough");
     // Those checks that died were done again to their true end.
     let frauds = sale
         .seen
