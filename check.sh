@@ -244,7 +244,9 @@ gate_arch() {
             "$(printf '%s\n' "${ours[@]}" | grep -vxF "$(printf '%s\n' "${allowed[@]}")")" -p "$crate" --depth 1 --edges "$edges"
     done
     depends 'a peer outside benches:' "$(printf '%s\n' "${peers[@]}")" --workspace --exclude benches \
-        --exclude futures-lite-bridge
+        --exclude futures-lite-bridge --exclude flash-sale
+    # It shows the bridge beside axum, which is tokio's.
+    depends 'a peer in flash-sale:' "$(printf '%s\n' "${peers[@]}" | grep -vxF tokio)" -p flash-sale
     # The bridge is tested beside other runtimes, and may enter tokio's if it is told to; but by default it
     # brings none along.
     depends 'a peer in the bridge:' "$(printf '%s\n' "${peers[@]}" | grep -vxF tokio)" -p futures-lite-bridge -e normal

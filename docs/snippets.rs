@@ -38,6 +38,7 @@ chapters! {
     queue_blocking = "programs/queue-blocking.md";
     pipeline = "programs/pipeline.md";
     fan_out = "programs/fan-out.md";
+    flash_sale = "programs/flash-sale.md";
     echo = "programs/echo.md";
     libraries = "programs/libraries.md";
 }

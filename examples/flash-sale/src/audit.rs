@@ -1,0 +1,117 @@
+//! What is true after the sale: read from the database, and held against what buyers were told.
+//!
+//! Counters are no proof: they are counted by the same code that may be wrong. So nothing here comes from a tally.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use rusqlite::Connection;
+
+/// What the database says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Audit {
+    /// Units that there were to sell.
+    pub units: u64,
+    /// Units that are on the shelf; below zero, if that happens.
+    pub left: i64,
+    /// Orders that were accepted, however they ended.
+    pub accepted: u64,
+    /// Those that came to no end.
+    pub unsettled: u64,
+    /// Those that were paid.
+    pub paid: u64,
+    /// Those that were given up, as frauds or unchecked.
+    pub given_up: u64,
+    /// Paid orders without exactly one payment.
+    pub not_paid_once: u64,
+    /// Payments for what is no paid order.
+    pub stray_payments: u64,
+    /// Orders that buyers were told are accepted, and that are not there.
+    pub missing: Vec<String>,
+    /// Keys that buyers were told twice are accepted.
+    pub accepted_twice: Vec<String>,
+}
+
+/// A promise that was not kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Breach {
+    /// More was sold than there was.
+    Oversold,
+    /// Units on the shelf and units sold are not those that there were.
+    Unbalanced,
+    /// Accepted orders have no end, or are gone.
+    Lost,
+    /// An order was accepted twice.
+    Twice,
+    /// An order was paid otherwise than once, or money was taken for none.
+    Paid,
+}
+
+impl Audit {
+    /// Reads the database, when nobody sells any more, and looks for the orders with these keys in it.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn of(connection: &Connection, told: &[String]) -> rusqlite::Result<Self> {
+        let count = |query: &str| connection.query_row(query, [], |row| row.get(0));
+        let mut audit = Self {
+            units: count("SELECT units FROM product")? as u64,
+            left: count("SELECT left FROM product")?,
+            accepted: count("SELECT count(*) FROM orders")? as u64,
+            unsettled: count("SELECT count(*) FROM orders WHERE state = 'accepted'")? as u64,
+            paid: count("SELECT count(*) FROM orders WHERE state = 'paid'")? as u64,
+            given_up: count("SELECT count(*) FROM orders WHERE state IN ('fraud', 'unchecked')")?
+                as u64,
+            not_paid_once: count(
+                "SELECT count(*) FROM orders WHERE state = 'paid'
+                 AND (SELECT count(*) FROM payments WHERE order_id = id) <> 1",
+            )? as u64,
+            stray_payments: count(
+                "SELECT count(*) FROM payments LEFT JOIN orders ON order_id = id AND state = 'paid'
+                 WHERE id IS NULL",
+            )? as u64,
+            ..Self::default()
+        };
+        let mut known = connection.prepare("SELECT 1 FROM orders WHERE key = ?1")?;
+        let mut seen = BTreeSet::new();
+        for key in told {
+            if !seen.insert(key) {
+                audit.accepted_twice.push(key.clone());
+            } else if !known.exists([key])? {
+                audit.missing.push(key.clone());
+            }
+        }
+        Ok(audit)
+    }
+
+    /// All promises that were not kept; none after a good sale.
+    #[must_use]
+    pub fn breaches(&self) -> Vec<Breach> {
+        let held = i128::from(self.paid) + i128::from(self.unsettled);
+        let units = i128::from(self.units);
+        let checks = [
+            (Breach::Oversold, self.left < 0 || held > units),
+            (Breach::Unbalanced, i128::from(self.left) + held != units),
+            (Breach::Lost, self.unsettled > 0 || !self.missing.is_empty()),
+            (Breach::Twice, !self.accepted_twice.is_empty()),
+            (
+                Breach::Paid,
+                self.not_paid_once > 0 || self.stray_payments > 0,
+            ),
+        ];
+        let broken = checks.into_iter().filter(|(_, is_broken)| *is_broken);
+        broken.map(|(breach, _)| breach).collect()
+    }
+}
+
+impl fmt::Display for Breach {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Oversold => "more was sold than there was",
+            Self::Unbalanced => "units left and units sold are not those that there were",
+            Self::Lost => "accepted orders were lost",
+            Self::Twice => "an order was accepted twice",
+            Self::Paid => "an order was not paid exactly once",
+        })
+    }
+}

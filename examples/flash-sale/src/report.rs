@@ -1,0 +1,89 @@
+//! The final report: what became of the orders, what it took, and whether every promise was kept.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::run::Sale;
+use crate::shop::Refusal;
+use crate::stock::Fate;
+use crate::tally::quantile;
+
+/// What is printed after a sale.
+#[derive(Debug)]
+pub struct Report {
+    sale: Sale,
+    /// The waits that half of the buyers, and 99 in a hundred, did not exceed.
+    waits: [Option<Duration>; 2],
+}
+
+impl Report {
+    /// Of this sale.
+    #[must_use]
+    pub fn new(mut sale: Sale) -> Self {
+        let waits = [0.5, 0.99].map(|part| quantile(&mut sale.seen.waits, part));
+        Self { sale, waits }
+    }
+
+    /// Whether every promise was kept, and nothing broke.
+    #[must_use]
+    pub fn is_good(&self) -> bool {
+        self.sale.audit.breaches().is_empty() && self.sale.tally.trouble.get().is_none()
+    }
+}
+
+/// A line of the report.
+fn line(f: &mut fmt::Formatter<'_>, what: &str, count: u64) -> fmt::Result {
+    writeln!(f, "{what:<36}{count:>9}")
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Sale { tally, seen, audit } = &self.sale;
+        line(f, "orders sent", seen.sent)?;
+        line(f, "  accepted", audit.accepted)?;
+        for fate in Fate::ALL {
+            line(
+                f,
+                &format!("    {}", fate.name()),
+                tally.settled[fate as usize].get(),
+            )?;
+        }
+        line(f, "  refused", tally.all_refused())?;
+        for refusal in Refusal::ALL {
+            let count = tally.refused[refusal as usize].get();
+            line(f, &format!("    {}", refusal.reason()), count)?;
+        }
+        line(f, "requests without an answer", seen.unanswered)?;
+        line(f, "conflicts over the stock", tally.conflicts.get())?;
+        line(f, "product pages", tally.pages.get())?;
+        line(f, "  read from the database", tally.page_loads.get())?;
+        line(f, "fraud checks begun", tally.checks.get())?;
+        line(f, "  workers killed", tally.killed.get())?;
+        line(f, "  checks that died and were redone", tally.died.get())?;
+        let seconds = seen.elapsed.as_secs_f64();
+        let [half, most] = self
+            .waits
+            .map(|wait| wait.unwrap_or_default().as_secs_f64() * 1e3);
+        writeln!(
+            f,
+            "\n{:.0} orders a second for {seconds:.2} s; waits p50 {half:.1} ms, p99 {most:.1} ms\n",
+            seen.sent as f64 / seconds
+        )?;
+        writeln!(
+            f,
+            "audit: {} units = {} left + {} paid; {} accepted = {} paid + {} given up",
+            audit.units, audit.left, audit.paid, audit.accepted, audit.paid, audit.given_up
+        )?;
+        if let Some(trouble) = tally.trouble.get() {
+            writeln!(f, "broken: {trouble}")?;
+        }
+        let breaches = audit.breaches();
+        for breach in &breaches {
+            writeln!(f, "broken promise: {breach}")?;
+        }
+        if breaches.is_empty() {
+            writeln!(f, "never oversold, no accepted order lost, each paid once")?;
+        }
+        Ok(())
+    }
+}

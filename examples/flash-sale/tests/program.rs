@@ -1,0 +1,132 @@
+//! The program as it is called: what it prints, what it leaves behind, and its exit code.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "in a test, a panic is the report of a failure"
+)]
+
+use std::fs;
+use std::process::{Command, Output};
+
+use tempfile::TempDir;
+
+const SMALL: [&str; 6] = ["--units", "20", "--buyers", "80", "--work", "50"];
+
+fn flash_sale(arguments: &[&str], temporary: &TempDir) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_flash-sale"));
+    let command = command.args(arguments).env("TMPDIR", temporary.path());
+    command.output().unwrap()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+/// The number in the line that begins so.
+fn number(text: &str, what: &str) -> u64 {
+    let line = text.lines().find_map(|line| line.trim().strip_prefix(what));
+    line.unwrap().trim().parse().unwrap()
+}
+
+#[test]
+fn sale_ends_with_a_report_and_leaves_nothing() {
+    let temporary = TempDir::new().unwrap();
+    let output = flash_sale(&SMALL, &temporary);
+    let text = stdout(&output);
+    assert_eq!(output.status.code(), Some(0), "{text}{}", stderr(&output));
+    assert!(
+        text.starts_with("20 units, 80 buyers at 1000 a second; "),
+        "{text}"
+    );
+    assert!(
+        text.ends_with("never oversold, no accepted order lost, each paid once\n"),
+        "{text}"
+    );
+    assert_eq!(
+        number(&text, "orders sent"),
+        number(&text, "accepted") + number(&text, "refused")
+    );
+    assert!(text.contains("waits p50 "), "{text}");
+    assert_eq!(number(&text, "workers killed"), 0);
+    assert_eq!(
+        stderr(&output),
+        "",
+        "the view is hidden where stderr is no terminal"
+    );
+    assert_eq!(fs::read_dir(temporary.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn promises_are_kept_while_workers_are_killed() {
+    let temporary = TempDir::new().unwrap();
+    let output = flash_sale(&[&SMALL[..], &["--kill", "4"]].concat(), &temporary);
+    let text = stdout(&output);
+    assert_eq!(output.status.code(), Some(0), "{text}{}", stderr(&output));
+    assert!(
+        text.contains(", of which one is killed at every 4 checks"),
+        "{text}"
+    );
+    assert!(number(&text, "workers killed") > 0, "{text}");
+    assert!(
+        text.ends_with("never oversold, no accepted order lost, each paid once\n"),
+        "{text}"
+    );
+}
+
+#[test]
+fn folder_that_is_not_there_is_told_with_what_to_do() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_flash-sale"));
+    let command = command.args(SMALL).env("TMPDIR", "/nowhere/at/all");
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let text = stderr(&output);
+    assert!(
+        text.starts_with("flash-sale: cannot make a temporary folder: "),
+        "{text}"
+    );
+    assert!(text.contains("name another one in TMPDIR"), "{text}");
+}
+
+#[test]
+fn help_names_every_option() {
+    let output = flash_sale(&["--help"], &TempDir::new().unwrap());
+    assert_eq!(output.status.code(), Some(0));
+    for option in [
+        "--units",
+        "--buyers",
+        "--rate",
+        "--accounts",
+        "--clients",
+        "--user-rate",
+        "--queue",
+        "--front",
+        "--back",
+        "--checkers",
+        "--work",
+        "--kill",
+        "--seed",
+    ] {
+        assert!(stdout(&output).contains(option), "{option}");
+    }
+}
+
+#[test]
+fn wrong_options_are_refused_with_what_to_do() {
+    for (arguments, told) in [
+        (&["--units", "0"][..], "1..=1000000"),
+        (&["--rate", "0"], "1..=1000000"),
+        (&["--rate", "many"], "invalid digit"),
+        (&["--kill", "1"], "2..=1000000"),
+        (&["--front", "65"], "1..=64"),
+        (&["--buyer", "3"], "--buyers"),
+    ] {
+        let output = flash_sale(arguments, &TempDir::new().unwrap());
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(stderr(&output).contains(told), "{}", stderr(&output));
+        assert_eq!(stdout(&output), "", "{arguments:?}");
+    }
+}
