@@ -5,7 +5,7 @@ use std::sync::Arc;
 use future_result::sync::Mutex;
 use future_result::{PoolId, Rejection, TaskError};
 
-use crate::child::Plan;
+use crate::child::{Child, Plan};
 use crate::job::Job;
 use crate::state::{Ended, Limits, State};
 use crate::sys::{Notifier, Poller};
@@ -16,7 +16,7 @@ pub(crate) struct Core {
     pub(crate) poller: Poller,
     pub(crate) notifier: Arc<Notifier>,
     pub(crate) plan: Plan,
-    state: Mutex<State>,
+    state: Mutex<State<Child>>,
 }
 
 impl Core {
@@ -31,7 +31,7 @@ impl Core {
     }
 
     /// Makes transitions, and tells afterwards what has ended by them.
-    pub(crate) fn with<R>(&self, change: impl FnOnce(&mut State, &mut Ended) -> R) -> R {
+    pub(crate) fn with<R>(&self, change: impl FnOnce(&mut State<Child>, &mut Ended) -> R) -> R {
         let mut ended = Ended::new();
         let result = change(&mut self.state.lock(), &mut ended);
         // The lock is released: what waits for these may be user code.

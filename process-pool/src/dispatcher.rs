@@ -28,9 +28,9 @@ use crate::frame::{Decoder, Header};
 use crate::image::Image;
 use crate::job::Job;
 use crate::protocol::{DONE, FAILED, PANICKED, READY, REFUSED, Ready, VERSION};
-use crate::state::token::{self, Source};
 use crate::state::{State, Step, Why};
 use crate::sys::{Event, Interest};
+use crate::token::{self, Source};
 
 /// So many times in a row one worker is read from before the others have their turn.
 const READS: usize = 16;
@@ -277,7 +277,7 @@ impl Inbox {
     fn handle_under_lock(
         &self,
         core: &Core,
-        state: &mut State,
+        state: &mut State<Child>,
         id: u64,
         messages: Vec<(Header, Range<usize>)>,
         answers: &mut Vec<(Job, u32, Range<usize>)>,

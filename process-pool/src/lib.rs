@@ -32,6 +32,7 @@ mod shutdown;
 mod state;
 mod sys;
 mod task_builder;
+mod token;
 mod worker;
 mod worker_died;
 
