@@ -10,9 +10,10 @@ use std::process::{Command, Stdio};
 use rustix::io::ioctl_fionbio;
 use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
 
+use crate::host::Host;
 use crate::page::Page;
 use crate::state::Process;
-use crate::sys::{Exit, Interest, Poller, ProcessHandle, pass};
+use crate::sys::{Exit, Interest, ProcessHandle, pass};
 use crate::{entry, token};
 
 /// The size that pipes are asked to have, in bytes: measured to be the fastest. The system may refuse.
@@ -106,7 +107,7 @@ impl Child {
 }
 
 impl Process for Child {
-    type Poller = Poller;
+    type Poller = Host;
 
     fn pid(&self) -> u32 {
         self.process.pid()
@@ -116,17 +117,17 @@ impl Process for Child {
         Ok(rustix::io::writev(&self.tasks, pieces)?)
     }
 
-    fn watch_room(&self, poller: &Poller, id: u64) -> io::Result<()> {
+    fn watch_room(&self, host: &Host, id: u64) -> io::Result<()> {
         let token = token::new(id, token::Source::Tasks);
-        poller.add(&self.tasks, token, Interest::Write)
+        host.poller().add(&self.tasks, token, Interest::Write)
     }
 
-    fn unwatch_room(&self, poller: &Poller) {
-        poller.remove(&self.tasks);
+    fn unwatch_room(&self, host: &Host) {
+        host.poller().remove(&self.tasks);
     }
 
-    fn unwatch_end(&self, poller: &Poller) {
-        poller.remove(self.process_fd());
+    fn unwatch_end(&self, host: &Host) {
+        host.poller().remove(self.process_fd());
     }
 
     fn take_back(&self, end: u64) -> u64 {

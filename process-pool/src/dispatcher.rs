@@ -10,18 +10,15 @@
 //! of the same pool, that is an error, since nobody would read the answer.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::ops::Range;
-use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
 use future_result::Completer;
 use future_result::sync::now;
-use rustix::buffer::spare_capacity;
-use rustix::io::Errno;
 
-use crate::child::{self, Child};
 use crate::codec;
 use crate::core::Core;
 use crate::frame::{Decoder, Header};
@@ -29,7 +26,8 @@ use crate::image::Image;
 use crate::job::Job;
 use crate::protocol::{DONE, FAILED, PANICKED, READY, REFUSED, Ready, VERSION};
 use crate::state::{State, Step, Why};
-use crate::sys::{Event, Interest};
+use crate::sys::Event;
+use crate::system::System;
 use crate::token::{self, Source};
 
 /// So many times in a row one worker is read from before the others have their turn.
@@ -37,14 +35,14 @@ const READS: usize = 16;
 /// So many times at most, once it is dead: more than fits into a pipe, unless somebody still writes.
 const LAST_READS: usize = 4096;
 
-pub(crate) struct Dispatcher {
-    core: Arc<Core>,
-    inboxes: BTreeMap<u64, Inbox>,
+pub(crate) struct Dispatcher<S: System> {
+    core: Arc<Core<S>>,
+    inboxes: BTreeMap<u64, Inbox<S>>,
 }
 
 /// What comes from one worker.
-struct Inbox {
-    results: OwnedFd,
+struct Inbox<S: System> {
+    results: S::Results,
     decoder: Decoder,
     /// The other end is open.
     is_open: bool,
@@ -60,12 +58,9 @@ enum Flow {
     End,
 }
 
-impl Dispatcher {
+impl<S: System> Dispatcher<S> {
     /// With the first worker, so that an error of the system's can be told at once.
-    pub(crate) fn new(core: Arc<Core>) -> std::io::Result<Self> {
-        let notifier = &core.notifier;
-        core.poller
-            .add(notifier.fd(), token::NOTIFIER, Interest::Read)?;
+    pub(crate) fn new(core: Arc<Core<S>>) -> io::Result<Self> {
         let mut this = Self {
             core,
             inboxes: BTreeMap::new(),
@@ -91,7 +86,7 @@ impl Dispatcher {
         let mut events = Vec::new();
         while let Some(deadline) = self.turn() {
             let limit = deadline.map(|at| at.saturating_duration_since(now()));
-            if self.core.poller.wait(&mut events, limit).is_err() {
+            if self.core.system.wait(&mut events, limit).is_err() {
                 return self.give_up();
             }
             for Event(token) in events.drain(..) {
@@ -105,7 +100,7 @@ impl Dispatcher {
         let core = Arc::clone(&self.core);
         loop {
             let cancels = core.notifier.take_cancels();
-            match core.with(|state, ended| state.turn(&core.poller, cancels, ended)) {
+            match core.with(|state, ended| state.turn(&core.system, cancels, ended)) {
                 Step::Spawn => {
                     if self.spawn().is_err() {
                         core.with(State::not_added);
@@ -117,34 +112,18 @@ impl Dispatcher {
         }
     }
 
-    fn spawn(&mut self) -> std::io::Result<()> {
+    fn spawn(&mut self) -> io::Result<()> {
         let core = Arc::clone(&self.core);
         let id = core.with(|state, _| state.next_worker());
-        let (child, results) = child::spawn(&core.plan)?;
-        if let Err(error) = self.watch(id, &child, &results) {
-            core.poller.remove(&results);
-            core.poller.remove(child.process_fd());
-            child.abandon();
-            return Err(error);
-        }
+        let (process, results) = core.system.spawn(id)?;
         let inbox = Inbox {
             results,
             decoder: Decoder::new(),
             is_open: true,
         };
         self.inboxes.insert(id, inbox);
-        core.with(|state, _| state.add(&core.poller, child, &core.plan.setup));
+        core.with(|state, _| state.add(&core.system, process, core.system.setup()));
         Ok(())
-    }
-
-    fn watch(&self, id: u64, child: &Child, results: &OwnedFd) -> std::io::Result<()> {
-        let poller = &self.core.poller;
-        poller.add(results, token::new(id, Source::Results), Interest::Read)?;
-        poller.add(
-            child.process_fd(),
-            token::new(id, Source::Process),
-            Interest::Read,
-        )
     }
 
     fn handle(&mut self, token: u64) {
@@ -155,7 +134,7 @@ impl Dispatcher {
         match source {
             Source::Tasks => self
                 .core
-                .with(|state, _| state.flush(&self.core.poller, id)),
+                .with(|state, _| state.flush(&self.core.system, id)),
             Source::Results => self.receive(id, READS),
             Source::Process => {
                 self.receive(id, LAST_READS);
@@ -168,10 +147,10 @@ impl Dispatcher {
         if let Some(inbox) = self.inboxes.remove(&id)
             && inbox.is_open
         {
-            self.core.poller.remove(&inbox.results);
+            self.core.system.unwatch_results(&inbox.results);
         }
         self.core
-            .with(|state, ended| state.bury(&self.core.poller, id, ended));
+            .with(|state, ended| state.bury(&self.core.system, id, ended));
     }
 
     /// Reads what a worker has written.
@@ -185,7 +164,7 @@ impl Dispatcher {
             if !inbox.is_open {
                 return;
             }
-            let why = match inbox.read_once() {
+            let why = match inbox.read_once(&core.system) {
                 Ok(Flow::Dry) => return,
                 Ok(Flow::More) => match inbox.handle_all(&core, id) {
                     Ok(()) => continue,
@@ -195,7 +174,7 @@ impl Dispatcher {
                 Err(complaint) => Why::Complaint(complaint),
             };
             inbox.is_open = false;
-            core.poller.remove(&inbox.results);
+            core.system.unwatch_results(&inbox.results);
             core.with(|state, _| state.condemn(id, why));
         }
     }
@@ -203,17 +182,17 @@ impl Dispatcher {
     /// Ends everything at once, when the thread cannot go on.
     fn give_up(&mut self) {
         let core = Arc::clone(&self.core);
-        core.with(|state, ended| state.kill(&core.poller, ended));
+        core.with(|state, ended| state.kill(&core.system, ended));
         for id in std::mem::take(&mut self.inboxes).into_keys() {
             core.with(|state, ended| {
                 state.await_end(id);
-                state.bury(&core.poller, id, ended);
+                state.bury(&core.system, id, ended);
             });
         }
     }
 }
 
-impl Drop for Dispatcher {
+impl<S: System> Drop for Dispatcher<S> {
     /// No worker outlives it, also where its thread could not be started, or could not even give up.
     fn drop(&mut self) {
         if !self.inboxes.is_empty() {
@@ -222,19 +201,22 @@ impl Drop for Dispatcher {
     }
 }
 
-impl Inbox {
+impl<S: System> Inbox<S> {
     /// Reads once.
     ///
     /// # Errors
     ///
     /// What to complain about.
-    fn read_once(&mut self) -> Result<Flow, String> {
+    fn read_once(&mut self, system: &S) -> Result<Flow, String> {
         let room = self.decoder.room().map_err(|error| error.to_string())?;
-        match rustix::io::read(&self.results, spare_capacity(room)) {
+        match system.read(&self.results, room) {
             Ok(0) => Ok(Flow::End),
-            Ok(_) | Err(Errno::INTR) => Ok(Flow::More),
-            Err(Errno::AGAIN) => Ok(Flow::Dry),
-            Err(error) => Err(format!("it could not be read from: {error}")),
+            Ok(_) => Ok(Flow::More),
+            Err(error) => match error.kind() {
+                io::ErrorKind::Interrupted => Ok(Flow::More),
+                io::ErrorKind::WouldBlock => Ok(Flow::Dry),
+                _ => Err(format!("it could not be read from: {error}")),
+            },
         }
     }
 
@@ -244,7 +226,7 @@ impl Inbox {
     /// # Errors
     ///
     /// What to complain about.
-    fn handle_all(&mut self, core: &Core, id: u64) -> Result<(), String> {
+    fn handle_all(&mut self, core: &Core<S>, id: u64) -> Result<(), String> {
         let mut messages = Vec::new();
         let broken = loop {
             match self.decoder.next() {
@@ -261,8 +243,8 @@ impl Inbox {
             let handled = self.handle_under_lock(core, state, id, messages, &mut answers);
             state.progressed(id, u32::try_from(answers.len()).unwrap_or(u32::MAX));
             // Itself first: its cache is warm.
-            state.fill(&core.poller, id, ended);
-            state.dispatch(&core.poller, ended);
+            state.fill(&core.system, id, ended);
+            state.dispatch(&core.system, ended);
             handled
         });
         for (job, kind, body) in answers {
@@ -276,8 +258,8 @@ impl Inbox {
 
     fn handle_under_lock(
         &self,
-        core: &Core,
-        state: &mut State<Child>,
+        core: &Core<S>,
+        state: &mut State<S::Process>,
         id: u64,
         messages: Vec<(Header, Range<usize>)>,
         answers: &mut Vec<(Job, u32, Range<usize>)>,
@@ -285,7 +267,7 @@ impl Inbox {
         for (header, body) in messages {
             match header.kind {
                 DONE | PANICKED | FAILED => {
-                    let job = state.answered(&core.poller, id, header.sequence);
+                    let job = state.answered(&core.system, id, header.sequence);
                     let job = job.ok_or("it answered a task that it did not have")?;
                     answers.push((job, header.kind, body));
                 }
@@ -314,10 +296,11 @@ mod tests {
     use super::*;
     use crate::call::Call;
     use crate::child::Plan;
+    use crate::host::Host;
     use crate::state::Limits;
     use crate::{builder, job};
 
-    fn dispatcher() -> Dispatcher {
+    fn dispatcher() -> Dispatcher<Host> {
         let plan = Plan {
             setup: builder::setup(None).unwrap(),
             ..Plan::default()
@@ -327,7 +310,8 @@ mod tests {
             tasks: None,
             prefetch: None,
         };
-        Dispatcher::new(Arc::new(Core::new(plan, limits).unwrap())).unwrap()
+        let (host, bell) = Host::new(plan).unwrap();
+        Dispatcher::new(Arc::new(Core::new(host, bell, limits))).unwrap()
     }
 
     #[test]
