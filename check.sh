@@ -15,7 +15,7 @@ gates_by_name=(miri msrv mutants)
 libs=(-p future-result -p thread-pool -p process-pool -p green-tasks)
 # Of these, what is of threads alone: it can be simulated, and no checker has to be told of anything.
 threads=(-p future-result -p thread-pool)
-# And what has models besides: not what shares memory with other processes.
+# And what has models in `tests` besides.
 modelled=("${threads[@]}" -p green-tasks)
 # The only files that may contain `unsafe`; * matches within these lists.
 unsafe_files=(
@@ -74,6 +74,8 @@ gate_clippy() {
     # The checked builds are other code behind the facade. Only what has models is built so.
     RUSTFLAGS='--cfg pool_loom' cargo clippy "${modelled[@]}" --lib --test 'loom*' --locked \
         --target-dir "$target/loom-check" -- -D warnings
+    RUSTFLAGS='--cfg pool_loom' cargo clippy -p process-pool --lib --profile test --locked \
+        --target-dir "$target/loom-check" -- -D warnings
     RUSTFLAGS='--cfg pool_sim' cargo clippy "${threads[@]}" --lib --test sim --locked \
         --target-dir "$target/sim-check" -- -D warnings
 }
@@ -96,14 +98,17 @@ gate_loom() {
     loom future-result 3
     loom thread-pool 2
     loom green-tasks 2
+    loom process-pool 3 --lib model::
 }
 
-# loom CRATE PREEMPTIONS: the bound keeps the search finite; more is slower and finds more.
+# loom CRATE PREEMPTIONS [TESTS]: the bound keeps the search finite; more is slower and finds more.
 loom() (
     # The branches are those of one run, so that a livelock ends; a whole pool needs more than loom's 1,000.
     export RUSTFLAGS='--cfg pool_loom' LOOM_MAX_PREEMPTIONS=${LOOM_MAX_PREEMPTIONS:-$2}
     export LOOM_MAX_BRANCHES=${LOOM_MAX_BRANCHES:-10000}
-    models=(cargo test --release --locked -p "$1" --lib --test 'loom*' --target-dir "$target/loom")
+    local tests=("${@:3}")
+    ((${#tests[@]})) || tests=(--lib --test 'loom*')
+    models=(cargo test --release --locked -p "$1" --target-dir "$target/loom" "${tests[@]}")
     "${models[@]}"
     # Models that a wrong cfg compiles away would pass too.
     "${models[@]}" -- --list 2>/dev/null | grep -c ': test$' >/dev/null || {

@@ -16,7 +16,7 @@ import sys
 import tempfile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-LIBS = ["future-result", "thread-pool", "green-tasks"]
+LIBS = ["future-result", "thread-pool", "process-pool", "green-tasks"]
 
 # name, crate, file, what stands there, what is put in its place
 MUTANTS = [
@@ -1219,6 +1219,66 @@ MUTANTS = [
         "const IO_BUDGET: u32 = 64;",
         "const IO_BUDGET: u32 = 1 << 30;",
     ),
+    (
+        "process: a task that begins shows nothing of the one before",
+        "process-pool",
+        "src/claims.rs",
+        """            Ordering::Release,
+            Ordering::Relaxed,
+        );""",
+        """            Ordering::Relaxed,
+            Ordering::Relaxed,
+        );""",
+    ),
+    (
+        "process: who takes tasks back sees nothing of those that have ended",
+        "process-pool",
+        "src/claims.rs",
+        "let mut next = self.next.load(Ordering::Acquire);",
+        "let mut next = self.next.load(Ordering::Relaxed);",
+    ),
+    (
+        "process: tasks are taken back without looking who has begun",
+        "process-pool",
+        "src/claims.rs",
+        "                Err(seen) => next = seen,",
+        "                Err(_) => return next,",
+    ),
+    (
+        "process: a claim takes what was taken back",
+        "process-pool",
+        "src/claims.rs",
+        "        claimed.is_ok()",
+        "        claimed.is_ok() || self.next.load(Ordering::Relaxed) == sequence + 2",
+    ),
+    (
+        "process: one canceller hides another",
+        "process-pool",
+        "src/notifier.rs",
+        "self.cancels.swap(true, Ordering::Release);",
+        "self.cancels.store(true, Ordering::Release);",
+    ),
+    (
+        "process: cancelling publishes nothing",
+        "process-pool",
+        "src/notifier.rs",
+        "self.cancels.swap(true, Ordering::Release);",
+        "self.cancels.swap(true, Ordering::Relaxed);",
+    ),
+    (
+        "process: who looks for cancelled tasks acquires nothing",
+        "process-pool",
+        "src/notifier.rs",
+        "self.cancels.swap(false, Ordering::Acquire)",
+        "self.cancels.swap(false, Ordering::Relaxed)",
+    ),
+    (
+        "process: the bell rings before there is anything to see",
+        "process-pool",
+        "src/notifier.rs",
+        "        self.cancels.swap(true, Ordering::Release);\n        self.notify();",
+        "        self.notify();\n        self.cancels.swap(true, Ordering::Release);",
+    ),
 ]
 
 
@@ -1244,6 +1304,8 @@ def survives(mutant, work):
     tests, checker = ["--lib", "--test", "loom*"], "pool_loom"
     if name.startswith("sim:"):
         tests, checker = ["--test", "sim"], "pool_sim"
+    if crate == "process-pool":
+        tests = ["--lib", "model::"]
     if name.startswith("green:"):
         # The real thing: no cfg that anything knows.
         tests, checker = ["--test", "suite"], "pool_real"

@@ -287,7 +287,7 @@ impl<S: System> Inbox<S> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(any(pool_loom, pool_sim))))]
 mod tests {
     use future_result::{FutureResult, pair};
     use rustix::event::{PollFd, PollFlags, poll};

@@ -161,7 +161,7 @@ impl Lane {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(any(pool_loom, pool_sim))))]
 mod tests {
     use future_result::pair;
 

@@ -12,6 +12,7 @@ mod builder;
 mod bytes;
 mod call;
 mod child;
+mod claims;
 mod codec;
 mod core;
 mod dispatcher;

@@ -2,6 +2,9 @@
 
 use future_result::sync::atomic::{AtomicBool, Ordering};
 
+#[cfg(all(test, pool_loom))]
+mod model;
+
 /// What ends the wait of a [`System`](crate::system::System).
 pub(crate) trait Bell: Send + Sync + 'static {
     /// Ends the wait that is going on, or the next one, until it is [silenced](Self::silence).
@@ -37,8 +40,9 @@ impl<B: Bell> Notifier<B> {
 
     /// As [`notify`](Self::notify), about a task that is to stop.
     pub(crate) fn notify_cancel(&self) {
-        // ORDERING: Release pairs with the Acquire in `take_cancels`.
-        self.cancels.store(true, Ordering::Release);
+        // ORDERING: Release pairs with the Acquire in `take_cancels`. A read-modify-write, since a plain store
+        // would hide what another canceller has published by its own, just before.
+        self.cancels.swap(true, Ordering::Release);
         self.notify();
     }
 

@@ -35,10 +35,10 @@ pub(crate) trait Process: fmt::Debug {
     /// Has the poller forget it.
     fn unwatch_end(&self, poller: &Self::Poller);
 
-    /// See [`Page::take_back`](crate::page::Page::take_back).
+    /// See [`Claims::take_back`](crate::claims::Claims::take_back).
     fn take_back(&self, end: u64) -> u64;
 
-    /// See [`Page::done`](crate::page::Page::done).
+    /// See [`Claims::done`](crate::claims::Claims::done).
     fn done(&self) -> u64;
 
     /// Kills it, with all that it has started.
