@@ -32,6 +32,8 @@ mod protocol;
 mod report;
 mod run;
 mod shutdown;
+#[cfg(all(test, pool_sim))]
+mod sim;
 mod state;
 mod sys;
 mod system;

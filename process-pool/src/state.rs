@@ -32,6 +32,8 @@
 //!
 //! Users' code never runs here: what has ended is put into a list, and told when the lock is released.
 
+#[cfg(all(test, pool_sim))]
+mod check;
 mod process;
 mod stop;
 mod worker;
@@ -315,12 +317,12 @@ impl<P: Process> State<P> {
         if cancels {
             self.stop_cancelled(poller, ended);
         }
-        let mut next = self.next_deadline();
-        if next.is_some_and(|next| next <= now()) {
+        if self.next_deadline().is_some_and(|next| next <= now()) {
             self.expire(poller);
-            next = self.next_deadline();
         }
         self.dispatch(poller, ended);
+        // Only now: what was just given to a worker has a deadline, too.
+        let mut next = self.next_deadline();
         if self.wants_worker() {
             match self.retry_at {
                 Some(at) if at > now() => {
