@@ -78,6 +78,8 @@ gate_clippy() {
         --target-dir "$target/loom-check" -- -D warnings
     RUSTFLAGS='--cfg pool_sim' cargo clippy "${threads[@]}" --lib --test sim --locked \
         --target-dir "$target/sim-check" -- -D warnings
+    RUSTFLAGS='--cfg pool_sim' cargo clippy -p process-pool --lib --profile test --locked \
+        --target-dir "$target/sim-check" -- -D warnings
 }
 
 # Exactly what the README tells a user to run; then what is off by default.
@@ -120,6 +122,7 @@ loom() (
 # Whole programs on simulated threads. SIM_SEED=n SIM_RUNS=1 replays one.
 gate_sim() {
     RUSTFLAGS='--cfg pool_sim' cargo test --release --locked -p thread-pool --test sim --target-dir "$target/sim"
+    RUSTFLAGS='--cfg pool_sim' cargo test --release --locked -p process-pool --lib --target-dir "$target/sim" sim::
 }
 
 gate_asan() {

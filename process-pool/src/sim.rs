@@ -30,7 +30,7 @@ use shuttle::{Config, FailurePersistence, MaxSteps, Runner};
 pub(crate) use self::world::Sim;
 
 /// How many programs are run unless `SIM_RUNS` says otherwise.
-const RUNS: u64 = 30_000;
+const RUNS: u64 = 20_000;
 
 /// A small generator of random numbers (SplitMix64: Steele, Lea, Flood, "Fast splittable pseudorandom
 /// number generators", OOPSLA 2014).

@@ -201,7 +201,8 @@ impl Worker {
                 self.handle(header, &body, random, facts);
                 true
             }
-            Ok(None) if self.tasks.is_empty() => self.is_killed,
+            // What it has in mind comes also if nobody wants anything of it.
+            Ok(None) if self.tasks.is_empty() => self.is_killed || self.is_up_to_something(),
             Ok(None) => {
                 let most = 1 + random.below(200) as usize;
                 let piece: Vec<u8> = self.tasks.drain(..most.min(self.tasks.len())).collect();
@@ -210,6 +211,15 @@ impl Worker {
                 true
             }
             Err(error) => panic!("the pool's stream of tasks is broken: {error}"),
+        }
+    }
+
+    fn is_up_to_something(&self) -> bool {
+        match self.vice {
+            Vice::Dies(at) => self.steps < at,
+            Vice::Silent(at, _) => self.steps < at && !self.is_closed,
+            Vice::Lies(at) => self.steps < at && self.is_clean,
+            _ => false,
         }
     }
 
