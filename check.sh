@@ -70,7 +70,7 @@ gate_fmt() {
 
 gate_clippy() {
     cargo clippy --workspace --all-targets --locked -- -D warnings
-    cargo clippy -p thread-pool --all-targets --all-features --locked -- -D warnings
+    cargo clippy -p thread-pool -p process-pool --all-targets --all-features --locked -- -D warnings
     # The checked builds are other code behind the facade. Only what has models is built so.
     RUSTFLAGS='--cfg pool_loom' cargo clippy "${modelled[@]}" --lib --test 'loom*' --locked \
         --target-dir "$target/loom-check" -- -D warnings
@@ -86,11 +86,13 @@ gate_clippy() {
 gate_test() {
     cargo test
     cargo test -p thread-pool --all-features --locked
+    cargo test -p process-pool --all-features --lib --doc --locked
+    cargo test -p process-pool --all-features --test formats --locked
 }
 
 gate_doc() {
     RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --workspace --locked
-    RUSTDOCFLAGS='-D warnings' cargo doc --no-deps -p thread-pool --all-features --locked
+    RUSTDOCFLAGS='-D warnings' cargo doc --no-deps -p thread-pool -p process-pool --all-features --locked
     RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --workspace --locked --document-private-items
     # Stable takes any error for a `compile_fail,E0277`; only nightly compares the code.
     cargo "$nightly" test --doc "${libs[@]}" --locked --target-dir "$target/nightly"

@@ -1308,13 +1308,6 @@ MUTANTS = [
         "                worker.condemned = Some(Condemned { why, unstarted });",
     ),
     (
-        "process sim: a worker that is condemned while it starts becomes idle",
-        "process-pool",
-        "src/state/workers.rs",
-        "            if worker.condemned.is_none() {\n                self.idle.push(id);\n            }",
-        "            self.idle.push(id);",
-    ),
-    (
         "process sim: what a condemned worker has not begun is not taken from it",
         "process-pool",
         "src/state/workers.rs",

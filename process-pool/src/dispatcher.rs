@@ -287,7 +287,8 @@ impl<S: System> Inbox<S> {
     }
 }
 
-#[cfg(all(test, not(any(pool_loom, pool_sim))))]
+#[cfg(test)]
+#[cfg(not(any(pool_loom, pool_sim)))]
 mod tests {
     use future_result::{FutureResult, pair};
     use rustix::event::{PollFd, PollFlags, poll};

@@ -161,7 +161,8 @@ impl Lane {
     }
 }
 
-#[cfg(all(test, not(any(pool_loom, pool_sim))))]
+#[cfg(test)]
+#[cfg(not(any(pool_loom, pool_sim)))]
 mod tests {
     use future_result::pair;
 

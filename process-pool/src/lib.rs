@@ -16,15 +16,20 @@ mod claims;
 mod codec;
 mod core;
 mod dispatcher;
+mod embedded;
 mod entry;
 mod error;
 mod frame;
 mod host;
 mod image;
 mod job;
+#[cfg(feature = "json")]
+mod json;
 mod lane;
 mod lifeline;
 mod map;
+#[cfg(feature = "msgpack")]
+mod msgpack;
 mod notifier;
 mod page;
 mod pool;
@@ -52,6 +57,10 @@ pub use self::builder::Builder;
 pub use self::bytes::Bytes;
 pub use self::entry::init;
 pub use self::error::{BuildError, ShutdownError};
+#[cfg(feature = "json")]
+pub use self::json::Json;
+#[cfg(feature = "msgpack")]
+pub use self::msgpack::MsgPack;
 pub use self::pool::ProcessPoolExecutor;
 pub use self::task_builder::TaskBuilder;
 pub use self::worker_died::WorkerDied;

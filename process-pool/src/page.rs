@@ -86,7 +86,8 @@ impl fmt::Debug for Page {
     }
 }
 
-#[cfg(all(test, not(any(pool_loom, pool_sim))))]
+#[cfg(test)]
+#[cfg(not(any(pool_loom, pool_sim)))]
 mod tests {
     use super::*;
 
