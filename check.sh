@@ -86,7 +86,7 @@ gate_clippy() {
 gate_test() {
     cargo test
     cargo test -p thread-pool --all-features --locked
-    cargo test -p process-pool --all-features --lib --doc --locked
+    cargo test -p process-pool --all-features --doc --locked
     cargo test -p process-pool --all-features --test formats --locked
 }
 
