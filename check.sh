@@ -15,7 +15,7 @@ gates_by_name=(miri msrv mutants)
 libs=(-p future-result -p thread-pool -p process-pool -p green-tasks -p futures-lite-bridge)
 # Of these, what is of threads alone: it can be simulated, and no checker has to be told of anything.
 threads=(-p future-result -p thread-pool)
-# And what has models besides: not what shares memory with other processes.
+# And what has models besides; of process-pool the library alone is built for them.
 modelled=("${threads[@]}" -p green-tasks -p futures-lite-bridge)
 # The only files that may contain `unsafe`; * matches within these lists.
 unsafe_files=(
@@ -34,6 +34,7 @@ unsafe_files=(
     examples/pools/src/token.rs
     examples/queue-blocking/src/token.rs
     process-pool/src/call.rs
+    process-pool/src/claims/model.rs
     process-pool/src/entry.rs
     process-pool/src/image.rs
     process-pool/src/page.rs
@@ -79,11 +80,15 @@ gate_fmt() {
 
 gate_clippy() {
     cargo clippy --workspace --all-targets --locked -- -D warnings
-    cargo clippy -p thread-pool -p futures-lite-bridge --all-targets --all-features --locked -- -D warnings
+    cargo clippy -p thread-pool -p process-pool -p futures-lite-bridge --all-targets --all-features --locked -- -D warnings
     # The checked builds are other code behind the facade. Only what has models is built so.
     RUSTFLAGS='--cfg pool_loom' cargo clippy "${modelled[@]}" --lib --test 'loom*' --locked \
         --target-dir "$target/loom-check" -- -D warnings
+    RUSTFLAGS='--cfg pool_loom' cargo clippy -p process-pool --lib --profile test --locked \
+        --target-dir "$target/loom-check" -- -D warnings
     RUSTFLAGS='--cfg pool_sim' cargo clippy "${threads[@]}" --lib --test sim --locked \
+        --target-dir "$target/sim-check" -- -D warnings
+    RUSTFLAGS='--cfg pool_sim' cargo clippy -p process-pool --lib --profile test --locked \
         --target-dir "$target/sim-check" -- -D warnings
 }
 
@@ -104,11 +109,13 @@ gate_abort() {
 gate_test() {
     cargo test
     cargo test -p thread-pool -p futures-lite-bridge --all-features --locked
+    cargo test -p process-pool --all-features --doc --locked
+    cargo test -p process-pool --all-features --test formats --locked
 }
 
 gate_doc() {
     RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --workspace --locked
-    RUSTDOCFLAGS='-D warnings' cargo doc --no-deps -p thread-pool -p futures-lite-bridge --all-features --locked
+    RUSTDOCFLAGS='-D warnings' cargo doc --no-deps -p thread-pool -p process-pool -p futures-lite-bridge --all-features --locked
     RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --workspace --locked --document-private-items
     # Stable takes any error for a `compile_fail,E0277`; only nightly compares the code.
     cargo "$nightly" test --doc "${libs[@]}" --locked --target-dir "$target/nightly"
@@ -126,17 +133,22 @@ gate_loom() {
     loom future-result 3
     loom thread-pool 2
     loom green-tasks 2
+    loom process-pool 3 --lib model::
     loom futures-lite-bridge 3
 }
 
-# loom CRATE PREEMPTIONS: the bound keeps the search finite; more is slower and finds more.
+# loom CRATE PREEMPTIONS [TESTS]: the bound keeps the search finite; more is slower and finds more.
 loom() (
     # The branches are those of one run, so that a livelock ends; a whole pool needs more than loom's 1,000.
     export RUSTFLAGS='--cfg pool_loom' LOOM_MAX_PREEMPTIONS=${LOOM_MAX_PREEMPTIONS:-$2}
     export LOOM_MAX_BRANCHES=${LOOM_MAX_BRANCHES:-10000}
-    models=(cargo test --release --locked -p "$1" --lib --target-dir "$target/loom")
-    # Of a crate whose models are all inside of it there is no such test.
-    [[ ! -e $1/tests/loom.rs ]] || models+=(--test 'loom*')
+    local tests=("${@:3}")
+    if ((${#tests[@]} == 0)); then
+        tests=(--lib)
+        # Of a crate whose models are all inside of it there is no such test.
+        [[ ! -e $1/tests/loom.rs ]] || tests+=(--test 'loom*')
+    fi
+    models=(cargo test --release --locked -p "$1" --target-dir "$target/loom" "${tests[@]}")
     "${models[@]}"
     # Models that a wrong cfg compiles away would pass too.
     "${models[@]}" -- --list 2>/dev/null | grep -c ': test$' >/dev/null || {
@@ -148,6 +160,7 @@ loom() (
 # Whole programs on simulated threads. SIM_SEED=n SIM_RUNS=1 replays one.
 gate_sim() {
     RUSTFLAGS='--cfg pool_sim' cargo test --release --locked -p thread-pool --test sim --target-dir "$target/sim"
+    RUSTFLAGS='--cfg pool_sim' cargo test --release --locked -p process-pool --lib --target-dir "$target/sim" sim::
 }
 
 gate_asan() {

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Weakens the code in one place at a time and expects the loom models to fail; or the simulation where the
-name begins with `sim:`, or the tests of green tasks where it begins with `green:`.
+name begins with `sim:` or `process sim:`, or the tests of green tasks where it begins with `green:`.
 
     ./check.sh mutants            all of them, about ten seconds each
     tools/mutants.py fence        those with this in their name
@@ -16,7 +16,7 @@ import sys
 import tempfile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-LIBS = ["future-result", "thread-pool", "green-tasks"]
+LIBS = ["future-result", "thread-pool", "process-pool", "green-tasks"]
 
 # name, crate, file, what stands there, what is put in its place
 MUTANTS = [
@@ -1398,6 +1398,304 @@ MUTANTS = [
         "const IO_BUDGET: u32 = 64;",
         "const IO_BUDGET: u32 = 1 << 30;",
     ),
+    (
+        "process: a task that begins shows nothing of the one before",
+        "process-pool",
+        "src/claims.rs",
+        """            Ordering::Release,
+            Ordering::Relaxed,
+        );""",
+        """            Ordering::Relaxed,
+            Ordering::Relaxed,
+        );""",
+    ),
+    (
+        "process: who takes tasks back sees nothing of those that have ended",
+        "process-pool",
+        "src/claims.rs",
+        "let mut next = self.next.load(Ordering::Acquire);",
+        "let mut next = self.next.load(Ordering::Relaxed);",
+    ),
+    (
+        "process: tasks are taken back without looking who has begun",
+        "process-pool",
+        "src/claims.rs",
+        "                Err(seen) => next = seen,",
+        "                Err(_) => return next,",
+    ),
+    (
+        "process: a claim takes what was taken back",
+        "process-pool",
+        "src/claims.rs",
+        "        claimed.is_ok()",
+        "        claimed.is_ok() || self.next.load(Ordering::Relaxed) == sequence + 2",
+    ),
+    (
+        "process: one canceller hides another",
+        "process-pool",
+        "src/notifier.rs",
+        "self.cancels.swap(true, Ordering::Release);",
+        "self.cancels.store(true, Ordering::Release);",
+    ),
+    (
+        "process: cancelling publishes nothing",
+        "process-pool",
+        "src/notifier.rs",
+        "self.cancels.swap(true, Ordering::Release);",
+        "self.cancels.swap(true, Ordering::Relaxed);",
+    ),
+    (
+        "process: who looks for cancelled tasks acquires nothing",
+        "process-pool",
+        "src/notifier.rs",
+        "self.cancels.swap(false, Ordering::Acquire)",
+        "self.cancels.swap(false, Ordering::Relaxed)",
+    ),
+    (
+        "process: the bell rings before there is anything to see",
+        "process-pool",
+        "src/notifier.rs",
+        "        self.cancels.swap(true, Ordering::Release);\n        self.notify();",
+        "        self.notify();\n        self.cancels.swap(true, Ordering::Release);",
+    ),
+    (
+        "process sim: a requeued task is forgotten",
+        "process-pool",
+        "src/state/workers.rs",
+        "                self.requeued.push_front(job);\n            }\n        }\n        if !has_begun",
+        "                drop(job);\n            }\n        }\n        if !has_begun",
+    ),
+    (
+        "process sim: the dead's tasks run again",
+        "process-pool",
+        "src/state/workers.rs",
+        "worker.lane.dissolve(unstarted)",
+        "worker.lane.dissolve(0)",
+    ),
+    (
+        "process sim: the dead's waiting tasks fail, too",
+        "process-pool",
+        "src/state/workers.rs",
+        "worker.lane.dissolve(unstarted)",
+        "worker.lane.dissolve(u64::MAX)",
+    ),
+    (
+        "process sim: a condemned worker stays in the list of the idle",
+        "process-pool",
+        "src/state/workers.rs",
+        "                worker.condemned = Some(Condemned { why, unstarted });\n                self.idle.retain(|&idle| idle != id);",
+        "                worker.condemned = Some(Condemned { why, unstarted });",
+    ),
+    (
+        "process sim: what a condemned worker has not begun is not taken from it",
+        "process-pool",
+        "src/state/workers.rs",
+        "                let unstarted = worker.process.take_back(worker.lane.next());\n                worker.condemned",
+        "                let unstarted = worker.lane.next();\n                worker.condemned",
+    ),
+    (
+        "process sim: a dead worker still counts",
+        "process-pool",
+        "src/state/workers.rs",
+        "        if worker.stage != Stage::Leaving {\n            self.active -= 1;\n        }",
+        "        if worker.stage == Stage::Starting {\n            self.active -= 1;\n        }",
+    ),
+    (
+        "process sim: who dies while it starts still starts",
+        "process-pool",
+        "src/state/workers.rs",
+        "        if worker.stage == Stage::Starting {\n            self.starting -= 1;\n        }\n        if worker.is_blocked",
+        "        if worker.is_blocked",
+    ),
+    (
+        "process sim: a start that has failed goes on for ever",
+        "process-pool",
+        "src/state/workers.rs",
+        "    pub(crate) fn not_added(&mut self, ended: &mut Ended) {\n        self.is_spawning = false;",
+        "    pub(crate) fn not_added(&mut self, ended: &mut Ended) {",
+    ),
+    (
+        "process sim: nobody waits after a failure",
+        "process-pool",
+        "src/state/workers.rs",
+        "        self.retry_at = now().checked_add(pause);",
+        "        self.retry_at = now().checked_sub(pause);",
+    ),
+    (
+        "process sim: the end of a pause is not waited for",
+        "process-pool",
+        "src/state.rs",
+        "                    next = Some(next.map_or(at, |next| next.min(at)));",
+        "                    let _ = at;",
+    ),
+    (
+        "process sim: deadlines are looked at before tasks are given out",
+        "process-pool",
+        "src/state.rs",
+        "        self.dispatch(poller, ended);\n        // Only now: what was just given to a worker has a deadline, too.\n        let mut next = self.next_deadline();",
+        "        let mut next = self.next_deadline();\n        self.dispatch(poller, ended);",
+    ),
+    (
+        "process sim: a time limit that a submitter sets is not told",
+        "process-pool",
+        "src/state.rs",
+        "self.is_overslept |= due",
+        "self.is_overslept &= due",
+    ),
+    (
+        "process sim: a killed pool runs what was queued",
+        "process-pool",
+        "src/state/stop.rs",
+        "        self.is_killed = true;\n        self.cancel_queued(poller, ended);",
+        "        self.is_killed = true;",
+    ),
+    (
+        "process sim: a silent worker may stay",
+        "process-pool",
+        "src/state/workers.rs",
+        "            worker.deadline = now().checked_add(EXIT_GRACE);",
+        "            worker.deadline = None;",
+    ),
+    (
+        "process sim: a worker that does not leave may stay",
+        "process-pool",
+        "src/state/workers.rs",
+        "            worker.deadline = now().checked_add(GRACE);",
+        "            worker.deadline = None;",
+    ),
+    (
+        "process sim: a blocked pipe is not watched",
+        "process-pool",
+        "src/state/worker.rs",
+        "                            self.process.watch_room(poller, id)?;\n                            self.is_blocked = true;",
+        "                            let _ = P::watch_room;",
+    ),
+    (
+        "process sim: a pipe is watched for ever",
+        "process-pool",
+        "src/state/worker.rs",
+        "                    self.process.unwatch_room(poller);",
+        "                    let _ = P::unwatch_room;",
+    ),
+    (
+        "process sim: the rest of a message that was begun is left out",
+        "process-pool",
+        "src/lane.rs",
+        "                self.control.extend_from_slice(rest);\n                self.offset = 0;",
+        "                let _ = rest;\n                self.offset = 0;",
+    ),
+    (
+        "process sim: an answer for any task is taken",
+        "process-pool",
+        "src/lane.rs",
+        "        if *number != sequence || self.written == 0 {",
+        "        if self.written == 0 {",
+    ),
+    (
+        "process sim: an answer counts as written again",
+        "process-pool",
+        "src/lane.rs",
+        "        self.written -= 1;\n        self.tasks.pop_front()",
+        "        self.tasks.pop_front()",
+    ),
+    (
+        "process sim: who is cancelled and runs is not stopped",
+        "process-pool",
+        "src/state/stop.rs",
+        "                self.condemn(id, Why::Cancelled);\n            }\n        }\n        let all",
+        "                let _ = Why::Cancelled;\n            }\n        }\n        let all",
+    ),
+    (
+        "process sim: the time of a task that has ended stops the next",
+        "process-pool",
+        "src/state/stop.rs",
+        "Some(sequence) if sequence < worker.process.done() => {",
+        "Some(sequence) if sequence > worker.process.done() => {",
+    ),
+    (
+        "process sim: a closed pool keeps its idle workers",
+        "process-pool",
+        "src/state.rs",
+        "        if self.closed.is_some() && self.queued() == 0 {\n            self.dismiss(poller);",
+        "        if self.closed.is_none() && self.queued() == 0 {\n            self.dismiss(poller);",
+    ),
+    (
+        "process: a value's room is used again before it was read",
+        "process-pool",
+        "src/claims.rs",
+        "        self.read.store(next, Ordering::Release);",
+        "        self.read.store(next, Ordering::Relaxed);",
+    ),
+    (
+        "process: a worker that uses room again acquires nothing",
+        "process-pool",
+        "src/claims.rs",
+        "        self.read.load(Ordering::Acquire)",
+        "        self.read.load(Ordering::Relaxed)",
+    ),
+    (
+        "process: nobody rings",
+        "process-pool",
+        "src/claims.rs",
+        "        self.bell.fetch_add(1, Ordering::Relaxed);",
+        "        self.bell.load(Ordering::Relaxed);",
+    ),
+    (
+        "process sim: a value counts as read before it is",
+        "process-pool",
+        "src/dispatcher.rs",
+        "            let source = is_stored.then(|| core.system.values(&self.results));",
+        "            core.system.has_read(&self.results, header.sequence);\n            let source = is_stored.then(|| core.system.values(&self.results));",
+    ),
+    (
+        "process sim: with a value the next one counts as read",
+        "process-pool",
+        "src/claims.rs",
+        "        let next = sequence.wrapping_add(1);\n        // ORDERING: Release",
+        "        let next = sequence.wrapping_add(2);\n        // ORDERING: Release",
+    ),
+    (
+        "process sim: all that a worker keeps for the pool is given up with the first of it",
+        "process-pool",
+        "src/unread.rs",
+        "is_some_and(|it| it.0 < read)",
+        "is_some_and(|_| read > 0)",
+    ),
+    (
+        "process sim: memory is given back of what is in use, too",
+        "process-pool",
+        "src/store.rs",
+        "            from = at + length;\n        }\n    }\n}\n\nimpl Blocks",
+        "            from = at;\n        }\n    }\n}\n\nimpl Blocks",
+    ),
+    (
+        "process sim: parts lie on each other",
+        "process-pool",
+        "src/store.rs",
+        "            from = at + used;",
+        "            from = at + used.min(1);",
+    ),
+    (
+        "process sim: a task's parts are free when it is given to a worker",
+        "process-pool",
+        "src/job.rs",
+        "frame::seal(&mut self.frame, TASK | stored, sequence).is_ok()",
+        "let is_ok = frame::seal(&mut self.frame, TASK | stored, sequence).is_ok();\n        self.parts.truncate(0);\n        is_ok",
+    ),
+    (
+        "process sim: of the dead only what one read gives is read",
+        "process-pool",
+        "src/dispatcher.rs",
+        "Ok(()) if flow == Flow::Last && !is_dead => return,",
+        "Ok(()) if flow == Flow::Last => return,",
+    ),
+    (
+        "process sim: what the dead had written is not read",
+        "process-pool",
+        "src/dispatcher.rs",
+        "                self.receive(id, LAST_READS, true);\n                self.bury(id);",
+        "                self.bury(id);",
+    ),
 ]
 
 
@@ -1423,6 +1721,10 @@ def survives(mutant, work):
     tests, checker = ["--lib", "--test", "loom*"], "pool_loom"
     if name.startswith("sim:"):
         tests, checker = ["--test", "sim"], "pool_sim"
+    if crate == "process-pool":
+        tests = ["--lib", "model::"]
+    if name.startswith("process sim:"):
+        tests, checker = ["--lib", "sim::"], "pool_sim"
     if name.startswith("green:"):
         # The real thing: no cfg that anything knows.
         tests, checker = ["--lib", "--test", "suite"], "pool_real"

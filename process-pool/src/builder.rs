@@ -15,6 +15,7 @@ use crate::call::{Call, is_in_executable};
 use crate::child::Plan;
 use crate::core::Core;
 use crate::dispatcher::Dispatcher;
+use crate::host::Host;
 use crate::image::Image;
 use crate::protocol::{SETUP, Setup, VERSION};
 use crate::state::Limits;
@@ -272,7 +273,8 @@ impl Builder {
             tasks: self.max_tasks,
             prefetch: self.prefetch.map(|tasks| tasks.max(1)),
         };
-        let core = Arc::new(Core::new(plan, limits).map_err(BuildError::Spawn)?);
+        let (host, bell) = Host::new(plan).map_err(BuildError::Spawn)?;
+        let core = Arc::new(Core::new(host, bell, limits));
         let dispatcher = Dispatcher::new(Arc::clone(&core)).map_err(BuildError::Spawn)?;
         let (completer, terminated) = pair();
         let builder = thread::Builder::new().name("process-pool".to_owned());

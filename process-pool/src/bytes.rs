@@ -83,7 +83,7 @@ impl<'de> Deserialize<'de> for Bytes {
 pub(crate) fn whole<T: 'static>(part: &mut Vec<u8>, encoded: &[u8]) -> Option<T> {
     let length = u64::try_from(part.len()).ok()?;
     if TypeId::of::<T>() != TypeId::of::<Bytes>()
-        || !matches!(postcard::take_from_bytes(encoded), Ok((claimed, [])) if length == claimed)
+        || !matches!(postcard::take_from_bytes::<u64>(encoded), Ok((claimed, [])) if length == claimed)
     {
         return None;
     }

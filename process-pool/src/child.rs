@@ -1,7 +1,7 @@
 //! One worker process, as the pool holds it: how it is started, written to, killed and reaped.
 
 use std::ffi::OsString;
-use std::io;
+use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
@@ -11,10 +11,12 @@ use std::sync::Arc;
 use rustix::io::ioctl_fionbio;
 use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
 
-use crate::entry;
+use crate::host::Host;
 use crate::page::Page;
+use crate::state::Process;
 use crate::store::{self, Store};
-use crate::sys::{Exit, ProcessHandle, pass};
+use crate::sys::{Exit, Interest, ProcessHandle, pass};
+use crate::{entry, token};
 
 /// The size that pipes are asked to have, in bytes: measured to be the fastest. The system may refuse.
 const PIPE_SIZE: usize = 256 * 1024;
@@ -117,32 +119,9 @@ pub(crate) fn spawn(plan: &Plan, arguments: &Store) -> io::Result<(Child, Result
 }
 
 impl Child {
-    pub(crate) fn pid(&self) -> u32 {
-        self.process.pid()
-    }
-
-    pub(crate) fn page(&self) -> &Page {
-        &self.page
-    }
-
     /// Readable once it has ended.
     pub(crate) fn process_fd(&self) -> BorrowedFd<'_> {
         self.process.fd()
-    }
-
-    /// The pipe to write to.
-    pub(crate) fn tasks(&self) -> &OwnedFd {
-        &self.tasks
-    }
-
-    /// Kills it, with all that it has started.
-    pub(crate) fn kill(&self) {
-        self.process.kill();
-    }
-
-    /// Waits for its end.
-    pub(crate) fn await_end(&self) {
-        self.process.await_end();
     }
 
     /// Kills it, and waits for its end.
@@ -151,9 +130,51 @@ impl Child {
         self.await_end();
         self.reap();
     }
+}
 
-    /// Says how it ended, once it has, and has the system forget it.
-    pub(crate) fn reap(&self) -> Exit {
+impl Process for Child {
+    type Poller = Host;
+
+    fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
+    fn write(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        let written = rustix::io::writev(&self.tasks, pieces)?;
+        self.page.ring();
+        Ok(written)
+    }
+
+    fn watch_room(&self, host: &Host, id: u64) -> io::Result<()> {
+        let token = token::new(id, token::Source::Tasks);
+        host.poller().add(&self.tasks, token, Interest::Write)
+    }
+
+    fn unwatch_room(&self, host: &Host) {
+        host.poller().remove(&self.tasks);
+    }
+
+    fn unwatch_end(&self, host: &Host) {
+        host.poller().remove(self.process_fd());
+    }
+
+    fn take_back(&self, end: u64) -> u64 {
+        self.page.take_back(end)
+    }
+
+    fn done(&self) -> u64 {
+        self.page.done()
+    }
+
+    fn kill(&self) {
+        self.process.kill();
+    }
+
+    fn await_end(&self) {
+        self.process.await_end();
+    }
+
+    fn reap(&self) -> Exit {
         self.process.reap()
     }
 }

@@ -20,6 +20,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::bytes::whole;
+use crate::embedded;
 use crate::store::{self, Block, PART_MIN, Place, Store};
 
 /// The size of a part's entry in the table.
@@ -267,8 +268,12 @@ fn explain(error: &postcard::Error) -> String {
     match error {
         postcard::Error::WontImplement | postcard::Error::SerializeSeqLengthUnknown => format!(
             "{error}; the format has no names and needs lengths, so serde's `untagged`, `flatten` and \
-             `skip_serializing_if` do not work in it"
+             `skip_serializing_if` do not work in it, but inside of `Json` or `MsgPack` (features `json`, \
+             `msgpack`)"
         ),
+        postcard::Error::SerdeSerCustom | postcard::Error::SerdeDeCustom => {
+            embedded::take_reason().unwrap_or_else(|| error.to_string())
+        }
         other => other.to_string(),
     }
 }

@@ -5,37 +5,36 @@ use std::sync::Arc;
 use future_result::sync::Mutex;
 use future_result::{PoolId, Rejection, TaskError};
 
-use crate::child::Plan;
+use crate::host::Host;
 use crate::job::Job;
+use crate::notifier::Notifier;
 use crate::state::{Ended, Limits, State};
-use crate::store::{self, Store};
-use crate::sys::{Notifier, Poller};
+use crate::system::System;
 
 #[derive(Debug)]
-pub(crate) struct Core {
+pub(crate) struct Core<S: System = Host> {
     pub(crate) id: PoolId,
-    pub(crate) poller: Poller,
-    pub(crate) notifier: Arc<Notifier>,
-    pub(crate) plan: Plan,
-    /// Where long parts of arguments go.
-    pub(crate) arguments: Arc<Store>,
-    state: Mutex<State>,
+    pub(crate) system: S,
+    pub(crate) notifier: Arc<Notifier<S::Bell>>,
+    state: Mutex<State<S::Process>>,
 }
 
-impl Core {
-    pub(crate) fn new(plan: Plan, limits: Limits) -> std::io::Result<Self> {
-        Ok(Self {
+impl<S: System> Core<S> {
+    /// `bell` ends the waits of `system`.
+    pub(crate) fn new(system: S, bell: S::Bell, limits: Limits) -> Self {
+        Self {
             id: PoolId::new(),
-            poller: Poller::new()?,
-            notifier: Arc::new(Notifier::new()?),
-            plan,
-            arguments: Arc::new(Store::create(store::ARGUMENTS)?),
+            system,
+            notifier: Arc::new(Notifier::new(bell)),
             state: Mutex::new(State::new(limits)),
-        })
+        }
     }
 
     /// Makes transitions, and tells afterwards what has ended by them.
-    pub(crate) fn with<R>(&self, change: impl FnOnce(&mut State, &mut Ended) -> R) -> R {
+    pub(crate) fn with<R>(
+        &self,
+        change: impl FnOnce(&mut State<S::Process>, &mut Ended) -> R,
+    ) -> R {
         let mut ended = Ended::new();
         let result = change(&mut self.state.lock(), &mut ended);
         // The lock is released: what waits for these may be user code.
@@ -49,26 +48,26 @@ impl Core {
         if self.id.is_inherited() {
             return job.fail(TaskError::Rejected(Rejection::Forked));
         }
-        if self.with(|state, ended| state.submit(&self.poller, job, ended)) {
+        if self.with(|state, ended| state.submit(&self.system, job, ended)) {
             self.notifier.notify();
         }
     }
 
     /// Accepts nothing more.
     pub(crate) fn close(&self) {
-        self.with(|state, ended| state.close(&self.poller, ended));
+        self.with(|state, ended| state.close(&self.system, ended));
         self.notifier.notify();
     }
 
     /// Cancels what no worker has begun.
     pub(crate) fn cancel_queued(&self) {
-        self.with(|state, ended| state.cancel_queued(&self.poller, ended));
+        self.with(|state, ended| state.cancel_queued(&self.system, ended));
         self.notifier.notify();
     }
 
     /// Accepts nothing more, and kills all workers.
     pub(crate) fn kill(&self) {
-        self.with(|state, ended| state.kill(&self.poller, ended));
+        self.with(|state, ended| state.kill(&self.system, ended));
         self.notifier.notify();
     }
 }

@@ -10,18 +10,15 @@
 //! of the same pool, that is an error, since nobody would read the answer.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::ops::Range;
-use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use future_result::Completer;
 use future_result::sync::now;
-use rustix::buffer::spare_capacity;
-use rustix::io::Errno;
 
-use crate::child::{self, Child, Results};
 use crate::codec;
 use crate::core::Core;
 use crate::frame::{Decoder, Header};
@@ -29,10 +26,11 @@ use crate::image::Image;
 use crate::job::Job;
 use crate::patience::Patience;
 use crate::protocol::{DONE, FAILED, PANICKED, READY, REFUSED, Ready, STORED, VERSION};
-use crate::state::token::{self, Source};
 use crate::state::{State, Step, Why};
 use crate::store::KEPT;
-use crate::sys::{Event, Interest};
+use crate::sys::Event;
+use crate::system::System;
+use crate::token::{self, Source};
 
 const STORED_DONE: u32 = DONE | STORED;
 
@@ -41,15 +39,15 @@ const READS: usize = 16;
 /// So many times at most, once it is dead: more than fits into a pipe, unless somebody still writes.
 const LAST_READS: usize = 4096;
 
-pub(crate) struct Dispatcher {
-    core: Arc<Core>,
-    inboxes: BTreeMap<u64, Inbox>,
+pub(crate) struct Dispatcher<S: System> {
+    core: Arc<Core<S>>,
+    inboxes: BTreeMap<u64, Inbox<S>>,
     patience: Patience,
 }
 
 /// What comes from one worker.
-struct Inbox {
-    results: Results,
+struct Inbox<S: System> {
+    results: S::Results,
     decoder: Decoder,
     /// The other end is open.
     is_open: bool,
@@ -67,12 +65,9 @@ enum Flow {
     End,
 }
 
-impl Dispatcher {
+impl<S: System> Dispatcher<S> {
     /// With the first worker, so that an error of the system's can be told at once.
-    pub(crate) fn new(core: Arc<Core>) -> std::io::Result<Self> {
-        let notifier = &core.notifier;
-        core.poller
-            .add(notifier.fd(), token::NOTIFIER, Interest::Read)?;
+    pub(crate) fn new(core: Arc<Core<S>>) -> io::Result<Self> {
         let mut this = Self {
             core,
             inboxes: BTreeMap::new(),
@@ -108,26 +103,26 @@ impl Dispatcher {
     }
 
     /// Waits until something comes, or this deadline is reached: for a moment by looking, then asleep.
-    fn wait(&mut self, events: &mut Vec<Event>, deadline: Option<Instant>) -> std::io::Result<()> {
-        let poller = &self.core.poller;
+    fn wait(&mut self, events: &mut Vec<Event>, deadline: Option<Instant>) -> io::Result<()> {
+        let system = &self.core.system;
         let mut failed = Ok(());
         let is_there = || {
-            failed = poller.wait(events, Some(Duration::ZERO));
+            failed = system.wait(events, Some(Duration::ZERO));
             failed.is_err() || !events.is_empty()
         };
         if self.patience.look(is_there) {
             return failed;
         }
         let limit = deadline.map(|at| at.saturating_duration_since(now()));
-        let arguments = &self.core.arguments;
+        let arguments = system.arguments();
         if arguments.is_dirty() && limit.is_none_or(|limit| limit > KEPT) {
-            poller.wait(events, Some(KEPT))?;
+            system.wait(events, Some(KEPT))?;
             if events.is_empty() {
                 arguments.give_back();
             }
             return Ok(());
         }
-        poller.wait(events, limit)
+        system.wait(events, limit)
     }
 
     /// Does what is due. Says until when to wait at most; `None` if there is nothing to wait for.
@@ -135,7 +130,7 @@ impl Dispatcher {
         let core = Arc::clone(&self.core);
         loop {
             let cancels = core.notifier.take_cancels();
-            match core.with(|state, ended| state.turn(&core.poller, cancels, ended)) {
+            match core.with(|state, ended| state.turn(&core.system, cancels, ended)) {
                 Step::Spawn => {
                     if self.spawn().is_err() {
                         core.with(State::not_added);
@@ -147,34 +142,18 @@ impl Dispatcher {
         }
     }
 
-    fn spawn(&mut self) -> std::io::Result<()> {
+    fn spawn(&mut self) -> io::Result<()> {
         let core = Arc::clone(&self.core);
         let id = core.with(|state, _| state.next_worker());
-        let (child, results) = child::spawn(&core.plan, &core.arguments)?;
-        if let Err(error) = self.watch(id, &child, &results.pipe) {
-            core.poller.remove(&results.pipe);
-            core.poller.remove(child.process_fd());
-            child.abandon();
-            return Err(error);
-        }
+        let (process, results) = core.system.spawn(id)?;
         let inbox = Inbox {
             results,
             decoder: Decoder::new(),
             is_open: true,
         };
         self.inboxes.insert(id, inbox);
-        core.with(|state, _| state.add(&core.poller, child, &core.plan.setup));
+        core.with(|state, _| state.add(&core.system, process, core.system.setup()));
         Ok(())
-    }
-
-    fn watch(&self, id: u64, child: &Child, results: &OwnedFd) -> std::io::Result<()> {
-        let poller = &self.core.poller;
-        poller.add(results, token::new(id, Source::Results), Interest::Read)?;
-        poller.add(
-            child.process_fd(),
-            token::new(id, Source::Process),
-            Interest::Read,
-        )
     }
 
     fn handle(&mut self, token: u64) {
@@ -185,7 +164,7 @@ impl Dispatcher {
         match source {
             Source::Tasks => self
                 .core
-                .with(|state, _| state.flush(&self.core.poller, id)),
+                .with(|state, _| state.flush(&self.core.system, id)),
             Source::Results => self.receive(id, READS, false),
             Source::Process => {
                 self.receive(id, LAST_READS, true);
@@ -198,10 +177,10 @@ impl Dispatcher {
         if let Some(inbox) = self.inboxes.remove(&id)
             && inbox.is_open
         {
-            self.core.poller.remove(&inbox.results.pipe);
+            self.core.system.unwatch_results(&inbox.results);
         }
         self.core
-            .with(|state, ended| state.bury(&self.core.poller, id, ended));
+            .with(|state, ended| state.bury(&self.core.system, id, ended));
     }
 
     /// Reads what a worker has written; of a dead one all there is.
@@ -215,7 +194,7 @@ impl Dispatcher {
             if !inbox.is_open {
                 return;
             }
-            let why = match inbox.read_once() {
+            let why = match inbox.read_once(&core.system) {
                 Ok(Flow::Dry) => return,
                 Ok(flow @ (Flow::More | Flow::Last)) => match inbox.handle_all(&core, id) {
                     Ok(()) if flow == Flow::Last && !is_dead => return,
@@ -226,7 +205,7 @@ impl Dispatcher {
                 Err(complaint) => Why::Complaint(complaint),
             };
             inbox.is_open = false;
-            core.poller.remove(&inbox.results.pipe);
+            core.system.unwatch_results(&inbox.results);
             core.with(|state, _| state.condemn(id, why));
         }
     }
@@ -234,17 +213,17 @@ impl Dispatcher {
     /// Ends everything at once, when the thread cannot go on.
     fn give_up(&mut self) {
         let core = Arc::clone(&self.core);
-        core.with(|state, ended| state.kill(&core.poller, ended));
+        core.with(|state, ended| state.kill(&core.system, ended));
         for id in std::mem::take(&mut self.inboxes).into_keys() {
             core.with(|state, ended| {
                 state.await_end(id);
-                state.bury(&core.poller, id, ended);
+                state.bury(&core.system, id, ended);
             });
         }
     }
 }
 
-impl Drop for Dispatcher {
+impl<S: System> Drop for Dispatcher<S> {
     /// No worker outlives it, also where its thread could not be started, or could not even give up.
     fn drop(&mut self) {
         if !self.inboxes.is_empty() {
@@ -253,22 +232,25 @@ impl Drop for Dispatcher {
     }
 }
 
-impl Inbox {
+impl<S: System> Inbox<S> {
     /// Reads once.
     ///
     /// # Errors
     ///
     /// What to complain about.
-    fn read_once(&mut self) -> Result<Flow, String> {
+    fn read_once(&mut self, system: &S) -> Result<Flow, String> {
         let room = self.decoder.room().map_err(|error| error.to_string())?;
         let free = room.capacity() - room.len();
-        match rustix::io::read(&self.results.pipe, spare_capacity(room)) {
+        match system.read(&self.results, room) {
             Ok(0) => Ok(Flow::End),
             // The pipe was empty then. What has come since the poller will tell.
             Ok(read) if read < free => Ok(Flow::Last),
-            Ok(_) | Err(Errno::INTR) => Ok(Flow::More),
-            Err(Errno::AGAIN) => Ok(Flow::Dry),
-            Err(error) => Err(format!("it could not be read from: {error}")),
+            Ok(_) => Ok(Flow::More),
+            Err(error) => match error.kind() {
+                io::ErrorKind::Interrupted => Ok(Flow::More),
+                io::ErrorKind::WouldBlock => Ok(Flow::Dry),
+                _ => Err(format!("it could not be read from: {error}")),
+            },
         }
     }
 
@@ -278,7 +260,7 @@ impl Inbox {
     /// # Errors
     ///
     /// What to complain about.
-    fn handle_all(&mut self, core: &Core, id: u64) -> Result<(), String> {
+    fn handle_all(&mut self, core: &Core<S>, id: u64) -> Result<(), String> {
         let mut messages = Vec::new();
         let broken = loop {
             match self.decoder.next() {
@@ -295,17 +277,17 @@ impl Inbox {
             let handled = self.handle_under_lock(core, state, id, messages, &mut answers);
             state.progressed(id, u32::try_from(answers.len()).unwrap_or(u32::MAX));
             // Itself first: its cache is warm.
-            state.fill(&core.poller, id, ended);
-            state.dispatch(&core.poller, ended);
+            state.fill(&core.system, id, ended);
+            state.dispatch(&core.system, ended);
             handled
         });
         for (job, header, body) in answers {
             let body = self.decoder.body(body);
             let is_stored = header.kind & STORED != 0;
-            let source = is_stored.then_some(&self.results.values);
+            let source = is_stored.then(|| core.system.values(&self.results));
             codec::with_source(source, || job.answer(header.kind & !STORED, body));
             if is_stored {
-                self.results.page.has_read(header.sequence);
+                core.system.has_read(&self.results, header.sequence);
             }
         }
         match broken {
@@ -316,8 +298,8 @@ impl Inbox {
 
     fn handle_under_lock(
         &self,
-        core: &Core,
-        state: &mut State,
+        core: &Core<S>,
+        state: &mut State<S::Process>,
         id: u64,
         messages: Vec<(Header, Range<usize>)>,
         answers: &mut Vec<(Job, Header, Range<usize>)>,
@@ -325,7 +307,7 @@ impl Inbox {
         for (header, body) in messages {
             match header.kind {
                 DONE | STORED_DONE | PANICKED | FAILED => {
-                    let job = state.answered(&core.poller, id, header.sequence);
+                    let job = state.answered(&core.system, id, header.sequence);
                     let job = job.ok_or("it answered a task that it did not have")?;
                     answers.push((job, header, body));
                 }
@@ -346,6 +328,7 @@ impl Inbox {
 }
 
 #[cfg(test)]
+#[cfg(not(any(pool_loom, pool_sim)))]
 mod tests {
     use future_result::{FutureResult, pair};
     use rustix::event::{PollFd, PollFlags, poll};
@@ -354,10 +337,11 @@ mod tests {
     use super::*;
     use crate::call::Call;
     use crate::child::Plan;
+    use crate::host::Host;
     use crate::state::Limits;
     use crate::{builder, job};
 
-    fn dispatcher() -> Dispatcher {
+    fn dispatcher() -> Dispatcher<Host> {
         let plan = Plan {
             setup: builder::setup(None).unwrap(),
             ..Plan::default()
@@ -367,7 +351,8 @@ mod tests {
             tasks: None,
             prefetch: None,
         };
-        Dispatcher::new(Arc::new(Core::new(plan, limits).unwrap())).unwrap()
+        let (host, bell) = Host::new(plan).unwrap();
+        Dispatcher::new(Arc::new(Core::new(host, bell, limits))).unwrap()
     }
 
     #[test]

@@ -162,6 +162,7 @@ impl Lane {
 }
 
 #[cfg(test)]
+#[cfg(not(any(pool_loom, pool_sim)))]
 mod tests {
     use future_result::pair;
 

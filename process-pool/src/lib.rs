@@ -12,17 +12,25 @@ mod builder;
 mod bytes;
 mod call;
 mod child;
+mod claims;
 mod codec;
 mod core;
 mod dispatcher;
+mod embedded;
 mod entry;
 mod error;
 mod frame;
+mod host;
 mod image;
 mod job;
+#[cfg(feature = "json")]
+mod json;
 mod lane;
 mod lifeline;
 mod map;
+#[cfg(feature = "msgpack")]
+mod msgpack;
+mod notifier;
 mod page;
 mod patience;
 mod pool;
@@ -30,10 +38,15 @@ mod protocol;
 mod report;
 mod run;
 mod shutdown;
+#[cfg(all(test, pool_sim))]
+mod sim;
 mod state;
 mod store;
 mod sys;
+mod system;
 mod task_builder;
+mod token;
+mod unread;
 mod worker;
 mod worker_died;
 
@@ -47,6 +60,10 @@ pub use self::builder::Builder;
 pub use self::bytes::Bytes;
 pub use self::entry::init;
 pub use self::error::{BuildError, ShutdownError};
+#[cfg(feature = "json")]
+pub use self::json::Json;
+#[cfg(feature = "msgpack")]
+pub use self::msgpack::MsgPack;
 pub use self::pool::ProcessPoolExecutor;
 pub use self::task_builder::TaskBuilder;
 pub use self::worker_died::WorkerDied;

@@ -1,56 +1,25 @@
-//! The page of memory that a worker and its pool share: which tasks have begun.
-//!
-//! Without it, when a worker dies, nobody could tell whether its task was what killed it or had not even
-//! been looked at; and what waits behind a slow task could only be had back by asking a worker that is
-//! busy.
-//!
-//! # Protocol
-//!
-//! Tasks of a worker are numbered from 0 up. `next` is the number of the task that may begin next.
-//!
-//! | from → to | who | meaning |
-//! |---|---|---|
-//! | *n* → *n* + 1 | the worker ([`Page::claim`]) | task *n* begins |
-//! | *n* → *m* > *n* | the pool ([`Page::take_back`]) | tasks *n* to *m* − 1 will never begin here |
-//!
-//! Both are one compare-and-swap, so each task either begins or is taken back, never both. The worker
-//! finds out about a task that was taken back when its claim fails, and passes over it. The pool knows
-//! which numbers it has taken back; every other number below `next` has begun.
-//!
-//! `done` counts up to the task that has ended last. It says whether a worker died in a task, or on the
-//! way of the answer.
-//!
-//! `bell` counts the pool's writes into the task pipe. Nothing is decided by it: a worker that has a moment's
-//! [patience](crate::patience) looks there, since a look at memory costs less than one at a pipe.
-//!
-//! `read` is the pool's: it has read the results of the tasks below that number, and the worker may use their
-//! room in its [store](crate::store) again.
+//! The page of memory by which a worker and its pool share the worker's [`Claims`].
 
 #![expect(unsafe_code, reason = "memory that is shared with another process")]
 
 use std::fmt;
 use std::io;
+use std::ops::Deref;
 use std::os::fd::{AsFd, OwnedFd};
 use std::ptr::{self, NonNull};
 
-use future_result::sync::atomic::{AtomicU64, Ordering};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 
+use crate::claims::Claims;
+
 /// One page, which is the least that can be mapped.
 const SIZE: usize = 4096;
-
-#[repr(C)]
-struct Words {
-    next: AtomicU64,
-    done: AtomicU64,
-    bell: AtomicU64,
-    read: AtomicU64,
-}
+const _: () = assert!(size_of::<Claims>() <= SIZE);
 
 /// One process's view of the page.
 pub(crate) struct Page {
-    words: NonNull<Words>,
+    claims: NonNull<Claims>,
 }
 
 // SAFETY: the memory stays mapped as long as the value lives, and there are only atomics in it.
@@ -87,87 +56,19 @@ impl Page {
                 0,
             )
         }?;
-        let words = NonNull::new(address.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
-        Ok(Self { words })
+        let claims = NonNull::new(address.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
+        Ok(Self { claims })
     }
+}
 
-    fn words(&self) -> &Words {
+impl Deref for Page {
+    type Target = Claims;
+
+    fn deref(&self) -> &Claims {
         // SAFETY: mapped until `self` is dropped, page-aligned, large enough, zeroed or written as
-        // atomics, and only ever used as atomics by both processes.
-        unsafe { self.words.as_ref() }
-    }
-
-    /// The worker begins this task. False if it was taken back.
-    pub(crate) fn claim(&self, sequence: u64) -> bool {
-        // ORDERING: Release pairs with the Acquire in `take_back`: whoever sees that this task has begun sees
-        // that the one before has ended. The task itself came through the pipe.
-        let claimed = self.words().next.compare_exchange(
-            sequence,
-            sequence.wrapping_add(1),
-            Ordering::Release,
-            Ordering::Relaxed,
-        );
-        claimed.is_ok()
-    }
-
-    /// The pool has written something into the task pipe.
-    pub(crate) fn ring(&self) {
-        // ORDERING: Relaxed; a hint to look into the pipe, which is what orders.
-        self.words().bell.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Changes with each [`ring`](Self::ring).
-    pub(crate) fn bell(&self) -> u64 {
-        // ORDERING: Relaxed; as above.
-        self.words().bell.load(Ordering::Relaxed)
-    }
-
-    /// The pool has read the result of this task, and of those before it.
-    pub(crate) fn has_read(&self, sequence: u64) {
-        let next = sequence.wrapping_add(1);
-        // ORDERING: Release pairs with the Acquire in `read`: the reading comes before the next writing.
-        self.words().read.store(next, Ordering::Release);
-    }
-
-    /// The results below this number were read.
-    pub(crate) fn read(&self) -> u64 {
-        // ORDERING: Acquire pairs with the Release in `has_read`.
-        self.words().read.load(Ordering::Acquire)
-    }
-
-    /// The worker has ended this task.
-    pub(crate) fn finish(&self, sequence: u64) {
-        // ORDERING: Relaxed; it publishes nothing by itself. The next `claim` publishes it.
-        self.words()
-            .done
-            .store(sequence.wrapping_add(1), Ordering::Relaxed);
-    }
-
-    /// The pool takes back what has not begun of the tasks below `end`. Says which is the first of them:
-    /// all from that one on are the pool's again. Of the tasks before it, [`done`](Self::done) then tells of
-    /// all but the last whether they have ended.
-    pub(crate) fn take_back(&self, end: u64) -> u64 {
-        // ORDERING: Acquire pairs with the Release in `claim`.
-        let mut next = self.words().next.load(Ordering::Acquire);
-        while next < end {
-            match self.words().next.compare_exchange_weak(
-                next,
-                end,
-                // ORDERING: Acquire, as above; the worker reads nothing by what is stored.
-                Ordering::Acquire,
-                Ordering::Acquire,
-            ) {
-                Ok(_) => return next,
-                Err(seen) => next = seen,
-            }
-        }
-        end
-    }
-
-    /// How many tasks have ended, with those that were taken back before the last of them.
-    pub(crate) fn done(&self) -> u64 {
-        // ORDERING: Relaxed; after `take_back`, whose Acquire orders it, or when the worker is dead.
-        self.words().done.load(Ordering::Relaxed)
+        // atomics, and only ever used as atomics by both processes. An atomic of the facade is the
+        // number itself, outside of models, where no page is ever made.
+        unsafe { self.claims.as_ref() }
     }
 }
 
@@ -175,22 +76,18 @@ impl Drop for Page {
     fn drop(&mut self) {
         // SAFETY: mapped by `open` with this size; nothing borrows from it any more. It cannot fail then,
         // and if it did, the mapping would stay.
-        let _ = unsafe { munmap(self.words.as_ptr().cast(), SIZE) };
+        let _ = unsafe { munmap(self.claims.as_ptr().cast(), SIZE) };
     }
 }
 
 impl fmt::Debug for Page {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // ORDERING: Relaxed; for show.
-        let next = self.words().next.load(Ordering::Relaxed);
-        f.debug_struct("Page")
-            .field("next", &next)
-            .field("done", &self.done())
-            .finish()
+        fmt::Debug::fmt(&**self, f)
     }
 }
 
 #[cfg(test)]
+#[cfg(not(any(pool_loom, pool_sim)))]
 mod tests {
     use super::*;
 

@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 use crate::call::{Call, NotInExecutable};
 use crate::core::Core;
 use crate::job::{Job, message, panicked};
+use crate::system::System;
 use crate::{BuildError, Builder, TaskBuilder, codec, report};
 
 /// Worker processes that run what is submitted to them, in the order of submission.
@@ -221,7 +222,7 @@ impl ProcessPoolExecutor {
             if self.core.id.is_inherited() {
                 return codec::encode(&argument, bytes);
             }
-            parts = codec::encode_with(&argument, bytes, &self.core.arguments)?;
+            parts = codec::encode_with(&argument, bytes, self.core.system.arguments())?;
             Ok(())
         };
         let encoded = match call {

@@ -9,7 +9,7 @@
 //! | the *bootstrap* socket, the worker's descriptor 0 at its start | → worker | the descriptors of the others, and the pool's process id; then it is closed |
 //! | the *task* pipe | → worker | [`Setup`], then tasks, at last [`LEAVE`] |
 //! | the *result* pipe | ← worker | [`Ready`], then an answer to each task |
-//! | the *page* of shared memory | both | which task begins next, and how many are done; see [`page`](crate::page) |
+//! | the *page* of shared memory | both | which task begins next, and how many are done; see [`claims`](crate::claims) |
 //! | the *stores* | one each way | long parts of arguments and results, which messages name; see [`store`](crate::store) |
 //!
 //! Descriptors 1 and 2 of a worker are the standard error of the pool's process, 0 is `/dev/null` once the

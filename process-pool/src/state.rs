@@ -1,5 +1,5 @@
 //! What a pool knows: its queue, its workers, and what each of them has. All transitions, each under the
-//! one lock of [`Core`](crate::core::Core).
+//! one lock of [`Core`](crate::core::Core). What it asks of processes goes through [`Process`].
 //!
 //! # The life of a task
 //!
@@ -32,6 +32,9 @@
 //!
 //! Users' code never runs here: what has ended is put into a list, and told when the lock is released.
 
+#[cfg(all(test, pool_sim))]
+mod check;
+mod process;
 mod stop;
 mod worker;
 mod workers;
@@ -42,11 +45,11 @@ use std::time::{Duration, Instant};
 use future_result::sync::now;
 use future_result::{Cause, Rejection, TaskError};
 
+pub(crate) use self::process::Process;
 use self::stop::SWEEP_MIN;
+pub(crate) use self::worker::Why;
 use self::worker::{Stage, Worker};
-pub(crate) use self::worker::{Why, token};
 use crate::job::Job;
-use crate::sys::Poller;
 
 /// So much work a worker has before it, by the running mean: enough for it not to have to wait for the
 /// pool's thread, and little to wait for a task that comes after it.
@@ -81,7 +84,7 @@ pub(crate) enum Step {
 }
 
 #[derive(Debug)]
-pub(crate) struct State {
+pub(crate) struct State<P> {
     limits: Limits,
     /// Why nothing more is accepted.
     closed: Option<Rejection>,
@@ -94,7 +97,7 @@ pub(crate) struct State {
     is_killed: bool,
     /// How long a task takes, a running mean.
     service: Duration,
-    workers: BTreeMap<u64, Worker>,
+    workers: BTreeMap<u64, Worker<P>>,
     /// Ready and without a task; the last one is the warmest.
     idle: Vec<u64>,
     /// The number of the next worker.
@@ -113,7 +116,7 @@ pub(crate) struct State {
     is_overslept: bool,
 }
 
-impl State {
+impl<P: Process> State<P> {
     pub(crate) const fn new(limits: Limits) -> Self {
         Self {
             limits,
@@ -143,12 +146,12 @@ impl State {
 
     /// The ids of the processes.
     pub(crate) fn pids(&self) -> Vec<u32> {
-        self.workers.values().map(|it| it.child.pid()).collect()
+        self.workers.values().map(|it| it.process.pid()).collect()
     }
 
     /// Takes a task: hands it to an idle worker, or queues it. Says whether the pool's thread has to be
     /// woken: there is room for another worker, or a time limit that it does not know of.
-    pub(crate) fn submit(&mut self, poller: &Poller, job: Job, ended: &mut Ended) -> bool {
+    pub(crate) fn submit(&mut self, poller: &P::Poller, job: Job, ended: &mut Ended) -> bool {
         if let Some(reason) = self.closed {
             ended.push((job, TaskError::Rejected(reason)));
             return false;
@@ -163,7 +166,7 @@ impl State {
     }
 
     /// Gives queued tasks to idle workers; or, if nothing is left to do, has them leave.
-    pub(crate) fn dispatch(&mut self, poller: &Poller, ended: &mut Ended) {
+    pub(crate) fn dispatch(&mut self, poller: &P::Poller, ended: &mut Ended) {
         while self.queued() > 0
             && let Some(id) = self.idle.pop()
         {
@@ -175,7 +178,7 @@ impl State {
     }
 
     /// Gives a worker as many queued tasks as are worth it. It becomes idle if it has none then.
-    pub(crate) fn fill(&mut self, poller: &Poller, id: u64, ended: &mut Ended) {
+    pub(crate) fn fill(&mut self, poller: &P::Poller, id: u64, ended: &mut Ended) {
         let depth = self.depth();
         let Some(worker) = self.workers.get_mut(&id) else {
             return;
@@ -231,7 +234,7 @@ impl State {
     }
 
     /// Writes what the worker's pipe takes.
-    pub(crate) fn flush(&mut self, poller: &Poller, id: u64) {
+    pub(crate) fn flush(&mut self, poller: &P::Poller, id: u64) {
         let Some(worker) = self.workers.get_mut(&id) else {
             return;
         };
@@ -242,7 +245,7 @@ impl State {
     }
 
     /// Takes the task that a worker has answered. `None` if that breaks the protocol.
-    pub(crate) fn answered(&mut self, poller: &Poller, id: u64, sequence: u64) -> Option<Job> {
+    pub(crate) fn answered(&mut self, poller: &P::Poller, id: u64, sequence: u64) -> Option<Job> {
         let worker = self.workers.get_mut(&id)?;
         let job = worker.lane.answered(sequence)?;
         self.failures = 0;
@@ -254,7 +257,7 @@ impl State {
     }
 
     /// A worker has no task: it is idle, or leaves if it has run as many as it may.
-    fn rest(&mut self, poller: &Poller, id: u64) {
+    fn rest(&mut self, poller: &P::Poller, id: u64) {
         let Some(worker) = self.workers.get(&id) else {
             return;
         };
@@ -282,14 +285,14 @@ impl State {
     }
 
     /// Takes back what a worker has not begun.
-    fn recall(&mut self, poller: &Poller, id: u64) {
+    fn recall(&mut self, poller: &P::Poller, id: u64) {
         let Some(worker) = self.workers.get_mut(&id) else {
             return;
         };
         if worker.condemned.is_some() {
             return;
         }
-        let first = worker.child.page().take_back(worker.lane.next());
+        let first = worker.process.take_back(worker.lane.next());
         let taken = worker.lane.take_back(first);
         worker.given -= taken.len() as u64;
         for (_, job) in taken.into_iter().rev() {
@@ -302,7 +305,7 @@ impl State {
     }
 
     /// Accepts nothing more.
-    pub(crate) fn close(&mut self, poller: &Poller, ended: &mut Ended) {
+    pub(crate) fn close(&mut self, poller: &P::Poller, ended: &mut Ended) {
         if self.closed.is_none() {
             self.closed = Some(Rejection::ShutDown);
         }
@@ -310,16 +313,16 @@ impl State {
     }
 
     /// Does what is due, and says what the pool's thread does next.
-    pub(crate) fn turn(&mut self, poller: &Poller, cancels: bool, ended: &mut Ended) -> Step {
+    pub(crate) fn turn(&mut self, poller: &P::Poller, cancels: bool, ended: &mut Ended) -> Step {
         if cancels {
             self.stop_cancelled(poller, ended);
         }
-        let mut next = self.next_deadline();
-        if next.is_some_and(|next| next <= now()) {
+        if self.next_deadline().is_some_and(|next| next <= now()) {
             self.expire(poller);
-            next = self.next_deadline();
         }
         self.dispatch(poller, ended);
+        // Only now: what was just given to a worker has a deadline, too.
+        let mut next = self.next_deadline();
         if self.wants_worker() {
             match self.retry_at {
                 Some(at) if at > now() => {

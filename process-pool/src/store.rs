@@ -37,8 +37,9 @@ use rustix::fs::{
 use rustix::io::{Errno, pread, pwrite};
 use rustix::process::{Resource, getrlimit};
 
-/// A part is at least so long, in bytes: shorter ones are sooner through the pipe.
-pub(crate) const PART_MIN: usize = 64 * 1024;
+/// A part is at least so long, in bytes: shorter ones are sooner through the pipe. In a simulation even small
+/// programs are to have some.
+pub(crate) const PART_MIN: usize = if cfg!(pool_sim) { 64 } else { 64 * 1024 };
 /// How long the store of a pool's arguments is, in bytes. What is not used takes no memory.
 pub(crate) const ARGUMENTS: u64 = 256 << 20;
 /// How long the store of a worker's results is, in bytes.

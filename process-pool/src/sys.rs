@@ -10,5 +10,5 @@ mod poll;
 mod process;
 
 pub(crate) use self::pass::{Passed, pass, private, receive};
-pub(crate) use self::poll::{Event, Interest, Notifier, Poller};
+pub(crate) use self::poll::{Event, EventFd, Interest, Poller};
 pub(crate) use self::process::{Exit, ProcessHandle, kill_own_group, pool_of_this_worker};

@@ -1,6 +1,5 @@
 //! A worker's side: reads tasks, runs them one after the other on its main thread, and answers.
 
-use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -18,8 +17,9 @@ use crate::protocol::{
     split_task,
 };
 use crate::run::{self, Outcome};
-use crate::store::{Block, KEPT, Store};
+use crate::store::{KEPT, Store};
 use crate::sys::{Passed, kill_own_group};
+use crate::unread::Unread;
 use crate::{codec, lifeline, report};
 
 /// The exit status of a worker that cannot go on: `EX_SOFTWARE` of BSD's sysexits.
@@ -43,8 +43,7 @@ struct Worker {
     arguments: Arc<OwnedFd>,
     /// Where long parts of values go.
     values: Arc<Store>,
-    /// What is in use there, by the numbers of the tasks.
-    unread: VecDeque<(u64, Vec<Block>)>,
+    unread: Unread,
 }
 
 /// Why a worker ends.
@@ -102,7 +101,7 @@ impl Worker {
             heard: 0,
             arguments: Arc::new(passed.arguments),
             values: Arc::new(Store::open(passed.values)?),
-            unread: VecDeque::new(),
+            unread: Unread::default(),
         })
     }
 
@@ -145,7 +144,7 @@ impl Worker {
             let mut fds = [PollFd::new(&self.tasks, PollFlags::IN)];
             match poll(&mut fds, Some(&limit)) {
                 Ok(0) => {
-                    self.forget_read();
+                    self.unread.forget(self.page.read());
                     self.values.give_back();
                 }
                 Ok(_) | Err(Errno::INTR) => return Ok(()),
@@ -153,14 +152,6 @@ impl Worker {
             }
         }
         Ok(())
-    }
-
-    /// What the pool has read is in use no more.
-    fn forget_read(&mut self) {
-        let read = self.page.read();
-        while self.unread.front().is_some_and(|it| it.0 < read) {
-            self.unread.pop_front();
-        }
     }
 
     fn handle_all(&mut self) -> Result<(), End> {
@@ -177,11 +168,11 @@ impl Worker {
         match header.kind {
             TASK | STORED_TASK => {
                 if self.page.claim(header.sequence) {
-                    self.forget_read();
+                    self.unread.forget(self.page.read());
                     let mut kind = self.run_task(place, header.kind == STORED_TASK);
                     let blocks = run::take_blocks();
                     if kind == DONE && !blocks.is_empty() {
-                        self.unread.push_back((header.sequence, blocks));
+                        self.unread.push(header.sequence, blocks);
                         kind |= STORED;
                     }
                     self.page.finish(header.sequence);

@@ -129,7 +129,7 @@ fn a_map_over_many_more_items_than_workers_loses_none() {
             .chunk_size(chunk)
             .map(Result::unwrap)
             .sum();
-        assert_eq!(sum, (0..3000).map(|n| n * n).sum());
+        assert_eq!(sum, (0..3000).map(|n| n * n).sum::<u64>());
     }
     let mut unordered: Vec<u64> = pool
         .map(identity, 0..500)

@@ -121,8 +121,9 @@ pub mod atomic {
         }
     }
 
-    /// [`std::sync::atomic::AtomicU64`].
+    /// [`std::sync::atomic::AtomicU64`], of the same layout: it may lie in memory that is shared.
     #[derive(Debug, Default)]
+    #[repr(transparent)]
     pub struct AtomicU64(atomic::AtomicU64);
 
     impl AtomicU64 {

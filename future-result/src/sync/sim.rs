@@ -114,6 +114,11 @@ pub fn now() -> Instant {
     *START.get_or_init(Instant::now) + elapsed
 }
 
+/// Lets time pass.
+pub fn pass(time: Duration) {
+    ELAPSED.set(ELAPSED.get() + time);
+}
+
 /// As [`std::alloc::alloc`], and counts.
 ///
 /// # Safety

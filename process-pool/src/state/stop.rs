@@ -6,9 +6,8 @@ use future_result::TaskError;
 use future_result::sync::now;
 
 use super::worker::{Why, Worker};
-use super::{Ended, STALL, State};
+use super::{Ended, Process, STALL, State};
 use crate::job::Job;
-use crate::sys::Poller;
 
 /// A shorter queue is not worth a sweep.
 pub(super) const SWEEP_MIN: usize = 64;
@@ -17,9 +16,9 @@ pub(super) const SWEEP_MIN: usize = 64;
 const SILENT: &str = "it was killed since it had closed its end of the pool's pipe; does the task close \
                       descriptors that are not its own?";
 
-impl State {
+impl<P: Process> State<P> {
     /// Cancels everything that no worker has begun.
-    pub(crate) fn cancel_queued(&mut self, poller: &Poller, ended: &mut Ended) {
+    pub(crate) fn cancel_queued(&mut self, poller: &P::Poller, ended: &mut Ended) {
         for id in self.select(|worker| !worker.lane.is_empty()) {
             self.recall(poller, id);
         }
@@ -28,11 +27,11 @@ impl State {
     }
 
     /// Stops what was cancelled and is running, or was queued again.
-    pub(super) fn stop_cancelled(&mut self, poller: &Poller, ended: &mut Ended) {
+    pub(super) fn stop_cancelled(&mut self, poller: &P::Poller, ended: &mut Ended) {
         for id in self.select(|worker| worker.lane.is_cancelled_from(0)) {
             // Then there is one task that runs, at most, and what has ended and is on its way.
             self.recall(poller, id);
-            let runs = |worker: &Worker| worker.lane.is_cancelled_from(worker.child.page().done());
+            let runs = |worker: &Worker<P>| worker.lane.is_cancelled_from(worker.process.done());
             if self.workers.get(&id).is_some_and(runs) {
                 self.condemn(id, Why::Cancelled);
             }
@@ -62,7 +61,7 @@ impl State {
     }
 
     /// Accepts nothing more, and kills whatever there is.
-    pub(crate) fn kill(&mut self, poller: &Poller, ended: &mut Ended) {
+    pub(crate) fn kill(&mut self, poller: &P::Poller, ended: &mut Ended) {
         self.is_killed = true;
         self.cancel_queued(poller, ended);
         self.close(poller, ended);
@@ -72,7 +71,7 @@ impl State {
     }
 
     /// Kills the workers whose time is over, and takes back what waits behind slow tasks.
-    pub(super) fn expire(&mut self, poller: &Poller) {
+    pub(super) fn expire(&mut self, poller: &P::Poller) {
         let time = now();
         for id in self.select(|worker| worker.stalls_at().is_some_and(|at| at <= time)) {
             self.service = self.service.max(STALL);
@@ -88,7 +87,7 @@ impl State {
             let is_silent = worker.condemned.is_some();
             let why = match worker.lane.front_number() {
                 _ if is_silent => Why::Complaint(SILENT.to_owned()),
-                Some(sequence) if sequence < worker.child.page().done() => {
+                Some(sequence) if sequence < worker.process.done() => {
                     // In time: the answer is on its way.
                     worker.deadline = None;
                     continue;

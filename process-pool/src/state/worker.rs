@@ -1,19 +1,17 @@
 //! One worker as the pool's state has it: its process, its tasks, and what has been decided about it.
 
+use std::io;
 use std::time::Instant;
 
 use future_result::sync::now;
-use rustix::io::Errno;
 
-use super::STALL;
-use crate::child::Child;
+use super::{Process, STALL};
 use crate::job::Job;
 use crate::lane::Lane;
-use crate::sys::{Interest, Poller};
 
 #[derive(Debug)]
-pub(super) struct Worker {
-    pub(super) child: Child,
+pub(super) struct Worker<P> {
+    pub(super) process: P,
     pub(super) lane: Lane,
     pub(super) stage: Stage,
     /// How many tasks it was given.
@@ -54,38 +52,7 @@ pub(crate) enum Why {
     Complaint(String),
 }
 
-/// Numbers by which the poller tells a worker's descriptors.
-pub(crate) mod token {
-    /// Of the pool's own wake-ups.
-    pub(crate) const NOTIFIER: u64 = u64::MAX;
-
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub(crate) enum Source {
-        Process,
-        Results,
-        Tasks,
-    }
-
-    pub(crate) const fn new(worker: u64, source: Source) -> u64 {
-        worker * 4
-            + match source {
-                Source::Process => 0,
-                Source::Results => 1,
-                Source::Tasks => 2,
-            }
-    }
-
-    pub(crate) const fn split(token: u64) -> (u64, Source) {
-        let source = match token % 4 {
-            0 => Source::Process,
-            1 => Source::Results,
-            _ => Source::Tasks,
-        };
-        (token / 4, source)
-    }
-}
-
-impl Worker {
+impl<P: Process> Worker<P> {
     /// Another task is the first from now on.
     pub(super) fn begin_front(&mut self) {
         self.since = now();
@@ -101,31 +68,31 @@ impl Worker {
         self.since.checked_add(STALL)
     }
 
-    pub(super) fn flush(&mut self, poller: &Poller, id: u64) -> std::io::Result<()> {
+    pub(super) fn flush(&mut self, poller: &P::Poller, id: u64) -> io::Result<()> {
         loop {
             let pieces = self.lane.unwritten();
             if pieces.is_empty() {
                 if std::mem::take(&mut self.is_blocked) {
-                    poller.remove(self.child.tasks());
+                    self.process.unwatch_room(poller);
                 }
                 return Ok(());
             }
-            match rustix::io::writev(self.child.tasks(), &pieces) {
+            match self.process.write(&pieces) {
                 Ok(written) => {
                     drop(pieces);
                     self.lane.wrote(written);
-                    self.child.page().ring();
                 }
-                Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => {
-                    if !self.is_blocked {
-                        let token = token::new(id, token::Source::Tasks);
-                        poller.add(self.child.tasks(), token, Interest::Write)?;
-                        self.is_blocked = true;
+                Err(error) => match error.kind() {
+                    io::ErrorKind::Interrupted => {}
+                    io::ErrorKind::WouldBlock => {
+                        if !self.is_blocked {
+                            self.process.watch_room(poller, id)?;
+                            self.is_blocked = true;
+                        }
+                        return Ok(());
                     }
-                    return Ok(());
-                }
-                Err(error) => return Err(error.into()),
+                    _ => return Err(error),
+                },
             }
         }
     }

@@ -6,12 +6,10 @@ use future_result::sync::now;
 use future_result::{Cause, Rejection, TaskError};
 
 use super::worker::{Condemned, Stage, Why, Worker, complaint};
-use super::{Ended, State};
-use crate::child::Child;
+use super::{Ended, Process, State};
 use crate::frame;
 use crate::lane::Lane;
 use crate::protocol::LEAVE;
-use crate::sys::Poller;
 use crate::worker_died::WorkerDied;
 
 /// After so many workers in a row have died before they did anything, the pool is broken, unless another
@@ -26,8 +24,8 @@ const EXIT_GRACE: Duration = Duration::from_secs(1);
 /// How long a worker may take to leave.
 const GRACE: Duration = Duration::from_secs(5);
 
-impl State {
-    pub(super) fn select(&self, which: impl Fn(&Worker) -> bool) -> Vec<u64> {
+impl<P: Process> State<P> {
+    pub(super) fn select(&self, which: impl Fn(&Worker<P>) -> bool) -> Vec<u64> {
         let selected = self.workers.iter().filter(|(_, worker)| which(worker));
         selected.map(|(&id, _)| id).collect()
     }
@@ -43,7 +41,7 @@ impl State {
     }
 
     /// Adds a worker that was started.
-    pub(crate) fn add(&mut self, poller: &Poller, child: Child, setup: &[u8]) {
+    pub(crate) fn add(&mut self, poller: &P::Poller, process: P, setup: &[u8]) {
         let id = self.next;
         self.next += 1;
         self.is_spawning = false;
@@ -54,7 +52,7 @@ impl State {
         self.workers.insert(
             id,
             Worker {
-                child,
+                process,
                 lane,
                 stage: Stage::Starting,
                 given: 0,
@@ -94,7 +92,7 @@ impl State {
     }
 
     /// Tells a worker that has nothing to do to leave.
-    pub(super) fn leave(&mut self, poller: &Poller, id: u64) {
+    pub(super) fn leave(&mut self, poller: &P::Poller, id: u64) {
         let Some(worker) = self.workers.get_mut(&id) else {
             return;
         };
@@ -119,7 +117,7 @@ impl State {
     }
 
     /// Has all workers leave that have nothing to do.
-    pub(super) fn dismiss(&mut self, poller: &Poller) {
+    pub(super) fn dismiss(&mut self, poller: &P::Poller) {
         for id in self.select(|worker| worker.lane.is_empty()) {
             self.leave(poller, id);
         }
@@ -136,7 +134,7 @@ impl State {
         let is_silent = matches!(why, Why::Silent);
         match &mut worker.condemned {
             None => {
-                let unstarted = worker.child.page().take_back(worker.lane.next());
+                let unstarted = worker.process.take_back(worker.lane.next());
                 worker.condemned = Some(Condemned { why, unstarted });
                 self.idle.retain(|&idle| idle != id);
             }
@@ -147,19 +145,19 @@ impl State {
             worker.deadline = now().checked_add(EXIT_GRACE);
         } else {
             worker.deadline = None;
-            worker.child.kill();
+            worker.process.kill();
         }
     }
 
     /// Waits for the end of a worker that was condemned.
     pub(crate) fn await_end(&self, id: u64) {
         if let Some(worker) = self.workers.get(&id) {
-            worker.child.await_end();
+            worker.process.await_end();
         }
     }
 
     /// A worker has ended, and all that it had written was read.
-    pub(crate) fn bury(&mut self, poller: &Poller, id: u64, ended: &mut Ended) {
+    pub(crate) fn bury(&mut self, poller: &P::Poller, id: u64, ended: &mut Ended) {
         let Some(worker) = self.workers.remove(&id) else {
             return;
         };
@@ -171,17 +169,16 @@ impl State {
             self.starting -= 1;
         }
         if worker.is_blocked {
-            poller.remove(worker.child.tasks());
+            worker.process.unwatch_room(poller);
         }
-        poller.remove(worker.child.process_fd());
-        let exit = worker.child.reap();
-        let page = worker.child.page();
+        worker.process.unwatch_end(poller);
+        let exit = worker.process.reap();
         let unstarted = match &worker.condemned {
             Some(condemned) => condemned.unstarted,
-            None => page.take_back(worker.lane.next()),
+            None => worker.process.take_back(worker.lane.next()),
         };
-        let done = page.done();
-        let (pid, given) = (worker.child.pid(), worker.given);
+        let done = worker.process.done();
+        let (pid, given) = (worker.process.pid(), worker.given);
         let why = worker.condemned.map(|condemned| condemned.why);
         let (started, rest) = worker.lane.dissolve(unstarted);
 

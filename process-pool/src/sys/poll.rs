@@ -4,10 +4,11 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
-use future_result::sync::atomic::{AtomicBool, Ordering};
 use rustix::buffer::spare_capacity;
 use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
 use rustix::io::Errno;
+
+use crate::notifier::Bell;
 
 /// The longest wait at a time: before Linux 5.11 the system counts it in milliseconds, in 32 bits. Whoever
 /// waits for longer looks again then.
@@ -77,48 +78,29 @@ impl Poller {
     }
 }
 
-/// Wakes the thread that waits in a [`Poller`].
+/// Ends the wait of a [`Poller`] that it was added to.
 #[derive(Debug)]
-pub(crate) struct Notifier {
-    event: OwnedFd,
-    /// Somebody wants a task to stop that is running.
-    cancels: AtomicBool,
-}
+pub(crate) struct EventFd(OwnedFd);
 
-impl Notifier {
+impl EventFd {
     pub(crate) fn new() -> io::Result<Self> {
         let event = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        Ok(Self {
-            event,
-            cancels: AtomicBool::new(false),
-        })
+        Ok(Self(event))
     }
 
     /// What to add to the poller.
     pub(crate) fn fd(&self) -> impl AsFd + '_ {
-        self.event.as_fd()
+        self.0.as_fd()
     }
+}
 
-    pub(crate) fn notify(&self) {
+impl Bell for EventFd {
+    fn ring(&self) {
         // It fails only if there are more wake-ups already than can be counted.
-        let _ = rustix::io::write(&self.event, &1_u64.to_ne_bytes());
+        let _ = rustix::io::write(&self.0, &1_u64.to_ne_bytes());
     }
 
-    /// Takes the wake-ups back. To be called before looking at what they are for.
-    pub(crate) fn reset(&self) {
-        let _ = rustix::io::read(&self.event, &mut [0_u8; 8]);
-    }
-
-    /// As [`notify`](Self::notify), about a task that is to stop.
-    pub(crate) fn notify_cancel(&self) {
-        // ORDERING: Release pairs with the Acquire in `take_cancels`.
-        self.cancels.store(true, Ordering::Release);
-        self.notify();
-    }
-
-    /// Whether somebody has cancelled since the last call.
-    pub(crate) fn take_cancels(&self) -> bool {
-        // ORDERING: Acquire pairs with the Release in `notify_cancel`: the cancelling is seen after it.
-        self.cancels.swap(false, Ordering::Acquire)
+    fn silence(&self) {
+        let _ = rustix::io::read(&self.0, &mut [0_u8; 8]);
     }
 }

@@ -1,0 +1,97 @@
+//! The system as it is: starts real processes and waits for them.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::buffer::spare_capacity;
+
+use crate::child::{self, Child, Plan, Results};
+use crate::store::{self, Store};
+use crate::sys::{Event, EventFd, Interest, Poller};
+use crate::system::System;
+use crate::token::{self, Source};
+
+#[derive(Debug)]
+pub(crate) struct Host {
+    poller: Poller,
+    plan: Plan,
+    /// Where long parts of arguments go.
+    arguments: Arc<Store>,
+}
+
+impl Host {
+    /// With the bell that ends its wait.
+    ///
+    /// # Errors
+    ///
+    /// If there are no descriptors left, or no memory.
+    pub(crate) fn new(plan: Plan) -> io::Result<(Self, EventFd)> {
+        let (poller, bell) = (Poller::new()?, EventFd::new()?);
+        poller.add(bell.fd(), token::NOTIFIER, Interest::Read)?;
+        let host = Self {
+            poller,
+            plan,
+            arguments: Arc::new(Store::create(store::ARGUMENTS)?),
+        };
+        Ok((host, bell))
+    }
+
+    pub(crate) const fn poller(&self) -> &Poller {
+        &self.poller
+    }
+
+    fn watch(&self, id: u64, child: &Child, results: &OwnedFd) -> io::Result<()> {
+        let of = |source| token::new(id, source);
+        self.poller
+            .add(results, of(Source::Results), Interest::Read)?;
+        self.poller
+            .add(child.process_fd(), of(Source::Process), Interest::Read)
+    }
+}
+
+impl System for Host {
+    type Process = Child;
+    type Results = Results;
+    type Bell = EventFd;
+
+    fn spawn(&self, id: u64) -> io::Result<(Child, Results)> {
+        let (child, results) = child::spawn(&self.plan, &self.arguments)?;
+        if let Err(error) = self.watch(id, &child, &results.pipe) {
+            self.poller.remove(&results.pipe);
+            self.poller.remove(child.process_fd());
+            child.abandon();
+            return Err(error);
+        }
+        Ok((child, results))
+    }
+
+    fn setup(&self) -> &[u8] {
+        &self.plan.setup
+    }
+
+    fn wait(&self, events: &mut Vec<Event>, limit: Option<Duration>) -> io::Result<()> {
+        self.poller.wait(events, limit)
+    }
+
+    fn read(&self, results: &Results, room: &mut Vec<u8>) -> io::Result<usize> {
+        Ok(rustix::io::read(&results.pipe, spare_capacity(room))?)
+    }
+
+    fn unwatch_results(&self, results: &Results) {
+        self.poller.remove(&results.pipe);
+    }
+
+    fn arguments(&self) -> &Arc<Store> {
+        &self.arguments
+    }
+
+    fn values<'a>(&self, results: &'a Results) -> &'a Arc<OwnedFd> {
+        &results.values
+    }
+
+    fn has_read(&self, results: &Results, sequence: u64) {
+        results.page.has_read(sequence);
+    }
+}

@@ -1,0 +1,144 @@
+//! Whole programs against a simulated system, each from a seed: submitters, cancellers and a closer on
+//! simulated threads, the pool's own thread, and workers that answer, answer in pieces, stall, break the
+//! rules, or die at any moment.
+//!
+//! What is simulated is [`System`](crate::system::System) alone: the pool's thread, its state, and all that
+//! lies above is the real code, and so are the page's words and the stores. [`facts`] keeps what has really happened to each task
+//! and says whether its end is the right one; [`check`](crate::state) holds the state's own numbers
+//! together.
+//!
+//! Run by `./check.sh sim`. `SIM_RUNS` says how many programs, `SIM_SEED` which one is the first; a failure
+//! prints the seed that replays it.
+
+#![expect(clippy::expect_used, reason = "a failed expectation is a failed test")]
+
+mod facts;
+mod program;
+mod worker;
+mod world;
+
+use std::cell::Cell;
+use std::env;
+use std::panic;
+use std::sync::Once;
+use std::thread;
+
+use future_result::sync;
+use shuttle::scheduler::{PctScheduler, RandomScheduler};
+use shuttle::{Config, FailurePersistence, MaxSteps, Runner};
+
+pub(crate) use self::world::Sim;
+
+/// How many programs are run unless `SIM_RUNS` says otherwise.
+const RUNS: u64 = 20_000;
+
+/// A small generator of random numbers (SplitMix64: Steele, Lea, Flood, "Fast splittable pseudorandom
+/// number generators", OOPSLA 2014).
+#[derive(Debug)]
+struct Random(u64);
+
+impl Random {
+    const fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    const fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// A number below `bound`.
+    const fn below(&mut self, bound: u64) -> u64 {
+        self.next() % bound
+    }
+
+    /// With a chance of one in so many; 0 is never.
+    const fn one_in(&mut self, chances: u64) -> bool {
+        chances > 0 && self.below(chances) == 0
+    }
+
+    fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+        from[self.below(from.len() as u64) as usize]
+    }
+}
+
+thread_local! {
+    static SEED: Cell<Option<u64>> = const { Cell::new(None) };
+    static HAS_FAILED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Lets every panic tell its seed, also one that the pool's thread catches.
+fn watch_panics() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let before = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            before(info);
+            if let Some(seed) = SEED.get() {
+                HAS_FAILED.set(true);
+                eprintln!("sim: seed {seed}; again by SIM_SEED={seed} SIM_RUNS=1 ./check.sh sim");
+            }
+        }));
+    });
+}
+
+fn number(variable: &str) -> Option<u64> {
+    env::var(variable).ok()?.parse().ok()
+}
+
+/// One program. Gives a number that is made of all that happened.
+fn simulate(seed: u64) -> u64 {
+    let mut config = Config::new();
+    config.stack_size = 1 << 18;
+    config.max_steps = MaxSteps::FailAfter(200_000);
+    config.failure_persistence = FailurePersistence::None;
+    config.silence_warnings = true;
+    SEED.set(Some(seed));
+    sync::begin(sync::Faults {
+        spawn: 0,
+        wake: 20,
+        expire: 3,
+    });
+    let program = move || program::run(seed);
+    if seed.is_multiple_of(3) {
+        Runner::new(PctScheduler::new_from_seed(seed, 3, 1), config).run(program);
+    } else {
+        Runner::new(RandomScheduler::new_from_seed(seed, 1), config).run(program);
+    }
+    assert!(!HAS_FAILED.get(), "a panic was caught on the way");
+    let cells = sync::cells();
+    assert_eq!(cells, 0, "so many tasks were not freed");
+    SEED.set(None);
+    program::DIGEST.get()
+}
+
+/// All programs, on all CPUs.
+#[test]
+fn every_task_of_any_program_ends_once_and_as_it_should() {
+    watch_panics();
+    let first = number("SIM_SEED").unwrap_or(0);
+    let runs = number("SIM_RUNS").unwrap_or(RUNS);
+    let threads = thread::available_parallelism().map_or(1, |it| it.get() as u64);
+    thread::scope(|scope| {
+        for thread in 0..threads {
+            scope.spawn(move || {
+                let seeds = first..first.saturating_add(runs);
+                for seed in seeds.skip(thread as usize).step_by(threads as usize) {
+                    simulate(seed);
+                }
+            });
+        }
+    });
+    println!("sim: {runs} programs");
+}
+
+#[test]
+fn a_seed_gives_the_same_run_again() {
+    watch_panics();
+    let first = number("SIM_SEED").unwrap_or(0);
+    for seed in first..first + 200 {
+        assert_eq!(simulate(seed), simulate(seed), "of seed {seed}");
+    }
+}

@@ -1,0 +1,126 @@
+//! What has really happened, and whether the pool says so.
+
+use std::time::{Duration, Instant};
+
+use future_result::sync::now;
+use future_result::{Cancel, Rejection, TaskError};
+use serde::{Deserialize, Serialize};
+
+use crate::{Bytes, WorkerDied};
+
+/// What a task does, as it travels in its argument.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum How {
+    /// It takes so many microseconds, and gives its number.
+    Value(u64),
+    Panics,
+    /// Its result cannot be encoded.
+    Fails,
+    Endless,
+    /// It kills its worker.
+    Crashes,
+    /// It has ended, and its worker dies before the answer is written.
+    CrashesAfterwards,
+}
+
+/// A task's argument.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Order {
+    pub(super) task: usize,
+    pub(super) how: How,
+    pub(super) padding: Bytes,
+    /// How much comes back besides the number.
+    pub(super) result: usize,
+}
+
+/// So many bytes, which are another task's in no place.
+pub(super) fn padding(task: usize, length: usize) -> Bytes {
+    let bytes = (0..length).map(|at| (at % 7 + task * 7) as u8);
+    bytes.collect::<Vec<_>>().into()
+}
+
+/// The life of one task.
+#[derive(Debug)]
+pub(super) struct Fact {
+    pub(super) how: How,
+    pub(super) limit: Option<Duration>,
+    pub(super) submitted: Instant,
+    pub(super) has_begun: bool,
+    pub(super) has_ended: bool,
+    /// The whole answer is in the pipe, and nothing before it breaks the rules.
+    pub(super) is_answered: bool,
+    /// What its handle has got for cancelling it.
+    pub(super) cancel: Option<Cancel>,
+}
+
+/// What has been done to the pool.
+#[derive(Debug, Default)]
+pub(super) struct Deeds {
+    pub(super) closes: bool,
+    pub(super) cancels_queued: bool,
+    pub(super) kills: bool,
+    /// The system could not wait any more.
+    pub(super) breaks: bool,
+    /// How many workers could not be started, or died.
+    pub(super) failures: u32,
+}
+
+impl Fact {
+    pub(super) fn new(how: How, limit: Option<Duration>) -> Self {
+        Self {
+            how,
+            limit,
+            submitted: now(),
+            has_begun: false,
+            has_ended: false,
+            is_answered: false,
+            cancel: None,
+        }
+    }
+
+    pub(super) fn begin(&mut self) {
+        assert!(!self.has_begun, "a task runs twice");
+        self.has_begun = true;
+    }
+
+    /// Looks whether this is an end that the task may have.
+    pub(super) fn check(&self, task: usize, result: &Result<usize, TaskError>, deeds: &Deeds) {
+        let is_natural = match result {
+            Ok(value) => {
+                assert_eq!(*value, task, "another task's value");
+                assert!(matches!(self.how, How::Value(_)));
+                true
+            }
+            Err(TaskError::Panicked(_)) => self.how == How::Panics,
+            Err(TaskError::Codec(_)) => self.how == How::Fails,
+            Err(_) => false,
+        };
+        let wants_stop = self.cancel.is_some() || deeds.kills || deeds.breaks;
+        let is_right = match result {
+            _ if is_natural => self.has_begun && self.has_ended,
+            Err(TaskError::Lost(_)) => {
+                let died = result.as_ref().err().and_then(WorkerDied::of);
+                died.is_some_and(|died| self.has_begun && died.finished() == self.has_ended)
+            }
+            Err(TaskError::Cancelled) => wants_stop || (deeds.cancels_queued && !self.has_begun),
+            Err(TaskError::TimedOut) => {
+                let is_late = |limit| now().saturating_duration_since(self.submitted) >= limit;
+                self.has_begun && self.limit.is_some_and(is_late)
+            }
+            Err(TaskError::Rejected(Rejection::ShutDown)) => {
+                !self.has_begun && (deeds.closes || deeds.kills || deeds.breaks)
+            }
+            Err(TaskError::Rejected(Rejection::Broken)) => !self.has_begun && deeds.failures >= 5,
+            _ => false,
+        };
+        assert!(is_right, "{result:?} of {self:?}, {deeds:?}");
+        assert!(
+            is_natural || wants_stop || !self.is_answered,
+            "an answer was overlooked: {result:?} of {self:?}"
+        );
+        if self.cancel == Some(Cancel::Prevented) {
+            assert!(!self.has_begun, "a task runs that was cancelled before");
+            assert!(matches!(result, Err(TaskError::Cancelled)));
+        }
+    }
+}

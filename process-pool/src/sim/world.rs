@@ -1,0 +1,483 @@
+//! The simulated system. Before each thing that the pool asks of it, some workers do some steps: nothing
+//! that a worker does can be seen at any other moment.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io::{self, IoSlice};
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use future_result::sync::{Mutex, MutexGuard, now, pass, thread};
+
+use super::Random;
+use super::facts::{Deeds, Fact};
+use super::worker::Worker;
+use crate::claims::Claims;
+use crate::core::Core;
+use crate::notifier::Bell;
+use crate::state::Process;
+use crate::store::Store;
+use crate::sys::{Event, Exit};
+use crate::system::System;
+use crate::token::{self, Source};
+
+/// How large a store is, in bytes: of none, of some parts, or of more than any program fills.
+const STORES: [u64; 4] = [0, 4096, 3 * 4096, 1 << 20];
+
+/// How often something goes wrong, each with a chance of one in so many.
+#[derive(Clone, Copy, Debug)]
+struct Faults {
+    spawn: u64,
+    wait: u64,
+    pipe: u64,
+}
+
+pub(super) struct Inner {
+    pub(super) random: Random,
+    faults: Faults,
+    pub(super) workers: BTreeMap<u64, Worker>,
+    pub(super) facts: Vec<Fact>,
+    pub(super) deeds: Deeds,
+    /// How many threads are in the middle of a call to the pool.
+    pub(super) busy: u32,
+    is_ringing: bool,
+    sleeper: Option<thread::Thread>,
+    /// Of the starts in a row that have failed, how many, and until when there must not be another one.
+    failed_starts: u32,
+    pauses_until: Option<std::time::Instant>,
+    core: Weak<Core<World>>,
+    /// Of all that happened.
+    pub(super) digest: u64,
+}
+
+/// The system, and all that a program and its checks want to know about it.
+#[derive(Clone)]
+pub(crate) struct World(Arc<Shared>);
+
+struct Shared {
+    setup: Vec<u8>,
+    arguments: Arc<Store>,
+    /// The same for those who read.
+    readable: Arc<OwnedFd>,
+    inner: Mutex<Inner>,
+}
+
+/// What a simulated worker's answers come by.
+#[derive(Debug)]
+pub(crate) struct Results {
+    id: u64,
+    claims: Arc<Claims>,
+    values: Arc<OwnedFd>,
+}
+
+/// A simulated process as the pool has it.
+pub(crate) struct Sim {
+    world: World,
+    id: u64,
+    claims: Arc<Claims>,
+}
+
+impl World {
+    pub(super) fn new(seed: u64, setup: Vec<u8>) -> Self {
+        let mut random = Random::new(seed.rotate_left(17));
+        let faults = Faults {
+            spawn: random.pick(&[0, 0, 0, 3, 10]),
+            wait: random.pick(&[0, 0, 0, 0, 100]),
+            pipe: random.pick(&[0, 0, 200]),
+        };
+        let arguments = Store::create(random.pick(&STORES)).expect("a store");
+        let readable = Arc::new(arguments.read_only().expect("a descriptor"));
+        let inner = Mutex::new(Inner {
+            random,
+            faults,
+            workers: BTreeMap::new(),
+            facts: Vec::new(),
+            deeds: Deeds::default(),
+            busy: 0,
+            is_ringing: false,
+            sleeper: None,
+            failed_starts: 0,
+            pauses_until: None,
+            core: Weak::new(),
+            digest: 0,
+        });
+        Self(Arc::new(Shared {
+            setup,
+            arguments: Arc::new(arguments),
+            readable,
+            inner,
+        }))
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.inner.lock()
+    }
+
+    pub(super) fn watch(&self, core: &Arc<Core<Self>>) {
+        self.lock().core = Arc::downgrade(core);
+    }
+
+    /// Some workers do some steps.
+    fn stir(&self) -> MutexGuard<'_, Inner> {
+        let mut inner = self.lock();
+        for _ in 0..inner.random.below(4) {
+            inner.step_one();
+        }
+        inner
+    }
+
+    /// Whether the pool's numbers agree, and its thread, which is about to sleep, knows what is due.
+    fn look_after(&self) -> Option<Duration> {
+        let core = self.lock().core.upgrade()?;
+        let due = core.with(|state, _| {
+            state.check();
+            state.due()
+        })?;
+        Some(due.saturating_duration_since(now()))
+    }
+}
+
+impl Inner {
+    /// A worker does a step; false if none has anything to do.
+    fn step_one(&mut self) -> bool {
+        let start = self.random.next();
+        let count = self.workers.len() as u64;
+        for offset in 0..count {
+            let at = (start.wrapping_add(offset) % count) as usize;
+            let Some((&id, worker)) = self.workers.iter_mut().nth(at) else {
+                continue;
+            };
+            let was_alive = worker.exit.is_none();
+            if worker.step(&mut self.random, &mut self.facts) {
+                let is_dead = worker.exit.is_some();
+                self.deeds.failures += u32::from(was_alive && is_dead);
+                self.note(id << 1 | u64::from(is_dead));
+                return true;
+            }
+        }
+        false
+    }
+
+    pub(super) fn note(&mut self, what: u64) {
+        self.digest = Random::new(self.digest ^ what).next();
+    }
+
+    fn wake(&mut self) {
+        if let Some(thread) = self.sleeper.take() {
+            thread.unpark();
+        }
+    }
+
+    fn worker(&mut self, id: u64) -> &mut Worker {
+        let worker = self.workers.get_mut(&id).expect("a worker that there is");
+        assert!(
+            !worker.is_reaped,
+            "nobody may touch a process that was reaped"
+        );
+        worker
+    }
+
+    fn events(&mut self) -> Vec<Event> {
+        let mut events = Vec::new();
+        if self.is_ringing {
+            events.push(Event(token::NOTIFIER));
+        }
+        for (&id, worker) in &self.workers {
+            let mut tell = |source| events.push(Event(token::new(id, source)));
+            if worker.watches_results && (!worker.results.is_empty() || worker.is_silent()) {
+                tell(Source::Results);
+            }
+            if worker.watches_room && worker.room() > 0 {
+                tell(Source::Tasks);
+            }
+            if worker.watches_end && worker.exit.is_some() {
+                tell(Source::Process);
+            }
+        }
+        // In any order, and not all of them at once.
+        for index in (1..events.len()).rev() {
+            let other = self.random.below(index as u64 + 1) as usize;
+            events.swap(index, other);
+        }
+        let most = 1 + self.random.below(8) as usize;
+        events.truncate(most);
+        events
+    }
+}
+
+impl System for World {
+    type Process = Sim;
+    type Results = Results;
+    type Bell = Self;
+
+    fn spawn(&self, id: u64) -> io::Result<(Sim, Results)> {
+        let mut inner = self.stir();
+        let time = now();
+        let waits = inner.pauses_until.is_none_or(|until| until <= time);
+        assert!(waits, "a start that should have waited");
+        let chance = inner.faults.spawn;
+        if inner.random.one_in(chance) {
+            let pause = Duration::from_millis(10) * 2_u32.pow(inner.failed_starts.min(6));
+            inner.pauses_until = time.checked_add(pause);
+            inner.failed_starts += 1;
+            inner.deeds.failures += 1;
+            return Err(io::Error::other("no process is left"));
+        }
+        inner.failed_starts = 0;
+        inner.pauses_until = None;
+        let values = Store::create(inner.random.pick(&STORES))?.into_fd();
+        let theirs = Store::open(values.try_clone()?)?;
+        let worker = Worker::new(&mut inner.random, Arc::clone(&self.0.readable), theirs);
+        let claims = Arc::clone(&worker.claims);
+        let before = inner.workers.insert(id, worker);
+        assert!(before.is_none(), "two workers of one number");
+        let world = self.clone();
+        let results = Results {
+            id,
+            claims: Arc::clone(&claims),
+            values: Arc::new(values),
+        };
+        Ok((Sim { world, id, claims }, results))
+    }
+
+    fn setup(&self) -> &[u8] {
+        &self.0.setup
+    }
+
+    fn wait(&self, events: &mut Vec<Event>, limit: Option<Duration>) -> io::Result<()> {
+        events.clear();
+        let deadline = limit.and_then(|limit| now().checked_add(limit));
+        loop {
+            let due = self.look_after();
+            let mut inner = self.stir();
+            let chance = inner.faults.wait;
+            if inner.random.one_in(chance) {
+                inner.deeds.breaks = true;
+                return Err(io::Error::other("the poller is broken"));
+            }
+            *events = inner.events();
+            let is_over = deadline.is_some_and(|at| at <= now());
+            if !events.is_empty() || is_over || inner.random.one_in(30) {
+                let what = events
+                    .iter()
+                    .fold(1, |sum, event| sum * 31 + (event.0 & 0xFFFF));
+                inner.note(what);
+                return Ok(());
+            }
+            if inner.step_one() {
+                continue;
+            }
+            let wakes = inner.workers.values().filter_map(Worker::wakes_at);
+            let next = wakes.chain(deadline).min();
+            inner.sleeper = Some(thread::current());
+            let passes = inner.random.one_in(2);
+            let is_quiet = inner.busy == 0 && !inner.is_ringing;
+            drop(inner);
+            let Some(next) = next else {
+                assert!(!is_quiet || due.is_none(), "what is due is slept through");
+                thread::park();
+                continue;
+            };
+            let time = next.saturating_duration_since(now());
+            if passes {
+                // What it looked at, another look at the clock or two ago.
+                let latest = due.map(|due| due + Duration::from_micros(100));
+                let is_known = latest.is_none_or(|latest| time <= latest);
+                assert!(!is_quiet || is_known, "what is due is slept through");
+                pass(time);
+            } else {
+                thread::yield_now();
+            }
+        }
+    }
+
+    fn read(&self, results: &Results, room: &mut Vec<u8>) -> io::Result<usize> {
+        let mut inner = self.stir();
+        let most = inner.random.pick(&[1, 20, 100, 10_000]);
+        let is_interrupted = inner.random.one_in(30);
+        let chance = inner.faults.pipe;
+        let fails = inner.random.one_in(chance);
+        let worker = inner.worker(results.id);
+        if is_interrupted {
+            return Err(io::ErrorKind::Interrupted.into());
+        }
+        if worker.results.is_empty() {
+            let is_silent = worker.is_silent();
+            return is_silent
+                .then_some(0)
+                .ok_or(io::ErrorKind::WouldBlock.into());
+        }
+        if fails {
+            let lost = worker.spoil();
+            for task in lost {
+                inner.facts[task].is_answered = false;
+            }
+            return Err(io::Error::other("the pipe is broken"));
+        }
+        let most = worker
+            .results
+            .len()
+            .min(most)
+            .min(room.capacity() - room.len());
+        room.extend(worker.results.drain(..most));
+        // It may be an answer, after which failures are counted anew.
+        inner.failed_starts = 0;
+        inner.pauses_until = None;
+        Ok(most)
+    }
+
+    fn unwatch_results(&self, results: &Results) {
+        let mut inner = self.stir();
+        let worker = inner.worker(results.id);
+        assert!(worker.watches_results);
+        worker.watches_results = false;
+    }
+
+    fn arguments(&self) -> &Arc<Store> {
+        &self.0.arguments
+    }
+
+    fn values<'a>(&self, results: &'a Results) -> &'a Arc<OwnedFd> {
+        // They are about to be read, and may have been used for something else by now.
+        drop(self.stir());
+        &results.values
+    }
+
+    fn has_read(&self, results: &Results, sequence: u64) {
+        results.claims.has_read(sequence);
+    }
+}
+
+impl Bell for World {
+    fn ring(&self) {
+        let mut inner = self.stir();
+        inner.is_ringing = true;
+        inner.wake();
+    }
+
+    fn silence(&self) {
+        self.stir().is_ringing = false;
+    }
+}
+
+impl Process for Sim {
+    type Poller = World;
+
+    fn pid(&self) -> u32 {
+        self.id as u32 + 1
+    }
+
+    fn write(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        let mut inner = self.world.stir();
+        let most = inner.random.pick(&[1, 10, 100, 10_000]);
+        let is_interrupted = inner.random.one_in(30);
+        let chance = inner.faults.pipe;
+        let fails = inner.random.one_in(chance);
+        let worker = inner.worker(self.id);
+        let most = worker.room().min(most);
+        if is_interrupted {
+            return Err(io::ErrorKind::Interrupted.into());
+        }
+        if most == 0 {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        if fails {
+            return Err(io::Error::other("the pipe is broken"));
+        }
+        let bytes = pieces.iter().flat_map(|piece| piece.iter().copied());
+        let before = worker.tasks.len();
+        worker.tasks.extend(bytes.take(most));
+        let written = worker.tasks.len() - before;
+        worker.claims.ring();
+        inner.wake();
+        Ok(written)
+    }
+
+    fn watch_room(&self, _: &World, id: u64) -> io::Result<()> {
+        assert_eq!(id, self.id);
+        let mut inner = self.world.stir();
+        let chance = inner.faults.pipe;
+        if inner.random.one_in(chance) {
+            return Err(io::Error::other("there is no memory left"));
+        }
+        let worker = inner.worker(id);
+        assert!(!worker.watches_room);
+        worker.watches_room = true;
+        inner.wake();
+        Ok(())
+    }
+
+    fn unwatch_room(&self, _: &World) {
+        let mut inner = self.world.stir();
+        let worker = inner.worker(self.id);
+        assert!(worker.watches_room);
+        worker.watches_room = false;
+    }
+
+    fn unwatch_end(&self, _: &World) {
+        let mut inner = self.world.stir();
+        let worker = inner.worker(self.id);
+        assert!(worker.watches_end);
+        worker.watches_end = false;
+    }
+
+    fn take_back(&self, end: u64) -> u64 {
+        // The page outlives the process.
+        if let Some(worker) = self.world.stir().workers.get_mut(&self.id) {
+            worker.taken = end;
+        }
+        self.claims.take_back(end)
+    }
+
+    fn done(&self) -> u64 {
+        drop(self.world.stir());
+        self.claims.done()
+    }
+
+    fn kill(&self) {
+        let mut inner = self.world.stir();
+        inner.worker(self.id).is_killed = true;
+        inner.wake();
+    }
+
+    fn await_end(&self) {
+        let mut inner = self.world.stir();
+        let worker = inner.worker(self.id);
+        assert!(
+            worker.is_killed || worker.exit.is_some(),
+            "it would wait for ever"
+        );
+        worker.exit.get_or_insert(Exit::Unknown);
+    }
+
+    fn reap(&self) -> Exit {
+        let mut inner = self.world.stir();
+        let breaks = inner.deeds.breaks;
+        let worker = inner.worker(self.id);
+        assert!(!worker.watches_room && !worker.watches_end);
+        assert!(breaks || !worker.watches_results);
+        worker.watches_results = false;
+        worker.is_reaped = true;
+        worker.exit.expect("it has ended")
+    }
+}
+
+impl Sim {
+    /// Up to which number the pool has taken tasks back.
+    pub(crate) fn taken(&self) -> u64 {
+        self.world.lock().worker(self.id).taken
+    }
+}
+
+impl fmt::Debug for World {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("World")
+    }
+}
+
+impl fmt::Debug for Sim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Sim({})", self.id)
+    }
+}

@@ -1,0 +1,64 @@
+//! What holds between two transitions, for the simulation to look at.
+
+use std::time::Instant;
+
+use future_result::sync::now;
+
+use super::{Stage, State};
+use crate::sim::Sim;
+
+impl State<Sim> {
+    /// The numbers and the list of the idle agree with the workers.
+    pub(crate) fn check(&self) {
+        let stage = |stage| move |worker: &&super::Worker<Sim>| worker.stage == stage;
+        let leaving = self.workers.values().filter(stage(Stage::Leaving)).count();
+        assert_eq!(self.active, self.workers.len() - leaving, "active");
+        let starting = self.workers.values().filter(stage(Stage::Starting)).count();
+        assert_eq!(self.starting, starting, "starting");
+        assert!(self.active <= self.limits.workers, "too many workers");
+
+        for (id, worker) in &self.workers {
+            let is_free = worker.stage == Stage::Ready
+                && worker.condemned.is_none()
+                && worker.lane.is_empty();
+            let listed = self.idle.iter().filter(|&it| it == id).count();
+            assert_eq!(
+                listed,
+                usize::from(is_free),
+                "worker {id} in the list of the idle"
+            );
+            assert!(worker.stage == Stage::Ready || worker.lane.is_empty());
+            if worker.condemned.is_some() {
+                let next = worker.lane.next();
+                assert!(
+                    next <= worker.process.taken(),
+                    "a task for one that is condemned"
+                );
+            }
+            if let Some(limit) = self.limits.tasks {
+                assert!(worker.given <= limit, "more tasks than a worker may run");
+            }
+        }
+        assert!(self.idle.iter().all(|id| self.workers.contains_key(id)));
+    }
+
+    /// Until when the pool's thread may sleep.
+    pub(crate) fn due(&self) -> Option<Instant> {
+        if self.queued() > 0 && !self.idle.is_empty() {
+            return Some(now());
+        }
+        let next = self.next_deadline();
+        if !self.wants_worker() {
+            return next;
+        }
+        let start = self.retry_at.unwrap_or_else(now);
+        Some(next.map_or(start, |next| next.min(start)))
+    }
+
+    /// Nothing is left.
+    pub(crate) fn check_end(&self) {
+        self.check();
+        assert!(self.closed.is_some());
+        assert!(self.workers.is_empty() && self.queued() == 0);
+    }
+}

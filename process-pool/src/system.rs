@@ -1,0 +1,60 @@
+//! What a pool asks of the system that it runs on. There is the real one, [`Host`](crate::host::Host), and a
+//! simulated one, in which a seed decides what happens. Everything between the owner's methods and this is
+//! the same code in both.
+
+use std::fmt;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::notifier::Bell;
+use crate::state::Process;
+use crate::store::Store;
+use crate::sys::Event;
+
+/// Starts processes, hears of them, and reads from them.
+pub(crate) trait System: fmt::Debug + Send + Sync + 'static {
+    type Process: Process<Poller = Self> + Send + 'static;
+    /// The end of a result pipe, and where long parts of its values are.
+    type Results: Send + 'static;
+    type Bell: Bell;
+
+    /// Starts the worker with this number. Whatever comes from it, and its end, is an event from now on.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be started, or listened to. Nothing is left behind then.
+    fn spawn(&self, id: u64) -> io::Result<(Self::Process, Self::Results)>;
+
+    /// The first message to every worker, complete.
+    fn setup(&self) -> &[u8];
+
+    /// Waits until something has happened, or for so long. What was there before is forgotten.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot wait, now and for ever.
+    fn wait(&self, events: &mut Vec<Event>, limit: Option<Duration>) -> io::Result<()>;
+
+    /// Appends to `room` what has come, without waiting and without making room; says how many bytes. 0 is
+    /// the end of the stream.
+    ///
+    /// # Errors
+    ///
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if nothing is there, [`Interrupted`](io::ErrorKind::Interrupted)
+    /// if it is to be tried again.
+    fn read(&self, results: &Self::Results, room: &mut Vec<u8>) -> io::Result<usize>;
+
+    /// There are no events of this pipe any more.
+    fn unwatch_results(&self, results: &Self::Results);
+
+    /// Where long parts of arguments go, of which workers read.
+    fn arguments(&self) -> &Arc<Store>;
+
+    /// Where long parts of the values are that come by this pipe.
+    fn values<'a>(&self, results: &'a Self::Results) -> &'a Arc<OwnedFd>;
+
+    /// See [`Claims::has_read`](crate::claims::Claims::has_read).
+    fn has_read(&self, results: &Self::Results, sequence: u64);
+}

@@ -1,0 +1,29 @@
+//! The numbers by which the poller tells a worker's descriptors.
+
+/// Of the pool's own wake-ups.
+pub(crate) const NOTIFIER: u64 = u64::MAX;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    Process,
+    Results,
+    Tasks,
+}
+
+pub(crate) const fn new(worker: u64, source: Source) -> u64 {
+    worker * 4
+        + match source {
+            Source::Process => 0,
+            Source::Results => 1,
+            Source::Tasks => 2,
+        }
+}
+
+pub(crate) const fn split(token: u64) -> (u64, Source) {
+    let source = match token % 4 {
+        0 => Source::Process,
+        1 => Source::Results,
+        _ => Source::Tasks,
+    };
+    (token / 4, source)
+}
