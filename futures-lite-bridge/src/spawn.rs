@@ -11,7 +11,7 @@
 //! several wake-ups one, and none lost. Each poll is a task of the pool's like any other, and is queued
 //! where the waking thread queues its tasks: a worker's wake-up goes into its own queue, at the back.
 //!
-//! Who is not ready at the first poll is entered in [`waiting`], by which two others find it: whoever
+//! Who is not ready at the first poll is entered in [`mod@waiting`], by which two others find it: whoever
 //! cancels it, and the end of the pool. What is ready at once never gets there.
 
 #[cfg(all(test, pool_loom))]
