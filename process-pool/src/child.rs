@@ -6,13 +6,15 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
 use rustix::io::ioctl_fionbio;
 use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
 
+use crate::output::Output;
 use crate::page::Page;
-use crate::state::Process;
-use crate::sys::{Exit, Interest, Poller, ProcessHandle, pass};
+use crate::state::{End, Process};
+use crate::sys::{Interest, Poller, ProcessHandle, pass};
 use crate::{entry, token};
 
 /// The size that pipes are asked to have, in bytes: measured to be the fastest. The system may refuse.
@@ -38,6 +40,7 @@ pub(crate) struct Child {
     /// raises no SIGPIPE, which this program may not have ignored.
     _task_reader: OwnedFd,
     page: Page,
+    output: Arc<Output>,
 }
 
 /// Starts a worker. Gives the end of its result pipe besides.
@@ -55,9 +58,8 @@ pub(crate) fn spawn(plan: &Plan) -> io::Result<(Child, OwnedFd)> {
     }
     let (page, memory) = Page::create()?;
     let (ours, theirs) = pass([task_reader.as_fd(), result_writer.as_fd(), memory.as_fd()])?;
-    // Whatever it prints goes to standard error, from its very first moment on.
-    let output = io::stderr().as_fd().try_clone_to_owned();
-    let output = output.map_or_else(|_| Stdio::null(), Stdio::from);
+    // Whatever it prints goes there, from its very first moment on.
+    let (output, printer) = Output::new()?;
     let role = entry::role_for(&theirs)?;
     let mut command = Command::new("/proc/self/exe");
     command
@@ -66,7 +68,8 @@ pub(crate) fn spawn(plan: &Plan) -> io::Result<(Child, OwnedFd)> {
         .env(entry::ROLE, role)
         .env(entry::DEPTH, plan.depth.saturating_add(1).to_string())
         .stdin(Stdio::from(theirs))
-        .stdout(output)
+        .stdout(Stdio::from(printer.try_clone()?))
+        .stderr(Stdio::from(printer))
         .process_group(0);
     if let Some(directory) = &plan.directory {
         command.current_dir(directory);
@@ -87,6 +90,7 @@ pub(crate) fn spawn(plan: &Plan) -> io::Result<(Child, OwnedFd)> {
         tasks,
         _task_reader: task_reader,
         page,
+        output: Arc::new(output),
     };
     Ok((child, results))
 }
@@ -95,6 +99,11 @@ impl Child {
     /// Readable once it has ended.
     pub(crate) fn process_fd(&self) -> BorrowedFd<'_> {
         self.process.fd()
+    }
+
+    /// What it prints.
+    pub(crate) const fn output(&self) -> &Arc<Output> {
+        &self.output
     }
 
     /// Kills it, and waits for its end.
@@ -145,7 +154,12 @@ impl Process for Child {
         self.process.await_end();
     }
 
-    fn reap(&self) -> Exit {
-        self.process.reap()
+    fn reap(&self) -> End {
+        let (exit, peak_rss) = self.process.reap();
+        End {
+            exit,
+            peak_rss,
+            stderr: self.output.last_words(),
+        }
     }
 }

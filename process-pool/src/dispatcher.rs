@@ -24,6 +24,7 @@ use rustix::io::Errno;
 use crate::child::{self, Child};
 use crate::codec;
 use crate::core::Core;
+use crate::forwarder::Forwarder;
 use crate::frame::{Decoder, Header};
 use crate::image::Image;
 use crate::job::Job;
@@ -40,6 +41,7 @@ const LAST_READS: usize = 4096;
 pub(crate) struct Dispatcher {
     core: Arc<Core>,
     inboxes: BTreeMap<u64, Inbox>,
+    forwarder: Forwarder,
 }
 
 /// What comes from one worker.
@@ -69,6 +71,7 @@ impl Dispatcher {
         let mut this = Self {
             core,
             inboxes: BTreeMap::new(),
+            forwarder: Forwarder::start()?,
         };
         this.spawn()?;
         Ok(this)
@@ -144,7 +147,8 @@ impl Dispatcher {
             child.process_fd(),
             token::new(id, Source::Process),
             Interest::Read,
-        )
+        )?;
+        self.forwarder.add(id, Arc::clone(child.output()))
     }
 
     fn handle(&mut self, token: u64) {
@@ -172,6 +176,7 @@ impl Dispatcher {
         }
         self.core
             .with(|state, ended| state.bury(&self.core.poller, id, ended));
+        self.forwarder.bury(id);
     }
 
     /// Reads what a worker has written.
@@ -209,6 +214,7 @@ impl Dispatcher {
                 state.await_end(id);
                 state.bury(&core.poller, id, ended);
             });
+            self.forwarder.bury(id);
         }
     }
 }

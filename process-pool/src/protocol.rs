@@ -11,8 +11,9 @@
 //! | the *result* pipe | ← worker | [`Ready`], then an answer to each task |
 //! | the *page* of shared memory | both | which task begins next, and how many are done; see [`page`](crate::page) |
 //!
-//! Descriptors 1 and 2 of a worker are the standard error of the pool's process, 0 is `/dev/null` once the
-//! worker has begun. So nothing that a task prints or reads can get between messages.
+//! Descriptors 1 and 2 of a worker are a pipe whose content the pool [forwards](crate::forwarder) to the
+//! standard error of its own process, 0 is `/dev/null` once the worker has begun. So nothing that a task prints or
+//! reads can get between messages.
 //!
 //! # Messages
 //!

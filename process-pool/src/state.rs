@@ -43,7 +43,7 @@ use std::time::{Duration, Instant};
 use future_result::sync::now;
 use future_result::{Cause, Rejection, TaskError};
 
-pub(crate) use self::process::Process;
+pub(crate) use self::process::{End, Process};
 use self::stop::SWEEP_MIN;
 pub(crate) use self::worker::Why;
 use self::worker::{Stage, Worker};

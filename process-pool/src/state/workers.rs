@@ -172,7 +172,7 @@ impl<P: Process> State<P> {
             worker.process.unwatch_room(poller);
         }
         worker.process.unwatch_end(poller);
-        let exit = worker.process.reap();
+        let end = worker.process.reap();
         let unstarted = match &worker.condemned {
             Some(condemned) => condemned.unstarted,
             None => worker.process.take_back(worker.lane.next()),
@@ -192,7 +192,7 @@ impl<P: Process> State<P> {
                 Some(Why::TimedOut(late)) if *late == sequence => TaskError::TimedOut,
                 why => TaskError::Lost(Cause::new(WorkerDied {
                     pid,
-                    exit,
+                    end: end.clone(),
                     finished: sequence < done,
                     argument_size: job.argument_size(),
                     complaint: complaint(why.as_ref()),
