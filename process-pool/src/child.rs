@@ -146,6 +146,10 @@ impl Process for Child {
         self.page.done()
     }
 
+    fn is_full(&self) -> bool {
+        self.page.is_full()
+    }
+
     fn kill(&self) {
         self.process.kill();
     }

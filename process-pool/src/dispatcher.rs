@@ -318,18 +318,26 @@ mod tests {
     use rustix::process::{Pid, Signal, kill_process};
 
     use super::*;
+    use std::time::Duration;
+
     use crate::call::Call;
     use crate::child::Plan;
+    use crate::job::Terms;
+    use crate::protocol::Conduct;
+    use crate::retry::Retries;
     use crate::state::Limits;
     use crate::{builder, job};
 
     fn dispatcher() -> Dispatcher {
         let plan = Plan {
-            setup: builder::setup(None).unwrap(),
+            setup: builder::setup(None, Conduct::default()).unwrap(),
             ..Plan::default()
         };
         let limits = Limits {
             workers: 1,
+            min_workers: 1,
+            keep_alive: Duration::MAX,
+            memory: None,
             tasks: None,
             prefetch: None,
         };
@@ -356,7 +364,11 @@ mod tests {
         let call = Call::one(|n: u32| n + 1).unwrap();
         let message = job::message(call, |bytes| codec::encode(&1_u32, bytes)).unwrap();
         let (completer, handle) = pair::<u32>();
-        core.submit(Job::new(message, None, completer, codec::decode::<u32>));
+        let terms = Terms {
+            limit: None,
+            retries: Retries::NONE,
+        };
+        core.submit(Job::new(message, terms, completer, codec::decode::<u32>));
         // READY, by which it gets the task; then the answer, which nobody reads.
         for is_ready in [true, false] {
             let results = &dispatcher.inboxes[&0].results;

@@ -21,9 +21,10 @@ const READ: usize = 64 * 1024;
 const LAST_READS: usize = 4;
 /// A longer beginning of a line is forwarded before its end, in bytes.
 const LINE_MAX: usize = 4096;
-/// Of what was printed last, so many bytes and lines at most are told.
-const TAIL_BYTES: usize = 4096;
-const TAIL_LINES: usize = 16;
+/// Of what was printed last, so many bytes and lines at most are told: enough for the message of a panic
+/// before its backtrace.
+const TAIL_BYTES: usize = 16 * 1024;
+const TAIL_LINES: usize = 128;
 
 /// The pool's end of the pipe that a worker prints to.
 pub(crate) struct Output {
@@ -215,18 +216,18 @@ mod tests {
     #[test]
     fn the_tail_has_the_last_lines_and_no_more_bytes_than_it_may() {
         let mut tail = Tail::default();
-        for line in 0..100 {
+        for line in 0..200 {
             tail.push(format!("line {line}\n").as_bytes());
         }
-        let expected: Vec<String> = (84..100).map(|line| format!("line {line}")).collect();
+        let expected: Vec<String> = (72..200).map(|line| format!("line {line}")).collect();
         assert_eq!(tail.to_text(), expected.join("\n"));
 
         // Of the first of these lines only the end is there.
-        for _ in 0..10 {
+        for _ in 0..20 {
             tail.push(&[&[b'y'; 999][..], b"\n"].concat());
         }
         let line = "y".repeat(999);
-        assert_eq!(tail.to_text(), [&*line; 4].join("\n"));
+        assert_eq!(tail.to_text(), [&*line; 16].join("\n"));
         // And if there is no other, its end is better than nothing.
         tail.push(&[b'z'; 3 * TAIL_BYTES]);
         assert_eq!(tail.to_text(), "z".repeat(TAIL_BYTES));

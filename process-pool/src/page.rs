@@ -19,6 +19,9 @@
 //!
 //! `done` counts up to the task that has ended last. It says whether a worker died in a task, or on the
 //! way of the answer.
+//!
+//! `full` is set by a worker that has more memory than it is to keep, before it sends an answer. Then the
+//! pool gives it nothing more.
 
 #![expect(unsafe_code, reason = "memory that is shared with another process")]
 
@@ -38,6 +41,7 @@ const SIZE: usize = 4096;
 struct Words {
     next: AtomicU64,
     done: AtomicU64,
+    full: AtomicU64,
 }
 
 /// One process's view of the page.
@@ -108,6 +112,18 @@ impl Page {
         self.words()
             .done
             .store(sequence.wrapping_add(1), Ordering::Relaxed);
+    }
+
+    /// The worker wants to leave.
+    pub(crate) fn set_full(&self) {
+        // ORDERING: Relaxed; it publishes nothing, and the answer that is sent afterwards orders it.
+        self.words().full.store(1, Ordering::Relaxed);
+    }
+
+    /// Whether the worker wants to leave. Whoever has read an answer sees what was set before that.
+    pub(crate) fn is_full(&self) -> bool {
+        // ORDERING: Relaxed; nothing is read by it.
+        self.words().full.load(Ordering::Relaxed) != 0
     }
 
     /// The pool takes back what has not begun of the tasks below `end`. Says which is the first of them:

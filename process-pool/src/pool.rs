@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use future_result::sync::{Mutex, thread};
 use future_result::{Cause, JoinHandle, Shared, TaskError, contain, pair_with_hook};
@@ -11,7 +10,7 @@ use serde::de::DeserializeOwned;
 
 use crate::call::{Call, NotInExecutable};
 use crate::core::Core;
-use crate::job::{Job, message, panicked};
+use crate::job::{Job, Terms, message, panicked};
 use crate::{BuildError, Builder, TaskBuilder, codec, report};
 
 /// Worker processes that run what is submitted to them, in the order of submission.
@@ -75,7 +74,7 @@ pub struct ProcessPoolExecutor {
     pub(crate) core: Arc<Core>,
     pub(crate) workers: usize,
     /// For tasks that have none of their own.
-    pub(crate) time_limit: Option<Duration>,
+    pub(crate) terms: Terms,
     /// Done when the last worker is gone.
     pub(crate) terminated: Shared<JoinHandle<()>>,
     pub(crate) thread: Mutex<Option<thread::JoinHandle<()>>>,
@@ -189,8 +188,7 @@ impl ProcessPoolExecutor {
     /// # Examples
     ///
     /// ```
-    /// use std::time::Duration;
-    /// use process_pool::{FutureResult, ProcessPoolExecutor};
+    ///     /// use process_pool::{FutureResult, ProcessPoolExecutor};
     ///
     /// let pool = ProcessPoolExecutor::new(1)?;
     /// let task = pool.task().time_limit(Duration::from_secs(60));
@@ -206,7 +204,7 @@ impl ProcessPoolExecutor {
         &self,
         call: Result<Call, NotInExecutable>,
         argument: A,
-        limit: Option<Duration>,
+        terms: Terms,
         decode: fn(&[u8]) -> Result<T, String>,
     ) -> JoinHandle<T>
     where
@@ -231,7 +229,7 @@ impl ProcessPoolExecutor {
         match encoded {
             Ok(message) => self
                 .core
-                .submit(Job::new(message, limit, completer, decode)),
+                .submit(Job::new(message, terms, completer, decode)),
             Err(error) => completer.fail(error),
         }
         handle

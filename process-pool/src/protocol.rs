@@ -50,7 +50,7 @@ use serde::{Deserialize, Serialize};
 use crate::call::{CALL, Call};
 
 /// Changes with every change of what this module describes.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 
 /// To the worker: a [`Setup`].
 pub(crate) const SETUP: u32 = 1;
@@ -79,6 +79,18 @@ pub(crate) struct Setup<'a> {
     /// A call and its argument, as in a task.
     #[serde(borrow)]
     pub(crate) initializer: Option<&'a [u8]>,
+    pub(crate) conduct: Conduct,
+}
+
+/// What a worker keeps to by itself.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Conduct {
+    /// It leaves if it has more memory resident after a task, in bytes.
+    pub(crate) max_rss: Option<u64>,
+    /// The system gives it no more memory than this, in bytes.
+    pub(crate) memory_limit: Option<u64>,
+    /// It is nicer than the pool by this.
+    pub(crate) nice: i32,
 }
 
 /// The first message of a worker that can work.

@@ -8,6 +8,7 @@ use rustix::io::Errno;
 
 use crate::frame::{self, Decoder, Header};
 use crate::image::Image;
+use crate::memory::{self, Watch};
 use crate::page::Page;
 use crate::protocol::{
     DONE, FAILED, LEAVE, PANICKED, READY, REFUSED, Ready, SETUP, Setup, TASK, VERSION, split_task,
@@ -28,6 +29,8 @@ struct Worker {
     page: Page,
     decoder: Decoder,
     output: Vec<u8>,
+    /// If it is to leave when it has much memory, until it has said so.
+    watch: Option<Watch>,
 }
 
 /// Why a worker ends.
@@ -81,6 +84,7 @@ impl Worker {
             results: passed.results,
             decoder: Decoder::new(),
             output: Vec::new(),
+            watch: None,
         })
     }
 
@@ -123,6 +127,7 @@ impl Worker {
                 if self.page.claim(header.sequence) {
                     let kind = self.run_task(place);
                     self.page.finish(header.sequence);
+                    self.watch_memory();
                     self.send(kind, header.sequence)?;
                 }
                 Ok(())
@@ -146,6 +151,14 @@ impl Worker {
         }
     }
 
+    /// After a task: with too much memory it wants to leave.
+    fn watch_memory(&mut self) {
+        if self.watch.as_mut().is_some_and(Watch::is_above) {
+            self.page.set_full();
+            self.watch = None;
+        }
+    }
+
     fn set_up(&mut self, place: std::ops::Range<usize>) -> Result<Ready, String> {
         let ours = Ready {
             version: VERSION,
@@ -156,6 +169,15 @@ impl Worker {
         let setup: Setup<'_> = postcard::from_bytes(body).map_err(|error| error.to_string())?;
         if (setup.version, setup.build) != (ours.version, ours.build) {
             return Err("the worker was started from another executable than the pool".to_owned());
+        }
+        self.watch = setup.conduct.max_rss.map(Watch::new);
+        if let Some(limit) = setup.conduct.memory_limit {
+            let limited = memory::limit(limit);
+            limited.map_err(|error| format!("its memory could not be limited: {error}"))?;
+        }
+        if setup.conduct.nice != 0 {
+            let niced = rustix::process::nice(setup.conduct.nice);
+            niced.map_err(|error| format!("its niceness could not be changed: {error}"))?;
         }
         let Some(initializer) = setup.initializer else {
             return Ok(ours);

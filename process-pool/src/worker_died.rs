@@ -34,6 +34,8 @@ pub struct WorkerDied {
     pub(crate) end: End,
     pub(crate) finished: bool,
     pub(crate) argument_size: usize,
+    pub(crate) attempts: u32,
+    pub(crate) memory_limit: Option<u64>,
     /// What the pool had against it.
     pub(crate) complaint: Option<String>,
 }
@@ -166,7 +168,7 @@ impl WorkerDied {
     }
 
     /// The last lines that the worker has printed, on standard error or output, with what it had started:
-    /// at most 16 lines and 4096 bytes. Also those of earlier tasks of that worker, if they fit in. What is no
+    /// at most 128 lines and 16 KiB. Also those of earlier tasks of that worker, if they fit in. What is no
     /// UTF-8 is replaced by U+FFFD.
     ///
     /// # Examples
@@ -205,14 +207,33 @@ impl WorkerDied {
     ///     std::process::exit(used[bytes / 2].into());
     /// }
     ///
-    /// let error = pool.submit(crash, 500_000_000).result().unwrap_err();
+    /// let error = pool.submit(crash, 300_000_000).result().unwrap_err();
     /// let died = WorkerDied::of(&error).ok_or("another error")?;
-    /// assert!(died.peak_rss().is_some_and(|peak| (500_000_000..600_000_000).contains(&peak)));
+    /// assert!(died.peak_rss().is_some_and(|peak| (300_000_000..400_000_000).contains(&peak)));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
     pub const fn peak_rss(&self) -> Option<u64> {
         self.end.peak_rss
+    }
+
+    /// How often the task was tried: once, and again for each of its
+    /// [`retries`](crate::TaskBuilder::retries).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use process_pool::{FutureResult, JoinHandle, ProcessPoolExecutor, WorkerDied};
+    /// # let pool = ProcessPoolExecutor::new(1)?;
+    /// let lost: JoinHandle<()> = pool.submit(|()| std::process::abort(), ());
+    /// let error = lost.result().unwrap_err();
+    /// let died = WorkerDied::of(&error).ok_or("another error")?;
+    /// assert_eq!(died.attempts(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub const fn attempts(&self) -> u32 {
+        self.attempts
     }
 
     /// Where to look for the reason.
@@ -287,7 +308,16 @@ impl fmt::Display for WorkerDied {
             Some(complaint) => complaint,
             None => self.advice(),
         })?;
-        f.write_str("; submit the task again only if it may run twice")?;
+        if let Some(limit) = self.memory_limit {
+            write!(
+                f,
+                "; the pool lets its workers have {limit} bytes of memory"
+            )?;
+        }
+        match self.attempts {
+            1 => f.write_str("; submit the task again only if it may run twice")?,
+            times => write!(f, "; it was tried {times} times")?,
+        }
         if !self.end.stderr.is_empty() {
             write!(f, "; it printed last:\n{}", self.end.stderr)?;
         }
@@ -339,6 +369,8 @@ mod tests {
             },
             finished: false,
             argument_size: 1,
+            attempts: 1,
+            memory_limit: Some(1 << 20),
             complaint: None,
         };
         let text = |died: &WorkerDied| TaskError::Lost(Cause::new(died.clone())).to_string();
@@ -347,7 +379,8 @@ mod tests {
             "the task was lost: worker process 4711 was ended by signal 9 (SIGKILL) while it ran the task, \
              whose argument has 1 byte; it has had up to 3072 MiB of memory; if nobody has killed it, memory \
              was probably short: look into the system's log, and give the pool fewer workers or smaller \
-             tasks; submit the task again only if it may run twice"
+             tasks; the pool lets its workers have 1048576 bytes of memory; submit the task again only if it \
+             may run twice"
         );
         died.end = End {
             exit: Exit::Code(3),
@@ -356,11 +389,13 @@ mod tests {
         };
         died.finished = true;
         died.argument_size = 20;
+        died.attempts = 3;
+        died.memory_limit = None;
         assert_eq!(
             text(&died),
             "the task was lost: worker process 4711 exited with status 3 before it had sent the result of \
-             the task, whose argument has 20 bytes; a task returns instead of exiting; submit the task \
-             again only if it may run twice; it printed last:\none\ntwo"
+             the task, whose argument has 20 bytes; a task returns instead of exiting; it was tried 3 \
+             times; it printed last:\none\ntwo"
         );
     }
 }

@@ -41,6 +41,9 @@ pub(crate) trait Process: fmt::Debug {
     /// See [`Page::done`](crate::page::Page::done).
     fn done(&self) -> u64;
 
+    /// See [`Page::is_full`](crate::page::Page::is_full).
+    fn is_full(&self) -> bool;
+
     /// Kills it, with all that it has started.
     fn kill(&self);
 

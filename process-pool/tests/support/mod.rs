@@ -277,6 +277,6 @@ pub(crate) fn threads(name: &str) -> usize {
 /// Waits until there is none of those.
 pub(crate) fn wait_for_threads_end(name: &str) {
     while threads(name) > 0 {
-        std::thread::yield_now();
+        thread::yield_now();
     }
 }
