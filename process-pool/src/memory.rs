@@ -15,7 +15,8 @@ const INTERVAL: Duration = Duration::from_millis(2);
 /// starts. Neither of them can change that.
 ///
 /// The limit is that of data: heaps, stacks of threads, private mappings that can be written. That of the
-/// address space would be used up by what is only reserved: the allocator reserves 64 MiB for each thread.
+/// address space would also count what is only reserved: with 256 MiB of that, a task that had allocated in
+/// three threads got no 150 MiB more, since the allocator reserves 64 MiB for each thread.
 pub(crate) fn limit(bytes: u64) -> io::Result<()> {
     let limit = Rlimit {
         current: Some(bytes),

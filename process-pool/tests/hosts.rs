@@ -535,7 +535,7 @@ fn words() {
         let print = |n: u32| {
             println!("{n} begins");
             eprint!("{n} ends");
-            if n % 2 == 0 {
+            if n.is_multiple_of(2) {
                 std::process::abort();
             }
         };
