@@ -188,7 +188,8 @@ impl ProcessPoolExecutor {
     /// # Examples
     ///
     /// ```
-    ///     /// use process_pool::{FutureResult, ProcessPoolExecutor};
+    /// use std::time::Duration;
+    /// use process_pool::{FutureResult, ProcessPoolExecutor};
     ///
     /// let pool = ProcessPoolExecutor::new(1)?;
     /// let task = pool.task().time_limit(Duration::from_secs(60));
