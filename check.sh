@@ -38,6 +38,8 @@ unsafe_files=(
     process-pool/src/entry.rs
     process-pool/src/image.rs
     process-pool/src/page.rs
+    process-pool/src/sys/signals.rs
+    process-pool/src/sys/usage.rs
     green-tasks/src/engine.rs
     green-tasks/src/reactor.rs
     green-tasks/src/runtime.rs

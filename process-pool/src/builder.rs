@@ -17,9 +17,14 @@ use crate::core::Core;
 use crate::dispatcher::Dispatcher;
 use crate::host::Host;
 use crate::image::Image;
-use crate::protocol::{SETUP, Setup, VERSION};
+use crate::job::Terms;
+use crate::protocol::{Conduct, SETUP, Setup, VERSION};
+use crate::retry::Retries;
 use crate::state::Limits;
 use crate::{BuildError, ProcessPoolExecutor, codec, entry, frame, report};
+
+/// How long a worker that is not to stay is idle before it leaves, unless set otherwise.
+const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
 /// Settings for a [`ProcessPoolExecutor`], from [`ProcessPoolExecutor::builder`].
 ///
@@ -40,6 +45,9 @@ use crate::{BuildError, ProcessPoolExecutor, codec, entry, frame, report};
 #[must_use = "a builder does nothing until `build`"]
 pub struct Builder {
     workers: Option<usize>,
+    min_workers: Option<usize>,
+    keep_alive: Duration,
+    conduct: Conduct,
     initializer: Option<Result<Vec<u8>, String>>,
     max_tasks: Option<u64>,
     time_limit: Option<Duration>,
@@ -51,6 +59,9 @@ impl Builder {
     pub(crate) fn new() -> Self {
         Self {
             workers: None,
+            min_workers: None,
+            keep_alive: KEEP_ALIVE,
+            conduct: Conduct::default(),
             initializer: None,
             max_tasks: None,
             time_limit: None,
@@ -75,6 +86,49 @@ impl Builder {
     /// ```
     pub fn workers(mut self, workers: usize) -> Self {
         self.workers = Some(workers);
+        self
+    }
+
+    /// How many workers stay however long there is nothing to do. Any other leaves when it has been idle for
+    /// the time of [`keep_alive`](Self::keep_alive), and is started again when there is work for it. By default
+    /// all stay that were ever started; with 0 all may leave.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use process_pool::{FutureResult, ProcessPoolExecutor};
+    ///
+    /// let builder = ProcessPoolExecutor::builder().workers(2).min_workers(0);
+    /// let pool = builder.keep_alive(Duration::from_millis(10)).build()?;
+    /// assert_eq!(pool.submit(|n: u32| n + 1, 1).result()?, 2);
+    /// while !pool.pids().is_empty() {
+    ///     std::thread::yield_now();
+    /// }
+    /// assert_eq!(pool.submit(|n: u32| n + 1, 2).result()?, 3);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn min_workers(mut self, workers: usize) -> Self {
+        self.min_workers = Some(workers);
+        self
+    }
+
+    /// How long a worker that is more than [`min_workers`](Self::min_workers) is idle before it leaves. By
+    /// default 10 seconds.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use process_pool::ProcessPoolExecutor;
+    ///
+    /// let builder = ProcessPoolExecutor::builder().workers(8).min_workers(1);
+    /// let pool = builder.keep_alive(Duration::from_secs(60)).build()?;
+    /// assert_eq!(pool.workers(), 8);
+    /// # Ok::<(), process_pool::BuildError>(())
+    /// ```
+    pub fn keep_alive(mut self, limit: Duration) -> Self {
+        self.keep_alive = limit;
         self
     }
 
@@ -138,6 +192,79 @@ impl Builder {
     /// ```
     pub fn max_tasks_per_worker(mut self, tasks: u64) -> Self {
         self.max_tasks = Some(tasks);
+        self
+    }
+
+    /// Replaces a worker that has more than so many bytes of memory resident after a task: against leaks, where
+    /// counting [tasks](Self::max_tasks_per_worker) is no measure. By default it may have any.
+    ///
+    /// Workers look at most every two milliseconds, so one may run some more tiny tasks. No task is lost by
+    /// it, and what a task gives back before it returns does not count: see
+    /// [`memory_limit`](Self::memory_limit) for that.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use process_pool::{FutureResult, ProcessPoolExecutor};
+    ///
+    /// fn leak(bytes: usize) -> u32 {
+    ///     std::mem::forget(vec![1_u8; bytes]);
+    ///     std::process::id()
+    /// }
+    ///
+    /// let pool = ProcessPoolExecutor::builder().workers(1).max_rss(200 << 20).build()?;
+    /// let leaky = pool.submit(leak, 300 << 20).result()?;
+    /// assert_ne!(pool.submit(leak, 0).result()?, leaky);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn max_rss(mut self, bytes: u64) -> Self {
+        self.conduct.max_rss = Some(bytes);
+        self
+    }
+
+    /// The system gives no worker more than so many bytes of memory. In a task that needs more an allocation
+    /// fails, which ends its worker, and the task with a [`WorkerDied`](crate::WorkerDied). By default there is
+    /// no limit but the system's.
+    ///
+    /// What counts is what was allocated, whether it was ever touched or not: heap, stacks of threads, private
+    /// mappings (`RLIMIT_DATA`). It holds from before the [initializer](Self::initializer) on, and for each
+    /// program by itself that a task starts. A worker needs some mebibytes before it has a task: with too
+    /// low a limit none ever starts, and the pool is [broken](crate::Rejection::Broken).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use process_pool::{FutureResult, ProcessPoolExecutor, WorkerDied};
+    ///
+    /// let allocate = |bytes: usize| vec![1_u8; bytes].len();
+    ///
+    /// let pool = ProcessPoolExecutor::builder().workers(1).memory_limit(256 << 20).build()?;
+    /// let error = pool.submit(allocate, 512 << 20).result().unwrap_err();
+    /// let died = WorkerDied::of(&error).ok_or("another error")?;
+    /// assert!(died.stderr().contains("memory allocation of 536870912 bytes failed"));
+    /// assert_eq!(pool.submit(allocate, 64 << 20).result()?, 64 << 20);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn memory_limit(mut self, bytes: u64) -> Self {
+        self.conduct.memory_limit = Some(bytes);
+        self
+    }
+
+    /// Adds this to the niceness of the workers, and of what they start: the higher, the less of a busy CPU
+    /// they get. The system takes at most 19; less than nothing takes a privilege, without which no worker
+    /// starts, and the pool is [broken](crate::Rejection::Broken).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use process_pool::{FutureResult, ProcessPoolExecutor};
+    ///
+    /// let pool = ProcessPoolExecutor::builder().nice(10).build()?;
+    /// assert_eq!(pool.submit(|n: u32| n + 1, 1).result()?, 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn nice(mut self, more: i32) -> Self {
+        self.conduct.nice = more;
         self
     }
 
@@ -265,11 +392,14 @@ impl Builder {
         let initializer = initializer.map_err(BuildError::Initializer)?;
         let plan = Plan {
             depth: entry::depth(),
-            setup: setup(initializer.as_deref()).map_err(BuildError::Initializer)?,
+            setup: setup(initializer.as_deref(), self.conduct).map_err(BuildError::Initializer)?,
             ..self.plan
         };
         let limits = Limits {
             workers,
+            min_workers: self.min_workers.unwrap_or(workers),
+            keep_alive: self.keep_alive,
+            memory: self.conduct.memory_limit,
             tasks: self.max_tasks,
             prefetch: self.prefetch.map(|tasks| tasks.max(1)),
         };
@@ -282,7 +412,10 @@ impl Builder {
         Ok(ProcessPoolExecutor {
             core,
             workers,
-            time_limit: self.time_limit,
+            terms: Terms {
+                limit: self.time_limit,
+                retries: Retries::NONE,
+            },
             terminated: terminated.shared(),
             thread: Mutex::new(Some(thread.map_err(BuildError::Spawn)?)),
         })
@@ -290,11 +423,12 @@ impl Builder {
 }
 
 /// The first message to every worker.
-pub(crate) fn setup(initializer: Option<&[u8]>) -> Result<Vec<u8>, String> {
+pub(crate) fn setup(initializer: Option<&[u8]>, conduct: Conduct) -> Result<Vec<u8>, String> {
     let setup = Setup {
         version: VERSION,
         build: Image::get().build(),
         initializer,
+        conduct,
     };
     let mut message = Vec::new();
     frame::begin(&mut message);
@@ -307,6 +441,9 @@ impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder")
             .field("workers", &self.workers)
+            .field("min_workers", &self.min_workers)
+            .field("keep_alive", &self.keep_alive)
+            .field("conduct", &self.conduct)
             .field("initializer", &self.initializer.is_some())
             .field("max_tasks_per_worker", &self.max_tasks)
             .field("time_limit", &self.time_limit)

@@ -12,10 +12,11 @@ use rustix::io::ioctl_fionbio;
 use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
 
 use crate::host::Host;
+use crate::output::Output;
 use crate::page::Page;
-use crate::state::Process;
+use crate::state::{End, Process};
 use crate::store::{self, Store};
-use crate::sys::{Exit, Interest, ProcessHandle, pass};
+use crate::sys::{Interest, ProcessHandle, pass};
 use crate::{entry, token};
 
 /// The size that pipes are asked to have, in bytes: measured to be the fastest. The system may refuse.
@@ -41,6 +42,7 @@ pub(crate) struct Child {
     /// raises no SIGPIPE, which this program may not have ignored.
     _task_reader: OwnedFd,
     page: Arc<Page>,
+    output: Arc<Output>,
 }
 
 /// What a worker's answers come by.
@@ -76,9 +78,8 @@ pub(crate) fn spawn(plan: &Plan, arguments: &Store) -> io::Result<(Child, Result
         arguments.as_fd(),
         values.as_fd(),
     ])?;
-    // Whatever it prints goes to standard error, from its very first moment on.
-    let output = io::stderr().as_fd().try_clone_to_owned();
-    let output = output.map_or_else(|_| Stdio::null(), Stdio::from);
+    // Whatever it prints goes there, from its very first moment on.
+    let (output, printer) = Output::new()?;
     let role = entry::role_for(&theirs)?;
     let mut command = Command::new("/proc/self/exe");
     command
@@ -87,7 +88,8 @@ pub(crate) fn spawn(plan: &Plan, arguments: &Store) -> io::Result<(Child, Result
         .env(entry::ROLE, role)
         .env(entry::DEPTH, plan.depth.saturating_add(1).to_string())
         .stdin(Stdio::from(theirs))
-        .stdout(output)
+        .stdout(Stdio::from(printer.try_clone()?))
+        .stderr(Stdio::from(printer))
         .process_group(0);
     if let Some(directory) = &plan.directory {
         command.current_dir(directory);
@@ -114,6 +116,7 @@ pub(crate) fn spawn(plan: &Plan, arguments: &Store) -> io::Result<(Child, Result
         tasks,
         _task_reader: task_reader,
         page,
+        output: Arc::new(output),
     };
     Ok((child, results))
 }
@@ -122,6 +125,11 @@ impl Child {
     /// Readable once it has ended.
     pub(crate) fn process_fd(&self) -> BorrowedFd<'_> {
         self.process.fd()
+    }
+
+    /// What it prints.
+    pub(crate) const fn output(&self) -> &Arc<Output> {
+        &self.output
     }
 
     /// Kills it, and waits for its end.
@@ -166,6 +174,10 @@ impl Process for Child {
         self.page.done()
     }
 
+    fn is_full(&self) -> bool {
+        self.page.is_full()
+    }
+
     fn kill(&self) {
         self.process.kill();
     }
@@ -174,7 +186,12 @@ impl Process for Child {
         self.process.await_end();
     }
 
-    fn reap(&self) -> Exit {
-        self.process.reap()
+    fn reap(&self) -> End {
+        let (exit, peak_rss) = self.process.reap();
+        End {
+            exit,
+            peak_rss,
+            stderr: self.output.last_words(),
+        }
     }
 }

@@ -23,6 +23,9 @@
 //! `bell` counts the pool's writes into the task pipe. Nothing is decided by it: a worker that has a moment's
 //! [patience](crate::patience) looks there, since a look at memory costs less than one at a pipe.
 //!
+//! `full` is set by a worker that has more memory than it is to keep, before it sends an answer. Then the
+//! pool gives it nothing more.
+//!
 //! `read` is the pool's: it has read the results of the tasks below that number, and the worker may use their
 //! room in its [store](crate::store) again.
 
@@ -41,6 +44,7 @@ pub(crate) struct Claims {
     done: AtomicU64,
     bell: AtomicU64,
     read: AtomicU64,
+    full: AtomicU64,
 }
 
 impl Claims {
@@ -86,6 +90,18 @@ impl Claims {
     pub(crate) fn finish(&self, sequence: u64) {
         // ORDERING: Relaxed; it publishes nothing by itself. The next `claim` publishes it.
         self.done.store(sequence.wrapping_add(1), Ordering::Relaxed);
+    }
+
+    /// The worker wants to leave.
+    pub(crate) fn set_full(&self) {
+        // ORDERING: Relaxed; it publishes nothing, and the answer that is sent afterwards orders it.
+        self.full.store(1, Ordering::Relaxed);
+    }
+
+    /// Whether the worker wants to leave. Whoever has read an answer sees what was set before that.
+    pub(crate) fn is_full(&self) -> bool {
+        // ORDERING: Relaxed; nothing is read by it.
+        self.full.load(Ordering::Relaxed) != 0
     }
 
     /// The pool takes back what has not begun of the tasks below `end`. Says which is the first of them:

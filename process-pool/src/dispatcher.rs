@@ -181,6 +181,7 @@ impl<S: System> Dispatcher<S> {
         }
         self.core
             .with(|state, ended| state.bury(&self.core.system, id, ended));
+        self.core.system.buried(id);
     }
 
     /// Reads what a worker has written; of a dead one all there is.
@@ -219,6 +220,7 @@ impl<S: System> Dispatcher<S> {
                 state.await_end(id);
                 state.bury(&core.system, id, ended);
             });
+            core.system.buried(id);
         }
     }
 }
@@ -229,6 +231,7 @@ impl<S: System> Drop for Dispatcher<S> {
         if !self.inboxes.is_empty() {
             self.give_up();
         }
+        self.core.system.end();
     }
 }
 
@@ -335,19 +338,27 @@ mod tests {
     use rustix::process::{Pid, Signal, kill_process};
 
     use super::*;
+    use std::time::Duration;
+
     use crate::call::Call;
     use crate::child::Plan;
     use crate::host::Host;
+    use crate::job::Terms;
+    use crate::protocol::Conduct;
+    use crate::retry::Retries;
     use crate::state::Limits;
     use crate::{builder, job};
 
     fn dispatcher() -> Dispatcher<Host> {
         let plan = Plan {
-            setup: builder::setup(None).unwrap(),
+            setup: builder::setup(None, Conduct::default()).unwrap(),
             ..Plan::default()
         };
         let limits = Limits {
             workers: 1,
+            min_workers: 1,
+            keep_alive: Duration::MAX,
+            memory: None,
             tasks: None,
             prefetch: None,
         };
@@ -375,7 +386,11 @@ mod tests {
         let call = Call::one(|n: u32| n + 1).unwrap();
         let message = job::message(call, |bytes| codec::encode(&1_u32, bytes)).unwrap();
         let (completer, handle) = pair::<u32>();
-        core.submit(Job::new(message, None, completer, codec::decode::<u32>));
+        let terms = Terms {
+            limit: None,
+            retries: Retries::NONE,
+        };
+        core.submit(Job::new(message, terms, completer, codec::decode::<u32>));
         // READY, by which it gets the task; then the answer, which nobody reads.
         for is_ready in [true, false] {
             let results = &dispatcher.inboxes[&0].results.pipe;

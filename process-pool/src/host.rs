@@ -5,9 +5,11 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
+use future_result::sync::Mutex;
 use rustix::buffer::spare_capacity;
 
 use crate::child::{self, Child, Plan, Results};
+use crate::forwarder::Forwarder;
 use crate::store::{self, Store};
 use crate::sys::{Event, EventFd, Interest, Poller};
 use crate::system::System;
@@ -19,6 +21,8 @@ pub(crate) struct Host {
     plan: Plan,
     /// Where long parts of arguments go.
     arguments: Arc<Store>,
+    /// Puts through what workers print, until the pool has ended.
+    forwarder: Mutex<Option<Forwarder>>,
 }
 
 impl Host {
@@ -34,6 +38,7 @@ impl Host {
             poller,
             plan,
             arguments: Arc::new(Store::create(store::ARGUMENTS)?),
+            forwarder: Mutex::new(Some(Forwarder::start()?)),
         };
         Ok((host, bell))
     }
@@ -47,7 +52,11 @@ impl Host {
         self.poller
             .add(results, of(Source::Results), Interest::Read)?;
         self.poller
-            .add(child.process_fd(), of(Source::Process), Interest::Read)
+            .add(child.process_fd(), of(Source::Process), Interest::Read)?;
+        match &*self.forwarder.lock() {
+            Some(forwarder) => forwarder.add(id, Arc::clone(child.output())),
+            None => Ok(()),
+        }
     }
 }
 
@@ -77,6 +86,18 @@ impl System for Host {
 
     fn read(&self, results: &Results, room: &mut Vec<u8>) -> io::Result<usize> {
         Ok(rustix::io::read(&results.pipe, spare_capacity(room))?)
+    }
+
+    fn buried(&self, id: u64) {
+        if let Some(forwarder) = &*self.forwarder.lock() {
+            forwarder.bury(id);
+        }
+    }
+
+    fn end(&self) {
+        // Taken out first: it waits for what is still to be put through.
+        let forwarder = self.forwarder.lock().take();
+        drop(forwarder);
     }
 
     fn unwatch_results(&self, results: &Results) {

@@ -7,6 +7,7 @@ use future_result::{Cause, Completer, Panic, TaskError};
 
 use crate::call::{CALL, Call};
 use crate::protocol::{DONE, FAILED, PANICKED, PanicReport, STORED, TASK};
+use crate::retry::Retries;
 use crate::store::Block;
 use crate::{codec, frame, report};
 
@@ -17,9 +18,18 @@ pub(crate) struct Job {
     frame: Vec<u8>,
     /// Parts of the argument that are not in it.
     parts: Vec<Block>,
-    /// How long it may take.
-    limit: Option<Duration>,
+    terms: Terms,
+    /// How often a worker has begun it and died.
+    deaths: u32,
     reply: Box<dyn Reply>,
+}
+
+/// What was asked for one task.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Terms {
+    /// How long it may take.
+    pub(crate) limit: Option<Duration>,
+    pub(crate) retries: Retries,
 }
 
 /// The handle's other end, of whatever type. What it does with an answer is user code.
@@ -39,14 +49,15 @@ impl Job {
     /// `message` is from [`message`].
     pub(crate) fn new<T: Send + 'static>(
         message: Vec<u8>,
-        limit: Option<Duration>,
+        terms: Terms,
         completer: Completer<T>,
         decode: fn(&[u8]) -> Result<T, String>,
     ) -> Self {
         Self {
             frame: message,
             parts: Vec::new(),
-            limit,
+            terms,
+            deaths: 0,
             reply: Box::new(Typed { completer, decode }),
         }
     }
@@ -58,7 +69,19 @@ impl Job {
     }
 
     pub(crate) const fn limit(&self) -> Option<Duration> {
-        self.limit
+        self.terms.limit
+    }
+
+    /// Its worker has died. Says how many have by now.
+    pub(crate) const fn count_death(&mut self) -> u32 {
+        self.deaths = self.deaths.saturating_add(1);
+        self.deaths
+    }
+
+    /// After which pause it is tried again, if it is.
+    pub(crate) fn try_again(&mut self, random: u64) -> Option<Duration> {
+        self.terms.retries.left = self.terms.retries.left.checked_sub(1)?;
+        Some(self.terms.retries.pause_after(self.deaths, random))
     }
 
     /// The size of the argument, in bytes.
@@ -117,7 +140,7 @@ impl fmt::Debug for Job {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Job")
             .field("argument_size", &self.argument_size())
-            .field("limit", &self.limit)
+            .field("terms", &self.terms)
             .finish_non_exhaustive()
     }
 }

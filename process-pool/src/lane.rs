@@ -169,7 +169,8 @@ mod tests {
     use super::*;
     use crate::call::Call;
     use crate::frame::Decoder;
-    use crate::job::message;
+    use crate::job::{Terms, message};
+    use crate::retry::Retries;
 
     fn job(argument: &[u8]) -> Job {
         let call = Call::one(|n: u32| n).unwrap();
@@ -178,7 +179,11 @@ mod tests {
             Ok(())
         });
         let (completer, _handle) = pair::<()>();
-        Job::new(bytes.unwrap(), None, completer, |_| Ok(()))
+        let terms = Terms {
+            limit: None,
+            retries: Retries::NONE,
+        };
+        Job::new(bytes.unwrap(), terms, completer, |_| Ok(()))
     }
 
     /// Writes everything in steps of at most `step` bytes.

@@ -19,6 +19,7 @@ mod dispatcher;
 mod embedded;
 mod entry;
 mod error;
+mod forwarder;
 mod frame;
 mod host;
 mod image;
@@ -28,14 +29,17 @@ mod json;
 mod lane;
 mod lifeline;
 mod map;
+mod memory;
 #[cfg(feature = "msgpack")]
 mod msgpack;
 mod notifier;
+mod output;
 mod page;
 mod patience;
 mod pool;
 mod protocol;
 mod report;
+mod retry;
 mod run;
 mod shutdown;
 #[cfg(all(test, pool_sim))]

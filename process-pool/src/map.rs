@@ -55,7 +55,7 @@ impl ProcessPoolExecutor {
         R: Serialize + DeserializeOwned + Send + 'static,
     {
         let call = Call::chunk(function);
-        let submit = move |items| self.send(call, items, self.time_limit, decode_items);
+        let submit = move |items| self.send(call, items, self.terms, decode_items);
         Map::new(input, submit, AHEAD.saturating_mul(self.workers))
     }
 
@@ -103,7 +103,7 @@ impl ProcessPoolExecutor {
         E: Serialize + DeserializeOwned + Send + 'static,
     {
         let call = Call::try_chunk(function);
-        let submit = move |items| self.send(call, items, self.time_limit, decode_items);
+        let submit = move |items| self.send(call, items, self.terms, decode_items);
         TryMap::new(input, submit, AHEAD.saturating_mul(self.workers))
     }
 }

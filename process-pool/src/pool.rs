@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use future_result::sync::{Mutex, thread};
 use future_result::{Cause, JoinHandle, Shared, TaskError, contain, pair_with_hook};
@@ -11,7 +10,7 @@ use serde::de::DeserializeOwned;
 
 use crate::call::{Call, NotInExecutable};
 use crate::core::Core;
-use crate::job::{Job, message, panicked};
+use crate::job::{Job, Terms, message, panicked};
 use crate::system::System;
 use crate::{BuildError, Builder, TaskBuilder, codec, report};
 
@@ -76,7 +75,7 @@ pub struct ProcessPoolExecutor {
     pub(crate) core: Arc<Core>,
     pub(crate) workers: usize,
     /// For tasks that have none of their own.
-    pub(crate) time_limit: Option<Duration>,
+    pub(crate) terms: Terms,
     /// Done when the last worker is gone.
     pub(crate) terminated: Shared<JoinHandle<()>>,
     pub(crate) thread: Mutex<Option<thread::JoinHandle<()>>>,
@@ -207,7 +206,7 @@ impl ProcessPoolExecutor {
         &self,
         call: Result<Call, NotInExecutable>,
         argument: A,
-        limit: Option<Duration>,
+        terms: Terms,
         decode: fn(&[u8]) -> Result<T, String>,
     ) -> JoinHandle<T>
     where
@@ -239,7 +238,7 @@ impl ProcessPoolExecutor {
         match encoded {
             Ok(message) => self
                 .core
-                .submit(Job::new(message, limit, completer, decode).with_parts(parts)),
+                .submit(Job::new(message, terms, completer, decode).with_parts(parts)),
             Err(error) => completer.fail(error),
         }
         handle

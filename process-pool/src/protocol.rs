@@ -12,8 +12,9 @@
 //! | the *page* of shared memory | both | which task begins next, and how many are done; see [`claims`](crate::claims) |
 //! | the *stores* | one each way | long parts of arguments and results, which messages name; see [`store`](crate::store) |
 //!
-//! Descriptors 1 and 2 of a worker are the standard error of the pool's process, 0 is `/dev/null` once the
-//! worker has begun. So nothing that a task prints or reads can get between messages.
+//! Descriptors 1 and 2 of a worker are a pipe whose content the pool [forwards](crate::forwarder) to the
+//! standard error of its own process, 0 is `/dev/null` once the worker has begun. So nothing that a task prints or
+//! reads can get between messages.
 //!
 //! # Messages
 //!
@@ -82,6 +83,18 @@ pub(crate) struct Setup<'a> {
     /// A call and its argument, as in a task.
     #[serde(borrow)]
     pub(crate) initializer: Option<&'a [u8]>,
+    pub(crate) conduct: Conduct,
+}
+
+/// What a worker keeps to by itself.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Conduct {
+    /// It leaves if it has more memory resident after a task, in bytes.
+    pub(crate) max_rss: Option<u64>,
+    /// The system gives it no more memory than this, in bytes.
+    pub(crate) memory_limit: Option<u64>,
+    /// It is nicer than the pool by this.
+    pub(crate) nice: i32,
 }
 
 /// The first message of a worker that can work.

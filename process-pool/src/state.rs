@@ -7,8 +7,9 @@
 //! queue ──fill──► lane of a worker ──answered──► ended
 //!   ▲                  │
 //!   │                  │ the worker dies, or is slow
-//!   └── requeued ◄─────┴── had begun, and the worker is dead ──► failed
-//!       (had not)
+//!   ├── requeued ◄─────┴── had begun, and the worker is dead ──► failed
+//!   │   (had not)                       │
+//!   └── delayed, for a pause ◄──────────┘ it may be tried again
 //! ```
 //!
 //! [`fill`](State::fill) declares the task started: from there on a handle can only ask to stop it. The page
@@ -24,7 +25,7 @@
 //! | stage | it | ends by |
 //! |---|---|---|
 //! | `Starting` | was spawned, and may run the initializer | READY |
-//! | `Ready` | has tasks, or is in `idle` | LEAVE, when the pool is closed or it has run as many tasks as it may |
+//! | `Ready` | has tasks, or is in `idle` | LEAVE, when the pool is closed, it has run as many tasks as it may, has too much memory, or was idle for too long |
 //! | `Leaving` | was told to exit, and gets no task | its death |
 //!
 //! Any of them may be *condemned*: killed by the pool, with the reason kept for its task. Whatever the
@@ -45,7 +46,7 @@ use std::time::{Duration, Instant};
 use future_result::sync::now;
 use future_result::{Cause, Rejection, TaskError};
 
-pub(crate) use self::process::Process;
+pub(crate) use self::process::{End, Process};
 use self::stop::SWEEP_MIN;
 pub(crate) use self::worker::Why;
 use self::worker::{Stage, Worker};
@@ -66,6 +67,11 @@ pub(crate) type Ended = Vec<(Job, TaskError)>;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
     pub(crate) workers: usize,
+    /// So many stay when there is nothing to do; the others for so long.
+    pub(crate) min_workers: usize,
+    pub(crate) keep_alive: Duration,
+    /// How many bytes a worker gets from the system.
+    pub(crate) memory: Option<u64>,
     /// How many tasks a worker runs before it is replaced.
     pub(crate) tasks: Option<u64>,
     /// How many tasks a worker has at most that it has not answered. Else as many as are worth it.
@@ -93,6 +99,12 @@ pub(crate) struct State<P> {
     sweep_at: usize,
     /// Tasks whose worker died before they began; they come first.
     requeued: VecDeque<Job>,
+    /// Tasks whose worker died after they began, by the time at which they are tried again.
+    delayed: BTreeMap<(Instant, u64), Job>,
+    /// How many there have been.
+    delays: u64,
+    /// Nothing is tried again any more.
+    is_final: bool,
     /// Nothing is to run any more.
     is_killed: bool,
     /// How long a task takes, a running mean.
@@ -124,6 +136,9 @@ impl<P: Process> State<P> {
             queue: VecDeque::new(),
             sweep_at: SWEEP_MIN,
             requeued: VecDeque::new(),
+            delayed: BTreeMap::new(),
+            delays: 0,
+            is_final: false,
             is_killed: false,
             service: QUEUED_WORK,
             workers: BTreeMap::new(),
@@ -172,23 +187,39 @@ impl<P: Process> State<P> {
         {
             self.fill(poller, id, ended);
         }
-        if self.closed.is_some() && self.queued() == 0 {
+        if self.closed.is_some() && self.is_drained() {
             self.dismiss(poller);
         }
+    }
+
+    /// Whether all tasks that there are have a worker.
+    fn is_drained(&self) -> bool {
+        self.queued() == 0 && self.delayed.is_empty()
+    }
+
+    /// Whether a worker may be given another task.
+    fn may_take(&self, worker: &Worker<P>) -> bool {
+        let limit = self.limits.tasks;
+        limit.is_none_or(|limit| worker.given < limit) && !worker.process.is_full()
     }
 
     /// Gives a worker as many queued tasks as are worth it. It becomes idle if it has none then.
     pub(crate) fn fill(&mut self, poller: &P::Poller, id: u64, ended: &mut Ended) {
         let depth = self.depth();
+        let limit = self.limits.tasks.unwrap_or(u64::MAX);
         let Some(worker) = self.workers.get_mut(&id) else {
             return;
         };
         if worker.stage != Stage::Ready || worker.condemned.is_some() {
             return;
         }
+        if worker.process.is_full() {
+            // What it has not begun another one does, and then it leaves.
+            return self.recall(poller, id);
+        }
         let was_empty = worker.lane.is_empty();
         while worker.lane.len() < depth
-            && self.limits.tasks.is_none_or(|limit| worker.given < limit)
+            && worker.given < limit
             && let Some(mut job) = self.requeued.pop_front().or_else(|| self.queue.pop_front())
         {
             // The clock of a task with a time limit starts when it does, which is known of the first.
@@ -264,10 +295,10 @@ impl<P: Process> State<P> {
         if worker.stage != Stage::Ready || worker.condemned.is_some() {
             return;
         }
-        if self.limits.tasks.is_some_and(|limit| worker.given >= limit) {
+        if !self.may_take(worker) {
             self.leave(poller, id);
         } else if !self.idle.contains(&id) {
-            self.idle.push(id);
+            self.add_idle(id);
         }
     }
 
@@ -334,7 +365,7 @@ impl<P: Process> State<P> {
                 }
             }
         }
-        if self.closed.is_some() && self.workers.is_empty() && self.queued() == 0 {
+        if self.closed.is_some() && self.workers.is_empty() && self.is_drained() {
             return Step::End;
         }
         self.waits_until = next;
@@ -350,6 +381,7 @@ impl<P: Process> State<P> {
                 Some(deadline.map_or(stall, |it| it.min(stall)))
             })
         });
-        deadlines.min()
+        let delayed = self.delayed.first_key_value().map(|((at, _), _)| *at);
+        deadlines.chain(delayed).chain(self.idle_until()).min()
     }
 }

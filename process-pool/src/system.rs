@@ -46,6 +46,12 @@ pub(crate) trait System: fmt::Debug + Send + Sync + 'static {
     /// if it is to be tried again.
     fn read(&self, results: &Self::Results, room: &mut Vec<u8>) -> io::Result<usize>;
 
+    /// The worker with this number is dead and reaped, and what it has printed may be put away.
+    fn buried(&self, id: u64);
+
+    /// The pool has ended, and there are no workers any more.
+    fn end(&self);
+
     /// There are no events of this pipe any more.
     fn unwatch_results(&self, results: &Self::Results);
 

@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::call::Call;
+use crate::job::Terms;
 use crate::{ProcessPoolExecutor, codec};
 
 /// Options for one task, from [`ProcessPoolExecutor::task`].
@@ -28,14 +29,14 @@ use crate::{ProcessPoolExecutor, codec};
 #[must_use = "nothing is submitted before `submit`"]
 pub struct TaskBuilder<'a> {
     pool: &'a ProcessPoolExecutor,
-    limit: Option<Duration>,
+    terms: Terms,
 }
 
 impl<'a> TaskBuilder<'a> {
     pub(crate) const fn new(pool: &'a ProcessPoolExecutor) -> Self {
         Self {
             pool,
-            limit: pool.time_limit,
+            terms: pool.terms,
         }
     }
 
@@ -64,7 +65,69 @@ impl<'a> TaskBuilder<'a> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub const fn time_limit(mut self, limit: Duration) -> Self {
-        self.limit = Some(limit);
+        self.terms.limit = Some(limit);
+        self
+    }
+
+    /// How often the task is tried again if its worker [dies](crate::WorkerDied). By default not at all: a task
+    /// that was begun may have done something already. Only for tasks that may run twice.
+    ///
+    /// It is queued again after a [pause](Self::retry_pause). Meanwhile it can be cancelled, and a pool that
+    /// is shut down waits for it; [`shutdown_now`](ProcessPoolExecutor::shutdown_now) and
+    /// [`kill`](ProcessPoolExecutor::kill) do not. The handle gets the end of the last attempt, and
+    /// [`WorkerDied::attempts`](crate::WorkerDied::attempts) tells how many there were. A panic is not tried
+    /// again, nor is what takes longer than its [time limit](Self::time_limit), which counts for each attempt
+    /// by itself.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use process_pool::{FutureResult, ProcessPoolExecutor, WorkerDied};
+    ///
+    /// /// Crashes whenever there is no file with this name, and makes it.
+    /// fn crash_once(file: String) -> bool {
+    ///     if std::fs::exists(&file).is_ok_and(|is_there| !is_there) {
+    ///         let _ = std::fs::write(&file, "");
+    ///         std::process::abort();
+    ///     }
+    ///     std::fs::remove_file(file).is_ok()
+    /// }
+    ///
+    /// let pool = ProcessPoolExecutor::new(1)?;
+    /// let task = pool.task().retries(2).retry_pause(Duration::from_millis(1));
+    /// let name = format!("crash-once-{}", std::process::id());
+    /// let file = std::env::temp_dir().join(name).display().to_string();
+    /// assert!(task.submit(crash_once, file).result()?);
+    ///
+    /// let lost = task.submit(|()| std::process::exit(1), ());
+    /// # let lost: process_pool::JoinHandle<()> = lost;
+    /// let error = lost.result().unwrap_err();
+    /// assert_eq!(WorkerDied::of(&error).map(WorkerDied::attempts), Some(3));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub const fn retries(mut self, times: u32) -> Self {
+        self.terms.retries.left = times;
+        self
+    }
+
+    /// How long to wait before the first of the [`retries`](Self::retries): 100 ms by default. Each other
+    /// pause is twice as long, up to 10 seconds, or as long as this one if that is longer. Each is shortened
+    /// by up to a half, at random, so that tasks that have failed together are not tried again together.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use process_pool::{FutureResult, ProcessPoolExecutor};
+    ///
+    /// let pool = ProcessPoolExecutor::new(1)?;
+    /// let stubborn = pool.task().retries(10).retry_pause(Duration::from_secs(1));
+    /// assert_eq!(stubborn.submit(|n: u32| n + 1, 1).result()?, 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub const fn retry_pause(mut self, first: Duration) -> Self {
+        self.terms.retries.pause = first;
         self
     }
 
@@ -86,14 +149,15 @@ impl<'a> TaskBuilder<'a> {
     {
         let call = Call::one(function);
         self.pool
-            .send(call, argument, self.limit, codec::decode::<R>)
+            .send(call, argument, self.terms, codec::decode::<R>)
     }
 }
 
 impl fmt::Debug for TaskBuilder<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TaskBuilder")
-            .field("time_limit", &self.limit)
+            .field("time_limit", &self.terms.limit)
+            .field("retries", &self.terms.retries)
             .finish_non_exhaustive()
     }
 }

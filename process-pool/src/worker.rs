@@ -10,6 +10,7 @@ use rustix::io::Errno;
 
 use crate::frame::{self, Decoder, Header};
 use crate::image::Image;
+use crate::memory::{self, Watch};
 use crate::page::Page;
 use crate::patience::Patience;
 use crate::protocol::{
@@ -44,6 +45,8 @@ struct Worker {
     /// Where long parts of values go.
     values: Arc<Store>,
     unread: Unread,
+    /// If it is to leave when it has much memory, until it has said so.
+    watch: Option<Watch>,
 }
 
 /// Why a worker ends.
@@ -102,6 +105,7 @@ impl Worker {
             arguments: Arc::new(passed.arguments),
             values: Arc::new(Store::open(passed.values)?),
             unread: Unread::default(),
+            watch: None,
         })
     }
 
@@ -176,6 +180,7 @@ impl Worker {
                         kind |= STORED;
                     }
                     self.page.finish(header.sequence);
+                    self.watch_memory();
                     self.send(kind, header.sequence)?;
                 }
                 Ok(())
@@ -200,6 +205,14 @@ impl Worker {
         }
     }
 
+    /// After a task: with too much memory it wants to leave.
+    fn watch_memory(&mut self) {
+        if self.watch.as_mut().is_some_and(Watch::is_above) {
+            self.page.set_full();
+            self.watch = None;
+        }
+    }
+
     fn set_up(&mut self, place: std::ops::Range<usize>) -> Result<Ready, String> {
         let ours = Ready {
             version: VERSION,
@@ -210,6 +223,15 @@ impl Worker {
         let setup: Setup<'_> = postcard::from_bytes(body).map_err(|error| error.to_string())?;
         if (setup.version, setup.build) != (ours.version, ours.build) {
             return Err("the worker was started from another executable than the pool".to_owned());
+        }
+        self.watch = setup.conduct.max_rss.map(Watch::new);
+        if let Some(limit) = setup.conduct.memory_limit {
+            let limited = memory::limit(limit);
+            limited.map_err(|error| format!("its memory could not be limited: {error}"))?;
+        }
+        if setup.conduct.nice != 0 {
+            let niced = rustix::process::nice(setup.conduct.nice);
+            niced.map_err(|error| format!("its niceness could not be changed: {error}"))?;
         }
         let Some(initializer) = setup.initializer else {
             return Ok(ours);

@@ -5,11 +5,13 @@ use std::fmt;
 
 use future_result::TaskError;
 
+use crate::state::End;
 use crate::sys::Exit;
 
 /// What is known about the end of a worker that died while it ran a task.
 ///
-/// The task failed with [`TaskError::Lost`]; this is the cause in it.
+/// The task failed with [`TaskError::Lost`]; this is the cause in it. That there is one says that the task had
+/// begun: what a worker was given and had not begun is run by another one, and nobody hears of the death.
 ///
 /// # Examples
 ///
@@ -29,9 +31,11 @@ use crate::sys::Exit;
 #[derive(Clone, Debug)]
 pub struct WorkerDied {
     pub(crate) pid: u32,
-    pub(crate) exit: Exit,
+    pub(crate) end: End,
     pub(crate) finished: bool,
     pub(crate) argument_size: usize,
+    pub(crate) attempts: u32,
+    pub(crate) memory_limit: Option<u64>,
     /// What the pool had against it.
     pub(crate) complaint: Option<String>,
 }
@@ -93,7 +97,7 @@ impl WorkerDied {
     /// ```
     #[must_use]
     pub const fn exit_code(&self) -> Option<i32> {
-        match self.exit {
+        match self.end.exit {
             Exit::Code(code) => Some(code),
             _ => None,
         }
@@ -115,7 +119,7 @@ impl WorkerDied {
     /// ```
     #[must_use]
     pub const fn signal(&self) -> Option<i32> {
-        match self.exit {
+        match self.end.exit {
             Exit::Signal { signal, .. } => Some(signal),
             _ => None,
         }
@@ -137,7 +141,7 @@ impl WorkerDied {
     #[must_use]
     pub const fn core_dumped(&self) -> bool {
         matches!(
-            self.exit,
+            self.end.exit,
             Exit::Signal {
                 core_dumped: true,
                 ..
@@ -163,12 +167,79 @@ impl WorkerDied {
         self.finished
     }
 
+    /// The last lines that the worker has printed, on standard error or output, with what it had started:
+    /// at most 128 lines and 16 KiB. Also those of earlier tasks of that worker, if they fit in. What is no
+    /// UTF-8 is replaced by U+FFFD.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use process_pool::{FutureResult, JoinHandle, ProcessPoolExecutor, WorkerDied};
+    /// fn crash(file: String) {
+    ///     eprintln!("cannot parse {file}");
+    ///     std::process::abort();
+    /// }
+    ///
+    /// # let pool = ProcessPoolExecutor::new(1)?;
+    /// let error = pool.submit(crash, "broken.png".to_owned()).result().unwrap_err();
+    /// let died = WorkerDied::of(&error).ok_or("another error")?;
+    /// assert_eq!(died.stderr(), "cannot parse broken.png");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn stderr(&self) -> &str {
+        &self.end.stderr
+    }
+
+    /// The most memory that it has had resident at a time, in bytes, if that is known.
+    ///
+    /// The system counts in what this program had at most when it started the worker. So it is known only of
+    /// a worker that has had more. If the worker itself has started programs and waited for them, it may be
+    /// the peak of one of those.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use process_pool::{FutureResult, JoinHandle, ProcessPoolExecutor, WorkerDied};
+    /// # let pool = ProcessPoolExecutor::new(1)?;
+    /// fn crash(bytes: usize) {
+    ///     let used = vec![1_u8; bytes];
+    ///     std::process::exit(used[bytes / 2].into());
+    /// }
+    ///
+    /// let error = pool.submit(crash, 300_000_000).result().unwrap_err();
+    /// let died = WorkerDied::of(&error).ok_or("another error")?;
+    /// assert!(died.peak_rss().is_some_and(|peak| (300_000_000..400_000_000).contains(&peak)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub const fn peak_rss(&self) -> Option<u64> {
+        self.end.peak_rss
+    }
+
+    /// How often the task was tried: once, and again for each of its
+    /// [`retries`](crate::TaskBuilder::retries).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use process_pool::{FutureResult, JoinHandle, ProcessPoolExecutor, WorkerDied};
+    /// # let pool = ProcessPoolExecutor::new(1)?;
+    /// let lost: JoinHandle<()> = pool.submit(|()| std::process::abort(), ());
+    /// let error = lost.result().unwrap_err();
+    /// let died = WorkerDied::of(&error).ok_or("another error")?;
+    /// assert_eq!(died.attempts(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub const fn attempts(&self) -> u32 {
+        self.attempts
+    }
+
     /// Where to look for the reason.
     const fn advice(&self) -> &'static str {
-        match self.exit {
-            Exit::Code(_) => {
-                "a task returns instead of exiting, and what it has printed is on standard error"
-            }
+        match self.end.exit {
+            Exit::Code(_) => "a task returns instead of exiting",
             Exit::Signal {
                 signal: libc::SIGKILL,
                 ..
@@ -176,7 +247,7 @@ impl WorkerDied {
                 "if nobody has killed it, memory was probably short: look into the system's log, and give \
                  the pool fewer workers or smaller tasks"
             }
-            Exit::Signal { .. } => "what it has printed is on standard error",
+            Exit::Signal { .. } => "a debugger tells more than a pool can",
             Exit::Unknown => {
                 "let the program neither ignore SIGCHLD nor wait for children that it does not know"
             }
@@ -206,7 +277,7 @@ impl WorkerDied {
 impl fmt::Display for WorkerDied {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "worker process {} ", self.pid)?;
-        match self.exit {
+        match self.end.exit {
             Exit::Code(code) => write!(f, "exited with status {code}")?,
             Exit::Signal {
                 signal,
@@ -230,11 +301,27 @@ impl fmt::Display for WorkerDied {
         let plural = if self.argument_size == 1 { "" } else { "s" };
         let size = self.argument_size;
         write!(f, ", whose argument has {size} byte{plural}; ")?;
+        if let Some(peak) = self.end.peak_rss {
+            write!(f, "it has had up to {} MiB of memory; ", peak >> 20)?;
+        }
         f.write_str(match &self.complaint {
             Some(complaint) => complaint,
             None => self.advice(),
         })?;
-        f.write_str("; submit the task again only if it may run twice")
+        if let Some(limit) = self.memory_limit {
+            write!(
+                f,
+                "; the pool lets its workers have {limit} bytes of memory"
+            )?;
+        }
+        match self.attempts {
+            1 => f.write_str("; submit the task again only if it may run twice")?,
+            times => write!(f, "; it was tried {times} times")?,
+        }
+        if !self.end.stderr.is_empty() {
+            write!(f, "; it printed last:\n{}", self.end.stderr)?;
+        }
+        Ok(())
     }
 }
 
@@ -272,30 +359,43 @@ mod tests {
     fn a_death_is_told_as_a_sentence_with_what_to_do_next() {
         let mut died = WorkerDied {
             pid: 4711,
-            exit: Exit::Signal {
-                signal: libc::SIGKILL,
-                core_dumped: false,
+            end: End {
+                exit: Exit::Signal {
+                    signal: libc::SIGKILL,
+                    core_dumped: false,
+                },
+                peak_rss: Some(3 << 30),
+                stderr: String::new(),
             },
             finished: false,
             argument_size: 1,
+            attempts: 1,
+            memory_limit: Some(1 << 20),
             complaint: None,
         };
         let text = |died: &WorkerDied| TaskError::Lost(Cause::new(died.clone())).to_string();
         assert_eq!(
             text(&died),
             "the task was lost: worker process 4711 was ended by signal 9 (SIGKILL) while it ran the task, \
-             whose argument has 1 byte; if nobody has killed it, memory was probably short: look into the \
-             system's log, and give the pool fewer workers or smaller tasks; submit the task again only if \
-             it may run twice"
+             whose argument has 1 byte; it has had up to 3072 MiB of memory; if nobody has killed it, memory \
+             was probably short: look into the system's log, and give the pool fewer workers or smaller \
+             tasks; the pool lets its workers have 1048576 bytes of memory; submit the task again only if it \
+             may run twice"
         );
-        died.exit = Exit::Code(3);
+        died.end = End {
+            exit: Exit::Code(3),
+            peak_rss: None,
+            stderr: "one\ntwo".to_owned(),
+        };
         died.finished = true;
         died.argument_size = 20;
+        died.attempts = 3;
+        died.memory_limit = None;
         assert_eq!(
             text(&died),
             "the task was lost: worker process 4711 exited with status 3 before it had sent the result of \
-             the task, whose argument has 20 bytes; a task returns instead of exiting, and what it has \
-             printed is on standard error; submit the task again only if it may run twice"
+             the task, whose argument has 20 bytes; a task returns instead of exiting; it was tried 3 \
+             times; it printed last:\none\ntwo"
         );
     }
 }

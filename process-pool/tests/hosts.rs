@@ -73,6 +73,19 @@ const TESTS: &[(&str, fn())] = &[
         "standard_descriptors_that_are_closed",
         standard_descriptors_that_are_closed,
     ),
+    (
+        "a_program_whose_errors_nobody_reads",
+        a_program_whose_errors_nobody_reads,
+    ),
+    (
+        "a_program_whose_reader_of_errors_is_gone",
+        a_program_whose_reader_of_errors_is_gone,
+    ),
+    (
+        "what_was_printed_comes_out_before_the_pool_ends",
+        what_was_printed_comes_out_before_the_pool_ends,
+    ),
+    ("a_stranger_is_still_heard", a_stranger_is_still_heard),
     ("an_idle_pool_uses_no_cpu", || pass("idle")),
     ("a_forked_program_leaves_the_pool_to_its_parent", || {
         pass("forks")
@@ -92,6 +105,10 @@ const SCENARIOS: &[(&str, fn())] = &[
     ("many_pools", many_pools),
     ("flood", flood),
     ("closed", || works(&ProcessPoolExecutor::new(2).unwrap())),
+    ("unread", unread),
+    ("reader_gone", reader_gone),
+    ("words", words),
+    ("stranger", stranger),
     ("idle", idle),
     ("forks", forks),
 ];
@@ -432,6 +449,147 @@ fn flood() {
     assert_eq!(total, 80_000);
 }
 
+/// The pipe is full, and stays so: the workers that print wait, and nobody else.
+fn a_program_whose_errors_nobody_reads() {
+    let mut program = host("unread").stderr(Stdio::piped()).spawn().unwrap();
+    assert!(program.wait().unwrap().success());
+}
+
+fn unread() {
+    let pool = ProcessPoolExecutor::new(2).unwrap();
+    let gate = Gate::new();
+    let flood = |path: String| {
+        drop(knock(path));
+        loop {
+            eprintln!("printed");
+        }
+    };
+    let endless: JoinHandle<()> = pool.submit(flood, gate.path());
+    drop(gate.next());
+    let before = descriptors();
+    for how in 0..100_i32 {
+        works(&pool);
+        // What does not fit anywhere is told all the same.
+        let lost: JoinHandle<()> = pool.submit(
+            |how| {
+                eprintln!("word {how}");
+                std::process::exit(how)
+            },
+            how,
+        );
+        let error = soon(lost).unwrap_err();
+        let died = WorkerDied::of(&error).unwrap();
+        assert_eq!(died.exit_code(), Some(how));
+        assert!(died.stderr().ends_with(&format!("word {how}")), "{died}");
+    }
+    // Of some of the dead the pipes are kept, but not of all.
+    assert!(descriptors() <= before + 80);
+    let _ = endless.cancel();
+    assert!(matches!(soon(endless), Err(TaskError::Cancelled)));
+    pool.shutdown().unwrap();
+    assert!(children().is_empty());
+}
+
+/// The program would be killed by a write to that pipe.
+fn a_program_whose_reader_of_errors_is_gone() {
+    let mut command = host("reader_gone");
+    let mut program = command.stderr(Stdio::piped()).stdin(Stdio::piped()).spawn();
+    let program = program.as_mut().unwrap();
+    drop(program.stderr.take());
+    drop(program.stdin.take());
+    let status = program.wait().unwrap();
+    assert!(status.success(), "{status}");
+}
+
+fn reader_gone() {
+    set_signal(libc::SIGPIPE, libc::SIG_DFL);
+    assert_eq!(std::io::stdin().read(&mut [0]).unwrap(), 0);
+    let pool = ProcessPoolExecutor::new(2).unwrap();
+    for n in 0..20 {
+        let print = |n: u32| {
+            eprintln!("{n}");
+            n
+        };
+        assert_eq!(soon(pool.submit(print, n)).unwrap(), n);
+    }
+}
+
+fn errors_of(mut program: std::process::Child) -> String {
+    let mut errors = String::new();
+    let mut pipe = program.stderr.take().unwrap();
+    pipe.read_to_string(&mut errors).unwrap();
+    assert!(program.wait().unwrap().success());
+    errors
+}
+
+fn what_was_printed_comes_out_before_the_pool_ends() {
+    let program = host("words").stderr(Stdio::piped()).spawn().unwrap();
+    let errors = errors_of(program);
+    let expected: String = (0..50).map(|n| format!("{n} begins\n{n} ends")).collect();
+    assert_eq!(errors, expected + "that is all\n");
+}
+
+fn words() {
+    for n in 0..50 {
+        let pool = ProcessPoolExecutor::new(2).unwrap();
+        let print = |n: u32| {
+            println!("{n} begins");
+            eprint!("{n} ends");
+            if n.is_multiple_of(2) {
+                std::process::abort();
+            }
+        };
+        let printed = soon(pool.submit(print, n));
+        assert_eq!(printed.is_err(), n % 2 == 0);
+    }
+    eprintln!("that is all");
+}
+
+/// A program that a task has left behind outside of its worker's group prints after the worker's death, and
+/// after the end of the pool.
+fn a_stranger_is_still_heard() {
+    let gate = Gate::new();
+    let mut program = host("stranger")
+        .env(GATE, gate.path())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut pipe = program.stderr.take().unwrap();
+    let stranger = gate.next();
+    // The worker is dead, and the pool is gone.
+    let [dead, gone] = [gate.next(), gate.next()];
+    dead.permit();
+    drop(gone);
+    stranger.permit();
+    let mut byte = [0];
+    pipe.read_exact(&mut byte).unwrap();
+    assert_eq!(byte, [1]);
+    assert!(program.wait().unwrap().success());
+}
+
+fn stranger() {
+    let path = gate_of_the_test();
+    let pool = ProcessPoolExecutor::new(1).unwrap();
+    let leave_and_die = |path: String| {
+        let stdin = Stdio::from(std::os::fd::OwnedFd::from(knock(path).unwrap()));
+        let mut command = Command::new("cat");
+        let child = command.stdin(stdin).process_group(0).spawn();
+        assert!(child.is_ok());
+        std::process::abort();
+    };
+    let lost: JoinHandle<()> = pool.submit(leave_and_die, path.clone());
+    soon(lost).unwrap_err();
+    let first = std::thread::spawn({
+        let path = path.clone();
+        move || visit(path)
+    });
+    pool.shutdown().unwrap();
+    visit(path);
+    first.join().unwrap();
+    // The last holder of the pipe goes when the test lets it, and then the thread that listens.
+    support::wait_for_threads_end("process-pool st");
+}
+
 fn standard_descriptors_that_are_closed() {
     let executable = std::env::current_exe().unwrap();
     for closed in ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"] {
@@ -472,7 +630,11 @@ fn idle() {
         }
         sum
     };
-    let all = || pool.pids().into_iter().map(switches).sum::<u64>();
+    // The workers, and the threads of the pool.
+    let all = || {
+        let threads = support::switches_of_threads("process-pool");
+        threads + pool.pids().into_iter().map(switches).sum::<u64>()
+    };
     // They may still be on their way to rest.
     let rest = std::time::Duration::from_millis(200);
     let (_keep, never) = std::sync::mpsc::channel::<()>();

@@ -456,3 +456,86 @@ fn kill_cancels_also_what_was_sent_and_has_not_begun() {
     }
     assert!(gate.is_quiet());
 }
+
+/// Waits until the pool has so many workers.
+fn wait_for_workers(pool: &ProcessPoolExecutor, count: usize) {
+    while pool.pids().len() != count {
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn workers_come_with_the_work_and_those_that_need_not_stay_leave() {
+    let _guard = guard();
+    for min in [0, 1, 2] {
+        let builder = ProcessPoolExecutor::builder().workers(4).min_workers(min);
+        let pool = builder
+            .keep_alive(Duration::from_millis(20))
+            .build()
+            .unwrap();
+        for _ in 0..2 {
+            let gate = Gate::new();
+            let handles = [0; 4].map(|_| pool.submit(visit, gate.path()));
+            let visitors = [(); 4].map(|()| gate.next());
+            let pids: BTreeSet<u32> = visitors.iter().map(|it| it.pid).collect();
+            assert_eq!(pids.len(), 4);
+            // No worker leaves while it has a task, however long.
+            assert!(pool.pids().iter().all(|pid| pids.contains(pid)));
+            drop(visitors);
+            for handle in handles {
+                soon(handle).unwrap();
+            }
+            wait_for_workers(&pool, min);
+        }
+        works(&pool);
+    }
+}
+
+#[test]
+fn workers_stay_unless_they_may_leave() {
+    let _guard = guard();
+    let builder = ProcessPoolExecutor::builder().workers(2);
+    let pool = builder.keep_alive(Duration::ZERO).build().unwrap();
+    let gate = Gate::new();
+    let handles = [0; 2].map(|_| pool.submit(visit, gate.path()));
+    let visitors = [gate.next(), gate.next()];
+    let pids = visitors.each_ref().map(|it| it.pid);
+    drop(visitors);
+    for handle in handles {
+        soon(handle).unwrap();
+    }
+    support::wait_until_at_rest("process-pool");
+    let stayed = pool.pids();
+    assert!(pids.iter().all(|pid| stayed.contains(pid)));
+}
+
+#[test]
+fn a_worker_that_leaves_for_want_of_work_costs_no_task_that_comes_at_that_moment() {
+    let _guard = guard();
+    let builder = ProcessPoolExecutor::builder().workers(2).min_workers(0);
+    let pool = builder.keep_alive(Duration::ZERO).build().unwrap();
+    for n in 0..300_u32 {
+        let handle = pool.submit(|n: u32| n, n);
+        assert_eq!(soon(handle).unwrap(), n);
+        for _ in 0..(n % 30) * 100 {
+            std::hint::spin_loop();
+        }
+    }
+}
+
+#[test]
+fn workers_are_nicer_by_as_much_as_was_asked_and_so_is_what_they_start() {
+    let _guard = guard();
+    let niceness = |()| {
+        let output = std::process::Command::new("nice").output().unwrap();
+        String::from_utf8(output.stdout)
+            .unwrap()
+            .trim()
+            .parse::<i32>()
+            .unwrap()
+    };
+    let builder = ProcessPoolExecutor::builder().workers(1).nice(5);
+    let pool = builder.build().unwrap();
+    let nicer = soon(pool.submit(niceness, ())).unwrap();
+    assert_eq!(nicer, (niceness(()) + 5).min(19));
+}

@@ -39,13 +39,23 @@ pub(super) fn padding(task: usize, length: usize) -> Bytes {
     bytes.collect::<Vec<_>>().into()
 }
 
+/// What the worker with this pid prints before it dies.
+pub(super) fn last_words(pid: u32) -> String {
+    format!("the last words of {pid}")
+}
+
 /// The life of one task.
 #[derive(Debug)]
 pub(super) struct Fact {
     pub(super) how: How,
     pub(super) limit: Option<Duration>,
+    /// How often it may be tried again.
+    pub(super) retries: u32,
     pub(super) submitted: Instant,
-    pub(super) has_begun: bool,
+    /// How often it has begun.
+    pub(super) attempts: u32,
+    pub(super) is_running: bool,
+    /// The latest attempt has.
     pub(super) has_ended: bool,
     /// The whole answer is in the pipe, and nothing before it breaks the rules.
     pub(super) is_answered: bool,
@@ -66,12 +76,14 @@ pub(super) struct Deeds {
 }
 
 impl Fact {
-    pub(super) fn new(how: How, limit: Option<Duration>) -> Self {
+    pub(super) fn new(how: How, limit: Option<Duration>, retries: u32) -> Self {
         Self {
             how,
             limit,
+            retries,
             submitted: now(),
-            has_begun: false,
+            attempts: 0,
+            is_running: false,
             has_ended: false,
             is_answered: false,
             cancel: None,
@@ -79,8 +91,15 @@ impl Fact {
     }
 
     pub(super) fn begin(&mut self) {
-        assert!(!self.has_begun, "a task runs twice");
-        self.has_begun = true;
+        assert!(!self.is_running, "a task runs twice at a time");
+        assert!(
+            !self.is_answered,
+            "a task is tried again that has an answer"
+        );
+        assert!(self.attempts <= self.retries, "a task runs too often");
+        self.attempts += 1;
+        self.is_running = true;
+        self.has_ended = false;
     }
 
     /// Looks whether this is an end that the task may have.
@@ -95,22 +114,35 @@ impl Fact {
             Err(TaskError::Codec(_)) => self.how == How::Fails,
             Err(_) => false,
         };
+        let has_begun = self.attempts > 0;
+        // What has begun may be queued again.
+        let may_be_queued = !has_begun || self.retries > 0;
         let wants_stop = self.cancel.is_some() || deeds.kills || deeds.breaks;
         let is_right = match result {
-            _ if is_natural => self.has_begun && self.has_ended,
+            _ if is_natural => has_begun && self.has_ended,
             Err(TaskError::Lost(_)) => {
                 let died = result.as_ref().err().and_then(WorkerDied::of);
-                died.is_some_and(|died| self.has_begun && died.finished() == self.has_ended)
+                let is_given_up = wants_stop || deeds.cancels_queued || deeds.failures >= 5;
+                died.is_some_and(|died| {
+                    assert_eq!(
+                        died.stderr(),
+                        last_words(died.pid()),
+                        "another's last words"
+                    );
+                    died.finished() == self.has_ended
+                        && died.attempts() == self.attempts
+                        && (self.attempts > self.retries || (has_begun && is_given_up))
+                })
             }
-            Err(TaskError::Cancelled) => wants_stop || (deeds.cancels_queued && !self.has_begun),
+            Err(TaskError::Cancelled) => wants_stop || (deeds.cancels_queued && may_be_queued),
             Err(TaskError::TimedOut) => {
                 let is_late = |limit| now().saturating_duration_since(self.submitted) >= limit;
-                self.has_begun && self.limit.is_some_and(is_late)
+                has_begun && self.limit.is_some_and(is_late)
             }
             Err(TaskError::Rejected(Rejection::ShutDown)) => {
-                !self.has_begun && (deeds.closes || deeds.kills || deeds.breaks)
+                !has_begun && (deeds.closes || deeds.kills || deeds.breaks)
             }
-            Err(TaskError::Rejected(Rejection::Broken)) => !self.has_begun && deeds.failures >= 5,
+            Err(TaskError::Rejected(Rejection::Broken)) => may_be_queued && deeds.failures >= 5,
             _ => false,
         };
         assert!(is_right, "{result:?} of {self:?}, {deeds:?}");
@@ -119,7 +151,7 @@ impl Fact {
             "an answer was overlooked: {result:?} of {self:?}"
         );
         if self.cancel == Some(Cancel::Prevented) {
-            assert!(!self.has_begun, "a task runs that was cancelled before");
+            assert!(!has_begun, "a task runs that was cancelled before");
             assert!(matches!(result, Err(TaskError::Cancelled)));
         }
     }

@@ -13,7 +13,9 @@ use super::world::World;
 use crate::call::Call;
 use crate::core::Core;
 use crate::dispatcher::Dispatcher;
-use crate::job::{Job, message};
+use crate::job::{Job, Terms, message};
+use crate::protocol::Conduct;
+use crate::retry::Retries;
 use crate::state::Limits;
 use crate::system::System;
 use crate::{Bytes, builder, codec};
@@ -77,9 +79,17 @@ impl Owner {
         };
         let limit = random.one_in(6);
         let limit = limit.then(|| Duration::from_micros(random.below(30_000)));
+        let retries = Retries {
+            left: if random.one_in(4) {
+                1 + random.below(3) as u32
+            } else {
+                0
+            },
+            pause: Duration::from_micros(random.below(5_000)),
+        };
         let number = {
             let mut inner = self.world.lock();
-            inner.facts.push(Fact::new(how, limit));
+            inner.facts.push(Fact::new(how, limit, retries.left));
             inner.facts.len() - 1
         };
         let order = Order {
@@ -109,7 +119,7 @@ impl Owner {
                 }
             });
         }
-        let job = Job::new(bytes, limit, completer, read).with_parts(parts);
+        let job = Job::new(bytes, Terms { limit, retries }, completer, read).with_parts(parts);
         self.call(|core| core.submit(job));
         Task {
             number,
@@ -205,12 +215,19 @@ impl Owner {
 /// One program, from the pool's beginning to its end.
 pub(super) fn run(seed: u64) {
     let mut random = Random::new(seed);
+    let workers = 1 + random.below(3) as usize;
     let limits = Limits {
-        workers: 1 + random.below(3) as usize,
+        workers,
+        min_workers: random.pick(&[0, 1, workers, workers]).min(workers),
+        keep_alive: Duration::from_micros(random.below(20_000)),
+        memory: None,
         tasks: random.one_in(4).then(|| 1 + random.below(4)),
         prefetch: random.one_in(3).then(|| 1 + random.below(4) as usize),
     };
-    let world = World::new(seed, builder::setup(None).expect("it is short"));
+    let world = World::new(
+        seed,
+        builder::setup(None, Conduct::default()).expect("it is short"),
+    );
     let core = Arc::new(Core::new(world.clone(), world.clone(), limits));
     world.watch(&core);
     let Ok(dispatcher) = Dispatcher::new(Arc::clone(&core)) else {

@@ -86,7 +86,10 @@ pub(super) struct Worker {
     is_closed: bool,
     pub(super) is_killed: bool,
     pub(super) exit: Option<Exit>,
+    /// It has too much memory after so many tasks more, if ever.
+    fills_after: Option<u64>,
     pub(super) is_reaped: bool,
+    pub(super) is_buried: bool,
     pub(super) watches_results: bool,
     pub(super) watches_room: bool,
     pub(super) watches_end: bool,
@@ -128,7 +131,9 @@ impl Worker {
             is_closed: false,
             is_killed: false,
             exit: None,
+            fills_after: random.one_in(6).then(|| random.below(5)),
             is_reaped: false,
+            is_buried: false,
             watches_results: true,
             watches_room: false,
             watches_end: true,
@@ -145,8 +150,11 @@ impl Worker {
         self.is_closed || (self.exit.is_some() && !self.has_heir)
     }
 
-    pub(super) fn die(&mut self, exit: Exit) {
+    pub(super) fn die(&mut self, facts: &mut [Fact], exit: Exit) {
         self.exit = Some(exit);
+        if let Some(running) = self.running.take() {
+            facts[running.task].is_running = false;
+        }
     }
 
     /// Nothing more can be read of what it has written. Gives the tasks whose answers may be lost by that.
@@ -170,16 +178,19 @@ impl Worker {
             return false;
         }
         if self.is_killed && random.one_in(2) {
-            self.die(Exit::Signal {
-                signal: 9,
-                core_dumped: false,
-            });
+            self.die(
+                facts,
+                Exit::Signal {
+                    signal: 9,
+                    core_dumped: false,
+                },
+            );
             return true;
         }
         self.steps += 1;
         match self.vice {
             Vice::Dies(at) if self.steps >= at => {
-                self.die(Exit::Code(3));
+                self.die(facts, Exit::Code(3));
                 return true;
             }
             Vice::Silent(at, exits) if self.steps >= at && !self.is_closed => {
@@ -200,7 +211,7 @@ impl Worker {
             }
             self.wakes_at = None;
             if self.is_closed {
-                self.die(Exit::Code(0));
+                self.die(facts, Exit::Code(0));
                 return true;
             }
         }
@@ -246,7 +257,7 @@ impl Worker {
 
     fn write(&mut self, random: &mut Random, facts: &mut [Fact]) -> bool {
         if self.is_closed {
-            self.die(Exit::Code(70));
+            self.die(facts, Exit::Code(70));
             return true;
         }
         let room = self.capacity.saturating_sub(self.results.len());
@@ -270,11 +281,15 @@ impl Worker {
             return false;
         };
         let (sequence, task) = (running.sequence, running.task);
+        facts[task].is_running = false;
         if running.how == How::Crashes {
-            self.die(Exit::Signal {
-                signal: 11,
-                core_dumped: true,
-            });
+            self.die(
+                facts,
+                Exit::Signal {
+                    signal: 11,
+                    core_dumped: true,
+                },
+            );
             return true;
         }
         let mut body = Vec::new();
@@ -298,8 +313,13 @@ impl Worker {
         };
         self.claims.finish(sequence);
         facts[task].has_ended = true;
+        match &mut self.fills_after {
+            Some(0) => self.claims.set_full(),
+            Some(tasks) => *tasks -= 1,
+            None => {}
+        }
         if running.how == How::CrashesAfterwards {
-            self.die(Exit::Code(1));
+            self.die(facts, Exit::Code(1));
             return true;
         }
         self.say(kind, sequence, &body);
@@ -383,7 +403,7 @@ impl Worker {
                     "something comes after the last message"
                 );
                 if self.vice != Vice::Stays {
-                    self.die(Exit::Code(0));
+                    self.die(facts, Exit::Code(0));
                 }
             }
             kind => panic!("a message of the unknown kind {kind}"),

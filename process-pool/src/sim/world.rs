@@ -11,12 +11,12 @@ use std::time::Duration;
 use future_result::sync::{Mutex, MutexGuard, now, pass, thread};
 
 use super::Random;
-use super::facts::{Deeds, Fact};
+use super::facts::{Deeds, Fact, last_words};
 use super::worker::Worker;
 use crate::claims::Claims;
 use crate::core::Core;
 use crate::notifier::Bell;
-use crate::state::Process;
+use crate::state::{End, Process};
 use crate::store::Store;
 use crate::sys::{Event, Exit};
 use crate::system::System;
@@ -327,6 +327,17 @@ impl System for World {
         Ok(most)
     }
 
+    fn buried(&self, id: u64) {
+        let mut inner = self.stir();
+        let worker = inner.workers.get_mut(&id).expect("a worker that there is");
+        assert!(worker.is_reaped && !worker.is_buried);
+        worker.is_buried = true;
+    }
+
+    fn end(&self) {
+        assert!(self.stir().workers.values().all(|it| it.is_buried));
+    }
+
     fn unwatch_results(&self, results: &Results) {
         let mut inner = self.stir();
         let worker = inner.worker(results.id);
@@ -444,14 +455,23 @@ impl Process for Sim {
     fn await_end(&self) {
         let mut inner = self.world.stir();
         let worker = inner.worker(self.id);
-        assert!(
-            worker.is_killed || worker.exit.is_some(),
-            "it would wait for ever"
-        );
-        worker.exit.get_or_insert(Exit::Unknown);
+        let is_dead = worker.exit.is_some();
+        assert!(worker.is_killed || is_dead, "it would wait for ever");
+        if !is_dead {
+            let Inner { workers, facts, .. } = &mut *inner;
+            let worker = workers.get_mut(&self.id);
+            worker
+                .into_iter()
+                .for_each(|it| it.die(facts, Exit::Unknown));
+        }
     }
 
-    fn reap(&self) -> Exit {
+    fn is_full(&self) -> bool {
+        drop(self.world.stir());
+        self.claims.is_full()
+    }
+
+    fn reap(&self) -> End {
         let mut inner = self.world.stir();
         let breaks = inner.deeds.breaks;
         let worker = inner.worker(self.id);
@@ -459,7 +479,11 @@ impl Process for Sim {
         assert!(breaks || !worker.watches_results);
         worker.watches_results = false;
         worker.is_reaped = true;
-        worker.exit.expect("it has ended")
+        End {
+            exit: worker.exit.expect("it has ended"),
+            peak_rss: None,
+            stderr: last_words(self.pid()),
+        }
     }
 }
 

@@ -42,6 +42,9 @@ pub(crate) trait Process: fmt::Debug {
     /// See [`Claims::done`](crate::claims::Claims::done).
     fn done(&self) -> u64;
 
+    /// See [`Claims::is_full`](crate::claims::Claims::is_full).
+    fn is_full(&self) -> bool;
+
     /// Kills it, with all that it has started.
     fn kill(&self);
 
@@ -49,5 +52,15 @@ pub(crate) trait Process: fmt::Debug {
     fn await_end(&self);
 
     /// Says how it ended, once it has, and has the system forget it.
-    fn reap(&self) -> Exit;
+    fn reap(&self) -> End;
+}
+
+/// The end of a process, with all that it has left.
+#[derive(Clone, Debug)]
+pub(crate) struct End {
+    pub(crate) exit: Exit,
+    /// The most memory that it has had in use at a time, in bytes, if that is known.
+    pub(crate) peak_rss: Option<u64>,
+    /// The last lines that it has printed.
+    pub(crate) stderr: String,
 }

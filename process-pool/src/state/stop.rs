@@ -17,12 +17,15 @@ const SILENT: &str = "it was killed since it had closed its end of the pool's pi
                       descriptors that are not its own?";
 
 impl<P: Process> State<P> {
-    /// Cancels everything that no worker has begun.
+    /// Cancels everything that no worker has begun, or is to begin again.
     pub(crate) fn cancel_queued(&mut self, poller: &P::Poller, ended: &mut Ended) {
         for id in self.select(|worker| !worker.lane.is_empty()) {
             self.recall(poller, id);
         }
-        let all = self.requeued.drain(..).chain(self.queue.drain(..));
+        self.is_final = true;
+        let delayed = std::mem::take(&mut self.delayed).into_values();
+        let queued = self.requeued.drain(..).chain(self.queue.drain(..));
+        let all = queued.chain(delayed);
         ended.extend(all.map(|job| (job, TaskError::Cancelled)));
     }
 
@@ -42,6 +45,14 @@ impl<P: Process> State<P> {
                 ended.push((job, TaskError::Cancelled));
             } else {
                 self.requeued.push_back(job);
+            }
+        }
+        let all = std::mem::take(&mut self.delayed);
+        for (at, job) in all {
+            if job.is_cancelled() {
+                ended.push((job, TaskError::Cancelled));
+            } else {
+                self.delayed.insert(at, job);
             }
         }
     }
@@ -70,9 +81,20 @@ impl<P: Process> State<P> {
         }
     }
 
-    /// Kills the workers whose time is over, and takes back what waits behind slow tasks.
+    /// Kills the workers whose time is over, takes back what waits behind slow tasks, queues what is to be tried
+    /// again, and has workers leave that were idle for too long.
     pub(super) fn expire(&mut self, poller: &P::Poller) {
         let time = now();
+        while let Some(entry) = self.delayed.first_entry()
+            && entry.key().0 <= time
+        {
+            self.requeued.push_back(entry.remove());
+        }
+        while self.idle_until().is_some_and(|until| until <= time)
+            && let Some(&coldest) = self.idle.first()
+        {
+            self.leave(poller, coldest);
+        }
         for id in self.select(|worker| worker.stalls_at().is_some_and(|at| at <= time)) {
             self.service = self.service.max(STALL);
             self.recall(poller, id);

@@ -18,6 +18,8 @@ pub(super) struct Worker<P> {
     pub(super) given: u64,
     /// Since when its first task runs, so far as the pool knows.
     pub(super) since: Instant,
+    /// Since when it is idle, if it is.
+    pub(super) idle_since: Instant,
     /// When it is killed, for its task's time limit or because it does not leave.
     pub(super) deadline: Option<Instant>,
     pub(super) condemned: Option<Condemned>,

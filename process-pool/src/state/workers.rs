@@ -1,6 +1,6 @@
 //! The life of the workers: from [`add`](State::add) to [`bury`](State::bury).
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use future_result::sync::now;
 use future_result::{Cause, Rejection, TaskError};
@@ -8,6 +8,7 @@ use future_result::{Cause, Rejection, TaskError};
 use super::worker::{Condemned, Stage, Why, Worker, complaint};
 use super::{Ended, Process, State};
 use crate::frame;
+use crate::job::Job;
 use crate::lane::Lane;
 use crate::protocol::LEAVE;
 use crate::worker_died::WorkerDied;
@@ -57,6 +58,7 @@ impl<P: Process> State<P> {
                 stage: Stage::Starting,
                 given: 0,
                 since: now(),
+                idle_since: now(),
                 deadline: None,
                 condemned: None,
                 is_blocked: false,
@@ -66,7 +68,7 @@ impl<P: Process> State<P> {
         if self.is_killed {
             self.condemn(id, Why::Cancelled);
         }
-        if self.closed.is_some() && self.queued() == 0 {
+        if self.closed.is_some() && self.is_drained() {
             self.dismiss(poller);
         }
     }
@@ -86,9 +88,28 @@ impl<P: Process> State<P> {
             worker.stage = Stage::Ready;
             self.starting -= 1;
             if worker.condemned.is_none() {
-                self.idle.push(id);
+                self.add_idle(id);
             }
         }
+    }
+
+    /// A worker has nothing to do.
+    pub(super) fn add_idle(&mut self, id: u64) {
+        if self.limits.min_workers < self.limits.workers
+            && let Some(worker) = self.workers.get_mut(&id)
+        {
+            worker.idle_since = now();
+        }
+        self.idle.push(id);
+    }
+
+    /// Until when the coldest of the idle workers stays, if there are more than are to stay.
+    pub(super) fn idle_until(&self) -> Option<Instant> {
+        if self.active <= self.limits.min_workers {
+            return None;
+        }
+        let coldest = self.workers.get(self.idle.first()?)?;
+        coldest.idle_since.checked_add(self.limits.keep_alive)
     }
 
     /// Tells a worker that has nothing to do to leave.
@@ -172,31 +193,41 @@ impl<P: Process> State<P> {
             worker.process.unwatch_room(poller);
         }
         worker.process.unwatch_end(poller);
-        let exit = worker.process.reap();
+        let end = worker.process.reap();
         let unstarted = match &worker.condemned {
             Some(condemned) => condemned.unstarted,
             None => worker.process.take_back(worker.lane.next()),
         };
         let done = worker.process.done();
+        let memory_limit = self.limits.memory;
         let (pid, given) = (worker.process.pid(), worker.given);
         let why = worker.condemned.map(|condemned| condemned.why);
         let (started, rest) = worker.lane.dissolve(unstarted);
 
         let has_begun = !started.is_empty() || given > rest.len() as u64;
         let was_wanted = worker.stage == Stage::Starting || !rest.is_empty();
-        for (sequence, job) in started {
+        for (sequence, mut job) in started {
+            let attempts = job.count_death();
             let error = match &why {
                 Some(Why::Cancelled) if job.is_cancelled() || self.is_killed => {
                     TaskError::Cancelled
                 }
                 Some(Why::TimedOut(late)) if *late == sequence => TaskError::TimedOut,
-                why => TaskError::Lost(Cause::new(WorkerDied {
-                    pid,
-                    exit,
-                    finished: sequence < done,
-                    argument_size: job.argument_size(),
-                    complaint: complaint(why.as_ref()),
-                })),
+                why => {
+                    let Some(lost) = self.delay(job, u64::from(pid) ^ sequence) else {
+                        continue;
+                    };
+                    job = lost;
+                    TaskError::Lost(Cause::new(WorkerDied {
+                        pid,
+                        end: end.clone(),
+                        finished: sequence < done,
+                        argument_size: job.argument_size(),
+                        attempts,
+                        memory_limit,
+                        complaint: complaint(why.as_ref()),
+                    }))
+                }
             };
             ended.push((job, error));
         }
@@ -212,6 +243,21 @@ impl<P: Process> State<P> {
         }
     }
 
+    /// Has a task tried again after a pause, or gives it back if it is not to be.
+    fn delay(&mut self, mut job: Job, random: u64) -> Option<Job> {
+        let is_over = self.is_final || self.closed == Some(Rejection::Broken);
+        if is_over || job.is_cancelled() {
+            return Some(job);
+        }
+        let pause = job.try_again(random);
+        let Some(at) = pause.and_then(|pause| now().checked_add(pause)) else {
+            return Some(job);
+        };
+        self.delays += 1;
+        self.delayed.insert((at, self.delays), job);
+        None
+    }
+
     /// A worker has died before it did anything, or could not be started at all.
     pub(super) fn count_failure(&mut self, ended: &mut Ended) {
         self.failures += 1;
@@ -221,7 +267,9 @@ impl<P: Process> State<P> {
         let others = self.active > self.starting;
         if self.failures >= FAILURES_MAX && !others {
             self.closed = Some(Rejection::Broken);
-            let all = self.requeued.drain(..).chain(self.queue.drain(..));
+            let delayed = std::mem::take(&mut self.delayed).into_values();
+            let queued = self.requeued.drain(..).chain(self.queue.drain(..));
+            let all = queued.chain(delayed);
             ended.extend(all.map(|job| (job, TaskError::Rejected(Rejection::Broken))));
         }
     }

@@ -12,6 +12,8 @@ use rustix::process::{
     waitid,
 };
 
+use super::usage;
+
 /// How a process has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
@@ -32,6 +34,9 @@ pub(crate) enum Exit {
 pub(crate) struct ProcessHandle {
     pid: Pid,
     fd: OwnedFd,
+    /// The most memory that this program had had in use when the process was there. The system counts
+    /// that in: between its two steps, fork and exec, the process had the program's memory.
+    inherited_peak: u64,
 }
 
 impl ProcessHandle {
@@ -40,7 +45,12 @@ impl ProcessHandle {
         let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
         let pid = pid.ok_or(io::ErrorKind::InvalidInput)?;
         let fd = pidfd_open(pid, PidfdFlags::empty())?;
-        Ok(Self { pid, fd })
+        let inherited_peak = usage::own_peak();
+        Ok(Self {
+            pid,
+            fd,
+            inherited_peak,
+        })
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -80,13 +90,15 @@ impl ProcessHandle {
         while poll(&mut fds, None) == Err(Errno::INTR) {}
     }
 
-    /// Of a process that has ended: kills what is left of its group, and has the system forget it.
-    pub(crate) fn reap(&self) -> Exit {
+    /// Of a process that has ended: kills what is left of its group, and has the system forget it. Says how
+    /// it ended, and the most memory that it has had in use, in bytes, if that is known.
+    pub(crate) fn reap(&self) -> (Exit, Option<u64>) {
         self.kill();
-        match self.wait(WaitIdOptions::empty()) {
-            Ok(Some(exit)) => exit,
-            Ok(None) | Err(_) => Exit::Unknown,
-        }
+        let Ok(Some(exit)) = self.wait(WaitIdOptions::NOWAIT) else {
+            return (Exit::Unknown, None);
+        };
+        let peak = usage::forget(self.fd.as_fd());
+        (exit, (peak > self.inherited_peak).then_some(peak))
     }
 }
 

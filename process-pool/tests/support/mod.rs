@@ -128,6 +128,16 @@ impl Visitor {
         self.stream.write_all(&[1]).unwrap();
     }
 
+    /// Whether some process still has its end.
+    pub(crate) fn is_there(&self) -> bool {
+        let now = Timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        let flags = PollFlags::IN | PollFlags::RDHUP;
+        poll(&mut [PollFd::new(&self.stream, flags)], Some(&now)) == Ok(0)
+    }
+
     /// Lets it go on, and waits until it has let go of its end.
     pub(crate) fn see_off(mut self) {
         self.stream.write_all(&[1]).unwrap();
@@ -236,5 +246,37 @@ pub(crate) fn wait_until_at_rest(name: &str) {
         if before.is_some() && before == look() {
             return;
         }
+    }
+}
+
+/// How often the threads of this process have woken up whose names begin like this.
+pub(crate) fn switches_of_threads(name: &str) -> u64 {
+    let mut sum = 0;
+    for thread in std::fs::read_dir("/proc/self/task").unwrap() {
+        let path = thread.unwrap().path();
+        let read = |file: &str| std::fs::read_to_string(path.join(file)).unwrap_or_default();
+        if read("comm").starts_with(name) {
+            let status = read("status");
+            let mut lines = status.lines();
+            let count = lines.find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+            sum += count.map_or(0, |count| count.trim().parse::<u64>().unwrap());
+        }
+    }
+    sum
+}
+
+/// How many threads this process has whose names begin like this.
+pub(crate) fn threads(name: &str) -> usize {
+    let threads = std::fs::read_dir("/proc/self/task").unwrap();
+    let names = threads.map(|thread| std::fs::read_to_string(thread.unwrap().path().join("comm")));
+    names
+        .filter(|it| it.as_ref().is_ok_and(|it| it.starts_with(name)))
+        .count()
+}
+
+/// Waits until there is none of those.
+pub(crate) fn wait_for_threads_end(name: &str) {
+    while threads(name) > 0 {
+        thread::yield_now();
     }
 }

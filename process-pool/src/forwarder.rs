@@ -1,0 +1,232 @@
+//! A thread that writes what workers print to the standard error of the pool's process.
+//!
+//! It may have to wait there, for whoever reads that, and then the workers wait too when they print, as
+//! they would without it. But the pool's thread does not: of the dead it reads the rest
+//! [itself](Output::last_words), and leaves that here to be forwarded.
+//!
+//! What a worker has started may live on with its pipe, if it has left the worker's process group. It is
+//! listened to until it ends, also when the pool has ended.
+//!
+//! While nothing is printed, the thread sleeps.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use future_result::sync::{Mutex, now, thread};
+use future_result::{FutureResult, JoinHandle, pair};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+use rustix::stdio::stderr;
+
+use crate::notifier::Bell;
+use crate::output::{Flow, Output};
+use crate::sys::{Event, EventFd, Interest, Poller, block_sigpipe};
+use crate::token::NOTIFIER;
+
+/// So long the beginning of a line waits for the rest of it.
+const HOLD: Duration = Duration::from_millis(50);
+/// Of so many dead workers the pipes are kept at most, while somebody else has them or nobody reads what is
+/// forwarded. Those of others are closed.
+const DEAD_MAX: usize = 64;
+/// So long the end of the pool waits for the last lines to be forwarded, if nobody reads them.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The pool's hold on the thread.
+pub(crate) struct Forwarder {
+    shared: Arc<Shared>,
+    /// Done when what all workers had printed is forwarded; says whether the thread ends with it.
+    is_dry: Option<JoinHandle<bool>>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+struct Shared {
+    poller: Poller,
+    bell: EventFd,
+    outputs: Mutex<Outputs>,
+}
+
+#[derive(Default)]
+struct Outputs {
+    /// By the numbers of the workers.
+    all: BTreeMap<u64, Arc<Output>>,
+    /// The numbers of those whose worker is dead.
+    dead: VecDeque<u64>,
+    /// No more workers will come.
+    is_closed: bool,
+}
+
+impl Forwarder {
+    /// Starts the thread.
+    pub(crate) fn start() -> io::Result<Self> {
+        let shared = Arc::new(Shared {
+            poller: Poller::new()?,
+            bell: EventFd::new()?,
+            outputs: Mutex::new(Outputs::default()),
+        });
+        let bell = shared.bell.fd();
+        shared.poller.add(bell, NOTIFIER, Interest::Read)?;
+        let (completer, is_dry) = pair();
+        let theirs = Arc::clone(&shared);
+        let builder = thread::Builder::new().name("process-pool stderr".to_owned());
+        let thread = builder.spawn(move || {
+            block_sigpipe();
+            let mut completer = Some(completer);
+            theirs.run(|ends| {
+                if let Some(completer) = completer.take() {
+                    let _unwanted = completer.complete(ends);
+                }
+            });
+        })?;
+        Ok(Self {
+            shared,
+            is_dry: Some(is_dry),
+            thread: Some(thread),
+        })
+    }
+
+    /// Forwards what this worker prints from now on.
+    pub(crate) fn add(&self, number: u64, output: Arc<Output>) -> io::Result<()> {
+        let mut outputs = self.shared.outputs.lock();
+        self.shared
+            .poller
+            .add(output.fd(), number, Interest::Read)?;
+        outputs.all.insert(number, output);
+        Ok(())
+    }
+
+    /// This worker is dead, and its last words are to be forwarded.
+    pub(crate) fn bury(&self, number: u64) {
+        self.shared.bury(number);
+        self.shared.bell.ring();
+    }
+}
+
+impl Drop for Forwarder {
+    /// Waits until all is forwarded, but not for ever.
+    fn drop(&mut self) {
+        self.shared.outputs.lock().is_closed = true;
+        self.shared.bell.ring();
+        let is_dry = self.is_dry.take().map(|it| it.result_timeout(PATIENCE));
+        if matches!(is_dry, Some(Ok(Ok(true))))
+            && let Some(thread) = self.thread.take()
+        {
+            // It is at its end. Its panics have nobody to go to.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl fmt::Debug for Forwarder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Forwarder").finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    /// Forwards until the pool has ended and nobody has a pipe any more. Calls `on_dry` when the pool has
+    /// ended and its workers' words are forwarded, and says whether that is all.
+    fn run(&self, mut on_dry: impl FnMut(bool)) {
+        let mut events = Vec::new();
+        let mut lines = Vec::new();
+        // When the beginnings of lines that are held must go.
+        let mut hold_until = None;
+        loop {
+            let limit = hold_until.map(|at: Instant| at.saturating_duration_since(now()));
+            if self.poller.wait(&mut events, limit).is_err() {
+                break;
+            }
+            // Asked before looking at what there is, so that nothing comes in between.
+            let is_closed = self.outputs.lock().is_closed;
+            let mut is_told = is_closed;
+            for Event(number) in events.drain(..) {
+                if number == NOTIFIER {
+                    self.bell.silence();
+                    is_told = true;
+                } else if self.forward(number, &mut lines) {
+                    hold_until = hold_until.or_else(|| now().checked_add(HOLD));
+                }
+            }
+            if is_told || hold_until.is_some_and(|at| at <= now()) {
+                hold_until = None;
+                self.forward_held();
+            }
+            if is_closed {
+                // Finds the ends that were not reported yet.
+                let numbers: Vec<u64> = self.outputs.lock().all.keys().copied().collect();
+                for number in numbers {
+                    self.forward(number, &mut lines);
+                }
+                self.forward_held();
+                let is_empty = self.outputs.lock().all.is_empty();
+                on_dry(is_empty);
+                if is_empty {
+                    return;
+                }
+            }
+        }
+        // Without this thread a worker that prints would wait for ever.
+        let outputs = std::mem::take(&mut *self.outputs.lock());
+        outputs
+            .all
+            .values()
+            .for_each(|output| self.poller.remove(output.fd()));
+    }
+
+    /// Reads from one worker and forwards it. Says whether it holds the beginning of a line now.
+    fn forward(&self, number: u64, lines: &mut Vec<u8>) -> bool {
+        let output = self.outputs.lock().all.get(&number).map(Arc::clone);
+        // It may be gone by another event of the same round.
+        let Some(output) = output else {
+            return false;
+        };
+        if output.read_lines(lines) == Flow::End {
+            let mut outputs = self.outputs.lock();
+            outputs.dead.retain(|&dead| dead != number);
+            if let Some(output) = outputs.all.remove(&number) {
+                self.poller.remove(output.fd());
+            }
+        }
+        write_all(lines);
+        output.is_holding()
+    }
+
+    fn forward_held(&self) {
+        let all: Vec<_> = self.outputs.lock().all.values().map(Arc::clone).collect();
+        for output in all {
+            write_all(&output.take_held());
+        }
+    }
+
+    fn bury(&self, number: u64) {
+        let mut outputs = self.outputs.lock();
+        if !outputs.all.contains_key(&number) {
+            return;
+        }
+        outputs.dead.push_back(number);
+        if outputs.dead.len() > DEAD_MAX
+            && let Some(oldest) = outputs.dead.pop_front()
+            && let Some(output) = outputs.all.remove(&oldest)
+        {
+            self.poller.remove(output.fd());
+        }
+    }
+}
+
+/// Writes to standard error, as it is at the moment. If that is closed, or broken, nobody misses anything.
+fn write_all(mut bytes: &[u8]) {
+    while !bytes.is_empty() {
+        match rustix::io::write(stderr(), bytes) {
+            Ok(0) => return,
+            Ok(written) => bytes = bytes.get(written..).unwrap_or_default(),
+            Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) => {
+                let mut fds = [PollFd::from_borrowed_fd(stderr(), PollFlags::OUT)];
+                let _ = poll(&mut fds, None);
+            }
+            Err(_) => return,
+        }
+    }
+}

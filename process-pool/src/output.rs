@@ -1,0 +1,244 @@
+//! What one worker prints: a pipe, and the last lines that came out of it, for the case of its death.
+//!
+//! Two threads read from it, each under its lock: the [forwarder](crate::forwarder), whenever there is
+//! something, and the pool's thread, once, when the worker is dead. Neither ever waits: not for the worker,
+//! nor, with the lock in its hands, for whoever reads what is forwarded. So nothing is lost between them,
+//! and nothing comes out twice or in another order.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use future_result::sync::Mutex;
+use rustix::buffer::spare_capacity;
+use rustix::io::{Errno, ioctl_fionbio};
+use rustix::pipe::{PipeFlags, pipe_with};
+
+/// So much is read at a time, in bytes: what a pipe holds.
+const READ: usize = 64 * 1024;
+/// So often at most when the worker is dead: somebody else may still write.
+const LAST_READS: usize = 4;
+/// A longer beginning of a line is forwarded before its end, in bytes.
+const LINE_MAX: usize = 4096;
+/// Of what was printed last, so many bytes and lines at most are told: enough for the message of a panic
+/// before its backtrace.
+const TAIL_BYTES: usize = 16 * 1024;
+const TAIL_LINES: usize = 128;
+
+/// The pool's end of the pipe that a worker prints to.
+pub(crate) struct Output {
+    pipe: OwnedFd,
+    text: Mutex<Text>,
+}
+
+#[derive(Default)]
+struct Text {
+    tail: Tail,
+    /// Was read and not forwarded: the beginning of a line, or what the dead have left.
+    held: Vec<u8>,
+}
+
+/// Whether there may be more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flow {
+    More,
+    /// Nothing will ever come again.
+    End,
+}
+
+impl Output {
+    /// With the other end, for the worker.
+    pub(crate) fn new() -> io::Result<(Self, OwnedFd)> {
+        let (pipe, writer) = pipe_with(PipeFlags::CLOEXEC)?;
+        // This end alone: a worker that prints much waits.
+        ioctl_fionbio(&pipe, true)?;
+        let text = Mutex::new(Text::default());
+        Ok((Self { pipe, text }, writer))
+    }
+
+    /// Readable when there is something, or the last writer is gone.
+    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
+        self.pipe.as_fd()
+    }
+
+    /// Reads once, and gives the lines that are complete in place of what is in `lines`. The beginning of
+    /// another one is [held](Self::is_holding), so that lines of two workers do not get mixed up.
+    pub(crate) fn read_lines(&self, lines: &mut Vec<u8>) -> Flow {
+        lines.clear();
+        let mut text = self.text.lock();
+        lines.append(&mut text.held);
+        let flow = text.tail.read(&self.pipe, lines);
+        if flow == Some(Flow::End) {
+            return Flow::End;
+        }
+        let is_end = |&byte: &u8| byte == b'\n' || byte == b'\r';
+        let end = lines.iter().rposition(is_end).map_or(0, |at| at + 1);
+        if lines.len() - end < LINE_MAX {
+            text.held.extend(lines.drain(end..));
+        }
+        Flow::More
+    }
+
+    pub(crate) fn is_holding(&self) -> bool {
+        !self.text.lock().held.is_empty()
+    }
+
+    /// Gives what is held.
+    pub(crate) fn take_held(&self) -> Vec<u8> {
+        std::mem::take(&mut self.text.lock().held)
+    }
+
+    /// Reads all that the dead worker has left, which is held then, and says what it has printed last.
+    /// Whoever else still has the pipe is not waited for.
+    pub(crate) fn last_words(&self) -> String {
+        let mut text = self.text.lock();
+        let Text { tail, held } = &mut *text;
+        for _ in 0..LAST_READS {
+            if tail.read(&self.pipe, held) != Some(Flow::More) {
+                break;
+            }
+        }
+        tail.to_text()
+    }
+}
+
+impl fmt::Debug for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Output").finish_non_exhaustive()
+    }
+}
+
+/// The last bytes of a stream.
+#[derive(Default)]
+struct Tail {
+    bytes: VecDeque<u8>,
+    /// There were more before them.
+    is_cut: bool,
+}
+
+impl Tail {
+    /// Reads once, appends that to `buffer`, and notes its end. `None` if there was nothing.
+    fn read(&mut self, pipe: &OwnedFd, buffer: &mut Vec<u8>) -> Option<Flow> {
+        let before = buffer.len();
+        buffer.reserve(READ);
+        match rustix::io::read(pipe, spare_capacity(buffer)) {
+            Ok(0) => Some(Flow::End),
+            Ok(_) => {
+                self.push(buffer.get(before..).unwrap_or_default());
+                Some(Flow::More)
+            }
+            Err(Errno::INTR) => Some(Flow::More),
+            Err(Errno::AGAIN) => None,
+            Err(_) => Some(Flow::End),
+        }
+    }
+
+    fn push(&mut self, bytes: &[u8]) {
+        let new = bytes.get(bytes.len().saturating_sub(TAIL_BYTES)..);
+        let new = new.unwrap_or_default();
+        let excess = (self.bytes.len() + new.len()).saturating_sub(TAIL_BYTES);
+        self.is_cut |= excess > 0 || new.len() < bytes.len();
+        self.bytes.drain(..excess);
+        self.bytes.extend(new);
+    }
+
+    /// The last lines, without the rest of one whose beginning is gone, unless there is no other.
+    fn to_text(&self) -> String {
+        let bytes: Vec<u8> = self.bytes.iter().copied().collect();
+        let text = String::from_utf8_lossy(&bytes);
+        let text = text.trim_end_matches(['\n', '\r']);
+        let whole = match text.split_once('\n') {
+            Some((_, rest)) if self.is_cut => rest,
+            _ => text,
+        };
+        let lines: Vec<&str> = whole.lines().collect();
+        let first = lines.len().saturating_sub(TAIL_LINES);
+        lines.get(first..).unwrap_or_default().join("\n")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write(writer: &OwnedFd, bytes: &[u8]) {
+        assert_eq!(rustix::io::write(writer, bytes), Ok(bytes.len()));
+    }
+
+    #[test]
+    fn lines_come_out_whole_and_the_rest_is_held() {
+        let (output, writer) = Output::new().unwrap();
+        let mut lines = b"what was there".to_vec();
+        write(&writer, b"one\ntwo");
+        assert_eq!(output.read_lines(&mut lines), Flow::More);
+        assert_eq!(lines, b"one\n");
+        assert!(output.is_holding());
+        write(&writer, b" and a half\r50 %");
+        assert_eq!(output.read_lines(&mut lines), Flow::More);
+        assert_eq!(lines, b"two and a half\r");
+        // There is nothing, and that is no end.
+        assert_eq!(output.read_lines(&mut lines), Flow::More);
+        assert!(lines.is_empty());
+        drop(writer);
+        assert_eq!(output.read_lines(&mut lines), Flow::End);
+        assert_eq!(lines, b"50 %");
+    }
+
+    #[test]
+    fn a_line_without_an_end_is_not_held_for_ever() {
+        let (output, writer) = Output::new().unwrap();
+        let mut lines = Vec::new();
+        write(&writer, &[b'x'; LINE_MAX - 1]);
+        assert_eq!(output.read_lines(&mut lines), Flow::More);
+        assert!(lines.is_empty());
+        write(&writer, b"x");
+        assert_eq!(output.read_lines(&mut lines), Flow::More);
+        assert_eq!(lines.len(), LINE_MAX);
+        assert!(!output.is_holding() && output.take_held().is_empty());
+    }
+
+    #[test]
+    fn the_dead_are_read_to_the_end_after_what_was_held_also_if_others_have_the_pipe() {
+        let (output, writer) = Output::new().unwrap();
+        let mut lines = Vec::new();
+        write(&writer, b"one\ntw");
+        assert_eq!(output.read_lines(&mut lines), Flow::More);
+        write(&writer, b"o\nthree");
+        assert_eq!(output.last_words(), "one\ntwo\nthree");
+        assert_eq!(output.take_held(), b"two\nthree");
+        // Somebody else prints, and the dead have said their last.
+        write(&writer, b"four\n");
+        assert_eq!(output.read_lines(&mut lines), Flow::More);
+        assert_eq!(lines, b"four\n");
+    }
+
+    #[test]
+    fn the_tail_has_the_last_lines_and_no_more_bytes_than_it_may() {
+        let mut tail = Tail::default();
+        for line in 0..200 {
+            tail.push(format!("line {line}\n").as_bytes());
+        }
+        let expected: Vec<String> = (72..200).map(|line| format!("line {line}")).collect();
+        assert_eq!(tail.to_text(), expected.join("\n"));
+
+        // Of the first of these lines only the end is there.
+        for _ in 0..20 {
+            tail.push(&[&[b'y'; 999][..], b"\n"].concat());
+        }
+        let line = "y".repeat(999);
+        assert_eq!(tail.to_text(), [&*line; 16].join("\n"));
+        // And if there is no other, its end is better than nothing.
+        tail.push(&[b'z'; 3 * TAIL_BYTES]);
+        assert_eq!(tail.to_text(), "z".repeat(TAIL_BYTES));
+        assert!(tail.bytes.len() <= TAIL_BYTES);
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_told_as_far_as_they_are() {
+        let mut tail = Tail::default();
+        tail.push(b"caf\xe9 \xff\xfe\n\n");
+        assert_eq!(tail.to_text(), "caf\u{fffd} \u{fffd}\u{fffd}");
+        assert_eq!(Tail::default().to_text(), "");
+    }
+}

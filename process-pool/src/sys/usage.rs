@@ -1,0 +1,61 @@
+//! How much memory processes have had in use.
+
+#![expect(
+    unsafe_code,
+    reason = "calls that fill a structure, which rustix does not have"
+)]
+
+use std::mem::MaybeUninit;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::ptr;
+
+/// The most memory that this process has had in use at a time, in bytes. Never goes down.
+pub(super) fn own_peak() -> u64 {
+    let mut usage = MaybeUninit::<libc::rusage>::zeroed();
+    // SAFETY: a place for the structure that the call writes.
+    let _ = unsafe { libc::getrusage(libc::RUSAGE_SELF, usage.as_mut_ptr()) };
+    // SAFETY: all its fields are integers, for which zeros are fine, too.
+    peak(&unsafe { usage.assume_init() })
+}
+
+/// Has the system forget a child that has ended. Says the most memory that it, or one of its own children
+/// that it has waited for, has had in use at a time, in bytes; 0 if nobody can tell.
+pub(super) fn forget(process: BorrowedFd<'_>) -> u64 {
+    let mut usage = MaybeUninit::<libc::rusage>::zeroed();
+    // SAFETY: the system's own form of `waitid`, which the C library shortens: what to wait for, no place
+    // for how the process has ended, options, and a place for the structure, which is written if a process
+    // was found. There is no way of waiting by a descriptor that tells of memory but this.
+    let _ = unsafe {
+        libc::syscall(
+            libc::SYS_waitid,
+            libc::P_PIDFD,
+            process.as_raw_fd(),
+            ptr::null_mut::<libc::siginfo_t>(),
+            libc::WEXITED | libc::WNOHANG,
+            usage.as_mut_ptr(),
+        )
+    };
+    // SAFETY: as above.
+    peak(&unsafe { usage.assume_init() })
+}
+
+fn peak(usage: &libc::rusage) -> u64 {
+    // The system counts it in kibibytes.
+    u64::try_from(usage.ru_maxrss)
+        .unwrap_or(0)
+        .saturating_mul(1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_own_peak_grows_with_what_is_used() {
+        let before = own_peak();
+        // Larger than any peak that other tests of this process have reached meanwhile.
+        let used = vec![1_u8; usize::try_from(before).unwrap() + (64 << 20)];
+        assert!(own_peak() >= before + (32 << 20));
+        drop(used);
+    }
+}
