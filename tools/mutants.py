@@ -1431,6 +1431,20 @@ MUTANTS = [
         "        claimed.is_ok() || self.next.load(Ordering::Relaxed) == sequence + 2",
     ),
     (
+        "process sim: an attempt more does not count",
+        "process-pool",
+        "src/job.rs",
+        "        self.terms.retries.left = self.terms.retries.left.checked_sub(1)?;\n",
+        "        self.terms.retries.left.checked_sub(1)?;\n",
+    ),
+    (
+        "process sim: a death tells of the first attempt alone",
+        "process-pool",
+        "src/state/workers.rs",
+        "            let attempts = job.count_death();",
+        "            let attempts = job.count_death().min(1);",
+    ),
+    (
         "process: one canceller hides another",
         "process-pool",
         "src/notifier.rs",

@@ -14,7 +14,7 @@ use std::io;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use future_result::Completer;
 use future_result::sync::now;
@@ -29,7 +29,7 @@ use crate::protocol::{DONE, FAILED, PANICKED, READY, REFUSED, Ready, STORED, VER
 use crate::state::{State, Step, Why};
 use crate::store::KEPT;
 use crate::sys::Event;
-use crate::system::System;
+use crate::system::{System, Wait};
 use crate::token::{self, Source};
 
 const STORED_DONE: u32 = DONE | STORED;
@@ -107,22 +107,24 @@ impl<S: System> Dispatcher<S> {
         let system = &self.core.system;
         let mut failed = Ok(());
         let is_there = || {
-            failed = system.wait(events, Some(Duration::ZERO));
+            failed = system.wait(events, Wait::Look);
             failed.is_err() || !events.is_empty()
         };
         if self.patience.look(is_there) {
             return failed;
         }
-        let limit = deadline.map(|at| at.saturating_duration_since(now()));
         let arguments = system.arguments();
-        if arguments.is_dirty() && limit.is_none_or(|limit| limit > KEPT) {
-            system.wait(events, Some(KEPT))?;
-            if events.is_empty() {
-                arguments.give_back();
+        if arguments.is_dirty() {
+            let kept_until = now().checked_add(KEPT);
+            if kept_until.is_some_and(|until| deadline.is_none_or(|at| at > until)) {
+                system.wait(events, Wait::Until(kept_until))?;
+                if events.is_empty() {
+                    arguments.give_back();
+                }
+                return Ok(());
             }
-            return Ok(());
         }
-        system.wait(events, limit)
+        system.wait(events, Wait::Until(deadline))
     }
 
     /// Does what is due. Says until when to wait at most; `None` if there is nothing to wait for.

@@ -5,14 +5,14 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-use future_result::sync::Mutex;
+use future_result::sync::{Mutex, now};
 use rustix::buffer::spare_capacity;
 
 use crate::child::{self, Child, Plan, Results};
 use crate::forwarder::Forwarder;
 use crate::store::{self, Store};
 use crate::sys::{Event, EventFd, Interest, Poller};
-use crate::system::System;
+use crate::system::{System, Wait};
 use crate::token::{self, Source};
 
 #[derive(Debug)]
@@ -80,7 +80,11 @@ impl System for Host {
         &self.plan.setup
     }
 
-    fn wait(&self, events: &mut Vec<Event>, limit: Option<Duration>) -> io::Result<()> {
+    fn wait(&self, events: &mut Vec<Event>, wait: Wait) -> io::Result<()> {
+        let limit = match wait {
+            Wait::Look => Some(Duration::ZERO),
+            Wait::Until(deadline) => deadline.map(|at| at.saturating_duration_since(now())),
+        };
         self.poller.wait(events, limit)
     }
 

@@ -6,12 +6,21 @@ use std::fmt;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::Instant;
 
 use crate::notifier::Bell;
 use crate::state::Process;
 use crate::store::Store;
 use crate::sys::Event;
+
+/// How long to wait for something.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Wait {
+    /// Not at all.
+    Look,
+    /// Until then, if there is an end.
+    Until(Option<Instant>),
+}
 
 /// Starts processes, hears of them, and reads from them.
 pub(crate) trait System: fmt::Debug + Send + Sync + 'static {
@@ -30,12 +39,12 @@ pub(crate) trait System: fmt::Debug + Send + Sync + 'static {
     /// The first message to every worker, complete.
     fn setup(&self) -> &[u8];
 
-    /// Waits until something has happened, or for so long. What was there before is forgotten.
+    /// Waits until something has happened. What was in `events` before is forgotten.
     ///
     /// # Errors
     ///
     /// If it cannot wait, now and for ever.
-    fn wait(&self, events: &mut Vec<Event>, limit: Option<Duration>) -> io::Result<()>;
+    fn wait(&self, events: &mut Vec<Event>, wait: Wait) -> io::Result<()>;
 
     /// Appends to `room` what has come, without waiting and without making room; says how many bytes. 0 is
     /// the end of the stream.

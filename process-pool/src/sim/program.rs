@@ -141,7 +141,10 @@ impl Owner {
         let mut inner = self.world.lock();
         inner.busy -= 1;
         // Of one that has ended by being cancelled before, it says the same.
-        let by_others = inner.deeds.kills || inner.deeds.breaks;
+        // Between two attempts, it may have been cancelled as what is queued is.
+        let was_tried = inner.facts[task.number].attempts > 0;
+        let deeds = &inner.deeds;
+        let by_others = deeds.kills || deeds.breaks || (deeds.cancels_queued && was_tried);
         if cancel == Cancel::Prevented && is_first && !by_others {
             inner.facts[task.number].cancel = Some(cancel);
         }

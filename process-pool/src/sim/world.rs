@@ -19,7 +19,7 @@ use crate::notifier::Bell;
 use crate::state::{End, Process};
 use crate::store::Store;
 use crate::sys::{Event, Exit};
-use crate::system::System;
+use crate::system::{System, Wait};
 use crate::token::{self, Source};
 
 /// How large a store is, in bytes: of none, of some parts, or of more than any program fills.
@@ -245,9 +245,12 @@ impl System for World {
         &self.0.setup
     }
 
-    fn wait(&self, events: &mut Vec<Event>, limit: Option<Duration>) -> io::Result<()> {
+    fn wait(&self, events: &mut Vec<Event>, wait: Wait) -> io::Result<()> {
         events.clear();
-        let deadline = limit.and_then(|limit| now().checked_add(limit));
+        let deadline = match wait {
+            Wait::Look => Some(now()),
+            Wait::Until(deadline) => deadline,
+        };
         loop {
             let due = self.look_after();
             let mut inner = self.stir();
