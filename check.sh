@@ -112,7 +112,7 @@ gate_test() {
     cargo test
     cargo test -p thread-pool -p futures-lite-bridge --all-features --locked
     cargo test -p process-pool --all-features --doc --locked
-    cargo test -p process-pool --all-features --test formats --locked
+    cargo test -p process-pool --all-features --lib --test formats --locked
 }
 
 gate_doc() {

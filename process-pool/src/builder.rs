@@ -11,17 +11,17 @@ use future_result::{FutureResult, pair};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::call::{Call, is_in_executable};
+use crate::call::{Call, NOT_BY_NAME, is_in_executable};
 use crate::child::Plan;
 use crate::core::Core;
 use crate::dispatcher::Dispatcher;
 use crate::host::Host;
 use crate::image::Image;
 use crate::job::Terms;
-use crate::protocol::{Conduct, SETUP, Setup, VERSION};
+use crate::protocol::{Conduct, SETUP, Setup, VERSION, split_task};
 use crate::retry::Retries;
 use crate::state::Limits;
-use crate::{BuildError, ProcessPoolExecutor, codec, entry, frame, report};
+use crate::{BuildError, ProcessPoolExecutor, codec, entry, frame, names, probe, report};
 
 /// How long a worker that is not to stay is idle before it leaves, unless set otherwise.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
@@ -52,7 +52,7 @@ pub struct Builder {
     max_tasks: Option<u64>,
     time_limit: Option<Duration>,
     prefetch: Option<usize>,
-    plan: Plan,
+    pub(crate) plan: Plan,
 }
 
 impl Builder {
@@ -161,12 +161,21 @@ impl Builder {
     /// assert_eq!(GREETING.get(), None); // Here it was never called.
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn initializer<A>(mut self, function: fn(A), argument: A) -> Self
+    pub fn initializer<A>(self, function: fn(A), argument: A) -> Self
     where
         A: Serialize + DeserializeOwned + 'static,
     {
-        let encoded = Call::one(function).map_err(|error| error.to_string());
-        self.initializer = Some(encoded.and_then(|call| {
+        let call = Call::one(function).map_err(|error| error.to_string());
+        self.initialize_by(call, argument)
+    }
+
+    /// With this call as the initializer.
+    pub(crate) fn initialize_by<A: Serialize>(
+        mut self,
+        call: Result<Call, String>,
+        argument: A,
+    ) -> Self {
+        self.initializer = Some(call.and_then(|call| {
             let mut bytes = call.to_bytes().to_vec();
             match report::catch(|| codec::encode(&argument, &mut bytes)) {
                 Ok(encoded) => encoded.map(|()| bytes),
@@ -385,16 +394,31 @@ impl Builder {
         if entry::depth() >= entry::DEPTH_MAX {
             return Err(BuildError::TooDeep);
         }
-        if !is_in_executable() {
+        let executable = self.plan.executable.as_deref().map(std::path::absolute);
+        let executable = executable.transpose();
+        let executable = executable.map_err(|error| BuildError::Worker(error.to_string()))?;
+        let is_elsewhere = executable.is_some();
+        if !is_elsewhere && !is_in_executable() {
             return Err(BuildError::NotInExecutable);
         }
         let initializer = self.initializer.transpose();
         let initializer = initializer.map_err(BuildError::Initializer)?;
-        let plan = Plan {
+        if is_elsewhere && initializer.as_deref().is_some_and(is_by_address) {
+            return Err(BuildError::Initializer(NOT_BY_NAME.to_owned()));
+        }
+        let names = names::all().map_err(BuildError::Names)?;
+        let conduct = self.conduct;
+        let setup = |initializer| setup(initializer, &names, is_elsewhere, conduct);
+        let mut plan = Plan {
+            executable,
             depth: entry::depth(),
-            setup: setup(initializer.as_deref(), self.conduct).map_err(BuildError::Initializer)?,
+            setup: setup(None).map_err(BuildError::Initializer)?,
             ..self.plan
         };
+        if is_elsewhere {
+            probe::probe(&plan, probe::PATIENCE).map_err(BuildError::Worker)?;
+        }
+        plan.setup = setup(initializer.as_deref()).map_err(BuildError::Initializer)?;
         let limits = Limits {
             workers,
             min_workers: self.min_workers.unwrap_or(workers),
@@ -412,6 +436,7 @@ impl Builder {
         Ok(ProcessPoolExecutor {
             core,
             workers,
+            is_elsewhere,
             terms: Terms {
                 limit: self.time_limit,
                 retries: Retries::NONE,
@@ -422,11 +447,23 @@ impl Builder {
     }
 }
 
+/// Whether this initializer means something in this executable alone.
+fn is_by_address(initializer: &[u8]) -> bool {
+    split_task(initializer).is_ok_and(|(call, _)| !call.is_named())
+}
+
 /// The first message to every worker.
-pub(crate) fn setup(initializer: Option<&[u8]>, conduct: Conduct) -> Result<Vec<u8>, String> {
+pub(crate) fn setup(
+    initializer: Option<&[u8]>,
+    names: &[(&str, &str)],
+    is_elsewhere: bool,
+    conduct: Conduct,
+) -> Result<Vec<u8>, String> {
     let setup = Setup {
         version: VERSION,
         build: Image::get().build(),
+        is_elsewhere,
+        names: names.to_vec(),
         initializer,
         conduct,
     };
@@ -450,6 +487,7 @@ impl fmt::Debug for Builder {
             .field("prefetch", &self.prefetch)
             .field("environment", &self.plan.environment)
             .field("directory", &self.plan.directory)
+            .field("worker_executable", &self.plan.executable)
             .finish()
     }
 }

@@ -9,6 +9,9 @@
 //! itself, since shared libraries are moved independently. The worker looks whether the table lies in
 //! memory of the executable that is never written, whether it is one, and for these very types, and
 //! whether the function is in the executable's code.
+//!
+//! A call may name a function by a number instead, which the handshake has given to its [name](crate::names).
+//! Nothing of an address is in it, so it is good for any executable.
 
 #![expect(unsafe_code, reason = "a function is made of a number here")]
 
@@ -23,6 +26,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::image::Image;
+use crate::names;
 use crate::run::{Outcome, run_chunk, run_one, try_run_chunk};
 
 /// The size of a call, in bytes.
@@ -30,6 +34,9 @@ pub(crate) const CALL: usize = 24;
 
 /// Says that there is a table. No text, so that no text is it by accident.
 const MAGIC: u64 = 0x8F0C_E55B_9D07_CA11;
+
+/// In the place of a table's distance: the call is by name. No table is at an odd distance.
+const NAMED: u64 = u64::MAX;
 
 /// What distances are measured from.
 static ANCHOR: u64 = 0;
@@ -58,6 +65,10 @@ pub(crate) struct Call {
     function: u64,
     types: u64,
 }
+
+/// Why a call by address is refused where workers are of another executable.
+pub(crate) const NOT_BY_NAME: &str = "the workers are of another executable, which knows functions by name \
+     alone; declare the function by `named!`, and use `submit_named`, `map_named` or `initializer_named`";
 
 /// The function is in a shared library, or the pool itself is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -157,6 +168,21 @@ impl Call {
         Self::new::<TryChunk<A, R, E>>(function as usize)
     }
 
+    /// By the number of a name, for one argument or for each item of a vector.
+    #[cfg(feature = "named")]
+    pub(crate) const fn named(number: u64, is_chunk: bool) -> Self {
+        Self {
+            table: NAMED,
+            function: number,
+            types: is_chunk as u64,
+        }
+    }
+
+    /// Whether it means something in any executable.
+    pub(crate) const fn is_named(&self) -> bool {
+        self.table == NAMED
+    }
+
     /// The caller gives a function of the type that `F` stands for.
     fn new<F: Apply>(function: usize) -> Result<Self, NotInExecutable> {
         let table: &'static VTable = const {
@@ -211,6 +237,12 @@ impl Call {
     ///
     /// Text that says why the call is none of this executable's.
     pub(crate) fn run(self, argument: &[u8], output: &mut Vec<u8>) -> Result<Outcome, String> {
+        if self.is_named() {
+            return names::run(self.function, self.types != 0, argument, output);
+        }
+        if names::is_elsewhere() {
+            return Err(NOT_BY_NAME.to_owned());
+        }
         let (table, function) = (address(self.table), address(self.function));
         let image = Image::get();
         let strange = |what| {
@@ -240,7 +272,7 @@ impl Call {
             return strange("a function");
         }
         // SAFETY: `Call::new` got a function and a table of the same type and sent their distances, which
-        // are the same here; calls are not made in any other way.
+        // are the same here, since the handshake was not with another executable; calls are not made in any other way.
         Ok(unsafe { (table.run)(function, argument, output) })
     }
 }

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
@@ -27,6 +27,8 @@ const PIPE_SIZE: usize = 256 * 1024;
 pub(crate) struct Plan {
     pub(crate) environment: Vec<(OsString, OsString)>,
     pub(crate) directory: Option<PathBuf>,
+    /// Instead of this program's own executable.
+    pub(crate) executable: Option<PathBuf>,
     /// How deep this pool is nested in workers of pools.
     pub(crate) depth: u32,
     /// The first message, complete.
@@ -81,7 +83,8 @@ pub(crate) fn spawn(plan: &Plan, arguments: &Store) -> io::Result<(Child, Result
     // Whatever it prints goes there, from its very first moment on.
     let (output, printer) = Output::new()?;
     let role = entry::role_for(&theirs)?;
-    let mut command = Command::new("/proc/self/exe");
+    let own = Path::new("/proc/self/exe");
+    let mut command = Command::new(plan.executable.as_deref().unwrap_or(own));
     command
         .arg0("process-pool worker")
         .envs(plan.environment.iter().map(|(name, value)| (name, value)))
@@ -132,11 +135,16 @@ impl Child {
         &self.output
     }
 
+    /// Where messages to it are written.
+    pub(crate) fn tasks(&self) -> BorrowedFd<'_> {
+        self.tasks.as_fd()
+    }
+
     /// Kills it, and waits for its end.
-    pub(crate) fn abandon(self) {
+    pub(crate) fn abandon(self) -> End {
         self.kill();
         self.await_end();
-        self.reap();
+        self.reap()
     }
 }
 

@@ -353,7 +353,7 @@ mod tests {
 
     fn dispatcher() -> Dispatcher<Host> {
         let plan = Plan {
-            setup: builder::setup(None, Conduct::default()).unwrap(),
+            setup: builder::setup(None, &[], false, Conduct::default()).unwrap(),
             ..Plan::default()
         };
         let limits = Limits {

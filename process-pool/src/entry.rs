@@ -1,4 +1,5 @@
-//! How a worker begins: the same executable, started again, that does not come to `main`.
+//! How a worker begins: the same executable, started again, that does not come to `main`; or another one that
+//! this library is linked into.
 //!
 //! The loader calls a function of this library before `main`, as it does for C++'s global objects. In a
 //! worker it does not return. So nothing has to be done for a program to have workers, and it works in
@@ -57,7 +58,8 @@ static CONSTRUCTOR: Constructor = construct;
 /// Becomes a worker, if this process was started as one; otherwise does nothing.
 ///
 /// On Linux nobody has to call this, since the loader does it before `main`. A program that is meant for
-/// other systems too calls it first of all in its `main`.
+/// other systems too calls it first of all in its `main`. So does an executable that is there for the workers of
+/// another program: what uses nothing of this library is linked without it.
 ///
 /// # Examples
 ///

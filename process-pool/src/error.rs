@@ -39,6 +39,12 @@ pub enum BuildError {
     /// Workers of workers of workers: the pools are nested too deep, probably without end. Build the pool
     /// in the program's `main`, not in something that each worker runs too.
     TooDeep,
+    /// Two functions of this program have one name. (With the feature `named` alone.)
+    Names(String),
+    /// The executable that workers are to be started from is none for this pool: it cannot be started, ends
+    /// or is silent instead of being a worker, or refuses to be one of this pool's. (With the
+    /// feature `named` alone.)
+    Worker(String),
     /// The system refused to start a worker, or the thread that looks after them.
     Spawn(io::Error),
 }
@@ -70,6 +76,8 @@ impl fmt::Display for BuildError {
                 "pools are nested in each other's workers more than {DEPTH_MAX} deep; build the pool \
                  where workers do not come by"
             ),
+            Self::Names(text) => f.write_str(text),
+            Self::Worker(text) => write!(f, "the worker executable is none for this pool: {text}"),
             Self::Spawn(error) => write!(
                 f,
                 "the system did not start a worker ({error}); are there enough processes, descriptors \

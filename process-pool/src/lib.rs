@@ -32,11 +32,19 @@ mod map;
 mod memory;
 #[cfg(feature = "msgpack")]
 mod msgpack;
+#[cfg(feature = "named")]
+mod named;
+#[cfg(feature = "named")]
+mod names;
+#[cfg(not(feature = "named"))]
+#[path = "nameless.rs"]
+mod names;
 mod notifier;
 mod output;
 mod page;
 mod patience;
 mod pool;
+mod probe;
 mod protocol;
 mod report;
 mod retry;
@@ -68,6 +76,17 @@ pub use self::error::{BuildError, ShutdownError};
 pub use self::json::Json;
 #[cfg(feature = "msgpack")]
 pub use self::msgpack::MsgPack;
+#[cfg(feature = "named")]
+pub use self::named::Named;
 pub use self::pool::ProcessPoolExecutor;
 pub use self::task_builder::TaskBuilder;
 pub use self::worker_died::WorkerDied;
+
+/// For the macro [`named!`] alone.
+#[cfg(feature = "named")]
+#[doc(hidden)]
+pub mod __private {
+    pub use linkme;
+
+    pub use crate::names::{FUNCTIONS, Function};
+}

@@ -10,7 +10,7 @@ use crate::run::Item;
 use crate::{ProcessPoolExecutor, codec};
 
 /// So many tasks for each worker are submitted ahead of what was taken.
-const AHEAD: usize = 8;
+pub(crate) const AHEAD: usize = 8;
 
 impl ProcessPoolExecutor {
     /// Applies `function` to every item of `input` in the workers, lazily, and yields the results in the
@@ -54,8 +54,8 @@ impl ProcessPoolExecutor {
         A: Serialize + DeserializeOwned + 'static,
         R: Serialize + DeserializeOwned + Send + 'static,
     {
-        let call = Call::chunk(function);
-        let submit = move |items| self.send(call, items, self.terms, decode_items);
+        let call = Call::chunk(function).map_err(|error| error.to_string());
+        let submit = move |items| self.send(call.clone(), items, self.terms, decode_items);
         Map::new(input, submit, AHEAD.saturating_mul(self.workers))
     }
 
@@ -102,14 +102,14 @@ impl ProcessPoolExecutor {
         R: Serialize + DeserializeOwned + Send + 'static,
         E: Serialize + DeserializeOwned + Send + 'static,
     {
-        let call = Call::try_chunk(function);
-        let submit = move |items| self.send(call, items, self.terms, decode_items);
+        let call = Call::try_chunk(function).map_err(|error| error.to_string());
+        let submit = move |items| self.send(call.clone(), items, self.terms, decode_items);
         TryMap::new(input, submit, AHEAD.saturating_mul(self.workers))
     }
 }
 
 /// The results of a chunk.
-fn decode_items<R: DeserializeOwned + 'static>(
+pub(crate) fn decode_items<R: DeserializeOwned + 'static>(
     bytes: &[u8],
 ) -> Result<Vec<Result<R, TaskError>>, String> {
     let items: Vec<Item<R>> = codec::decode(bytes)?;

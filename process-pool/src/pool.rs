@@ -8,7 +8,7 @@ use future_result::{Cause, JoinHandle, Shared, TaskError, contain, pair_with_hoo
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::call::{Call, NotInExecutable};
+use crate::call::{Call, NOT_BY_NAME};
 use crate::core::Core;
 use crate::job::{Job, Terms, message, panicked};
 use crate::system::System;
@@ -74,6 +74,8 @@ use crate::{BuildError, Builder, TaskBuilder, codec, report};
 pub struct ProcessPoolExecutor {
     pub(crate) core: Arc<Core>,
     pub(crate) workers: usize,
+    /// Its workers are of another executable.
+    pub(crate) is_elsewhere: bool,
     /// For tasks that have none of their own.
     pub(crate) terms: Terms,
     /// Done when the last worker is gone.
@@ -204,7 +206,7 @@ impl ProcessPoolExecutor {
     /// Sends a call with an argument, whose result is read by `decode`.
     pub(crate) fn send<A, T>(
         &self,
-        call: Result<Call, NotInExecutable>,
+        call: Result<Call, String>,
         argument: A,
         terms: Terms,
         decode: fn(&[u8]) -> Result<T, String>,
@@ -224,8 +226,8 @@ impl ProcessPoolExecutor {
             parts = codec::encode_with(&argument, bytes, self.core.system.arguments())?;
             Ok(())
         };
-        let encoded = match call {
-            Err(error) => Err(TaskError::Codec(Cause::new(error.to_string()))),
+        let encoded = match call.and_then(|call| self.admit(call)) {
+            Err(text) => Err(TaskError::Codec(Cause::new(text))),
             Ok(call) => match report::catch(|| message(call, &mut encode)) {
                 Ok(Ok(message)) => Ok(message),
                 Ok(Err(text)) => Err(TaskError::Codec(Cause::new(format!(
@@ -242,6 +244,14 @@ impl ProcessPoolExecutor {
             Err(error) => completer.fail(error),
         }
         handle
+    }
+
+    /// Refuses a call that the workers could not understand.
+    fn admit(&self, call: Call) -> Result<Call, String> {
+        if self.is_elsewhere && !call.is_named() {
+            return Err(NOT_BY_NAME.to_owned());
+        }
+        Ok(call)
     }
 }
 

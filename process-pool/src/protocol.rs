@@ -23,7 +23,7 @@
 //!
 //! ```text
 //! pool                                        worker
-//!  │ spawn, bootstrap, Setup ───────────────►  checks that it is the same program (else REFUSED)
+//!  │ spawn, bootstrap, Setup ───────────────►  checks that it is the right program (else REFUSED)
 //!  │                                           runs the initializer (if it panics: REFUSED)
 //!  │ ◄─────────────────────────────── READY
 //!  │ TASK 0 ────────────────────────────────►  claims 0 in the page, runs it
@@ -45,13 +45,18 @@
 //! *The pool's.* A thread of the worker sees the end of the pool's process by its pidfd, or that the task
 //! pipe has no writer left, and kills the worker's process group: the worker, whatever it is busy with,
 //! and what it has started.
+//!
+//! # Another executable
+//!
+//! The [`Setup`] may say that the worker is of another executable than the pool. Nothing of the pool's
+//! addresses means anything there, so it is sent calls by [name](crate::names) alone, and refuses others.
 
 use serde::{Deserialize, Serialize};
 
 use crate::call::{CALL, Call};
 
 /// Changes with every change of what this module describes.
-pub(crate) const VERSION: u32 = 2;
+pub(crate) const VERSION: u32 = 4;
 
 /// To the worker: a [`Setup`].
 pub(crate) const SETUP: u32 = 1;
@@ -80,6 +85,12 @@ pub(crate) struct Setup<'a> {
     pub(crate) version: u32,
     /// Of the pool's executable.
     pub(crate) build: u64,
+    /// The worker need not be of that executable. It says `build` again if it agrees, and is sent no
+    /// calls but those by name.
+    pub(crate) is_elsewhere: bool,
+    /// The names and types of the pool's functions. A call by name has the number of its name.
+    #[serde(borrow)]
+    pub(crate) names: Vec<(&'a str, &'a str)>,
     /// A call and its argument, as in a task.
     #[serde(borrow)]
     pub(crate) initializer: Option<&'a [u8]>,

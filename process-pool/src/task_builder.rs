@@ -147,7 +147,16 @@ impl<'a> TaskBuilder<'a> {
         A: Serialize + DeserializeOwned + 'static,
         R: Serialize + DeserializeOwned + Send + 'static,
     {
-        let call = Call::one(function);
+        let call = Call::one(function).map_err(|error| error.to_string());
+        self.send(call, argument)
+    }
+
+    /// Sends the call with these options.
+    pub(crate) fn send<A, R>(self, call: Result<Call, String>, argument: A) -> JoinHandle<R>
+    where
+        A: Serialize,
+        R: DeserializeOwned + Send + 'static,
+    {
         self.pool
             .send(call, argument, self.terms, codec::decode::<R>)
     }

@@ -21,7 +21,7 @@ use crate::run::{self, Outcome};
 use crate::store::{KEPT, Store};
 use crate::sys::{Passed, kill_own_group};
 use crate::unread::Unread;
-use crate::{codec, lifeline, report};
+use crate::{codec, lifeline, names, report};
 
 /// The exit status of a worker that cannot go on: `EX_SOFTWARE` of BSD's sysexits.
 pub(crate) const BROKEN: i32 = 70;
@@ -214,16 +214,20 @@ impl Worker {
     }
 
     fn set_up(&mut self, place: std::ops::Range<usize>) -> Result<Ready, String> {
-        let ours = Ready {
+        let mut ours = Ready {
             version: VERSION,
             build: Image::get().build(),
             pid: std::process::id(),
         };
         let body = self.decoder.body(place);
         let setup: Setup<'_> = postcard::from_bytes(body).map_err(|error| error.to_string())?;
+        if setup.is_elsewhere && setup.version == ours.version {
+            ours.build = setup.build;
+        }
         if (setup.version, setup.build) != (ours.version, ours.build) {
             return Err("the worker was started from another executable than the pool".to_owned());
         }
+        names::agree(&setup.names, setup.is_elsewhere)?;
         self.watch = setup.conduct.max_rss.map(Watch::new);
         if let Some(limit) = setup.conduct.memory_limit {
             let limited = memory::limit(limit);

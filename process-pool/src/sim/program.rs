@@ -227,10 +227,8 @@ pub(super) fn run(seed: u64) {
         tasks: random.one_in(4).then(|| 1 + random.below(4)),
         prefetch: random.one_in(3).then(|| 1 + random.below(4) as usize),
     };
-    let world = World::new(
-        seed,
-        builder::setup(None, Conduct::default()).expect("it is short"),
-    );
+    let setup = builder::setup(None, &[], false, Conduct::default()).expect("it is short");
+    let world = World::new(seed, setup);
     let core = Arc::new(Core::new(world.clone(), world.clone(), limits));
     world.watch(&core);
     let Ok(dispatcher) = Dispatcher::new(Arc::clone(&core)) else {

@@ -1,0 +1,12 @@
+//! For the tests: a worker that has a function of another type by the name that they know.
+
+#![forbid(unsafe_code)]
+
+process_pool::named! {
+    static CHANGED: fn(u32) -> u32 = |n| n;
+}
+
+fn main() {
+    process_pool::init();
+    eprintln!("{CHANGED:?}: this is started by a test");
+}

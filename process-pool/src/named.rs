@@ -1,0 +1,280 @@
+//! Functions that are known by name, and pools whose workers are another executable.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use future_result::{JoinHandle, Map, TaskError};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::call::Call;
+use crate::map::{AHEAD, decode_items};
+use crate::{Builder, ProcessPoolExecutor, TaskBuilder, names};
+
+/// A function that is known by its name, from [`named!`](crate::named!).
+///
+/// With the feature `named`.
+///
+/// # Examples
+///
+/// ```
+/// use process_pool::{FutureResult, ProcessPoolExecutor};
+///
+/// process_pool::named! {
+///     static LENGTH: fn(String) -> usize = |text| text.len();
+/// }
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let pool = ProcessPoolExecutor::new(1)?;
+/// assert_eq!(pool.submit_named(&LENGTH, "three".to_owned()).result()?, 5);
+/// # Ok(())
+/// # }
+/// ```
+pub struct Named<A, R> {
+    pub(crate) name: &'static str,
+    pub(crate) function: fn(A) -> R,
+}
+
+impl<A, R> Named<A, R> {
+    /// For the macro, which alone makes sure that it is in the table.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn new(name: &'static str, function: fn(A) -> R) -> Self {
+        Self { name, function }
+    }
+
+    fn call(&self, is_chunk: bool) -> Result<Call, String> {
+        Ok(Call::named(names::number(self.name)?, is_chunk))
+    }
+}
+
+impl<A, R> fmt::Debug for Named<A, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Named").field(&self.name).finish()
+    }
+}
+
+/// Declares statics for functions that are to be known by name, also in
+/// [another executable](Builder::worker_executable).
+///
+/// With the feature `named`. The compiler checks the function, which may be a closure that captures nothing,
+/// against the type. Its name is the path of the static, so it stays what it is if the function is
+/// renamed. Where two statics of one path come together in an executable, no pool can be built there.
+///
+/// The declarations have to be in both executables: put them into a library crate, and link it into both. A
+/// crate is linked that is named somewhere; where nothing of it is used, `use the_crate as _;` will do.
+///
+/// # Examples
+///
+/// ```
+/// use process_pool::{FutureResult, ProcessPoolExecutor};
+///
+/// fn square(n: u64) -> u64 {
+///     n * n
+/// }
+///
+/// process_pool::named! {
+///     /// Squares a number.
+///     pub static SQUARE: fn(u64) -> u64 = square;
+/// }
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let pool = ProcessPoolExecutor::new(2)?;
+/// assert_eq!(pool.submit_named(&SQUARE, 12).result()?, 144);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// ```compile_fail,E0308
+/// process_pool::named! {
+///     static SQUARE: fn(u64) -> u64 = |n: u32| n * n;
+/// }
+/// # fn main() {}
+/// ```
+#[macro_export]
+macro_rules! named {
+    ($(
+        $(#[$attribute:meta])*
+        $visibility:vis static $name:ident: fn($argument:ty) $(-> $result:ty)? = $function:expr;
+    )*) => {$(
+        $(#[$attribute])*
+        $visibility static $name: $crate::Named<$argument, $crate::named!(@result $($result)?)> =
+            $crate::Named::new(
+                ::core::concat!(::core::module_path!(), "::", ::core::stringify!($name)),
+                $function,
+            );
+
+        const _: () = {
+            #[$crate::__private::linkme::distributed_slice($crate::__private::FUNCTIONS)]
+            #[linkme(crate = $crate::__private::linkme)]
+            static FUNCTION: $crate::__private::Function = $crate::__private::Function::new(&$name);
+        };
+    )*};
+    (@result) => { () };
+    (@result $result:ty) => { $result };
+}
+
+impl ProcessPoolExecutor {
+    /// As [`submit`](Self::submit), for a function that is known by name: also where workers are
+    /// [another executable](Builder::worker_executable).
+    ///
+    /// If the worker does not know the function, or knows it with other types, the handle says so by a
+    /// [`TaskError::Codec`]. With the feature `named`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use process_pool::{FutureResult, ProcessPoolExecutor};
+    ///
+    /// process_pool::named! {
+    ///     static SQUARE: fn(u64) -> u64 = |n| n * n;
+    /// }
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = ProcessPoolExecutor::new(1)?;
+    /// assert_eq!(pool.submit_named(&SQUARE, 12).result()?, 144);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn submit_named<A, R>(&self, function: &Named<A, R>, argument: A) -> JoinHandle<R>
+    where
+        A: Serialize + DeserializeOwned + 'static,
+        R: Serialize + DeserializeOwned + Send + 'static,
+    {
+        self.task().submit_named(function, argument)
+    }
+
+    /// As [`map`](Self::map), for a function that is known by name; see [`submit_named`](Self::submit_named).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use process_pool::ProcessPoolExecutor;
+    ///
+    /// process_pool::named! {
+    ///     static SQUARE: fn(u64) -> u64 = |n| n * n;
+    /// }
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = ProcessPoolExecutor::new(2)?;
+    /// let squares = pool.map_named(&SQUARE, 1..=3);
+    /// assert_eq!(squares.collect::<Result<Vec<_>, _>>()?, [1, 4, 9]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[expect(
+        clippy::type_complexity,
+        reason = "an alias cannot hold the closure's opaque type"
+    )]
+    pub fn map_named<A, R, I>(
+        &self,
+        function: &Named<A, R>,
+        input: I,
+    ) -> Map<
+        I::IntoIter,
+        impl FnMut(Vec<A>) -> JoinHandle<Vec<Result<R, TaskError>>>,
+        JoinHandle<Vec<Result<R, TaskError>>>,
+        R,
+    >
+    where
+        I: IntoIterator<Item = A>,
+        A: Serialize + DeserializeOwned + 'static,
+        R: Serialize + DeserializeOwned + Send + 'static,
+    {
+        let call = function.call(true);
+        let submit = move |items| self.send(call.clone(), items, self.terms, decode_items);
+        Map::new(input, submit, AHEAD.saturating_mul(self.workers))
+    }
+}
+
+impl TaskBuilder<'_> {
+    /// As [`submit`](Self::submit), for a function that is known by name; see
+    /// [`ProcessPoolExecutor::submit_named`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use process_pool::{FutureResult, ProcessPoolExecutor};
+    ///
+    /// process_pool::named! {
+    ///     static SQUARE: fn(u64) -> u64 = |n| n * n;
+    /// }
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = ProcessPoolExecutor::new(1)?;
+    /// let task = pool.task().time_limit(Duration::from_secs(60));
+    /// assert_eq!(task.submit_named(&SQUARE, 12).result()?, 144);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn submit_named<A, R>(self, function: &Named<A, R>, argument: A) -> JoinHandle<R>
+    where
+        A: Serialize + DeserializeOwned + 'static,
+        R: Serialize + DeserializeOwned + Send + 'static,
+    {
+        self.send(function.call(false), argument)
+    }
+}
+
+impl Builder {
+    /// Has the workers started from another executable than this program's: one that is smaller, has fewer
+    /// rights, or links what this one cannot.
+    ///
+    /// With the feature `named`. Such workers know functions by name alone: use
+    /// [`submit_named`](ProcessPoolExecutor::submit_named), [`map_named`](ProcessPoolExecutor::map_named) and
+    /// [`initializer_named`](Self::initializer_named). Everything else is refused before it is sent. The
+    /// executable needs this crate in the same version with the feature `named`, the crates that declare the
+    /// functions (`use the_crate as _;` where nothing else of it is used), and [`init`](crate::init), first of
+    /// all in its `main`.
+    ///
+    /// [`build`](Self::build) starts it once for a trial, without the initializer, and waits up to 10 seconds
+    /// for it to say that it is a worker. If it does not, [`BuildError::Worker`](crate::BuildError::Worker) says
+    /// why. A relative path is one from this process's directory at that time, and is not looked for in `PATH`.
+    /// Workers that start later run what is at the path by then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use process_pool::{BuildError, ProcessPoolExecutor};
+    ///
+    /// let builder = ProcessPoolExecutor::builder().worker_executable("/bin/true");
+    /// let error = builder.build().unwrap_err();
+    /// assert!(matches!(error, BuildError::Worker(_)));
+    /// println!("{error}"); // … it ended instead of being a worker; call `process_pool::init()` …
+    /// ```
+    pub fn worker_executable(mut self, path: impl Into<PathBuf>) -> Self {
+        self.plan.executable = Some(path.into());
+        self
+    }
+
+    /// As [`initializer`](Self::initializer), for a function that is known by name.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::OnceLock;
+    /// use process_pool::{FutureResult, ProcessPoolExecutor};
+    ///
+    /// static FACTOR: OnceLock<u32> = OnceLock::new();
+    ///
+    /// process_pool::named! {
+    ///     static SET: fn(u32) = |factor| {
+    ///         let _ = FACTOR.set(factor);
+    ///     };
+    ///     static TIMES: fn(u32) -> Option<u32> = |n| Some(n * FACTOR.get()?);
+    /// }
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = ProcessPoolExecutor::builder().workers(1).initializer_named(&SET, 7).build()?;
+    /// assert_eq!(pool.submit_named(&TIMES, 6).result()?, Some(42));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn initializer_named<A>(self, function: &Named<A, ()>, argument: A) -> Self
+    where
+        A: Serialize + DeserializeOwned + 'static,
+    {
+        self.initialize_by(function.call(false), argument)
+    }
+}

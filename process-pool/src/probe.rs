@@ -1,0 +1,171 @@
+//! Whether an executable is a worker at all: it is started once, and has to say so within a time.
+//!
+//! A program that is none would otherwise cost tasks their errors, one after the other, or never answer. This is
+//! asked before there is a pool, so that whoever builds it is told, with what to do.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use future_result::sync::now;
+use rustix::buffer::spare_capacity;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+
+use crate::child::{self, Child, Plan, Results};
+use crate::codec;
+use crate::frame::Decoder;
+use crate::image::Image;
+use crate::output::Flow;
+use crate::protocol::{READY, REFUSED, Ready, VERSION};
+use crate::state::Process;
+use crate::store::{self, Store};
+
+/// How long it may take to say that it is a worker.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Starts a worker, waits for it to be ready, and ends it.
+///
+/// # Errors
+///
+/// Text that says what is wrong with the executable.
+pub(crate) fn probe(plan: &Plan, patience: Duration) -> Result<(), String> {
+    let path = plan.executable.clone().unwrap_or_default();
+    let path = path.display();
+    let started = Store::create(store::ARGUMENTS)
+        .and_then(|store| child::spawn(plan, &store))
+        .map_err(|error| format!("{path} cannot be started: {error}"));
+    let (child, results) = started?;
+    let asked = ask(&child, &results, &plan.setup, patience);
+    let printed = child.abandon().stderr;
+    asked.map_err(|text| match printed.as_str() {
+        "" => format!("{path}: {text}"),
+        printed => format!("{path}: {text}; it has printed: {printed}"),
+    })
+}
+
+fn ask(child: &Child, results: &Results, setup: &[u8], patience: Duration) -> Result<(), String> {
+    let deadline = now().checked_add(patience);
+    let mut decoder = Decoder::new();
+    let mut rest = setup;
+    let (mut prints, mut lines) = (true, Vec::new());
+    loop {
+        // Or it may wait for that to be read.
+        prints &= child.output().read_lines(&mut lines) != Flow::End;
+        if !rest.is_empty() {
+            match child.write(&[io::IoSlice::new(rest)]) {
+                Ok(written) => rest = rest.get(written..).unwrap_or_default(),
+                Err(error) if is_to_be_tried_again(&error) => {}
+                Err(error) => return Err(format!("it could not be written to: {error}")),
+            }
+        }
+        let has_ended = wait(child, results, !rest.is_empty(), prints, deadline)?;
+        let room = decoder.room().map_err(|error| error.to_string())?;
+        let read = rustix::io::read(&results.pipe, spare_capacity(room));
+        if let Some((header, body)) = decoder.next().map_err(|error| error.to_string())? {
+            match header.kind {
+                READY => {
+                    let ready: Ready = codec::decode(decoder.body(body))?;
+                    if (ready.version, ready.build) != (VERSION, Image::get().build()) {
+                        return Err("it is a worker for another pool".to_owned());
+                    }
+                    return Ok(());
+                }
+                REFUSED => {
+                    return Err(String::from_utf8_lossy(decoder.body(body)).into_owned());
+                }
+                kind => return Err(format!("it sent a message of the unknown kind {kind}")),
+            }
+        }
+        // The other end is open as long as it has not closed the socket by which it is to get it.
+        if read == Ok(0) || (has_ended && read.is_err()) {
+            return Err(
+                "it ended instead of being a worker; call `process_pool::init()` at the beginning of its \
+                 `main`, and build it with the same version of process-pool"
+                    .to_owned(),
+            );
+        }
+    }
+}
+
+fn is_to_be_tried_again(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
+    )
+}
+
+/// Waits until it has written something, or has ended, or if asked for takes more; says whether it has ended.
+///
+/// # Errors
+///
+/// If the time is over, or the system does not wait.
+fn wait(
+    child: &Child,
+    results: &Results,
+    is_full: bool,
+    prints: bool,
+    deadline: Option<Instant>,
+) -> Result<bool, String> {
+    let left = deadline.map_or(PATIENCE, |at| at.saturating_duration_since(now()));
+    if left.is_zero() {
+        return Err(
+            "it has not said in time that it is a worker; call `process_pool::init()` at the beginning of \
+             its `main`, and build it with the same version of process-pool"
+                .to_owned(),
+        );
+    }
+    let limit = Timespec::try_from(left).map_err(|error| error.to_string())?;
+    let process = child.process_fd();
+    let room = if is_full {
+        PollFlags::OUT
+    } else {
+        PollFlags::empty()
+    };
+    let mut fds = vec![
+        PollFd::new(&process, PollFlags::IN),
+        PollFd::from_borrowed_fd(results.pipe.as_fd(), PollFlags::IN),
+        PollFd::from_borrowed_fd(child.tasks(), room),
+    ];
+    if prints {
+        fds.push(PollFd::from_borrowed_fd(child.output().fd(), PollFlags::IN));
+    }
+    match poll(&mut fds, Some(&limit)) {
+        Ok(_) | Err(Errno::INTR) => Ok(!fds[0].revents().is_empty()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+#[cfg(not(any(pool_loom, pool_sim)))]
+mod tests {
+    use super::*;
+    use crate::builder;
+    use crate::protocol::Conduct;
+
+    fn plan(executable: &str) -> Plan {
+        Plan {
+            executable: Some(executable.into()),
+            setup: builder::setup(None, &[], true, Conduct::default()).unwrap(),
+            ..Plan::default()
+        }
+    }
+
+    #[test]
+    fn a_program_that_ends_is_no_worker() {
+        let text = probe(&plan("/bin/true"), PATIENCE).unwrap_err();
+        assert!(text.contains("ended") && text.contains("init()"), "{text}");
+    }
+
+    #[test]
+    fn what_a_program_has_printed_is_told_and_does_not_hold_it_up() {
+        let text = probe(&plan("/bin/ls"), PATIENCE).unwrap_err();
+        assert!(text.contains("it has printed"), "{text}");
+    }
+
+    #[test]
+    fn a_program_that_is_not_there_cannot_be_started() {
+        let text = probe(&plan("/nowhere/worker"), PATIENCE).unwrap_err();
+        assert!(text.contains("/nowhere/worker cannot be started"), "{text}");
+    }
+}
