@@ -1,12 +1,15 @@
 //! What can be seen of tasks from inside and outside.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
+use std::task::{Context, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
 use future_result::pair;
-use green_tasks::sync::{Event, Mutex};
+use green_tasks::sync::{Event, Mutex, Select, unbounded};
 use green_tasks::{
     FutureResult, Runtime, TaskError, TaskState, dump, monitor, sleep, spawn_future, spawn_local,
     stack_high_water, yield_now,
@@ -99,6 +102,50 @@ fn whoever_is_called_back_with_a_dump_cannot_suspend_the_scheduler() {
         let tasks = handle.result().unwrap();
         assert_eq!(tasks.len(), 1);
     });
+}
+
+/// It is called where it is nobody's turn, as if it were the one whose stack that happens on: here the main
+/// task, which has been handed a lock that it does not know of yet.
+#[test]
+fn a_waker_that_wants_to_wait_takes_nothing_from_whoever_it_interrupts() {
+    struct Waits(fn());
+
+    impl Wake for Waits {
+        fn wake(self: Arc<Self>) {
+            (self.0)();
+            unreachable!("nobody can wait here");
+        }
+    }
+
+    let waits: [fn(); 2] = [
+        || Event::new().wait(),
+        || {
+            let (_sender, receiver) = unbounded::<()>();
+            Select::new().recv(&receiver, |_| ()).wait();
+        },
+    ];
+    for wait in waits {
+        let waker = Waker::from(Arc::new(Waits(wait)));
+        // The mail is read before each 61st turn, and one of these comes right after the unlocking.
+        for turns in 0..61 {
+            run(|| {
+                let lock = Rc::new(Mutex::new(()));
+                let (locked, waker) = (Rc::clone(&lock), waker.clone());
+                let holder = spawn_local(move || {
+                    let guard = locked.lock();
+                    (0..=turns).for_each(|_| yield_now());
+                    let mut dumped = monitor().dump();
+                    let polled = Pin::new(&mut dumped).poll(&mut Context::from_waker(&waker));
+                    assert!(polled.is_pending());
+                    drop(guard);
+                    dumped
+                });
+                yield_now();
+                drop(lock.lock());
+                drop(holder.result().unwrap());
+            });
+        }
+    }
 }
 
 #[test]
