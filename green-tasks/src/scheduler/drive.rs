@@ -332,7 +332,12 @@ impl Scheduler {
         while !self.is_finished() {
             self.turn();
         }
-        self.inbox.close();
+        {
+            // Whoever has asked for a dump is told that it will not come; see `ring`.
+            let current = self.current();
+            let _pin = current.interrupts.pin();
+            contain(|| self.inbox.close());
+        }
         if let Some(post) = &self.post {
             post.crew.leave(post.place);
         }
