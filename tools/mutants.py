@@ -1392,13 +1392,6 @@ MUTANTS = [
         "Some(_) => Monitored::One(Arc::clone(scheduler.inbox())),",
     ),
     (
-        "green: a pool wakes what was left behind by an earlier run",
-        "green-tasks",
-        "src/pool.rs",
-        "in tasks.iter().filter(|task| scheduler.owns(task))",
-        "in &tasks",
-    ),
-    (
         "green: no suspending is forbidden",
         "green-tasks",
         "src/scheduler/interrupt.rs",
