@@ -333,7 +333,7 @@ impl Scheduler {
             self.turn();
         }
         {
-            // Whoever has asked for a dump is told that it will not come; see `ring`.
+            // Tells whoever has asked for a dump that none will come; see `ring`.
             let current = self.current();
             let _pin = current.interrupts.pin();
             contain(|| self.inbox.close());

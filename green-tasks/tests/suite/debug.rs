@@ -95,13 +95,28 @@ fn a_monitor_answers_on_other_threads_also_while_all_sleep_and_not_after_the_end
 }
 
 #[test]
-fn whoever_is_called_back_with_a_dump_cannot_suspend_the_scheduler() {
-    run(|| {
-        let handle = monitor().dump();
-        // It is sent to the inbox, as from elsewhere, and answered by the scheduler itself.
-        let tasks = handle.result().unwrap();
-        assert_eq!(tasks.len(), 1);
+fn whoever_is_called_back_since_no_dump_will_come_cannot_suspend_the_scheduler() {
+    struct Yields(mpsc::Sender<&'static str>);
+
+    impl Wake for Yields {
+        fn wake(self: Arc<Self>) {
+            self.0.send("called").unwrap();
+            yield_now();
+            self.0.send("has suspended").unwrap();
+        }
+    }
+
+    let (sender, said) = mpsc::channel();
+    let waker = Waker::from(Arc::new(Yields(sender)));
+    let asked = run(|| {
+        let mut asked = monitor().dump();
+        let polled = Pin::new(&mut asked).poll(&mut Context::from_waker(&waker));
+        assert!(polled.is_pending());
+        asked
     });
+    drop(waker);
+    assert!(matches!(asked.result(), Err(TaskError::Lost(_))));
+    assert_eq!(said.iter().collect::<Vec<_>>(), ["called"]);
 }
 
 /// It is called where it is nobody's turn, as if it were the one whose stack that happens on: here the main
