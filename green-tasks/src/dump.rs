@@ -6,9 +6,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use future_result::{JoinHandle, TaskError, pair};
+use future_result::sync::Mutex;
+use future_result::{Completer, JoinHandle, TaskError, pair};
 
-use crate::scheduler::{Doing, Inbox, Mail, Scheduler, Task, current};
+use crate::scheduler::{Crew, Doing, Inbox, Mail, Scheduler, Task, current};
 
 /// A task, as [`dump`] has found it. It is shown as a line of text.
 #[derive(Clone, Debug)]
@@ -43,11 +44,13 @@ pub enum TaskState {
     },
 }
 
-/// All tasks of the calling thread that have not ended, in the order of spawning. Of a runtime that has
-/// [several threads](crate::Builder::threads), each knows its own tasks; what none has started is not told of.
-/// Outside of a runtime there are none.
+/// All tasks of the runtime that have not ended, in the order of their numbers. Outside of a runtime there are
+/// none.
 ///
-/// It is made at once, and costs as much as there are tasks. To ask from another thread, see [`monitor`].
+/// It is made at once, and costs as much as there are tasks. So of a runtime that has
+/// [several threads](crate::Builder::threads) it lists those of the calling one and those that none has
+/// started: the other threads would have to be waited for. A [`monitor`] does that; it can also ask from
+/// elsewhere.
 ///
 /// # Examples
 ///
@@ -73,16 +76,28 @@ pub enum TaskState {
 /// ```
 #[must_use]
 pub fn dump() -> Vec<TaskInfo> {
-    current::get().map_or_else(Vec::new, |scheduler| of(&scheduler))
+    let Some(scheduler) = current::get() else {
+        return Vec::new();
+    };
+    let mut tasks = of(&scheduler);
+    if let Some(crew) = scheduler.crew() {
+        tasks.extend(unstarted(crew));
+    }
+    in_order(&mut tasks);
+    tasks
 }
 
-/// By which other threads can ask what the tasks of a runtime's thread are doing, from [`monitor`].
+/// By which any thread can ask what all tasks of a runtime are doing, from [`monitor`].
 #[derive(Clone)]
-pub struct Monitor {
-    inbox: Option<Arc<Inbox>>,
+pub struct Monitor(Option<Monitored>);
+
+#[derive(Clone)]
+enum Monitored {
+    One(Arc<Inbox>),
+    All(Arc<Crew>),
 }
 
-/// A way for other threads to ask what the tasks of the calling thread are doing.
+/// A way to ask what all tasks of the runtime are doing, on all of its threads and from any thread.
 ///
 /// # Examples
 ///
@@ -105,20 +120,33 @@ pub struct Monitor {
 /// ```
 #[must_use]
 pub fn monitor() -> Monitor {
-    Monitor {
-        inbox: current::get().map(|scheduler| Arc::clone(scheduler.inbox())),
-    }
+    Monitor(current::get().map(|scheduler| match scheduler.crew() {
+        Some(crew) => Monitored::All(Arc::clone(crew)),
+        None => Monitored::One(Arc::clone(scheduler.inbox())),
+    }))
 }
 
 impl Monitor {
-    /// As [`dump`](dump()), from any thread. The scheduler answers between two turns: as long as a task
-    /// keeps its thread, there is no answer; a [watchdog](crate::Builder::watchdog) tells of that.
+    /// All tasks of the runtime that have not ended, in the order of their numbers. Each of its threads answers
+    /// between two turns, one earlier than another; the handle is done when all have. As long as a task keeps its
+    /// thread, there is no answer; a [watchdog](crate::Builder::watchdog) tells of that.
     ///
     /// If the runtime has ended, or the monitor was made outside of one, the handle has an error.
     pub fn dump(&self) -> JoinHandle<Vec<TaskInfo>> {
         let (completer, handle) = pair();
-        match &self.inbox {
-            Some(inbox) => inbox.send(Mail::Dump(completer)),
+        match &self.0 {
+            Some(Monitored::One(inbox)) => {
+                let asked = Asked::all(1, Vec::new(), completer);
+                asked.for_each(|asked| inbox.send(Mail::Dump(asked)));
+            }
+            Some(Monitored::All(crew)) => {
+                // First: what is taken after this is somebody's when that one answers.
+                let unstarted = unstarted(crew);
+                let inboxes = crew.inboxes();
+                let asked = Asked::all(inboxes.len(), unstarted, completer);
+                let both = asked.zip(inboxes);
+                both.for_each(|(asked, inbox)| inbox.send(Mail::Dump(asked)));
+            }
             None => completer.fail(TaskError::Lost(future_result::Cause::new(
                 "the monitor was made outside of a runtime; make it within `Runtime::run`",
             ))),
@@ -133,7 +161,87 @@ impl fmt::Debug for Monitor {
     }
 }
 
-/// All tasks of a scheduler.
+/// That a scheduler is asked for its part of a dump. Dropped unanswered, since it has gone, it has no part.
+pub(crate) struct Asked {
+    gathered: Arc<Mutex<Gathered>>,
+}
+
+/// What the schedulers have answered so far.
+struct Gathered {
+    missing: usize,
+    is_answered: bool,
+    tasks: Vec<TaskInfo>,
+    completer: Option<Completer<Vec<TaskInfo>>>,
+}
+
+impl Asked {
+    /// So many parts, and what is known without them.
+    fn all(
+        count: usize,
+        tasks: Vec<TaskInfo>,
+        completer: Completer<Vec<TaskInfo>>,
+    ) -> impl Iterator<Item = Self> {
+        let gathered = Arc::new(Mutex::new(Gathered {
+            missing: count,
+            is_answered: false,
+            tasks,
+            completer: Some(completer),
+        }));
+        (0..count).map(move |_| Self {
+            gathered: Arc::clone(&gathered),
+        })
+    }
+
+    pub(crate) fn answer(self, tasks: Vec<TaskInfo>) {
+        let mut gathered = self.gathered.lock();
+        gathered.is_answered = true;
+        gathered.tasks.extend(tasks);
+    }
+}
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        let mut gathered = self.gathered.lock();
+        gathered.missing -= 1;
+        if gathered.missing > 0 {
+            return;
+        }
+        let completer = gathered.completer.take();
+        let is_answered = gathered.is_answered;
+        let mut tasks = std::mem::take(&mut gathered.tasks);
+        // Whoever waits may be anybody's code.
+        drop(gathered);
+        if let Some(completer) = completer.filter(|_| is_answered) {
+            in_order(&mut tasks);
+            // Nobody may want it any more.
+            drop(completer.complete(tasks));
+        }
+    }
+}
+
+/// Sorts them. Of what is there twice, since it was started meanwhile, the later one is right.
+fn in_order(tasks: &mut Vec<TaskInfo>) {
+    tasks.sort_by_key(|task| task.number);
+    tasks.dedup_by(|later, earlier| {
+        let is_same = later.number == earlier.number;
+        if is_same {
+            std::mem::swap(later, earlier);
+        }
+        is_same
+    });
+}
+
+/// The tasks that nobody has started.
+fn unstarted(crew: &Crew) -> Vec<TaskInfo> {
+    let info = |(number, spawned_at)| TaskInfo {
+        number,
+        spawned_at,
+        state: TaskState::Ready,
+    };
+    crew.unstarted().into_iter().map(info).collect()
+}
+
+/// All tasks of a scheduler, in no order.
 pub(crate) fn of(scheduler: &Scheduler) -> Vec<TaskInfo> {
     let now = scheduler.timers.now();
     let info = |task: &Rc<Task>| TaskInfo {
@@ -149,9 +257,7 @@ pub(crate) fn of(scheduler: &Scheduler) -> Vec<TaskInfo> {
             },
         },
     };
-    let mut tasks: Vec<_> = scheduler.all_tasks().iter().map(info).collect();
-    tasks.sort_unstable_by_key(|task| task.number);
-    tasks
+    scheduler.all_tasks().iter().map(info).collect()
 }
 
 impl fmt::Display for TaskInfo {

@@ -287,8 +287,9 @@ impl GreenPool {
             .flatten()
             .cloned()
             .collect();
-        for task in tasks {
-            scheduler.cancel(&task);
+        // An earlier run may have left some behind, which are no tasks of this one.
+        for task in tasks.iter().filter(|task| scheduler.owns(task)) {
+            scheduler.cancel(task);
         }
     }
 

@@ -425,7 +425,7 @@ pub enum RuntimeError {
     /// The calling thread is within a `run` already: spawn there, or use a thread of its own.
     Nested,
     /// The calling thread is unwinding from a panic, so that no task could be cancelled; or an earlier
-    /// run on it was [`Stuck`](Self::Stuck).
+    /// run on it was [`Stuck`](Self::Stuck), with tasks that unwind.
     Panicking,
     /// The calling thread ends, and its locals have been destroyed.
     ThreadEnds,
@@ -437,8 +437,8 @@ pub enum RuntimeError {
     /// Nothing could ever have gone on.
     Deadlock(Deadlock),
     /// These tasks were cancelled when `main` had returned, and wait in destructors for what will never
-    /// come. They are leaked, with their stacks; their handles never get an outcome, and to std the
-    /// thread stays one that is panicking. Mend the destructors.
+    /// come. They are leaked, with their stacks; their handles never get an outcome, and if they unwind,
+    /// to std the thread stays one that is panicking. Mend the destructors.
     Stuck(Deadlock),
 }
 

@@ -201,6 +201,11 @@ impl Scheduler {
         &self.inbox
     }
 
+    /// What it shares with the other schedulers of its run, if there are any.
+    pub(crate) fn crew(&self) -> Option<&Arc<Crew>> {
+        self.post.as_ref().map(|post| &post.crew)
+    }
+
     /// All tasks that have not ended, in no order.
     pub(crate) fn all_tasks(&self) -> Vec<Rc<Task>> {
         self.tasks.all()

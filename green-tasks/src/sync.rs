@@ -8,6 +8,16 @@
 //! pool, or of a [`pair`](future_result::pair), whose other half anybody can complete. What
 //! has to be shared beyond that is behind a lock of std or `parking_lot` that nobody holds while waiting,
 //! or in a channel whose `recv` is called by [`unblock`](crate::unblock).
+//!
+//! What belongs to one thread does not get to another, whatever it is wrapped in:
+//!
+//! ```compile_fail,E0277
+//! use green_tasks::{spawn, sync::Mutex};
+//! use std::sync::Arc;
+//!
+//! let total = Arc::new(Mutex::new(0));
+//! drop(spawn(move || *total.lock() += 1));
+//! ```
 
 mod channel;
 mod condvar;

@@ -1,14 +1,11 @@
 //! HTTP: pages that `ureq` fetches, over connections that are green sockets.
 //!
-//! `ureq` takes any transport that can be sent to another thread, which a green socket cannot: it belongs
-//! to the runtime of its thread. So the socket stays in a table of its thread, and what `ureq` gets is
-//! its number there. On another thread that number says nothing, and using it is an error.
+//! `ureq` takes any transport that can be sent to another thread and shared with it. A green socket can be
+//! sent. That it can be shared is what a lock says of it, which is never locked: `ureq` only ever uses
+//! a transport that it has for itself.
 
-use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
 use std::io::{self, Read, Write};
-use std::rc::Rc;
-use std::thread::{self, ThreadId};
+use std::sync::{Mutex, PoisonError};
 
 use green_tasks::net::{TcpListener, TcpStream};
 use green_tasks::spawn;
@@ -19,12 +16,6 @@ use ureq::unversioned::transport::{
 use ureq::{Agent, Error, Timeout};
 
 use crate::{Failure, count};
-
-thread_local! {
-    /// The sockets that `ureq` has the numbers of.
-    static SOCKETS: RefCell<HashMap<u64, Rc<TcpStream>>> = RefCell::default();
-    static NEXT: Cell<u64> = const { Cell::new(0) };
-}
 
 /// How many pages have come as they should.
 pub(crate) fn fetch(clients: u32) -> Result<usize, Failure> {
@@ -97,43 +88,26 @@ impl Connector for Green {
     }
 }
 
-/// The number of a socket.
+/// A socket, and what `ureq` reads and writes by way of.
 #[derive(Debug)]
 struct Connection {
-    thread: ThreadId,
-    number: u64,
+    socket: Mutex<TcpStream>,
     buffers: LazyBuffers,
 }
 
 impl Connection {
-    fn new(stream: TcpStream, details: &ConnectionDetails<'_>) -> Self {
-        let number = NEXT.replace(NEXT.get() + 1);
-        SOCKETS.with_borrow_mut(|sockets| sockets.insert(number, Rc::new(stream)));
+    fn new(socket: TcpStream, details: &ConnectionDetails<'_>) -> Self {
         let config = details.config;
         Self {
-            thread: thread::current().id(),
-            number,
+            socket: Mutex::new(socket),
             buffers: LazyBuffers::new(config.input_buffer_size(), config.output_buffer_size()),
         }
     }
-
-    /// The socket, which is not borrowed from the table: it is waited for while others use that.
-    fn socket(&self) -> io::Result<Rc<TcpStream>> {
-        let is_here = thread::current().id() == self.thread;
-        let socket = SOCKETS.with_borrow(|sockets| sockets.get(&self.number).cloned());
-        socket.filter(|_| is_here).ok_or_else(|| {
-            io::Error::other("this connection belongs to another thread's runtime; use it there")
-        })
-    }
 }
 
-impl Drop for Connection {
-    fn drop(&mut self) {
-        if thread::current().id() == self.thread {
-            let gone = SOCKETS.try_with(|sockets| sockets.borrow_mut().remove(&self.number));
-            drop(gone);
-        }
-    }
+/// The socket of a connection that nobody else has.
+fn own(socket: &mut Mutex<TcpStream>) -> &mut TcpStream {
+    socket.get_mut().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Transport for Connection {
@@ -142,19 +116,21 @@ impl Transport for Connection {
     }
 
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
-        let socket = self.socket()?;
-        socket.set_write_timeout(timeout.not_zero().map(|limit| *limit))?;
+        let limit = timeout.not_zero().map(|limit| *limit);
+        let socket = own(&mut self.socket);
+        socket.set_write_timeout(limit)?;
         let output = &self.buffers.output()[..amount];
-        (&*socket)
+        socket
             .write_all(output)
             .map_err(|error| named(error, timeout.reason))
     }
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
-        let socket = self.socket()?;
-        socket.set_read_timeout(timeout.not_zero().map(|limit| *limit))?;
+        let limit = timeout.not_zero().map(|limit| *limit);
+        let socket = own(&mut self.socket);
+        socket.set_read_timeout(limit)?;
         let room = self.buffers.input_append_buf();
-        let read = (&*socket)
+        let read = socket
             .read(room)
             .map_err(|error| named(error, timeout.reason))?;
         self.buffers.input_appended(read);

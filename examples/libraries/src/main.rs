@@ -1,8 +1,8 @@
 //! Three libraries that know nothing of green tasks, on green tasks: WebSockets by `tungstenite`, TLS by
 //! `rustls`, HTTP by `ureq`. Clients and servers are tasks of one thread.
 //!
-//! The first two take any `Read + Write`, and so a green socket as it is. `ureq` wants to send its
-//! connections to other threads; [`http`] says how a green socket gets along with that.
+//! The first two take any `Read + Write`, and so a green socket as it is. `ureq` takes a transport of its own
+//! kind, which [`http`] makes of one.
 
 mod http;
 mod tls;

@@ -31,6 +31,7 @@
 mod model;
 
 use std::collections::VecDeque;
+use std::panic::Location;
 use std::sync::Arc;
 
 use future_result::PoolId;
@@ -133,6 +134,20 @@ impl Crew {
         let mut state = self.state.lock();
         let fair = state.unstarted.len().div_ceil(self.size());
         state.unstarted.drain(..fair.min(SHARE)).collect()
+    }
+
+    /// The numbers of the tasks that nobody has started, and where they were spawned.
+    pub(crate) fn unstarted(&self) -> Vec<(u64, &'static Location<'static>)> {
+        let state = self.state.lock();
+        let parcels = state.unstarted.iter();
+        parcels
+            .map(|parcel| (parcel.serial, parcel.spawned_at))
+            .collect()
+    }
+
+    /// The ways to all of its schedulers.
+    pub(crate) fn inboxes(&self) -> &[Arc<Inbox>] {
+        &self.inboxes
     }
 
     /// A scheduler has nothing to do, and lies down in its inbox unless this gives it something. It gets

@@ -332,7 +332,12 @@ impl Scheduler {
         while !self.is_finished() {
             self.turn();
         }
-        self.inbox.close();
+        {
+            // Tells whoever has asked for a dump that none will come; see `ring`.
+            let current = self.current();
+            let _pin = current.interrupts.pin();
+            contain(|| self.inbox.close());
+        }
         if let Some(post) = &self.post {
             post.crew.leave(post.place);
         }

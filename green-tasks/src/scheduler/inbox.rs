@@ -10,7 +10,6 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use future_result::Completer;
 use future_result::sync::Mutex;
 use future_result::sync::atomic::{AtomicBool, Ordering};
 use future_result::sync::{now, thread};
@@ -19,7 +18,7 @@ use polling::Poller;
 use super::inquest::Verdict;
 use super::task::Key;
 use super::waker::WakeHandle;
-use crate::dump::TaskInfo;
+use crate::dump::Asked;
 
 /// The way into a scheduler from other threads.
 pub(crate) struct Inbox {
@@ -40,8 +39,8 @@ pub(crate) enum Mail {
     Testify,
     /// What follows from what all have said.
     Verdict(Verdict),
-    /// To be told what all tasks do.
-    Dump(Completer<Vec<TaskInfo>>),
+    /// To be told what its tasks do.
+    Dump(Asked),
 }
 
 struct State {

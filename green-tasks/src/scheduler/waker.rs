@@ -84,12 +84,12 @@ impl Scheduler {
                 Mail::Close => self.close(),
                 Mail::Testify => self.testify(),
                 Mail::Verdict(verdict) => self.obey(verdict),
-                Mail::Dump(completer) => {
+                Mail::Dump(asked) => {
                     // What is called back may be anybody's code; see `ring`.
                     let current = self.current();
                     let _pin = current.interrupts.pin();
                     let tasks = dump::of(self);
-                    contain(|| drop(completer.complete(tasks)));
+                    contain(|| asked.answer(tasks));
                 }
             }
         }

@@ -8,8 +8,8 @@ use super::queue::WaitQueue;
 
 /// A condition on what a [`Mutex`](super::Mutex) protects.
 ///
-/// A wait ends only when it was notified, so no wake-up is spurious; but whoever was let in between may
-/// have changed things again, so look.
+/// A wait ends only when it was notified. But whoever was let in between may have changed things again, and
+/// a notification that a cancelled task hands on may be older than the wait that it ends; so look.
 ///
 /// # Examples
 ///
@@ -60,8 +60,8 @@ impl Condvar {
     ///
     /// # Cancel safety
     ///
-    /// A task that is cancelled while it waits does not lock again, and hands on a notification that
-    /// it has got.
+    /// A task that is cancelled while it waits, for the notification or then for the lock, does not lock
+    /// again, and hands on a notification that it has got.
     #[track_caller]
     pub fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
         let at = Location::caller();
@@ -70,7 +70,11 @@ impl Condvar {
         drop(guard);
         self.waiting
             .wait("waits for a condition", at, || self.notify_one());
-        mutex.lock()
+        // Cancelled before it has the lock, it has not looked at what it was told of.
+        let unused = Unused(self);
+        let guard = mutex.lock();
+        std::mem::forget(unused);
+        guard
     }
 
     /// Waits as long as `condition` is true of what is locked.
@@ -98,6 +102,15 @@ impl Condvar {
     /// Lets all go on that wait now.
     pub fn notify_all(&self) {
         self.waiting.grant_all();
+    }
+}
+
+/// A notification that its task has not made use of: goes to the next that waits.
+struct Unused<'a>(&'a Condvar);
+
+impl Drop for Unused<'_> {
+    fn drop(&mut self) {
+        self.0.notify_one();
     }
 }
 

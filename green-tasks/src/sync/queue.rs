@@ -154,11 +154,11 @@ impl WaitQueue {
         is_over: impl Fn() -> bool,
     ) {
         let task = scheduler.current();
-        task.granted.set(false);
         let mut waiting = Waiting {
             queue: self,
             ticket: self.enter(&task),
             task: &task,
+            interrupted: task.granted.replace(false),
             pass_on,
             is_granted: false,
         };
@@ -206,6 +206,9 @@ struct Waiting<'a, P: Fn()> {
     queue: &'a WaitQueue,
     ticket: Ticket,
     task: &'a Rc<Task>,
+    /// What the task was granted while it waited for something else. A waker may be called in its name,
+    /// and try to wait: it cannot, and must not take the grant away.
+    interrupted: bool,
     pass_on: P,
     /// It was granted what it waits for, and takes it.
     is_granted: bool,
@@ -213,7 +216,7 @@ struct Waiting<'a, P: Fn()> {
 
 impl<P: Fn()> Drop for Waiting<'_, P> {
     fn drop(&mut self) {
-        let granted = self.task.granted.take();
+        let granted = self.task.granted.replace(self.interrupted);
         if self.is_granted {
             return;
         }

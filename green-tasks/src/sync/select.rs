@@ -340,7 +340,6 @@ impl<'a, 'b, R> Places<'a, 'b, R> {
 
 impl<R> Drop for Places<'_, '_, R> {
     fn drop(&mut self) {
-        self.task.granted.set(false);
         for (place, (branch, ticket)) in self.branches.iter().zip(&self.tickets).enumerate() {
             let was_granted = !branch.end.queue.leave(*ticket);
             if was_granted && self.taken != Some(place) {

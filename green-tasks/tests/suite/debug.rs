@@ -1,12 +1,15 @@
 //! What can be seen of tasks from inside and outside.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
+use std::task::{Context, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
 use future_result::pair;
-use green_tasks::sync::{Event, Mutex};
+use green_tasks::sync::{Event, Mutex, Select, unbounded};
 use green_tasks::{
     FutureResult, Runtime, TaskError, TaskState, dump, monitor, sleep, spawn_future, spawn_local,
     stack_high_water, yield_now,
@@ -92,13 +95,72 @@ fn a_monitor_answers_on_other_threads_also_while_all_sleep_and_not_after_the_end
 }
 
 #[test]
-fn whoever_is_called_back_with_a_dump_cannot_suspend_the_scheduler() {
-    run(|| {
-        let handle = monitor().dump();
-        // It is sent to the inbox, as from elsewhere, and answered by the scheduler itself.
-        let tasks = handle.result().unwrap();
-        assert_eq!(tasks.len(), 1);
+fn whoever_is_called_back_since_no_dump_will_come_cannot_suspend_the_scheduler() {
+    struct Yields(mpsc::Sender<&'static str>);
+
+    impl Wake for Yields {
+        fn wake(self: Arc<Self>) {
+            self.0.send("called").unwrap();
+            yield_now();
+            self.0.send("has suspended").unwrap();
+        }
+    }
+
+    let (sender, said) = mpsc::channel();
+    let waker = Waker::from(Arc::new(Yields(sender)));
+    let asked = run(|| {
+        let mut asked = monitor().dump();
+        let polled = Pin::new(&mut asked).poll(&mut Context::from_waker(&waker));
+        assert!(polled.is_pending());
+        asked
     });
+    drop(waker);
+    assert!(matches!(asked.result(), Err(TaskError::Lost(_))));
+    assert_eq!(said.iter().collect::<Vec<_>>(), ["called"]);
+}
+
+/// It is called where it is nobody's turn, as if it were the one whose stack that happens on: here the main
+/// task, which has been handed a lock that it does not know of yet.
+#[test]
+fn a_waker_that_wants_to_wait_takes_nothing_from_whoever_it_interrupts() {
+    struct Waits(fn());
+
+    impl Wake for Waits {
+        fn wake(self: Arc<Self>) {
+            (self.0)();
+            unreachable!("nobody can wait here");
+        }
+    }
+
+    let waits: [fn(); 2] = [
+        || Event::new().wait(),
+        || {
+            let (_sender, receiver) = unbounded::<()>();
+            Select::new().recv(&receiver, |_| ()).wait();
+        },
+    ];
+    for wait in waits {
+        let waker = Waker::from(Arc::new(Waits(wait)));
+        // The mail is read before each 61st turn, and one of these comes right after the unlocking.
+        for turns in 0..61 {
+            run(|| {
+                let lock = Rc::new(Mutex::new(()));
+                let (locked, waker) = (Rc::clone(&lock), waker.clone());
+                let holder = spawn_local(move || {
+                    let guard = locked.lock();
+                    (0..=turns).for_each(|_| yield_now());
+                    let mut dumped = monitor().dump();
+                    let polled = Pin::new(&mut dumped).poll(&mut Context::from_waker(&waker));
+                    assert!(polled.is_pending());
+                    drop(guard);
+                    dumped
+                });
+                yield_now();
+                drop(lock.lock());
+                drop(holder.result().unwrap());
+            });
+        }
+    }
 }
 
 #[test]

@@ -4,11 +4,13 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
+use green_tasks::sync::Event;
 use green_tasks::{
-    Cancel, FutureResult, GreenPool, TaskError, now, sleep, spawn_local, timeout, yield_now,
+    Cancel, FutureResult, GreenPool, RuntimeError, TaskError, now, scope, sleep, spawn_local,
+    timeout, yield_now,
 };
 
-use crate::support::{Drops, OnDrop, run, simulate};
+use crate::support::{Drops, OnDrop, run, simulate, try_run};
 use crate::sync::random;
 
 const LONG: Duration = Duration::from_secs(1 << 30);
@@ -118,6 +120,27 @@ fn a_task_may_be_the_last_to_have_its_pool() {
         });
         drop(pool);
         assert_eq!(handle.result().unwrap(), 1);
+    });
+}
+
+/// Its scope waits for a task whose value, which nobody wants, waits in its destructor for ever. That is no
+/// unwinding, so the thread can have another run; but the task and its stack are of the first.
+#[test]
+fn a_pool_that_outlives_its_run_does_not_wake_what_was_left_behind_there() {
+    let pool = GreenPool::new(2);
+    let ran = try_run(|| {
+        let waiting = || OnDrop(|| Event::new().wait());
+        drop(pool.spawn(move || scope(|s| drop(s.spawn(waiting)))));
+        (0..2).for_each(|_| yield_now());
+    });
+    assert!(matches!(ran, Err(RuntimeError::Stuck(_))));
+    assert_eq!(pool.len(), 1);
+    run(|| {
+        let other = spawn_local(yield_now);
+        pool.cancel_all();
+        yield_now();
+        assert_eq!(pool.len(), 1);
+        other.result().unwrap();
     });
 }
 

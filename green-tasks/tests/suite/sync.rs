@@ -225,6 +225,31 @@ fn a_notification_that_comes_with_a_cancellation_goes_to_the_next() {
 }
 
 #[test]
+fn a_notified_task_that_is_cancelled_before_it_has_the_lock_again_passes_the_notification_on() {
+    run(|| {
+        let shared = Rc::new((Mutex::new(0), Condvar::new()));
+        let wait = || {
+            let shared = Rc::clone(&shared);
+            spawn_local(move || {
+                let (lock, changed) = &*shared;
+                *changed.wait(lock.lock()) += 1;
+            })
+        };
+        let (first, second) = (wait(), wait());
+        yield_now();
+        let held = shared.0.lock();
+        shared.1.notify_one();
+        // It has been notified, and waits for the lock.
+        yield_now();
+        let _ = first.cancel();
+        assert!(matches!(first.result(), Err(TaskError::Cancelled)));
+        drop(held);
+        second.result().unwrap();
+        assert_eq!(*shared.0.lock(), 1);
+    });
+}
+
+#[test]
 fn an_event_lets_all_go_on_and_can_be_used_again() {
     run(|| {
         let event = Rc::new(Event::new());

@@ -16,8 +16,8 @@ use future_result::pair;
 use green_tasks::net::{TcpListener, TcpStream, UnixStream};
 use green_tasks::sync::Event;
 use green_tasks::{
-    Cancel, Deadlock, FutureResult, JoinHandle, Runtime, RuntimeError, TaskError, checkpoint,
-    scope, sleep, spawn, spawn_future, spawn_local, unblock, yield_now,
+    Cancel, Deadlock, FutureResult, JoinHandle, Runtime, RuntimeError, TaskError, checkpoint, dump,
+    monitor, scope, sleep, spawn, spawn_future, spawn_local, unblock, yield_now,
 };
 
 use crate::support::{OnDrop, stackful};
@@ -446,6 +446,49 @@ fn accept_loops_on_several_threads_share_a_listener() {
             client.result().unwrap();
         }
     });
+}
+
+#[test]
+fn a_monitor_lists_the_tasks_of_all_threads_and_those_that_none_has_started() {
+    let asking = run_on(2, || {
+        let (release, released) = mpsc::channel::<()>();
+        let (parked, started) = mpsc::channel();
+        let there = spawn_elsewhere(move || {
+            drop(spawn_local(|| sleep(Duration::from_secs(3600))));
+            yield_now();
+            parked.send(()).unwrap();
+            // Nobody starts anything.
+            released.recv().unwrap();
+        });
+        started.recv().unwrap();
+        let unstarted = spawn(|| ());
+        // This thread's, and what nobody has started.
+        let ours: Vec<_> = dump().iter().map(ToString::to_string).collect();
+        assert_eq!(ours.len(), 2, "{ours:?}");
+        assert!(ours[0].ends_with(" runs"), "{ours:?}");
+        assert!(ours[1].ends_with(" can go on"), "{ours:?}");
+        let monitor = monitor();
+        let mut asked = monitor.dump();
+        // The other thread has not answered.
+        unstarted.result().unwrap();
+        yield_now();
+        assert!(!asked.wait_timeout(Duration::ZERO));
+        release.send(()).unwrap();
+        let all = asked.result().unwrap();
+        let all: Vec<_> = all.iter().map(ToString::to_string).collect();
+        assert!(all.iter().any(|line| line.contains("main task")), "{all:?}");
+        assert!(all.iter().any(|line| line.contains("sleeps at")), "{all:?}");
+        assert!(
+            all.iter().any(|line| line.ends_with("can go on")),
+            "{all:?}"
+        );
+        let mut numbers: Vec<_> = all.iter().map(|line| line.split(',').next()).collect();
+        numbers.dedup();
+        assert_eq!(numbers.len(), all.len(), "{all:?}");
+        there.result().unwrap();
+        monitor
+    });
+    assert!(matches!(asking.dump().result(), Err(TaskError::Lost(_))));
 }
 
 #[test]
