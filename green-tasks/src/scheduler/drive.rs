@@ -14,9 +14,6 @@ use super::task::{Body, Ends, Phase, Rest, Task};
 use crate::engine::{Fiber, Step};
 use crate::stack::{Label, NoStack};
 
-/// After so many turns, the outside is looked at, which may have something more urgent.
-const TURNS: u32 = 61;
-
 impl Scheduler {
     /// Puts a task into the run queue if it rests, or makes its next rest short. Of one that is in the
     /// queue already, or has ended, nothing is left to do.
@@ -111,9 +108,7 @@ impl Scheduler {
     /// One turn of one task; if there is none, sleeps until there may be one.
     #[inline(always)]
     pub(super) fn turn(&self) {
-        let turns = self.turns.get().wrapping_add(1);
-        self.turns.set(turns);
-        if turns.is_multiple_of(TURNS) {
+        if self.pace.is_time() {
             self.look_outside();
         }
         match self.queue.pop() {
