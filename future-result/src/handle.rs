@@ -44,6 +44,7 @@ impl<T> JoinHandle<T> {
     }
 
     #[cold]
+    #[inline(never)]
     fn wait_and_take(reader: Reader<T>) -> Result<T, TaskError> {
         let mut this = Self::new(reader);
         this.wait();

@@ -474,7 +474,7 @@ fn where_turns_are_long_the_outside_is_looked_at_after_each() {
                     if turns.get() == 70
                         && let Some(completer) = completer.take()
                     {
-                        let told = std::thread::spawn(move || completer.complete(()));
+                        let told = thread::spawn(move || completer.complete(()));
                         assert_eq!(told.join().unwrap(), Ok(()));
                         completed_at = turns.get();
                     }
