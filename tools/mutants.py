@@ -1459,6 +1459,13 @@ MUTANTS = [
         "        claimed.is_ok() || self.next.load(Ordering::Relaxed) == sequence + 2",
     ),
     (
+        "process sim: a task is tried again at once",
+        "process-pool",
+        "src/state/workers.rs",
+        "let Some(at) = pause.and_then(|pause| now().checked_add(pause)) else {",
+        "let Some(at) = pause.map(|_| now()) else {",
+    ),
+    (
         "process sim: an attempt more does not count",
         "process-pool",
         "src/job.rs",
@@ -1815,4 +1822,5 @@ def main():
     sys.exit(1 if failures or not wanted else 0)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -44,6 +44,7 @@ impl<T> JoinHandle<T> {
     }
 
     #[cold]
+    #[inline(never)]
     fn wait_and_take(reader: Reader<T>) -> Result<T, TaskError> {
         let mut this = Self::new(reader);
         this.wait();
@@ -108,13 +109,14 @@ impl<T> FutureResult for JoinHandle<T> {
     }
 
     fn run_in_place(&mut self) -> InPlace {
-        let (Some(reader), Some(pool)) = (&mut self.reader, PoolId::current()) else {
+        let reader = self.reader.as_mut().filter(|reader| !reader.is_by_hand());
+        // Coroutines wait for pairs, mostly, so that need not know whose worker this is.
+        let Some(reader) = reader else {
             return InPlace::Never;
         };
-        if reader.run_in_place(pool) {
-            InPlace::Ran
-        } else {
-            InPlace::Never
+        match PoolId::current() {
+            Some(pool) if reader.run_in_place(pool) => InPlace::Ran,
+            _ => InPlace::Never,
         }
     }
 

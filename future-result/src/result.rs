@@ -269,13 +269,24 @@ fn wait_until<F: FutureResult + ?Sized>(
     handle: &mut F,
     deadline: Option<Instant>,
 ) -> Result<(), WaitTimedOut> {
+    if handle.is_done() {
+        return Ok(());
+    }
     // Run in place here if possible: below, a nested wait would need a parker of its own.
-    if handle.is_done() || (may_begin(deadline) && handle.run_in_place() == InPlace::Ran) {
+    let mut in_place = InPlace::Never;
+    if may_begin(deadline) {
+        in_place = handle.run_in_place();
+    }
+    if in_place == InPlace::Ran {
         return Ok(());
     }
     let ended = {
-        let handle = &mut *handle;
-        block(deadline, &mut WaitForOne { handle, deadline })
+        let mut waiting = WaitForOne {
+            handle: &mut *handle,
+            deadline,
+            may_run: in_place == InPlace::Busy,
+        };
+        block(deadline, &mut waiting)
     };
     match ended {
         Ok(()) => Ok(()),
@@ -290,6 +301,8 @@ fn wait_until<F: FutureResult + ?Sized>(
 struct WaitForOne<'a, F: ?Sized> {
     handle: &'a mut F,
     deadline: Option<Instant>,
+    /// Whether an attempt to run it in place may succeed.
+    may_run: bool,
 }
 
 impl<F: FutureResult + ?Sized> Wait for WaitForOne<'_, F> {
@@ -297,6 +310,7 @@ impl<F: FutureResult + ?Sized> Wait for WaitForOne<'_, F> {
         // Registered first: if the handle is busy, its return wakes us to try again.
         let polled = self.handle.poll_done(context);
         if polled.is_pending()
+            && self.may_run
             && may_begin(self.deadline)
             && self.handle.run_in_place() == InPlace::Ran
         {

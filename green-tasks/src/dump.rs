@@ -38,7 +38,7 @@ pub enum TaskState {
         what: &'static str,
         /// Where it called for that, if it is known.
         at: Option<&'static Location<'static>>,
-        /// For how long, by the runtime's clock. That is looked at every 61 turns and before the thread
+        /// For how long, by the runtime's clock. That is looked at every 61 turns at least and before the thread
         /// sleeps, so this may be too much by as long as those turns took.
         since: Duration,
     },

@@ -7,10 +7,11 @@
 //! somebody looks at it.
 
 use std::any::Any;
-use std::cell::RefCell;
+use std::cell::Cell;
 use std::error::Error;
 use std::fmt;
 use std::future::Future;
+use std::iter;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -27,7 +28,7 @@ thread_locals! {
 
 /// The list of a task.
 #[derive(Default)]
-pub(crate) struct Locals(RefCell<Option<Rc<Entry>>>);
+pub(crate) struct Locals(Cell<Option<Rc<Entry>>>);
 
 struct Entry {
     /// Whose value it is: the address of a [`LocalKey`].
@@ -38,34 +39,29 @@ struct Entry {
 
 impl Locals {
     pub(crate) const fn new() -> Self {
-        Self(RefCell::new(None))
+        Self(Cell::new(None))
     }
 
     fn push(&self, key: usize, value: Rc<dyn Any>) {
-        let mut first = self.0.borrow_mut();
-        let outer = first.take();
-        *first = Some(Rc::new(Entry { key, value, outer }));
+        let outer = self.0.take();
+        self.0.set(Some(Rc::new(Entry { key, value, outer })));
     }
 
     fn pop(&self) {
-        let mut first = self.0.borrow_mut();
-        let left = first.take();
-        *first = left.as_ref().and_then(|left| left.outer.clone());
-        drop(first);
+        let left = self.0.take();
+        self.0
+            .set(left.as_ref().and_then(|left| left.outer.clone()));
         // Its value's destructor may do anything.
         drop(left);
     }
 
     fn find(&self, key: usize) -> Option<Rc<dyn Any>> {
-        let first = self.0.borrow();
-        let mut next = first.as_ref();
-        while let Some(entry) = next {
-            if entry.key == key {
-                return Some(Rc::clone(&entry.value));
-            }
-            next = entry.outer.as_ref();
-        }
-        None
+        let first = self.0.take();
+        let mut entries = iter::successors(first.as_ref(), |entry| entry.outer.as_ref());
+        let found = entries.find(|entry| entry.key == key);
+        let value = found.map(|entry| Rc::clone(&entry.value));
+        self.0.set(first);
+        value
     }
 }
 

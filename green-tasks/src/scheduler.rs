@@ -32,8 +32,8 @@
 //! # The outside
 //!
 //! Other threads have wakers, which name a task by slot and generation and own nothing of it; see
-//! [`inbox`]. Every 61 turns, and when nobody's turn it is, the scheduler looks into the inbox, at the
-//! clock and at the sockets. When there is nothing to do, it sleeps until one of them has something.
+//! [`inbox`]. Every millisecond or 61 turns ([`pace`]), and when nobody's turn it is, the scheduler looks
+//! into the inbox, at the clock and at the sockets. When there is nothing to do, it sleeps until one of them has something.
 //! If no timer runs, no socket is waited for, and each task waits for another of the run, it is without
 //! hope; if all schedulers of the run are, that is a deadlock, and all tasks are told to stop. A task
 //! that waits for a handle is asked first whose it is: it is woken, looks, and rests again.
@@ -68,6 +68,7 @@ mod inbox;
 mod inquest;
 mod interrupt;
 mod job;
+mod pace;
 mod parcel;
 mod run_queue;
 mod spawn;
@@ -91,6 +92,7 @@ pub(crate) use self::crew::{Crew, Post};
 pub(crate) use self::inbox::{Inbox, Mail};
 pub(crate) use self::interrupt::{Interrupts, Unwind};
 pub(crate) use self::job::{Call, Job};
+use self::pace::Pace;
 use self::run_queue::RunQueue;
 pub(crate) use self::spawn::homeless;
 use self::table::Table;
@@ -128,7 +130,7 @@ pub(crate) struct Scheduler {
     reactor: OnceCell<Rc<Reactor>>,
     /// How many times sockets may still be used before others have a turn.
     io_budget: Cell<u32>,
-    turns: Cell<u32>,
+    pace: Pace,
     /// What a watchdog looks at, if there is one.
     pulse: Option<Arc<Pulse>>,
     /// How many tasks rest until something elsewhere wakes them.
@@ -158,7 +160,8 @@ impl Scheduler {
     pub(crate) fn new(settings: Settings, caller: &'static Location<'static>) -> Rc<Self> {
         let tasks = Table::new();
         let timers = Timers::new(settings.seed.is_some());
-        let main = tasks.enter_main(caller, timers.seen());
+        let now = timers.seen();
+        let main = tasks.enter_main(caller, now);
         let (id, inbox) = match &settings.post {
             None => (PoolId::new(), Arc::new(Inbox::new())),
             Some(post) => (post.crew.id(), Arc::clone(post.crew.inbox(post.place))),
@@ -176,7 +179,7 @@ impl Scheduler {
             timers,
             reactor: OnceCell::new(),
             io_budget: Cell::new(IO_BUDGET),
-            turns: Cell::new(0),
+            pace: Pace::new(now),
             pulse: settings.pulse,
             elsewhere: Cell::new(0),
             unsure: RefCell::new(Vec::new()),

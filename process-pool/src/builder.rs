@@ -136,7 +136,8 @@ impl Builder {
     ///
     /// If it panics, or the worker dies in it, another worker is tried after a pause. If several in a row
     /// fail and no worker works, the pool is broken: what is queued fails with
-    /// [`Rejection::Broken`](crate::Rejection::Broken), and so does every later submission.
+    /// [`Rejection::Broken`](crate::Rejection::Broken), and so does every later submission. The death of a worker
+    /// that has begun a task never counts as such a failure, whoever killed it; nor does that of an idle one.
     ///
     /// # Examples
     ///

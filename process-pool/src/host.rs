@@ -30,7 +30,7 @@ impl Host {
     ///
     /// # Errors
     ///
-    /// If there are no descriptors left, or no memory.
+    /// If there are no descriptors left, no memory, or no thread.
     pub(crate) fn new(plan: Plan) -> io::Result<(Self, EventFd)> {
         let (poller, bell) = (Poller::new()?, EventFd::new()?);
         poller.add(bell.fd(), token::NOTIFIER, Interest::Read)?;

@@ -2,7 +2,7 @@
 //! to a worker, processes and their ends.
 //!
 //! Written for Linux 5.4 and later. Another system needs these modules: a way to wait for pipes and
-//! for the ends of processes at once, a way to hand four descriptors to a process at its start, and a
+//! for the ends of processes at once, a way to hand five descriptors to a process at its start, and a
 //! name for a process that is not given to another one.
 
 mod pass;

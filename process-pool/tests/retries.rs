@@ -5,7 +5,7 @@
 mod support;
 
 use std::io::Read;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use process_pool::{Cancel, FutureResult, ProcessPoolExecutor, TaskError, WorkerDied};
 use rustix::process::Signal;
@@ -201,24 +201,4 @@ fn what_dies_after_its_pool_was_cancelled_is_not_tried_again() {
     let error = soon(handle).unwrap_err();
     assert_eq!(WorkerDied::of(&error).unwrap().attempts(), 1);
     assert!(gate.is_quiet());
-}
-
-#[test]
-fn pauses_grow() {
-    let _guard = guard();
-    let pool = ProcessPoolExecutor::new(1).unwrap();
-    let gate = Gate::new();
-    let begin = Instant::now();
-    let task = pool
-        .task()
-        .retries(3)
-        .retry_pause(Duration::from_millis(40));
-    let handle = task.submit(with_permission, gate.path());
-    for _ in 0..3 {
-        drop(gate.next());
-    }
-    gate.next().permit();
-    soon(handle).unwrap();
-    // At least the half of 40, 80 and 160 ms.
-    assert!(begin.elapsed() >= Duration::from_millis(140));
 }

@@ -145,13 +145,19 @@ impl<T> Reader<T> {
         }
     }
 
+    /// Whether nobody can ever run it in place, since it is completed by hand.
+    #[inline]
+    pub(crate) fn is_by_hand(&self) -> bool {
+        // SAFETY: the handle is an owner.
+        unsafe { vtable(self.cell) }.by_hand
+    }
+
     /// Runs the task here, if it has not started and belongs to this pool.
     #[inline]
     pub(crate) fn run_in_place(&mut self, pool: PoolId) -> bool {
         // SAFETY: the handle is an owner, so the header is alive; `home` never changes.
         let home = unsafe { self.cell.as_ref() }.home;
-        // SAFETY: the handle is an owner.
-        if home != Some(pool) || unsafe { vtable(self.cell) }.by_hand {
+        if home != Some(pool) || self.is_by_hand() {
             return false;
         }
         // Best taken out of the queue: then no tombstone stays there.

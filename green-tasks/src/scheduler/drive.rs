@@ -1,5 +1,6 @@
 //! Running tasks: whose turn it is goes on until it rests or ends.
 
+use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -13,9 +14,6 @@ use super::job::{FutureJob, Job};
 use super::task::{Body, Ends, Phase, Rest, Task};
 use crate::engine::{Fiber, Step};
 use crate::stack::{Label, NoStack};
-
-/// After so many turns, the outside is looked at, which may have something more urgent.
-const TURNS: u32 = 61;
 
 impl Scheduler {
     /// Puts a task into the run queue if it rests, or makes its next rest short. Of one that is in the
@@ -111,9 +109,7 @@ impl Scheduler {
     /// One turn of one task; if there is none, sleeps until there may be one.
     #[inline(always)]
     pub(super) fn turn(&self) {
-        let turns = self.turns.get().wrapping_add(1);
-        self.turns.set(turns);
-        if turns.is_multiple_of(TURNS) {
+        if self.pace.is_time() {
             self.look_outside();
         }
         match self.queue.pop() {
@@ -141,18 +137,20 @@ impl Scheduler {
         debug_assert_eq!(task.phase.get(), Phase::Queued);
         task.phase.set(Phase::Running);
         self.beat(Some(&task));
-        let mut fiber = task.fiber.borrow_mut();
-        if let Some(fiber) = &mut *fiber {
+        let mut body = task.body.borrow_mut();
+        if let Body::Fiber(fiber) = &mut *body {
             if self.resume(&task, fiber) == Step::Suspended {
                 return;
             }
         } else {
-            drop(fiber);
+            drop(body);
             return self.run_another(task);
         }
-        let ended = fiber.take();
-        drop(fiber);
-        self.end(&task, ended);
+        let ended = mem::replace(&mut *body, Body::Elsewhere);
+        drop(body);
+        if let Body::Fiber(fiber) = ended {
+            self.end(&task, fiber);
+        }
     }
 
     /// Runs a task that is not in the middle of a stack of its own.
@@ -160,8 +158,8 @@ impl Scheduler {
         match task.body.replace(Body::Elsewhere) {
             Body::Unstarted(job) => self.start(task, job),
             Body::Future(future) => self.poll(task, future),
-            // It rests further down on this very stack.
-            Body::Elsewhere => {
+            // It rests further down on this very stack. (Fibers are resumed by the caller.)
+            Body::Fiber(_) | Body::Elsewhere => {
                 let is_elsewhere =
                     matches!(task.rest.get(), Some(rest) if rest.ends == Ends::Elsewhere);
                 self.elsewhere
@@ -205,10 +203,10 @@ impl Scheduler {
         });
         match self.resume(&task, &mut fiber) {
             Step::Suspended => {
-                let former = task.fiber.replace(Some(fiber));
-                debug_assert!(former.is_none());
+                let former = task.body.replace(Body::Fiber(fiber));
+                debug_assert!(matches!(former, Body::Elsewhere));
             }
-            Step::Ended => self.end(&task, Some(fiber)),
+            Step::Ended => self.end(&task, fiber),
         }
     }
 
@@ -221,8 +219,8 @@ impl Scheduler {
     }
 
     /// The fiber of a task has ended.
-    fn end(&self, task: &Rc<Task>, fiber: Option<Fiber>) {
-        if let (Some(stack), Some(stacks)) = (fiber.and_then(Fiber::into_stack), &self.stacks) {
+    fn end(&self, task: &Rc<Task>, fiber: Fiber) {
+        if let (Some(stack), Some(stacks)) = (fiber.into_stack(), &self.stacks) {
             stacks.give_back(stack);
         }
         self.retire(task);
@@ -249,7 +247,8 @@ impl Scheduler {
         let Some(future) = polled else {
             return self.retire(&task);
         };
-        task.body.set(Body::Future(future));
+        let former = task.body.replace(Body::Future(future));
+        debug_assert!(matches!(former, Body::Elsewhere));
         task.rest.set(Some(Rest::AWAITS));
         task.since.set(self.timers.seen());
         self.elsewhere.set(self.elsewhere.get() + 1);

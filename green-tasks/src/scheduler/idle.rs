@@ -27,6 +27,7 @@ impl Scheduler {
     /// Does what other threads and the clock have for us.
     pub(super) fn look_outside(&self) {
         self.timers.look();
+        let are_fewer = self.pace.stop(self.timers.seen());
         self.read_mail();
         self.ring();
         if let Some(post) = &self.post {
@@ -45,6 +46,11 @@ impl Scheduler {
             let _pin = current.interrupts.pin();
             reactor.look();
         }
+        // The look is not a part of the turns, and costs more than the clock where these are long.
+        if are_fewer {
+            self.timers.look();
+        }
+        self.pace.start(self.timers.seen());
     }
 
     /// Drops what wakers there are of sockets that are gone, which may make work.
@@ -78,6 +84,8 @@ impl Scheduler {
     /// The run queue is empty: sleeps until there is something to do, unless there is already.
     pub(super) fn idle(&self) {
         self.timers.look();
+        self.pace.stop(self.timers.seen());
+        self.pace.start_with_next(self.timers.seen());
         self.read_mail();
         self.ring();
         self.drop_wakers();
@@ -136,6 +144,7 @@ impl Scheduler {
             stacks.trim();
         }
         self.timers.look();
+        self.pace.start_with_next(self.timers.seen());
     }
 
     fn hope(&self) -> Hope {

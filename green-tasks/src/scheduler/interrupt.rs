@@ -31,8 +31,8 @@ pub(crate) struct Interrupts {
     is_noted: Cell<bool>,
     /// It is to stop, and this will be its outcome.
     stop: Cell<Option<Box<TaskError>>>,
-    /// The outermost of its time limits that are over, by their depth.
-    expired: Cell<Option<u32>>,
+    /// The outermost of its time limits that are over, by their depth; 0: none.
+    expired: Cell<u32>,
     /// How many time limits it is in.
     limits: Cell<u32>,
     shields: Cell<u32>,
@@ -109,8 +109,8 @@ impl Interrupts {
         if is_stop {
             return Some(Unwind::Stop);
         }
-        let expired = self.expired.get().filter(|_| !is_shielded);
-        expired.map(Unwind::Limit)
+        let expired = self.expired.get();
+        (expired > 0 && !is_shielded).then_some(Unwind::Limit(expired))
     }
 
     /// Whether it is to unwind.
@@ -175,7 +175,7 @@ impl Interrupts {
     /// Whether it is to unwind, or would be if it were not held.
     pub(crate) fn wants_out(&self) -> bool {
         let is_shielded = self.shields.get() > 0;
-        let is_wanted = self.look(|stop| stop.is_some()) || self.expired.get().is_some();
+        let is_wanted = self.look(|stop| stop.is_some()) || self.expired.get() > 0;
         is_wanted && !is_shielded
     }
 
@@ -196,8 +196,11 @@ impl Interrupts {
 
     /// A time limit is over.
     pub(super) fn expire(&self, depth: u32) {
-        let outermost = self.expired.get().map_or(depth, |other| other.min(depth));
-        self.expired.set(Some(outermost));
+        let outermost = match self.expired.get() {
+            0 => depth,
+            other => other.min(depth),
+        };
+        self.expired.set(outermost);
         self.is_noted.set(true);
     }
 }
@@ -230,15 +233,15 @@ impl Limit<'_> {
     pub(crate) fn has_caught(&self, payload: &(dyn Any + Send)) -> bool {
         let is_ours =
             matches!(payload.downcast_ref(), Some(Unwind::Limit(depth)) if *depth >= self.depth);
-        is_ours && self.interrupts.expired.get() == Some(self.depth)
+        is_ours && self.interrupts.expired.get() == self.depth
     }
 }
 
 impl Drop for Limit<'_> {
     fn drop(&mut self) {
         self.interrupts.limits.set(self.depth - 1);
-        if self.interrupts.expired.get() == Some(self.depth) {
-            self.interrupts.expired.set(None);
+        if self.interrupts.expired.get() == self.depth {
+            self.interrupts.expired.set(0);
         }
     }
 }

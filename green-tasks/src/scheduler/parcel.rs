@@ -54,28 +54,13 @@ impl Scheduler {
             job,
             place,
         } = parcel;
-        let mut job = Some(job);
-        let task = self.tasks.insert(|key| {
-            place.settle(&self.inbox, key);
-            let body = match job.take() {
-                Some(job) => Body::Unstarted(job),
-                None => Body::Elsewhere,
-            };
-            Task::new(
-                key,
-                serial,
-                spawned_at,
-                Some(cell),
-                self.timers.seen(),
-                body,
-            )
-        });
-        if let Some(task) = task {
-            self.queue.push(task);
-        }
-        // There are as many as can be counted.
-        if let Some(job) = job {
-            job.refuse(TaskError::Rejected(Rejection::Full));
-        }
+        let Some(key) = self.tasks.reserve() else {
+            return job.refuse(TaskError::Rejected(Rejection::Full));
+        };
+        place.settle(&self.inbox, key);
+        let now = self.timers.seen();
+        let body = Body::Unstarted(job);
+        let task = Task::new(key, serial, spawned_at, Some(cell), now, body);
+        self.queue.push(self.tasks.enter(task));
     }
 }

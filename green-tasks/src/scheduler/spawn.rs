@@ -115,24 +115,19 @@ impl Scheduler {
         if self.is_closing.get() {
             return refused(TaskError::Rejected(Rejection::ShutDown));
         }
+        let Some(key) = self.tasks.reserve() else {
+            return refused(TaskError::Rejected(Rejection::Full));
+        };
         let serial = self.next_serial();
-        let mut handle = None;
-        let task = self.tasks.insert(|key| {
-            let (completer, ours) = self.cell(key);
-            handle = Some(ours);
-            let cell: CellId = completer.id();
-            let now = self.timers.seen();
-            Task::new(key, serial, spawned_at, Some(cell), now, body(completer))
-        });
-        match (handle, task) {
-            (Some(handle), Some(task)) => {
-                self.queue.push(Rc::clone(&task));
-                Spawned {
-                    handle,
-                    task: Some(task),
-                }
-            }
-            _ => refused(TaskError::Rejected(Rejection::Full)),
+        let (completer, handle) = self.cell(key);
+        let cell: CellId = completer.id();
+        let now = self.timers.seen();
+        let task = Task::new(key, serial, spawned_at, Some(cell), now, body(completer));
+        let task = self.tasks.enter(task);
+        self.queue.push(Rc::clone(&task));
+        Spawned {
+            handle,
+            task: Some(task),
         }
     }
 

@@ -13,7 +13,12 @@ pub(super) struct Table {
     slots: RefCell<Vec<Slot>>,
     free: RefCell<Vec<u32>>,
     len: Cell<usize>,
+    /// Of some tasks that have ended, the memory, so that the next ones need not ask for any.
+    spares: RefCell<Vec<Rc<Task>>>,
 }
+
+/// So many are kept at most.
+const SPARES: usize = 64;
 
 struct Slot {
     generation: u32,
@@ -26,6 +31,7 @@ impl Table {
             slots: RefCell::new(Vec::new()),
             free: RefCell::new(Vec::new()),
             len: Cell::new(0),
+            spares: RefCell::new(Vec::new()),
         }
     }
 
@@ -35,7 +41,7 @@ impl Table {
             slot: 0,
             generation: 0,
         };
-        let main = Task::new(key, 0, caller, None, now, Body::Elsewhere);
+        let main = Rc::new(Task::new(key, 0, caller, None, now, Body::Elsewhere));
         main.phase.set(Phase::Running);
         self.slots.borrow_mut().push(Slot {
             generation: 0,
@@ -50,27 +56,50 @@ impl Table {
         self.len.get()
     }
 
-    /// Enters the task that is made for a free slot; `None` if there are as many as can be counted.
-    pub(super) fn insert(&self, task: impl FnOnce(Key) -> Rc<Task>) -> Option<Rc<Task>> {
-        let slot = match self.free.borrow_mut().pop() {
-            Some(slot) => slot,
-            None => self.add_slot()?,
+    /// The key of a task that is to be [entered](Self::enter); `None` if there are as many as can be counted.
+    #[inline]
+    pub(super) fn reserve(&self) -> Option<Key> {
+        let free = self.free.borrow_mut().pop();
+        let Some(slot) = free else {
+            return self.add_slot();
         };
         let generation = self.slots.borrow()[slot as usize].generation;
-        let task = task(Key { slot, generation });
-        self.slots.borrow_mut()[slot as usize].task = Some(Rc::clone(&task));
-        self.len.set(self.len.get() + 1);
-        Some(task)
+        Some(Key { slot, generation })
     }
 
-    fn add_slot(&self) -> Option<u32> {
+    /// Enters a task, whose key was reserved.
+    #[inline]
+    pub(super) fn enter(&self, task: Task) -> Rc<Task> {
+        let place = task.key.slot as usize;
+        let task = self.in_place(task);
+        self.slots.borrow_mut()[place].task = Some(Rc::clone(&task));
+        self.len.set(self.len.get() + 1);
+        task
+    }
+
+    /// Puts a task into the place of one that has ended and that nobody has any more, if there is one.
+    fn in_place(&self, task: Task) -> Rc<Task> {
+        let spare = self.spares.borrow_mut().pop();
+        if let Some(mut spare) = spare
+            && let Some(place) = Rc::get_mut(&mut spare)
+        {
+            *place = task;
+            return spare;
+        }
+        Rc::new(task)
+    }
+
+    fn add_slot(&self) -> Option<Key> {
         let mut slots = self.slots.borrow_mut();
         let slot = u32::try_from(slots.len()).ok()?;
         slots.push(Slot {
             generation: 0,
             task: None,
         });
-        Some(slot)
+        Some(Key {
+            slot,
+            generation: 0,
+        })
     }
 
     pub(super) fn get(&self, key: Key) -> Option<Rc<Task>> {
@@ -98,8 +127,12 @@ impl Table {
             self.free.borrow_mut().push(key.slot);
         }
         drop(slots);
-        if task.is_some() {
+        if let Some(task) = task {
             self.len.set(self.len.get() - 1);
+            let mut spares = self.spares.borrow_mut();
+            if spares.len() < SPARES {
+                spares.push(task);
+            }
         }
     }
 

@@ -3,7 +3,6 @@
 use std::cell::{Cell, OnceCell, RefCell};
 use std::panic::Location;
 use std::pin::Pin;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::Instant;
@@ -45,7 +44,9 @@ pub(crate) enum Body {
     Unstarted(Box<dyn Job>),
     /// A future between two polls.
     Future(Pin<Box<dyn FutureJob>>),
-    /// Nothing of these: it is running, or rests on a stack, or has ended.
+    /// A closure that has suspended at least once, and how to go on with it.
+    Fiber(Fiber),
+    /// Nothing of these: it is running, or rests on the thread's own stack, or has ended.
     Elsewhere,
 }
 
@@ -118,10 +119,9 @@ pub(crate) struct Task {
     pub(super) phase: Cell<Phase>,
     /// It was woken while it was running, so its next rest is short.
     pub(super) woken: Cell<bool>,
-    pub(super) body: Cell<Body>,
-    /// From a closure's start to its end, how to go on with it. Of a running task it is borrowed, and
-    /// stays where it is: moved there and back, its last word would be read before the CPU has it.
-    pub(super) fiber: RefCell<Option<Fiber>>,
+    /// While a fiber runs it is borrowed, and stays where it is: moved there and back, its last word would be
+    /// read before the CPU has it.
+    pub(super) body: RefCell<Body>,
     /// How many polls of futures or handles it is in, one inside the other.
     pub(super) polls: Cell<u32>,
     /// A rest within a poll has swallowed a wake-up that may have been meant for the poll.
@@ -144,7 +144,13 @@ pub(crate) struct Task {
     waker: OnceCell<Waker>,
 }
 
+/// As much as a future that is a task costs, besides its outcome's cell and its waker; the checkers' types are
+/// larger.
+#[cfg(all(target_pointer_width = "64", not(any(pool_loom, pool_sim))))]
+const _: () = assert!(size_of::<Task>() <= 232);
+
 impl Task {
+    #[inline]
     pub(super) fn new(
         key: Key,
         serial: u64,
@@ -152,16 +158,15 @@ impl Task {
         cell: Option<CellId>,
         now: Instant,
         body: Body,
-    ) -> Rc<Self> {
-        Rc::new(Self {
+    ) -> Self {
+        Self {
             key,
             serial,
             spawned_at,
             cell,
             phase: Cell::new(Phase::Queued),
             woken: Cell::new(false),
-            body: Cell::new(body),
-            fiber: RefCell::new(None),
+            body: RefCell::new(body),
             polls: Cell::new(0),
             owed: Cell::new(false),
             rest: Cell::new(None),
@@ -174,7 +179,7 @@ impl Task {
             granted: Cell::new(false),
             suspender: Cell::new(None),
             waker: OnceCell::new(),
-        })
+        }
     }
 
     /// Its waker, which other threads may have.

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::{Arc, mpsc};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::support::{Drops, OnDrop, run, simulate, stackful, try_run};
 use future_result::sync::atomic::{AtomicU64, Ordering};
@@ -447,4 +447,47 @@ fn a_waker_that_wants_to_wait_when_a_timer_wakes_it_is_stopped_and_harms_nobody(
     }
     // ORDERING: Relaxed; one thread.
     assert_eq!(waits.0.load(Ordering::Relaxed), 2);
+}
+
+#[test]
+fn where_turns_are_long_the_outside_is_looked_at_after_each() {
+    const TURN: Duration = Duration::from_millis(1);
+    run(|| {
+        let turns = Rc::new(Cell::new(0));
+        let (completer, outside) = pair::<()>();
+        let waiting = spawn_local({
+            let turns = Rc::clone(&turns);
+            move || outside.result().map(|()| turns.get())
+        });
+        let busy = spawn_local({
+            let turns = Rc::clone(&turns);
+            move || {
+                let mut completer = Some(completer);
+                let mut completed_at = 0;
+                while turns.get() < 140 {
+                    let start = Instant::now();
+                    while start.elapsed() < TURN {
+                        std::hint::spin_loop();
+                    }
+                    turns.set(turns.get() + 1);
+                    // By then the length of turns is known. It is not the 61st of any.
+                    if turns.get() == 70
+                        && let Some(completer) = completer.take()
+                    {
+                        let told = thread::spawn(move || completer.complete(()));
+                        assert_eq!(told.join().unwrap(), Ok(()));
+                        completed_at = turns.get();
+                    }
+                    yield_now();
+                }
+                completed_at
+            }
+        });
+        let completed_at = busy.result().unwrap();
+        let woken_at = waiting.result().unwrap().unwrap();
+        assert!(
+            (completed_at..=completed_at + 1).contains(&woken_at),
+            "{completed_at}, {woken_at}"
+        );
+    });
 }

@@ -6,6 +6,7 @@ use future_result::sync::now;
 use future_result::{Cancel, Rejection, TaskError};
 use serde::{Deserialize, Serialize};
 
+use crate::retry::Retries;
 use crate::{Bytes, WorkerDied};
 
 /// What a task does, as it travels in its argument.
@@ -44,13 +45,19 @@ pub(super) fn last_words(pid: u32) -> String {
     format!("the last words of {pid}")
 }
 
+/// How much memory the worker with this pid has had.
+pub(super) fn peak_rss(pid: u32) -> u64 {
+    u64::from(pid) << 12
+}
+
 /// The life of one task.
 #[derive(Debug)]
 pub(super) struct Fact {
     pub(super) how: How,
     pub(super) limit: Option<Duration>,
-    /// How often it may be tried again.
-    pub(super) retries: u32,
+    pub(super) retries: Retries,
+    /// When the latest attempt ended, however.
+    pub(super) ended_at: Option<Instant>,
     pub(super) submitted: Instant,
     /// How often it has begun.
     pub(super) attempts: u32,
@@ -76,11 +83,12 @@ pub(super) struct Deeds {
 }
 
 impl Fact {
-    pub(super) fn new(how: How, limit: Option<Duration>, retries: u32) -> Self {
+    pub(super) fn new(how: How, limit: Option<Duration>, retries: Retries) -> Self {
         Self {
             how,
             limit,
             retries,
+            ended_at: None,
             submitted: now(),
             attempts: 0,
             is_running: false,
@@ -96,10 +104,21 @@ impl Fact {
             !self.is_answered,
             "a task is tried again that has an answer"
         );
-        assert!(self.attempts <= self.retries, "a task runs too often");
+        assert!(self.attempts <= self.retries.left, "a task runs too often");
+        if let Some(at) = self.ended_at {
+            // Twice as long each time, and half of it at least.
+            let least = self.retries.pause * 2_u32.pow(self.attempts - 1) / 2;
+            assert!(now() >= at + least, "a task is tried again too soon");
+        }
         self.attempts += 1;
         self.is_running = true;
         self.has_ended = false;
+    }
+
+    /// It has ended, or its worker has died in it.
+    pub(super) fn end(&mut self) {
+        self.is_running = false;
+        self.ended_at = Some(now());
     }
 
     /// Looks whether this is an end that the task may have.
@@ -116,7 +135,7 @@ impl Fact {
         };
         let has_begun = self.attempts > 0;
         // What has begun may be queued again.
-        let may_be_queued = !has_begun || self.retries > 0;
+        let may_be_queued = !has_begun || self.retries.left > 0;
         let wants_stop = self.cancel.is_some() || deeds.kills || deeds.breaks;
         let is_right = match result {
             _ if is_natural => has_begun && self.has_ended,
@@ -129,9 +148,14 @@ impl Fact {
                         last_words(died.pid()),
                         "another's last words"
                     );
+                    assert_eq!(
+                        died.peak_rss(),
+                        Some(peak_rss(died.pid())),
+                        "another's peak"
+                    );
                     died.finished() == self.has_ended
                         && died.attempts() == self.attempts
-                        && (self.attempts > self.retries || (has_begun && is_given_up))
+                        && (self.attempts > self.retries.left || (has_begun && is_given_up))
                 })
             }
             Err(TaskError::Cancelled) => wants_stop || (deeds.cancels_queued && may_be_queued),

@@ -89,7 +89,7 @@ impl Owner {
         };
         let number = {
             let mut inner = self.world.lock();
-            inner.facts.push(Fact::new(how, limit, retries.left));
+            inner.facts.push(Fact::new(how, limit, retries));
             inner.facts.len() - 1
         };
         let order = Order {

@@ -153,7 +153,7 @@ impl Worker {
     pub(super) fn die(&mut self, facts: &mut [Fact], exit: Exit) {
         self.exit = Some(exit);
         if let Some(running) = self.running.take() {
-            facts[running.task].is_running = false;
+            facts[running.task].end();
         }
     }
 
@@ -281,7 +281,7 @@ impl Worker {
             return false;
         };
         let (sequence, task) = (running.sequence, running.task);
-        facts[task].is_running = false;
+        facts[task].end();
         if running.how == How::Crashes {
             self.die(
                 facts,

@@ -11,7 +11,7 @@ use std::time::Duration;
 use future_result::sync::{Mutex, MutexGuard, now, pass, thread};
 
 use super::Random;
-use super::facts::{Deeds, Fact, last_words};
+use super::facts::{Deeds, Fact, last_words, peak_rss};
 use super::worker::Worker;
 use crate::claims::Claims;
 use crate::core::Core;
@@ -484,7 +484,7 @@ impl Process for Sim {
         worker.is_reaped = true;
         End {
             exit: worker.exit.expect("it has ended"),
-            peak_rss: None,
+            peak_rss: Some(peak_rss(self.pid())),
             stderr: last_words(self.pid()),
         }
     }
