@@ -39,6 +39,7 @@ chapters! {
     pipeline = "programs/pipeline.md";
     fan_out = "programs/fan-out.md";
     flash_sale = "programs/flash-sale.md";
+    two_programs = "programs/two-programs.md";
     echo = "programs/echo.md";
     libraries = "programs/libraries.md";
 }
