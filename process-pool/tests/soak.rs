@@ -25,8 +25,9 @@ use support::{children, descriptors, soon};
 
 /// Between two kills of one pool's workers.
 const KILL: Duration = Duration::from_millis(50);
-/// Between two lines of the report.
+/// So long the last listener may take to end.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// Between two lines of the report.
 const REPORT: Duration = Duration::from_secs(10);
 /// Memory may grow by so much, in percent, after the first third of the time.
 const TOLERANCE: u64 = 20;
