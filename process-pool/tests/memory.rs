@@ -66,7 +66,7 @@ fn a_full_worker_gets_no_more_of_a_backlog() {
 }
 
 #[test]
-fn a_task_that_needs_more_than_the_limit_dies_alone_and_says_why() {
+fn a_task_that_needs_too_much_under_a_memory_limit_dies_alone_and_says_why() {
     let _guard = guard();
     const LIMIT: u64 = 256 << 20;
     let builder = ProcessPoolExecutor::builder().workers(2);
@@ -108,7 +108,7 @@ fn a_task_that_needs_more_than_the_limit_dies_alone_and_says_why() {
 }
 
 #[test]
-fn what_is_only_reserved_does_not_count() {
+fn what_is_only_reserved_under_a_memory_limit_does_not_count() {
     let _guard = guard();
     let builder = ProcessPoolExecutor::builder().workers(1);
     let pool = builder.memory_limit(256 << 20).build().unwrap();
