@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 use rustix::process::{
     Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, getpgrp, getpid, getppid,
     kill_current_process_group, kill_process, kill_process_group, pidfd_open, pidfd_send_signal,
@@ -63,8 +63,8 @@ impl ProcessHandle {
     }
 
     fn wait(&self, more: WaitIdOptions) -> io::Result<Option<Exit>> {
-        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | more;
-        let status = waitid(WaitId::PidFd(self.fd.as_fd()), options)?;
+        let options = WaitIdOptions::EXITED | more;
+        let status = retry_on_intr(|| waitid(WaitId::PidFd(self.fd.as_fd()), options))?;
         Ok(status.map(|status| match status.terminating_signal() {
             Some(signal) => Exit::Signal {
                 signal,
@@ -79,7 +79,10 @@ impl ProcessHandle {
         // Fails only if it has ended already.
         let _ = pidfd_send_signal(&self.fd, Signal::KILL);
         // As long as it can be waited for, nobody else has its number.
-        if self.wait(WaitIdOptions::NOWAIT).is_ok() {
+        if self
+            .wait(WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT)
+            .is_ok()
+        {
             let _ = kill_process_group(self.pid, Signal::KILL);
         }
     }
@@ -94,6 +97,7 @@ impl ProcessHandle {
     /// it ended, and the most memory that it has had in use, in bytes, if that is known.
     pub(crate) fn reap(&self) -> (Exit, Option<u64>) {
         self.kill();
+        // Waits, if for a moment: that it has ended is told a little before it can be asked how.
         let Ok(Some(exit)) = self.wait(WaitIdOptions::NOWAIT) else {
             return (Exit::Unknown, None);
         };
