@@ -146,9 +146,10 @@ pub(crate) struct Task {
 
 /// As much as a future that is a task costs, besides its outcome's cell and its waker; the checkers' types are
 /// larger.
-#[cfg(all(target_pointer_width = "64", not(any(pool_loom, pool_sim))))]
-// With the sanitizer, whose gate sets this, a fiber knows more.
-#[cfg(not(pool_unpooled))]
+#[cfg(all(
+    target_pointer_width = "64",
+    not(any(pool_loom, pool_sim, pool_unpooled))
+))]
 const _: () = assert!(size_of::<Task>() <= 232);
 
 impl Task {
