@@ -138,9 +138,7 @@ impl Shared {
             if self.poller.wait(&mut events, limit).is_err() {
                 break;
             }
-            // Asked before looking at what there is, so that nothing comes in between.
-            let is_closed = self.outputs.lock().is_closed;
-            let mut is_told = is_closed;
+            let mut is_told = false;
             for Event(number) in events.drain(..) {
                 if number == NOTIFIER {
                     self.bell.silence();
@@ -149,6 +147,9 @@ impl Shared {
                     hold_until = hold_until.or_else(|| now().checked_add(HOLD));
                 }
             }
+            // Asked after the bell was silenced, or a ring in between would be lost; and before looking at
+            // what there is, so that nothing is printed in between.
+            let is_closed = self.outputs.lock().is_closed;
             if is_told || hold_until.is_some_and(|at| at <= now()) {
                 hold_until = None;
                 self.forward_held();

@@ -396,7 +396,12 @@ fn many_pools() {
     };
     (0..4).for_each(round);
     let before = descriptors();
-    (0..100).for_each(round);
+    // Side by side, so that their threads are held up at odd moments.
+    std::thread::scope(|scope| {
+        for first in 0..4 {
+            scope.spawn(move || (first..100 + first).for_each(round));
+        }
+    });
     assert_eq!(descriptors(), before);
     assert!(children().is_empty());
 }
