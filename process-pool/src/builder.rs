@@ -16,11 +16,11 @@ use crate::child::Plan;
 use crate::core::Core;
 use crate::dispatcher::Dispatcher;
 use crate::host::Host;
-use crate::image::Image;
 use crate::job::Terms;
 use crate::protocol::{Conduct, SETUP, Setup, VERSION, split_task};
 use crate::retry::Retries;
 use crate::state::Limits;
+use crate::sys::{self, Image};
 use crate::{BuildError, ProcessPoolExecutor, codec, entry, frame, names, probe, report};
 
 /// How long a worker that is not to stay is idle before it leaves, unless set otherwise.
@@ -385,11 +385,11 @@ impl Builder {
         if self.max_tasks == Some(0) {
             return Err(BuildError::NoTasks);
         }
-        entry::keep_constructor();
+        sys::keep_constructor();
         if entry::is_worker_to_be() {
             return Err(BuildError::NotInitialized);
         }
-        if entry::is_privileged() {
+        if sys::is_privileged() {
             return Err(BuildError::Privileged);
         }
         if entry::depth() >= entry::DEPTH_MAX {

@@ -25,9 +25,9 @@ use std::ptr;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::image::Image;
 use crate::names;
 use crate::run::{Outcome, run_chunk, run_one, try_run_chunk};
+use crate::sys::Image;
 
 /// The size of a call, in bytes.
 pub(crate) const CALL: usize = 24;

@@ -22,13 +22,12 @@ use future_result::sync::now;
 use crate::codec;
 use crate::core::Core;
 use crate::frame::{Decoder, Header};
-use crate::image::Image;
 use crate::job::Job;
 use crate::patience::Patience;
 use crate::protocol::{DONE, FAILED, PANICKED, READY, REFUSED, Ready, STORED, VERSION};
 use crate::state::{State, Step, Why};
 use crate::store::KEPT;
-use crate::sys::Event;
+use crate::sys::{Event, Image};
 use crate::system::{System, Wait};
 use crate::token::{self, Source};
 
