@@ -80,5 +80,6 @@ pub use self::worker_died::WorkerDied;
 pub mod __private {
     pub use linkme;
 
+    pub use crate::named::{NeverFails, TryChunk};
     pub use crate::names::{FUNCTIONS, Function};
 }
