@@ -11,6 +11,7 @@ use future_result::{FutureResult, pair};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::affinity::Affinity;
 use crate::call::{Call, NOT_BY_NAME, is_in_executable};
 use crate::child::Plan;
 use crate::core::Core;
@@ -52,6 +53,7 @@ pub struct Builder {
     max_tasks: Option<u64>,
     time_limit: Option<Duration>,
     prefetch: Option<usize>,
+    pub(crate) affinity: Affinity,
     pub(crate) plan: Plan,
 }
 
@@ -66,6 +68,7 @@ impl Builder {
             max_tasks: None,
             time_limit: None,
             prefetch: None,
+            affinity: Affinity::default(),
             plan: Plan::default(),
         }
     }
@@ -413,6 +416,7 @@ impl Builder {
         let mut plan = Plan {
             executable,
             depth: entry::depth(),
+            places: self.affinity.places(workers)?,
             setup: setup(None).map_err(BuildError::Initializer)?,
             ..self.plan
         };
@@ -486,6 +490,7 @@ impl fmt::Debug for Builder {
             .field("max_tasks_per_worker", &self.max_tasks)
             .field("time_limit", &self.time_limit)
             .field("prefetch", &self.prefetch)
+            .field("affinity", &self.affinity)
             .field("environment", &self.plan.environment)
             .field("directory", &self.plan.directory)
             .field("worker_executable", &self.plan.executable)

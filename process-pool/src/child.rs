@@ -23,6 +23,8 @@ pub(crate) struct Plan {
     pub(crate) executable: Option<PathBuf>,
     /// How deep this pool is nested in workers of pools.
     pub(crate) depth: u32,
+    /// What comes before the first message for each place among the workers, complete; or nothing.
+    pub(crate) places: Vec<Vec<u8>>,
     /// The first message, complete.
     pub(crate) setup: Vec<u8>,
 }

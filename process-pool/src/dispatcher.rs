@@ -153,7 +153,9 @@ impl<S: System> Dispatcher<S> {
             is_open: true,
         };
         self.inboxes.insert(id, inbox);
-        core.with(|state, _| state.add(&core.system, process, core.system.setup()));
+        let system = &core.system;
+        let place = |index| system.place(index);
+        core.with(|state, _| state.add(system, process, place, system.setup()));
         Ok(())
     }
 

@@ -74,6 +74,10 @@ impl System for Host {
         Ok((child, results))
     }
 
+    fn place(&self, index: usize) -> &[u8] {
+        self.plan.places.get(index).map_or(&[], Vec::as_slice)
+    }
+
     fn setup(&self) -> &[u8] {
         &self.plan.setup
     }

@@ -20,6 +20,6 @@ compile_error!(
      a name for a process that is not given to another one (Exit, KILL, ProcessHandle, await_pool, \
      kill_own_group, parent, pool_of_this_worker, signal_name); \
      files in memory (Mapping, create_memory, give_back, largest_file, read_at, read_only, size_of, write_at); \
-     limits (change_niceness, limit_memory, resident); \
+     limits and places (change_niceness, cpus, limit_memory, resident, run_on); \
      and the bounds of the executable's code and constants (Image)."
 );

@@ -35,6 +35,9 @@ pub(crate) trait System: fmt::Debug + Send + Sync + 'static {
     /// If it cannot be started, or listened to. Nothing is left behind then.
     fn spawn(&self, id: u64) -> io::Result<(Self::Process, Self::Results)>;
 
+    /// What comes before the first message to the worker in this place, complete; or nothing.
+    fn place(&self, index: usize) -> &[u8];
+
     /// The first message to every worker, complete.
     fn setup(&self) -> &[u8];
 

@@ -8,8 +8,8 @@ use crate::memory::Watch;
 use crate::page::Page;
 use crate::patience::Patience;
 use crate::protocol::{
-    DONE, FAILED, LEAVE, PANICKED, READY, REFUSED, Ready, SETUP, STORED, Setup, TASK, VERSION,
-    split_task,
+    DONE, FAILED, LEAVE, PANICKED, PLACE, READY, REFUSED, Ready, SETUP, STORED, Setup, TASK,
+    VERSION, split_task,
 };
 use crate::run::{self, Outcome};
 use crate::store::{KEPT, Store};
@@ -184,16 +184,28 @@ impl Worker {
                     encoded.map_err(End::Broken)?;
                     self.send(READY, 0)
                 }
-                Err(text) => {
-                    self.begin();
-                    self.output.extend_from_slice(text.as_bytes());
-                    self.send(REFUSED, 0)?;
-                    Err(End::Refused(text))
-                }
+                Err(text) => self.refuse(text),
+            },
+            PLACE => match self.take_place(place) {
+                Ok(()) => Ok(()),
+                Err(text) => self.refuse(text),
             },
             LEAVE => Err(End::Leave),
             kind => Err(End::Broken(format!("a message of the unknown kind {kind}"))),
         }
+    }
+
+    /// It does not start.
+    fn refuse(&mut self, text: String) -> Result<(), End> {
+        self.begin();
+        self.output.extend_from_slice(text.as_bytes());
+        self.send(REFUSED, 0)?;
+        Err(End::Refused(text))
+    }
+
+    fn take_place(&self, place: std::ops::Range<usize>) -> Result<(), String> {
+        let cpus: Vec<usize> = codec::decode(self.decoder.body(place))?;
+        sys::run_on(&cpus).map_err(|text| format!("it {text}"))
     }
 
     /// After a task: with too much memory it wants to leave.

@@ -240,6 +240,10 @@ impl System for World {
         Ok((Sim { world, id, claims }, results))
     }
 
+    fn place(&self, _: usize) -> &[u8] {
+        &[]
+    }
+
     fn setup(&self) -> &[u8] {
         &self.0.setup
     }

@@ -18,7 +18,7 @@ pub(crate) use std::os::fd::OwnedFd as Descriptor;
 
 pub(crate) use self::constructor::keep_constructor;
 pub(crate) use self::image::Image;
-pub(crate) use self::limits::{change_niceness, limit_memory};
+pub(crate) use self::limits::{change_niceness, cpus, limit_memory, run_on};
 pub(crate) use self::memory::{
     Mapping, create_memory, give_back, largest_file, read_at, read_only, size_of, write_at,
 };
