@@ -40,8 +40,8 @@ pub enum Work {
     },
 }
 
-/// The longest that a green task computes before it lets others go on. Its scheduler looks after what has come from
-/// outside, such as a new task, only every 61 turns if there is always somebody's turn; so a turn should be short.
+/// The longest that a green task computes before it lets others go on: a task that comes waits for the turns of those
+/// that are there.
 const PIECE: Duration = Duration::from_micros(100);
 
 impl Work {
