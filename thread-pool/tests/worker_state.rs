@@ -224,6 +224,10 @@ fn a_pool_that_was_built_has_the_state_for_every_task() {
 }
 
 /// A pool that grows to two; its second worker asks the test what comes of its state.
+#[expect(
+    clippy::unwrap_used,
+    reason = "in a test, a panic is the report of a failure"
+)]
 fn growing() -> (
     ThreadPoolExecutor,
     Receiver<()>,
