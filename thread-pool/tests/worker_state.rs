@@ -216,7 +216,7 @@ fn a_state_that_cannot_be_made_is_the_error_of_build_and_the_others_are_dropped(
 #[test]
 fn a_pool_that_was_built_has_the_state_for_every_task() {
     let builder = ThreadPoolExecutor::builder().workers(3);
-    let builder = builder.try_worker_state(|index| u32::try_from(index));
+    let builder = builder.try_worker_state(u32::try_from);
     let pool = builder.build().unwrap();
     let jobs = (0..100).map(|_| || with_worker_state(|index: &u32| *index < 3));
     let seen = try_join_all(pool.submit_all(jobs)).unwrap();
