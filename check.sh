@@ -108,8 +108,7 @@ gate_abort() {
 gate_test() {
     cargo test
     cargo test -p thread-pool -p futures-lite-bridge --all-features --locked
-    cargo test -p process-pool --all-features --doc --locked
-    cargo test -p process-pool --all-features --lib --test formats --locked
+    cargo test -p process-pool --all-features --locked
 }
 
 gate_doc() {

@@ -307,10 +307,10 @@ impl Builder {
     /// in its pipe, so that it need not wait for this process between two tasks. 0 counts as 1, with which
     /// each task is given to the first worker that is free.
     ///
-    /// By default it follows the time that tasks take: one at a time of those that take longer than some
-    /// 100 µs, up to 128 of the shortest. What waits behind a task that takes longer than a millisecond is
-    /// taken back and given to other workers, whatever is set here, so no task has to wait for another
-    /// while a worker is idle.
+    /// By default it follows the time that tasks take: one at a time of those that take a millisecond or longer,
+    /// of shorter ones another one to go on with, and up to 128 of the shortest. What waits behind a task that
+    /// takes longer than a millisecond is taken back and given to other workers, whatever is set here, so no
+    /// task has to wait for longer than that while a worker is idle.
     ///
     /// # Examples
     ///

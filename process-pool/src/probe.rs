@@ -156,6 +156,17 @@ mod tests {
         assert!(text.contains("it has printed"), "{text}");
     }
 
+    /// It has no answer, and never stops to print.
+    #[test]
+    fn a_program_that_never_answers_is_given_up_in_time_and_ended() {
+        let text = probe(&plan("/usr/bin/yes"), Duration::from_millis(100)).unwrap_err();
+        assert!(
+            text.contains("in time") && text.contains("init()"),
+            "{text}"
+        );
+        assert!(text.contains("it has printed: y"), "{text}");
+    }
+
     #[test]
     fn a_program_that_is_not_there_cannot_be_started() {
         let text = probe(&plan("/nowhere/worker"), PATIENCE).unwrap_err();

@@ -13,6 +13,7 @@
 #![expect(clippy::expect_used, reason = "a failed expectation is a failed test")]
 
 mod facts;
+mod process;
 mod program;
 mod worker;
 mod world;
@@ -27,7 +28,7 @@ use future_result::sync;
 use shuttle::scheduler::{PctScheduler, RandomScheduler};
 use shuttle::{Config, FailurePersistence, MaxSteps, Runner};
 
-pub(crate) use self::world::Sim;
+pub(crate) use self::process::Sim;
 
 /// How many programs are run unless `SIM_RUNS` says otherwise.
 const RUNS: u64 = 20_000;

@@ -257,7 +257,10 @@ impl<P: Process> State<P> {
             Some(depth) => depth,
             None => {
                 let worth = QUEUED_WORK.as_nanos() / self.service.as_nanos().max(1);
-                worth.clamp(1, DEPTH_MAX) as usize
+                // Whoever has nothing to go on with waits for two threads to wake up, its own and the pool's.
+                // What would be taken back before its turn is of no use for that.
+                let least = if self.service < STALL { 2 } else { 1 };
+                worth.clamp(least, DEPTH_MAX) as usize
             }
         };
         let share = self.queued().div_ceil(self.active.max(1));

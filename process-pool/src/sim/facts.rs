@@ -66,6 +66,8 @@ pub(super) struct Fact {
     pub(super) has_ended: bool,
     /// The whole answer is in the pipe, and nothing before it breaks the rules.
     pub(super) is_answered: bool,
+    /// Nothing is to be tried again any more.
+    pub(super) is_final: bool,
     /// What its handle has got for cancelling it.
     pub(super) cancel: Option<Cancel>,
 }
@@ -94,6 +96,7 @@ impl Fact {
             is_running: false,
             has_ended: false,
             is_answered: false,
+            is_final: false,
             cancel: None,
         }
     }
@@ -103,6 +106,10 @@ impl Fact {
         assert!(
             !self.is_answered,
             "a task is tried again that has an answer"
+        );
+        assert!(
+            self.attempts == 0 || !self.is_final,
+            "a task is tried again after all were cancelled"
         );
         assert!(self.attempts <= self.retries.left, "a task runs too often");
         if let Some(at) = self.ended_at {

@@ -205,6 +205,9 @@ impl Owner {
             Ending::Cancel => {
                 self.world.lock().deeds.cancels_queued = true;
                 self.call(Core::cancel_queued);
+                for fact in &mut self.world.lock().facts {
+                    fact.is_final = true;
+                }
                 self.end(Ending::Drain);
             }
             Ending::Kill => {

@@ -93,6 +93,8 @@ pub(super) struct Worker {
     pub(super) watches_end: bool,
     /// The end of what was taken back last.
     pub(super) taken: u64,
+    /// How many tasks it was given, as the pool has seen when it had too much memory.
+    pub(super) given_when_full: Option<u64>,
 }
 
 impl Worker {
@@ -136,6 +138,7 @@ impl Worker {
             watches_room: false,
             watches_end: true,
             taken: 0,
+            given_when_full: None,
         }
     }
 

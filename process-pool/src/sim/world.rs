@@ -3,21 +3,21 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::{self, IoSlice};
+use std::io;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use future_result::sync::{Mutex, MutexGuard, now, pass, thread};
 
 use super::Random;
-use super::facts::{Deeds, Fact, last_words, peak_rss};
+use super::facts::{Deeds, Fact};
+use super::process::Sim;
 use super::worker::Worker;
 use crate::claims::Claims;
 use crate::core::Core;
 use crate::notifier::Bell;
-use crate::state::{End, Process};
 use crate::store::Store;
-use crate::sys::{Descriptor, Event, Exit};
+use crate::sys::{Descriptor, Event};
 use crate::system::{System, Wait};
 use crate::token::{self, Source};
 
@@ -26,15 +26,15 @@ const STORES: [u64; 4] = [0, 4096, 3 * 4096, 1 << 20];
 
 /// How often something goes wrong, each with a chance of one in so many.
 #[derive(Clone, Copy, Debug)]
-struct Faults {
+pub(super) struct Faults {
     spawn: u64,
     wait: u64,
-    pipe: u64,
+    pub(super) pipe: u64,
 }
 
 pub(super) struct Inner {
     pub(super) random: Random,
-    faults: Faults,
+    pub(super) faults: Faults,
     pub(super) workers: BTreeMap<u64, Worker>,
     pub(super) facts: Vec<Fact>,
     pub(super) deeds: Deeds,
@@ -68,13 +68,6 @@ pub(crate) struct Results {
     id: u64,
     claims: Arc<Claims>,
     values: Arc<Descriptor>,
-}
-
-/// A simulated process as the pool has it.
-pub(crate) struct Sim {
-    world: World,
-    id: u64,
-    claims: Arc<Claims>,
 }
 
 impl World {
@@ -118,7 +111,7 @@ impl World {
     }
 
     /// Some workers do some steps.
-    fn stir(&self) -> MutexGuard<'_, Inner> {
+    pub(super) fn stir(&self) -> MutexGuard<'_, Inner> {
         let mut inner = self.lock();
         for _ in 0..inner.random.below(4) {
             inner.step_one();
@@ -162,13 +155,13 @@ impl Inner {
         self.digest = Random::new(self.digest ^ what).next();
     }
 
-    fn wake(&mut self) {
+    pub(super) fn wake(&mut self) {
         if let Some(thread) = self.sleeper.take() {
             thread.unpark();
         }
     }
 
-    fn worker(&mut self, id: u64) -> &mut Worker {
+    pub(super) fn worker(&mut self, id: u64) -> &mut Worker {
         let worker = self.workers.get_mut(&id).expect("a worker that there is");
         assert!(
             !worker.is_reaped,
@@ -286,11 +279,11 @@ impl System for World {
                 continue;
             };
             let time = next.saturating_duration_since(now());
+            // What it looked at, another look at the clock or two ago.
+            let latest = due.map(|due| due + Duration::from_micros(100));
+            let is_known = latest.is_none_or(|latest| time <= latest);
+            assert!(!is_quiet || is_known, "what is due is slept through");
             if passes {
-                // What it looked at, another look at the clock or two ago.
-                let latest = due.map(|due| due + Duration::from_micros(100));
-                let is_known = latest.is_none_or(|latest| time <= latest);
-                assert!(!is_quiet || is_known, "what is due is slept through");
                 pass(time);
             } else {
                 thread::yield_now();
@@ -378,136 +371,8 @@ impl Bell for World {
     }
 }
 
-impl Process for Sim {
-    type Poller = World;
-
-    fn pid(&self) -> u32 {
-        self.id as u32 + 1
-    }
-
-    fn write(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
-        let mut inner = self.world.stir();
-        let most = inner.random.pick(&[1, 10, 100, 10_000]);
-        let is_interrupted = inner.random.one_in(30);
-        let chance = inner.faults.pipe;
-        let fails = inner.random.one_in(chance);
-        let worker = inner.worker(self.id);
-        let most = worker.room().min(most);
-        if is_interrupted {
-            return Err(io::ErrorKind::Interrupted.into());
-        }
-        if most == 0 {
-            return Err(io::ErrorKind::WouldBlock.into());
-        }
-        if fails {
-            return Err(io::Error::other("the pipe is broken"));
-        }
-        let bytes = pieces.iter().flat_map(|piece| piece.iter().copied());
-        let before = worker.tasks.len();
-        worker.tasks.extend(bytes.take(most));
-        let written = worker.tasks.len() - before;
-        worker.claims.ring();
-        inner.wake();
-        Ok(written)
-    }
-
-    fn watch_room(&self, _: &World, id: u64) -> io::Result<()> {
-        assert_eq!(id, self.id);
-        let mut inner = self.world.stir();
-        let chance = inner.faults.pipe;
-        if inner.random.one_in(chance) {
-            return Err(io::Error::other("there is no memory left"));
-        }
-        let worker = inner.worker(id);
-        assert!(!worker.watches_room);
-        worker.watches_room = true;
-        inner.wake();
-        Ok(())
-    }
-
-    fn unwatch_room(&self, _: &World) {
-        let mut inner = self.world.stir();
-        let worker = inner.worker(self.id);
-        assert!(worker.watches_room);
-        worker.watches_room = false;
-    }
-
-    fn unwatch_end(&self, _: &World) {
-        let mut inner = self.world.stir();
-        let worker = inner.worker(self.id);
-        assert!(worker.watches_end);
-        worker.watches_end = false;
-    }
-
-    fn take_back(&self, end: u64) -> u64 {
-        // The page outlives the process.
-        if let Some(worker) = self.world.stir().workers.get_mut(&self.id) {
-            worker.taken = end;
-        }
-        self.claims.take_back(end)
-    }
-
-    fn done(&self) -> u64 {
-        drop(self.world.stir());
-        self.claims.done()
-    }
-
-    fn kill(&self) {
-        let mut inner = self.world.stir();
-        inner.worker(self.id).is_killed = true;
-        inner.wake();
-    }
-
-    fn await_end(&self) {
-        let mut inner = self.world.stir();
-        let worker = inner.worker(self.id);
-        let is_dead = worker.exit.is_some();
-        assert!(worker.is_killed || is_dead, "it would wait for ever");
-        if !is_dead {
-            let Inner { workers, facts, .. } = &mut *inner;
-            let worker = workers.get_mut(&self.id);
-            worker
-                .into_iter()
-                .for_each(|it| it.die(facts, Exit::Unknown));
-        }
-    }
-
-    fn is_full(&self) -> bool {
-        drop(self.world.stir());
-        self.claims.is_full()
-    }
-
-    fn reap(&self) -> End {
-        let mut inner = self.world.stir();
-        let breaks = inner.deeds.breaks;
-        let worker = inner.worker(self.id);
-        assert!(!worker.watches_room && !worker.watches_end);
-        assert!(breaks || !worker.watches_results);
-        worker.watches_results = false;
-        worker.is_reaped = true;
-        End {
-            exit: worker.exit.expect("it has ended"),
-            peak_rss: Some(peak_rss(self.pid())),
-            stderr: last_words(self.pid()),
-        }
-    }
-}
-
-impl Sim {
-    /// Up to which number the pool has taken tasks back.
-    pub(crate) fn taken(&self) -> u64 {
-        self.world.lock().worker(self.id).taken
-    }
-}
-
 impl fmt::Debug for World {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("World")
-    }
-}
-
-impl fmt::Debug for Sim {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Sim({})", self.id)
     }
 }

@@ -5,6 +5,7 @@ use std::time::Instant;
 use future_result::sync::now;
 
 use super::{Stage, State};
+use crate::job::Job;
 use crate::sim::Sim;
 
 impl State<Sim> {
@@ -37,6 +38,8 @@ impl State<Sim> {
                 "worker {id} in the list of the idle"
             );
             assert!(worker.stage == Stage::Ready || worker.lane.is_empty());
+            worker.process.check_full(worker.given, is_free);
+            self.check_leaves(worker);
             if worker.condemned.is_some() {
                 let next = worker.lane.next();
                 assert!(
@@ -51,9 +54,21 @@ impl State<Sim> {
         assert!(self.idle.iter().all(|id| self.workers.contains_key(id)));
     }
 
+    /// Where all workers are to stay, only one that is of no use any more leaves before the pool ends.
+    fn check_leaves(&self, worker: &super::Worker<Sim>) {
+        if worker.stage != Stage::Leaving || self.limits.min_workers < self.limits.workers {
+            return;
+        }
+        let is_used_up = self.limits.tasks.is_some_and(|limit| worker.given >= limit);
+        let has_reason = self.closed.is_some() || is_used_up || worker.process.is_really_full();
+        assert!(has_reason, "a worker leaves that was to stay");
+    }
+
     /// Until when the pool's thread may sleep.
     pub(crate) fn due(&self) -> Option<Instant> {
-        if self.queued() > 0 && !self.idle.is_empty() {
+        // What was cancelled is told of soon, and not only when it would be tried again.
+        let is_unwanted = self.delayed.values().any(Job::is_cancelled);
+        if is_unwanted || (self.queued() > 0 && !self.idle.is_empty()) {
             return Some(now());
         }
         let next = self.next_deadline();
@@ -68,6 +83,6 @@ impl State<Sim> {
     pub(crate) fn check_end(&self) {
         self.check();
         assert!(self.closed.is_some());
-        assert!(self.workers.is_empty() && self.queued() == 0);
+        assert!(self.workers.is_empty() && self.is_drained());
     }
 }
