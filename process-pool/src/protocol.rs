@@ -99,6 +99,28 @@ pub(crate) struct Setup<'a> {
     pub(crate) conduct: Conduct,
 }
 
+impl<'a> Setup<'a> {
+    /// # Errors
+    ///
+    /// Text, if the bytes are none.
+    pub(crate) fn read(bytes: &'a [u8]) -> Result<Self, String> {
+        postcard::from_bytes(bytes).map_err(|error| error.to_string())
+    }
+}
+
+/// What a zygote says, and what a worker that was forked off says first of all.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Word {
+    /// It has preloaded.
+    Ready,
+    /// It does not fork; the text says why.
+    Refused(String),
+    /// The worker with the number `id` is this process.
+    Born { id: u64, pid: u32 },
+    /// The worker with this number could not be forked off; the text says why.
+    Unborn { id: u64, text: String },
+}
+
 /// What a worker keeps to by itself.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Conduct {
