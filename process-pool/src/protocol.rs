@@ -46,6 +46,24 @@
 //! pipe has no writer left, and kills the worker's process group: the worker, whatever it is busy with,
 //! and what it has started.
 //!
+//! # Workers that are forked off
+//!
+//! With [`preload`](crate::Builder::preload) there is one process more, the *zygote*, which is started as a worker is.
+//! Its bootstrap socket carries one descriptor alone, a file with its [`Setup`], and stays open:
+//!
+//! ```text
+//! pool                                        zygote
+//!  │ spawn, bootstrap ──────────────────────►  runs the preload function (if it fails: Refused)
+//!  │ ◄─────────────────────────────── Ready
+//!  │ number, descriptors of worker 7 ───────►  forks                      worker 7
+//!  │ ◄───────────────────────────────────────────────────────────────── Born 7, with its process id
+//!  │ Setup, and all that follows, by the pipes of worker 7 ───────────►
+//! ```
+//!
+//! The pool waits for none of this, but for the first `Ready`: the pipes are there before the worker is.
+//! [`nursery`](crate::nursery) says what it takes an expected worker for, and why none is lost. A forked worker does
+//! not agree upon executable and names again. The zygote ends when its socket does, or the pool's process.
+//!
 //! # Another executable
 //!
 //! The [`Setup`] may say that the worker is of another executable than the pool. Nothing of the pool's
