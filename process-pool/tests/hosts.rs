@@ -204,7 +204,7 @@ fn hold_forked() {
 fn hold_preload() {
     let preload = |path: String| {
         leave_a_child(path.clone());
-        drop(visit(path));
+        let _ = visit(path);
     };
     let builder = ProcessPoolExecutor::builder().preload(preload, gate_of_the_test());
     drop(builder.build());

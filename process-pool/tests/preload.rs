@@ -5,7 +5,7 @@
 #[expect(dead_code, reason = "each test uses a part of it")]
 mod support;
 
-use std::sync::{Mutex, OnceLock};
+use std::sync::OnceLock;
 
 use process_pool::{BuildError, JoinHandle, ProcessPoolExecutor, Rejection, TaskError, WorkerDied};
 use rustix::process::Signal;
@@ -127,11 +127,13 @@ fn a_forked_worker_is_the_pools_own_child_and_leads_a_group() {
 /// The number of the first thread, as the C library has it: it is what tells who holds such a lock.
 #[expect(unsafe_code, reason = "a lock of the C library's")]
 fn first_thread() -> u32 {
+    const OWNER: usize = 2;
     let mut lock = libc::PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
     // SAFETY: an initialised lock, which nobody else has.
     assert_eq!(unsafe { libc::pthread_mutex_lock(&raw mut lock) }, 0);
-    // SAFETY: GNU's C library has count, which is 1, and owner in the first words.
-    let owner = unsafe { (&raw const lock).cast::<u32>().add(2).read() };
+    let words = (&raw const lock).cast::<[u32; OWNER + 1]>();
+    // SAFETY: a lock has more words than that, all of them initialised. GNU's C library has the owner in the third.
+    let owner = unsafe { words.read() }[OWNER];
     // SAFETY: it was locked.
     assert_eq!(unsafe { libc::pthread_mutex_unlock(&raw mut lock) }, 0);
     owner
@@ -140,21 +142,18 @@ fn first_thread() -> u32 {
 #[test]
 fn threads_work_in_a_forked_worker_and_may_have_worked_in_the_preload_function() {
     let _guard = guard();
-    static SUM: Mutex<u64> = Mutex::new(0);
-    let add = |n: u64| {
+    static SUM: OnceLock<u64> = OnceLock::new();
+    fn sum(n: u64) -> u64 {
         std::thread::scope(|scope| {
-            (0..8).for_each(|_| drop(scope.spawn(|| *SUM.lock().unwrap() += n)));
-        });
-        *SUM.lock().unwrap()
-    };
+            let threads = [(); 8].map(|()| scope.spawn(|| n));
+            threads.into_iter().map(|it| it.join().unwrap()).sum()
+        })
+    }
     let builder = ProcessPoolExecutor::builder().workers(1);
-    let preload = |n: u64| {
-        std::thread::scope(|scope| {
-            (0..8).for_each(|_| drop(scope.spawn(|| *SUM.lock().unwrap() += n)));
-        });
-    };
-    let pool = builder.preload(preload, 100).build().unwrap();
-    assert_eq!(soon(pool.submit(add, 1)).unwrap(), 808);
+    let builder = builder.preload(|n: u64| SUM.set(sum(n)).unwrap(), 100);
+    let pool = builder.build().unwrap();
+    let add = |n: u64| SUM.get().map(|before| before + sum(n));
+    assert_eq!(soon(pool.submit(add, 1)).unwrap(), Some(808));
 }
 
 #[test]
@@ -217,7 +216,7 @@ fn a_preload_function_that_panics_or_ends_its_process_is_an_error_of_the_build()
 #[test]
 fn what_cannot_be_forked_is_refused_with_what_to_do() {
     let _guard = guard();
-    let text = refused(|()| drop(std::thread::spawn(|| std::thread::park())));
+    let text = refused(|()| drop(std::thread::spawn(std::thread::park)));
     assert!(text.contains("left 1 threads behind"), "{text}");
     let text = refused(|()| map_shared());
     assert!(text.contains("share and write to"), "{text}");
