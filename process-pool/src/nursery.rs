@@ -310,7 +310,7 @@ impl Nursery {
     fn welcome(&self, id: u64, pid: u32, expected: &Expected) -> bool {
         let process = match ProcessHandle::adopt(pid) {
             Ok(Some(process)) => process,
-            // It has ended, or there is no descriptor left, and it ends with its pipes: nobody has its other ends.
+            // It has ended, one way or the other.
             Ok(None) | Err(_) => {
                 let is_blameless = false;
                 expected.birth.decide(Outcome::Never { is_blameless });

@@ -60,12 +60,28 @@ impl ProcessHandle {
 
     /// Of a child that was forked off by another one, a zygote, and has told its number. `None` if it is not there
     /// any more, since the system, or this program, has reaped it; then the number may be another's.
+    ///
+    /// # Errors
+    ///
+    /// If there are no descriptors left. Then it was killed and reaped.
     pub(crate) fn adopt(pid: u32) -> io::Result<Option<Self>> {
         let mut this = match Self::new(pid) {
             Err(error) if error.raw_os_error() == Some(Errno::SRCH.raw_os_error()) => {
                 return Ok(None);
             }
-            this => this?,
+            Err(error) => {
+                // Without descriptors, say. If it is this process's child, it is still to be waited for.
+                let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+                let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+                if let Some(pid) = pid
+                    && waitid(WaitId::Pid(pid), look).is_ok()
+                {
+                    let _ = kill_process(pid, Signal::KILL);
+                    let _ = retry_on_intr(|| waitid(WaitId::Pid(pid), WaitIdOptions::EXITED));
+                }
+                return Err(error);
+            }
+            Ok(this) => this,
         };
         // It has never had this program's memory.
         this.inherited_peak = 0;
