@@ -1796,6 +1796,13 @@ MUTANTS = [
         "let is_ok = frame::seal(&mut self.frame, TASK | stored, sequence).is_ok();\n        self.parts.truncate(0);\n        is_ok",
     ),
     (
+        "process sim: each of those that died with another one is counted as a failed start",
+        "process-pool",
+        "src/state/workers.rs",
+        "was_wanted && !is_killed && !is_blameless {",
+        "was_wanted && !is_killed {",
+    ),
+    (
         "process sim: of the dead only what one read gives is read",
         "process-pool",
         "src/dispatcher.rs",

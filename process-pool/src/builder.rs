@@ -50,6 +50,7 @@ pub struct Builder {
     keep_alive: Duration,
     conduct: Conduct,
     initializer: Option<Result<Vec<u8>, String>>,
+    preload: Option<Result<Vec<u8>, String>>,
     max_tasks: Option<u64>,
     time_limit: Option<Duration>,
     prefetch: Option<usize>,
@@ -65,6 +66,7 @@ impl Builder {
             keep_alive: KEEP_ALIVE,
             conduct: Conduct::default(),
             initializer: None,
+            preload: None,
             max_tasks: None,
             time_limit: None,
             prefetch: None,
@@ -179,13 +181,58 @@ impl Builder {
         call: Result<Call, String>,
         argument: A,
     ) -> Self {
-        self.initializer = Some(call.and_then(|call| {
-            let mut bytes = call.to_bytes().to_vec();
-            match report::catch(|| codec::encode(&argument, &mut bytes)) {
-                Ok(encoded) => encoded.map(|()| bytes),
-                Err(panic) => Err(panic.message),
-            }
-        }));
+        self.initializer = Some(call.and_then(|call| with_argument(call, &argument)));
+        self
+    }
+
+    /// Calls this function with this argument once, in a process from which all workers are forked then. What it
+    /// has set up is there in each of them, and starting one costs little: for large tables, parsed files,
+    /// warm caches.
+    ///
+    /// [`build`](Self::build) waits for its end. It must leave no thread behind, and no memory that is shared for
+    /// writing; then `build` refuses with [`BuildError::Preload`]. What starts threads belongs into the
+    /// [`initializer`](Self::initializer), which still runs in each worker. If the process dies later, workers live on,
+    /// and for the next one that is started the function is called again, in a new process.
+    ///
+    /// Whatever the function has left is the same in all workers: open files with one position for all, random
+    /// generators that go on with the same numbers. Handlers for forks (`pthread_atfork`) are not called. So what must
+    /// differ is for the initializer to set up, seeds among it. The function's memory is shared until it is written
+    /// to, but counts as every worker's own for [`max_rss`](Self::max_rss) and [`memory_limit`](Self::memory_limit), of
+    /// which the process itself has none.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::collections::HashMap;
+    /// use std::sync::OnceLock;
+    /// use process_pool::{FutureResult, ProcessPoolExecutor};
+    ///
+    /// static SQUARES: OnceLock<HashMap<u64, u64>> = OnceLock::new();
+    ///
+    /// fn load(count: u64) {
+    ///     SQUARES.get_or_init(|| (0..count).map(|n| (n, n * n)).collect());
+    /// }
+    ///
+    /// let pool = ProcessPoolExecutor::builder().workers(2).preload(load, 100_000).build()?;
+    /// let square = pool.submit(|n: u64| SQUARES.get()?.get(&n).copied(), 300);
+    /// assert_eq!(square.result()?, Some(90_000));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn preload<A>(self, function: fn(A), argument: A) -> Self
+    where
+        A: Serialize + DeserializeOwned + 'static,
+    {
+        let call = Call::one(function).map_err(|error| error.to_string());
+        self.preload_by(call, argument)
+    }
+
+    /// With this call as what is preloaded.
+    pub(crate) fn preload_by<A: Serialize>(
+        mut self,
+        call: Result<Call, String>,
+        argument: A,
+    ) -> Self {
+        self.preload = Some(call.and_then(|call| with_argument(call, &argument)));
         self
     }
 
@@ -366,8 +413,8 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// [`BuildError`] if a setting is out of range, or a worker cannot be started. (A failing
-    /// initializer is no such error: it fails the tasks.)
+    /// [`BuildError`] if a setting is out of range, a worker cannot be started, or what is to be
+    /// [preloaded](Self::preload) fails. (A failing initializer is no such error: it fails the tasks.)
     ///
     /// # Examples
     ///
@@ -410,6 +457,10 @@ impl Builder {
         if is_elsewhere && initializer.as_deref().is_some_and(is_by_address) {
             return Err(BuildError::Initializer(NOT_BY_NAME.to_owned()));
         }
+        let preload = self.preload.transpose().map_err(BuildError::Preload)?;
+        if is_elsewhere && preload.as_deref().is_some_and(is_by_address) {
+            return Err(BuildError::Preload(NOT_BY_NAME.to_owned()));
+        }
         let names = names::all().map_err(BuildError::Names)?;
         let conduct = self.conduct;
         let setup = |initializer| setup(initializer, &names, is_elsewhere, conduct);
@@ -424,6 +475,10 @@ impl Builder {
             probe::probe(&plan, probe::PATIENCE).map_err(BuildError::Worker)?;
         }
         plan.setup = setup(initializer.as_deref()).map_err(BuildError::Initializer)?;
+        if preload.is_some() {
+            let message = setup(preload.as_deref());
+            plan.preload = Some(message.map_err(BuildError::Preload)?);
+        }
         let limits = Limits {
             workers,
             min_workers: self.min_workers.unwrap_or(workers),
@@ -433,6 +488,7 @@ impl Builder {
             prefetch: self.prefetch.map(|tasks| tasks.max(1)),
         };
         let (host, bell) = Host::new(plan).map_err(BuildError::Spawn)?;
+        host.preload().map_err(BuildError::Preload)?;
         let core = Arc::new(Core::new(host, bell, limits));
         let dispatcher = Dispatcher::new(Arc::clone(&core)).map_err(BuildError::Spawn)?;
         let (completer, terminated) = pair();
@@ -452,9 +508,18 @@ impl Builder {
     }
 }
 
-/// Whether this initializer means something in this executable alone.
-fn is_by_address(initializer: &[u8]) -> bool {
-    split_task(initializer).is_ok_and(|(call, _)| !call.is_named())
+/// A call and its argument, as in a task.
+fn with_argument<A: Serialize>(call: Call, argument: &A) -> Result<Vec<u8>, String> {
+    let mut bytes = call.to_bytes().to_vec();
+    match report::catch(|| codec::encode(argument, &mut bytes)) {
+        Ok(encoded) => encoded.map(|()| bytes),
+        Err(panic) => Err(panic.message),
+    }
+}
+
+/// Whether this call means something in this executable alone.
+fn is_by_address(call: &[u8]) -> bool {
+    split_task(call).is_ok_and(|(call, _)| !call.is_named())
 }
 
 /// The first message to every worker.
@@ -487,6 +552,7 @@ impl fmt::Debug for Builder {
             .field("keep_alive", &self.keep_alive)
             .field("conduct", &self.conduct)
             .field("initializer", &self.initializer.is_some())
+            .field("preload", &self.preload.is_some())
             .field("max_tasks_per_worker", &self.max_tasks)
             .field("time_limit", &self.time_limit)
             .field("prefetch", &self.prefetch)

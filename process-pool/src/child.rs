@@ -7,11 +7,12 @@ use std::process::Stdio;
 use std::sync::Arc;
 
 use crate::host::Host;
+use crate::nursery::{Birth, Nursery};
 use crate::output::Output;
 use crate::page::Page;
 use crate::state::{End, Process};
 use crate::store::{self, Store};
-use crate::sys::{self, Descriptor, Interest, ProcessHandle};
+use crate::sys::{self, Descriptor, Exit, Interest, ProcessHandle};
 use crate::{entry, token};
 
 /// What every worker of a pool is started with.
@@ -27,12 +28,18 @@ pub(crate) struct Plan {
     pub(crate) places: Vec<Vec<u8>>,
     /// The first message, complete.
     pub(crate) setup: Vec<u8>,
+    /// The first message to a zygote, complete, if workers are forked off one.
+    pub(crate) preload: Option<Vec<u8>>,
 }
 
-/// A process that was started and not reaped. It must not be dropped before [`reap`](Self::reap).
+/// A process that was started, or is about to be, and not reaped. It must not be dropped before
+/// [`reap`](Self::reap).
 #[derive(Debug)]
 pub(crate) struct Child {
-    process: ProcessHandle,
+    id: u64,
+    birth: Arc<Birth>,
+    /// What it is expected from, if it is.
+    nursery: Option<Arc<Nursery>>,
     tasks: Descriptor,
     /// The worker's end of the task pipe. As long as somebody has it, a write after the worker's death
     /// raises no SIGPIPE, which this program may not have ignored.
@@ -50,13 +57,25 @@ pub(crate) struct Results {
     pub(crate) values: Arc<Descriptor>,
 }
 
-/// Starts a worker, which reads long parts of arguments from this store. Gives besides what its answers
-/// come by.
+/// Where a worker comes from.
+#[derive(Debug)]
+pub(crate) enum Source<'a> {
+    /// A new program.
+    Program(&'a Plan),
+    Zygote(&'a Arc<Nursery>),
+}
+
+/// Starts the worker with this number, which reads long parts of arguments from this store. Gives besides what its
+/// answers come by.
 ///
 /// # Errors
 ///
 /// If the system has no room for a process, or no descriptors. Nothing is left behind then.
-pub(crate) fn spawn(plan: &Plan, arguments: &Store) -> io::Result<(Child, Results)> {
+pub(crate) fn spawn(
+    id: u64,
+    source: &Source<'_>,
+    arguments: &Store,
+) -> io::Result<(Child, Results)> {
     let (task_reader, tasks) = sys::pipe()?;
     let (results, result_writer) = sys::pipe()?;
     for pipe in [&tasks, &results] {
@@ -66,30 +85,19 @@ pub(crate) fn spawn(plan: &Plan, arguments: &Store) -> io::Result<(Child, Result
     let (page, memory) = Page::create()?;
     let arguments = arguments.read_only()?;
     let values = Store::create(store::RESULTS)?.into_fd();
-    let (ours, theirs) = sys::pass([&task_reader, &result_writer, &memory, &arguments, &values])?;
     // Whatever it prints goes there, from its very first moment on.
     let (output, printer) = Output::new()?;
-    let role = entry::role(sys::socket_number(&theirs)?);
-    let mut command = sys::command(plan.executable.as_deref());
-    command
-        .envs(plan.environment.iter().map(|(name, value)| (name, value)))
-        .env(entry::ROLE, role)
-        .env(entry::DEPTH, plan.depth.saturating_add(1).to_string())
-        .stdin(Stdio::from(theirs))
-        .stdout(Stdio::from(printer.try_clone()?))
-        .stderr(Stdio::from(printer));
-    if let Some(directory) = &plan.directory {
-        command.current_dir(directory);
-    }
-    let mut started = command.spawn()?;
-    drop(ours);
-    let process = match ProcessHandle::new(started.id()) {
-        Ok(process) => process,
-        Err(error) => {
-            // Without descriptors, say. It is still ours to wait for.
-            let _ = started.kill();
-            let _ = started.wait();
-            return Err(error);
+    let fds = [&task_reader, &result_writer, &memory, &arguments, &values];
+    let (birth, nursery) = match source {
+        Source::Program(plan) => {
+            // Its end is kept until the process has started.
+            let (_ours, theirs) = sys::pass(&fds)?;
+            (Arc::new(Birth::of(launch(plan, theirs, printer)?)), None)
+        }
+        Source::Zygote(nursery) => {
+            let [tasks, results, page, arguments, values] = fds;
+            let all = [tasks, results, page, arguments, values, &printer];
+            (nursery.ask_for(id, all)?, Some(Arc::clone(nursery)))
         }
     };
     let page = Arc::new(page);
@@ -99,7 +107,9 @@ pub(crate) fn spawn(plan: &Plan, arguments: &Store) -> io::Result<(Child, Result
         values: Arc::new(values),
     };
     let child = Child {
-        process,
+        id,
+        birth,
+        nursery,
         tasks,
         _task_reader: task_reader,
         page,
@@ -108,10 +118,49 @@ pub(crate) fn spawn(plan: &Plan, arguments: &Store) -> io::Result<(Child, Result
     Ok((child, results))
 }
 
+/// Starts a process with this end of a socket, in which what it is to be has been [passed](sys::pass).
+///
+/// # Errors
+///
+/// If the system has no room for it, or no descriptors. Nothing is left behind then.
+pub(crate) fn launch(
+    plan: &Plan,
+    socket: Descriptor,
+    printer: Descriptor,
+) -> io::Result<ProcessHandle> {
+    let role = entry::role(sys::socket_number(&socket)?);
+    let mut command = sys::command(plan.executable.as_deref());
+    command
+        .envs(plan.environment.iter().map(|(name, value)| (name, value)))
+        .env(entry::ROLE, role)
+        .env(entry::DEPTH, plan.depth.saturating_add(1).to_string())
+        .stdin(Stdio::from(socket))
+        .stdout(Stdio::from(printer.try_clone()?))
+        .stderr(Stdio::from(printer));
+    if let Some(directory) = &plan.directory {
+        command.current_dir(directory);
+    }
+    let mut started = command.spawn()?;
+    match ProcessHandle::new(started.id()) {
+        Ok(process) => Ok(process),
+        Err(error) => {
+            // Without descriptors, say. It is still ours to wait for.
+            let _ = started.kill();
+            let _ = started.wait();
+            Err(error)
+        }
+    }
+}
+
 impl Child {
-    /// Readable once it has ended.
-    pub(crate) const fn process_fd(&self) -> &Descriptor {
-        self.process.fd()
+    /// Readable once it has ended. If it is still expected, the nursery watches it.
+    pub(crate) fn process_fd(&self) -> Option<&Descriptor> {
+        self.birth.process().map(ProcessHandle::fd)
+    }
+
+    /// Whether it is to be watched by whoever has started it.
+    pub(crate) const fn is_program(&self) -> bool {
+        self.nursery.is_none()
     }
 
     /// What it prints.
@@ -136,7 +185,7 @@ impl Process for Child {
     type Poller = Host;
 
     fn pid(&self) -> u32 {
-        self.process.pid()
+        self.birth.process().map_or(0, ProcessHandle::pid)
     }
 
     fn write(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
@@ -155,7 +204,9 @@ impl Process for Child {
     }
 
     fn unwatch_end(&self, host: &Host) {
-        host.poller().remove(self.process_fd());
+        if let Some(process) = self.process_fd() {
+            host.poller().remove(process);
+        }
     }
 
     fn take_back(&self, end: u64) -> u64 {
@@ -170,16 +221,29 @@ impl Process for Child {
         self.page.is_full()
     }
 
+    fn is_blameless(&self) -> bool {
+        self.birth.is_blameless()
+    }
+
     fn kill(&self) {
-        self.process.kill();
+        match (self.birth.process(), &self.nursery) {
+            (Some(process), _) => process.kill(),
+            (None, Some(nursery)) => nursery.kill(self.id, &self.birth),
+            (None, None) => {}
+        }
     }
 
     fn await_end(&self) {
-        self.process.await_end();
+        match (self.birth.process(), &self.nursery) {
+            (Some(process), _) => process.await_end(),
+            (None, Some(nursery)) => nursery.await_end(self.id, &self.birth),
+            (None, None) => {}
+        }
     }
 
     fn reap(&self) -> End {
-        let (exit, peak_rss) = self.process.reap();
+        let reaped = self.birth.process().map(ProcessHandle::reap);
+        let (exit, peak_rss) = reaped.unwrap_or((Exit::Unknown, None));
         End {
             exit,
             peak_rss,

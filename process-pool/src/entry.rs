@@ -21,8 +21,9 @@
 //! [`build`](crate::Builder::build) refuses in a process that was started as a worker and has come to
 //! `main` all the same, and where pools are nested deeper than [`DEPTH_MAX`].
 
-use crate::sys::{self, receive_at_start, set_signals, starting_socket};
-use crate::worker;
+use crate::sys::{self, Start, receive_at_start, set_signals, starting_socket};
+use crate::worker::{self, Origin};
+use crate::zygote;
 
 /// The variable that makes a process a worker.
 pub(crate) const ROLE: &str = "PROCESS_POOL_WORKER";
@@ -83,11 +84,17 @@ pub(crate) fn depth() -> u32 {
 
 fn become_worker(prepare: impl FnOnce()) -> ! {
     // First of all, so that nothing can take the socket for its own, or this for a worker to be.
-    let Ok(passed) = receive_at_start() else {
+    let Ok((start, socket)) = receive_at_start() else {
         // The pool will be told by the exit, if it has not died.
         std::process::exit(worker::BROKEN);
     };
     set_signals();
     prepare();
-    worker::serve(passed)
+    match start {
+        Start::Worker(passed) => {
+            drop(socket);
+            worker::serve(passed.into_private(), Origin::Program)
+        }
+        Start::Zygote { setup, pool } => zygote::serve(socket, &setup, pool),
+    }
 }

@@ -26,6 +26,9 @@ pub enum BuildError {
     /// The initializer's argument could not be turned into bytes, or the initializer is not in the
     /// program's executable.
     Initializer(String),
+    /// The function that was to [preload](crate::Builder::preload) could not be sent, has panicked, has ended its
+    /// process, or has left something behind that cannot be forked: the text says what, and what to do.
+    Preload(String),
     /// This library is in a shared library, not in the program's executable, so that the executable cannot
     /// be started as a worker.
     NotInExecutable,
@@ -62,6 +65,7 @@ impl fmt::Display for BuildError {
                 f.write_str("a worker must run at least one task; leave the limit out for any number")
             }
             Self::Initializer(text) => write!(f, "the initializer cannot be sent to a worker: {text}"),
+            Self::Preload(text) => write!(f, "the preload function cannot be used: {text}"),
             Self::NotInExecutable => f.write_str(
                 "the pool is in a shared library, so the program's executable does not know how to be \
                  a worker; link the pool into the executable",

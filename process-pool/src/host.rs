@@ -8,6 +8,7 @@ use future_result::sync::{Mutex, now};
 
 use crate::child::{self, Child, Plan, Results};
 use crate::forwarder::Forwarder;
+use crate::nursery::Nursery;
 use crate::store::{self, Store};
 use crate::sys::{self, Descriptor, Event, EventFd, Interest, Poller};
 use crate::system::{System, Wait};
@@ -15,12 +16,14 @@ use crate::token::{self, Source};
 
 #[derive(Debug)]
 pub(crate) struct Host {
-    poller: Poller,
-    plan: Plan,
+    poller: Arc<Poller>,
+    plan: Arc<Plan>,
     /// Where long parts of arguments go.
     arguments: Arc<Store>,
     /// Puts through what workers print, until the pool has ended.
-    forwarder: Mutex<Option<Forwarder>>,
+    forwarder: Arc<Mutex<Option<Forwarder>>>,
+    /// What workers are forked off, if they are.
+    nursery: Option<Arc<Nursery>>,
 }
 
 impl Host {
@@ -30,18 +33,35 @@ impl Host {
     ///
     /// If there are no descriptors left, no memory, or no thread.
     pub(crate) fn new(plan: Plan) -> io::Result<(Self, EventFd)> {
-        let (poller, bell) = (Poller::new()?, EventFd::new()?);
+        let (poller, bell) = (Arc::new(Poller::new()?), EventFd::new()?);
         poller.add(bell.fd(), token::NOTIFIER, Interest::Read)?;
+        let arguments = Arc::new(Store::create(store::ARGUMENTS)?);
+        let plan = Arc::new(plan);
+        let forwarder = Arc::new(Mutex::new(Some(Forwarder::start()?)));
+        let nursery = plan.preload.as_deref().map(|setup| {
+            let (plan, poller) = (Arc::clone(&plan), Arc::clone(&poller));
+            Nursery::new(plan, poller, Arc::clone(&forwarder), setup).map(Arc::new)
+        });
         let host = Self {
+            nursery: nursery.transpose()?,
             poller,
             plan,
-            arguments: Arc::new(Store::create(store::ARGUMENTS)?),
-            forwarder: Mutex::new(Some(Forwarder::start()?)),
+            arguments,
+            forwarder,
         };
         Ok((host, bell))
     }
 
-    pub(crate) const fn poller(&self) -> &Poller {
+    /// Has a zygote preload, if there is to be one, and waits for that.
+    ///
+    /// # Errors
+    ///
+    /// Text that says why it has not.
+    pub(crate) fn preload(&self) -> Result<(), String> {
+        self.nursery.as_ref().map_or(Ok(()), |it| it.preload())
+    }
+
+    pub(crate) fn poller(&self) -> &Poller {
         &self.poller
     }
 
@@ -49,8 +69,12 @@ impl Host {
         let of = |source| token::new(id, source);
         self.poller
             .add(results, of(Source::Results), Interest::Read)?;
-        self.poller
-            .add(child.process_fd(), of(Source::Process), Interest::Read)?;
+        if child.is_program()
+            && let Some(process) = child.process_fd()
+        {
+            self.poller
+                .add(process, of(Source::Process), Interest::Read)?;
+        }
         match &*self.forwarder.lock() {
             Some(forwarder) => forwarder.add(id, Arc::clone(child.output())),
             None => Ok(()),
@@ -64,10 +88,16 @@ impl System for Host {
     type Bell = EventFd;
 
     fn spawn(&self, id: u64) -> io::Result<(Child, Results)> {
-        let (child, results) = child::spawn(&self.plan, &self.arguments)?;
+        let source = match &self.nursery {
+            Some(nursery) => child::Source::Zygote(nursery),
+            None => child::Source::Program(&self.plan),
+        };
+        let (child, results) = child::spawn(id, &source, &self.arguments)?;
         if let Err(error) = self.watch(id, &child, &results.pipe) {
             self.poller.remove(&results.pipe);
-            self.poller.remove(child.process_fd());
+            if let Some(process) = child.process_fd() {
+                self.poller.remove(process);
+            }
             child.abandon();
             return Err(error);
         }
@@ -87,7 +117,15 @@ impl System for Host {
             Wait::Look => Some(Duration::ZERO),
             Wait::Until(deadline) => deadline.map(|at| at.saturating_duration_since(now())),
         };
-        self.poller.wait(events, limit)
+        let Some(nursery) = &self.nursery else {
+            return self.poller.wait(events, limit);
+        };
+        events.clear();
+        if !nursery.tell_lost(events) {
+            self.poller.wait(events, limit)?;
+            nursery.attend(events);
+        }
+        Ok(())
     }
 
     fn read(&self, results: &Results, room: &mut Vec<u8>) -> io::Result<usize> {
@@ -101,6 +139,9 @@ impl System for Host {
     }
 
     fn end(&self) {
+        if let Some(nursery) = &self.nursery {
+            nursery.end();
+        }
         // Taken out first: it waits for what is still to be put through.
         let forwarder = self.forwarder.lock().take();
         drop(forwarder);

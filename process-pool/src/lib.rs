@@ -33,6 +33,7 @@ mod names;
 #[path = "nameless.rs"]
 mod names;
 mod notifier;
+mod nursery;
 mod output;
 mod page;
 mod patience;
@@ -54,6 +55,7 @@ mod token;
 mod unread;
 mod worker;
 mod worker_died;
+mod zygote;
 
 pub use future_result::{
     AsCompleted, BoxedResult, Cancel, CancelOnDrop, Cause, CompletionSet, FirstError, FutureResult,

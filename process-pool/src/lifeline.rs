@@ -5,14 +5,41 @@
 //! worker ends.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
+use future_result::sync::atomic::{AtomicBool, Ordering};
 use future_result::sync::thread;
 
 use crate::sys::{Descriptor, await_pool, kill_own_group, parent, pool_of_this_worker, private};
 
 /// How often to look, in milliseconds, where there is nothing to wait for any more.
 const INTERVAL: Duration = Duration::from_millis(50);
+
+/// Runs this, while a thread watches that goes with it. For a process with nothing to wait for but its parent,
+/// which is the pool, or was.
+pub(crate) fn during<R>(work: impl FnOnce() -> R) -> io::Result<R> {
+    let before = parent();
+    let is_over = Arc::new(AtomicBool::new(false));
+    let theirs = Arc::clone(&is_over);
+    let builder = thread::Builder::new().name("process-pool lifeline".to_owned());
+    let thread = builder.spawn(move || {
+        // ORDERING: Relaxed; it publishes nothing.
+        while !theirs.load(Ordering::Relaxed) {
+            if parent() != before {
+                kill_own_group();
+            }
+            std::thread::park_timeout(INTERVAL);
+        }
+    })?;
+    let result = work();
+    // ORDERING: Relaxed; as above. Whoever is unparked afterwards sees it.
+    is_over.store(true, Ordering::Relaxed);
+    thread.thread().unpark();
+    // It does not panic.
+    let _ = thread.join();
+    Ok(result)
+}
 
 /// Starts the thread. `tasks` is the task pipe, which has no writer once the pool is gone.
 pub(crate) fn start(pool: u32, tasks: Descriptor) -> io::Result<()> {

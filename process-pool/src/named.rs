@@ -379,4 +379,34 @@ impl Builder {
     {
         self.initialize_by(function.call(Way::One), argument)
     }
+
+    /// As [`preload`](Self::preload), for a function that is known by name.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::OnceLock;
+    /// use process_pool::{FutureResult, ProcessPoolExecutor};
+    ///
+    /// static FACTOR: OnceLock<u32> = OnceLock::new();
+    ///
+    /// process_pool::named! {
+    ///     static LOAD: fn(u32) = |factor| {
+    ///         let _ = FACTOR.set(factor);
+    ///     };
+    ///     static TIMES: fn(u32) -> Option<u32> = |n| Some(n * FACTOR.get()?);
+    /// }
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = ProcessPoolExecutor::builder().workers(1).preload_named(&LOAD, 7).build()?;
+    /// assert_eq!(pool.submit_named(&TIMES, 6).result()?, Some(42));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn preload_named<A>(self, function: &Named<A, ()>, argument: A) -> Self
+    where
+        A: Serialize + DeserializeOwned + 'static,
+    {
+        self.preload_by(function.call(Way::One), argument)
+    }
 }

@@ -29,7 +29,7 @@ pub(crate) fn probe(plan: &Plan, patience: Duration) -> Result<(), String> {
     let path = plan.executable.clone().unwrap_or_default();
     let path = path.display();
     let started = Store::create(store::ARGUMENTS)
-        .and_then(|store| child::spawn(plan, &store))
+        .and_then(|store| child::spawn(0, &child::Source::Program(plan), &store))
         .map_err(|error| format!("{path} cannot be started: {error}"));
     let (child, results) = started?;
     let asked = ask(&child, &results, &plan.setup, patience);
@@ -111,7 +111,10 @@ fn wait(
                 .to_owned(),
         );
     }
-    let process = (child.process_fd(), Some(Interest::Read));
+    let Some(process) = child.process_fd() else {
+        return Ok(true);
+    };
+    let process = (process, Some(Interest::Read));
     let fds = [
         process,
         (&results.pipe, Some(Interest::Read)),

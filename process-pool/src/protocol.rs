@@ -46,6 +46,24 @@
 //! pipe has no writer left, and kills the worker's process group: the worker, whatever it is busy with,
 //! and what it has started.
 //!
+//! # Workers that are forked off
+//!
+//! With [`preload`](crate::Builder::preload) there is one process more, the *zygote*, which is started as a worker is.
+//! Its bootstrap socket carries one descriptor alone, a file with its [`Setup`], and stays open:
+//!
+//! ```text
+//! pool                                        zygote
+//!  │ spawn, bootstrap ──────────────────────►  runs the preload function (if it fails: Refused)
+//!  │ ◄─────────────────────────────── Ready
+//!  │ number, descriptors of worker 7 ───────►  forks                      worker 7
+//!  │ ◄───────────────────────────────────────────────────────────────── Born 7, with its process id
+//!  │ Setup, and all that follows, by the pipes of worker 7 ───────────►
+//! ```
+//!
+//! The pool waits for none of this, but for the first `Ready`: the pipes are there before the worker is.
+//! [`nursery`](crate::nursery) says what it takes an expected worker for, and why none is lost. A forked worker does
+//! not agree upon executable and names again. The zygote ends when its socket does, or the pool's process.
+//!
 //! # Another executable
 //!
 //! The [`Setup`] may say that the worker is of another executable than the pool. Nothing of the pool's
@@ -56,7 +74,7 @@ use serde::{Deserialize, Serialize};
 use crate::call::{CALL, Call};
 
 /// Changes with every change of what this module describes.
-pub(crate) const VERSION: u32 = 5;
+pub(crate) const VERSION: u32 = 6;
 
 /// To the worker: a [`Setup`].
 pub(crate) const SETUP: u32 = 1;
@@ -97,6 +115,28 @@ pub(crate) struct Setup<'a> {
     #[serde(borrow)]
     pub(crate) initializer: Option<&'a [u8]>,
     pub(crate) conduct: Conduct,
+}
+
+impl<'a> Setup<'a> {
+    /// # Errors
+    ///
+    /// Text, if the bytes are none.
+    pub(crate) fn read(bytes: &'a [u8]) -> Result<Self, String> {
+        postcard::from_bytes(bytes).map_err(|error| error.to_string())
+    }
+}
+
+/// What a zygote says, and what a worker that was forked off says first of all.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Word {
+    /// It has preloaded.
+    Ready,
+    /// It does not fork; the text says why.
+    Refused(String),
+    /// The worker with the number `id` is this process.
+    Born { id: u64, pid: u32 },
+    /// The worker with this number could not be forked off; the text says why.
+    Unborn { id: u64, text: String },
 }
 
 /// What a worker keeps to by itself.

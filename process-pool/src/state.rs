@@ -161,7 +161,8 @@ impl<P: Process> State<P> {
 
     /// The ids of the processes.
     pub(crate) fn pids(&self) -> Vec<u32> {
-        self.workers.values().map(|it| it.process.pid()).collect()
+        let pids = self.workers.values().map(|it| it.process.pid());
+        pids.filter(|&pid| pid != 0).collect()
     }
 
     /// Takes a task: hands it to an idle worker, or queues it. Says whether the pool's thread has to be

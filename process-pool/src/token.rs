@@ -3,6 +3,13 @@
 /// Of the pool's own wake-ups.
 pub(crate) const NOTIFIER: u64 = u64::MAX;
 
+/// Of what a zygote says, and of its end.
+pub(crate) const ZYGOTE: u64 = u64::MAX - 1;
+pub(crate) const ZYGOTE_END: u64 = u64::MAX - 2;
+
+/// The numbers of zygotes among those of workers, where what they print is told apart, begin here.
+pub(crate) const ZYGOTES: u64 = 1 << 62;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
     Process,

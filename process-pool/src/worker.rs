@@ -26,6 +26,9 @@ const STORED_TASK: u32 = TASK | STORED;
 const KEPT_MAX: usize = 1 << 20;
 
 struct Worker {
+    origin: Origin,
+    /// The pool's process, until a thread watches it.
+    pool: Option<u32>,
     tasks: Descriptor,
     results: Descriptor,
     page: Page,
@@ -41,6 +44,15 @@ struct Worker {
     unread: Unread,
     /// If it is to leave when it has much memory, until it has said so.
     watch: Option<Watch>,
+}
+
+/// How a worker has come to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// It was started as a new program.
+    Program,
+    /// It was forked off, and has what the zygote has agreed upon with the pool.
+    Zygote,
 }
 
 /// Why a worker ends.
@@ -62,9 +74,11 @@ impl From<io::Error> for End {
 }
 
 /// Works until it is told to leave, and exits.
-pub(crate) fn serve(passed: Passed) -> ! {
-    report::install();
-    let mut worker = Worker::new(passed);
+pub(crate) fn serve(passed: Passed, origin: Origin) -> ! {
+    if origin == Origin::Program {
+        report::install();
+    }
+    let mut worker = Worker::new(passed, origin);
     // It lives until the process ends: a task may have closed what it would close.
     let end = match &mut worker {
         Ok(worker) => worker.run(),
@@ -79,16 +93,17 @@ pub(crate) fn serve(passed: Passed) -> ! {
 }
 
 /// Prints why the worker ends, if there is anybody to read it, and exits.
-fn complain(text: &str, status: i32) -> ! {
+pub(crate) fn complain(text: &str, status: i32) -> ! {
     let pid = std::process::id();
     let _ = writeln!(io::stderr(), "process-pool worker {pid}: {text}");
     std::process::exit(status)
 }
 
 impl Worker {
-    fn new(passed: Passed) -> io::Result<Self> {
-        lifeline::start(passed.pool, passed.tasks.try_clone()?)?;
+    fn new(passed: Passed, origin: Origin) -> io::Result<Self> {
         Ok(Self {
+            origin,
+            pool: Some(passed.pool),
             page: Page::open(&passed.page)?,
             tasks: passed.tasks,
             results: passed.results,
@@ -113,6 +128,21 @@ impl Worker {
                 return end;
             }
         }
+    }
+
+    /// Before anything of the user's runs: a worker that waits sees the end of the pipe.
+    fn watch_pool(&mut self) -> Result<(), String> {
+        Self::watch(&mut self.pool, &self.tasks)
+    }
+
+    fn watch(pool: &mut Option<u32>, tasks: &Descriptor) -> Result<(), String> {
+        let Some(pool) = pool.take() else {
+            return Ok(());
+        };
+        let started = tasks
+            .try_clone()
+            .and_then(|tasks| lifeline::start(pool, tasks));
+        started.map_err(|error| format!("the worker could not begin: {error}"))
     }
 
     /// Waits for more bytes.
@@ -182,7 +212,9 @@ impl Worker {
                     self.begin();
                     let encoded = codec::encode(&ready, &mut self.output);
                     encoded.map_err(End::Broken)?;
-                    self.send(READY, 0)
+                    self.send(READY, 0)?;
+                    // While the pool finds a task for it.
+                    self.watch_pool().map_err(End::Broken)
                 }
                 Err(text) => self.refuse(text),
             },
@@ -217,20 +249,17 @@ impl Worker {
     }
 
     fn set_up(&mut self, place: std::ops::Range<usize>) -> Result<Ready, String> {
-        let mut ours = Ready {
+        let body = self.decoder.body(place);
+        let setup = Setup::read(body)?;
+        if self.origin == Origin::Program {
+            agree(&setup)?;
+        }
+        let ours = Ready {
             version: VERSION,
-            build: Image::get().build(),
+            // Agreed upon.
+            build: setup.build,
             pid: std::process::id(),
         };
-        let body = self.decoder.body(place);
-        let setup: Setup<'_> = postcard::from_bytes(body).map_err(|error| error.to_string())?;
-        if setup.is_elsewhere && setup.version == ours.version {
-            ours.build = setup.build;
-        }
-        if (setup.version, setup.build) != (ours.version, ours.build) {
-            return Err("the worker was started from another executable than the pool".to_owned());
-        }
-        names::agree(&setup.names, setup.is_elsewhere)?;
         self.watch = setup.conduct.max_rss.map(Watch::new);
         if let Some(limit) = setup.conduct.memory_limit {
             let limited = sys::limit_memory(limit);
@@ -243,6 +272,7 @@ impl Worker {
         let Some(initializer) = setup.initializer else {
             return Ok(ours);
         };
+        Self::watch(&mut self.pool, &self.tasks)?;
         let (call, argument) = split_task(initializer)?;
         match call.run(argument, &mut Vec::new())? {
             Outcome::Done => Ok(ours),
@@ -305,4 +335,18 @@ impl Worker {
         }
         Ok(())
     }
+}
+
+/// Looks whether this executable is the right one, and takes the names of the pool's functions. Once in a process,
+/// or in the one that it was forked off.
+///
+/// # Errors
+///
+/// Text that says what is wrong with it.
+pub(crate) fn agree(setup: &Setup<'_>) -> Result<(), String> {
+    let is_right = setup.is_elsewhere || setup.build == Image::get().build();
+    if setup.version != VERSION || !is_right {
+        return Err("the worker was started from another executable than the pool".to_owned());
+    }
+    names::agree(&setup.names, setup.is_elsewhere)
 }

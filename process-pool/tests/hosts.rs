@@ -9,7 +9,9 @@ use std::io::{Read, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
-use process_pool::{Bytes, FutureResult, JoinHandle, ProcessPoolExecutor, TaskError, WorkerDied};
+use process_pool::{
+    Builder, Bytes, FutureResult, JoinHandle, ProcessPoolExecutor, TaskError, WorkerDied,
+};
 use rustix::process::Signal;
 use support::{Gate, Visitor, children, descriptors, guard, knock, send_signal, soon, visit};
 
@@ -44,6 +46,14 @@ const TESTS: &[(&str, fn())] = &[
         a_killed_program_takes_its_workers_along,
     ),
     (
+        "a_killed_program_takes_its_zygote_and_forked_workers_along",
+        a_killed_program_takes_its_zygote_and_forked_workers_along,
+    ),
+    (
+        "a_program_that_is_killed_while_it_preloads_leaves_nothing",
+        a_program_that_is_killed_while_it_preloads_leaves_nothing,
+    ),
+    (
         "a_program_that_exits_takes_its_workers_along",
         a_program_that_exits_takes_its_workers_along,
     ),
@@ -68,6 +78,12 @@ const TESTS: &[(&str, fn())] = &[
     }),
     ("no_process_can_be_started", no_process_can_be_started),
     ("many_pools_leak_nothing", || pass("many_pools")),
+    ("many_pools_that_preload_leak_nothing", || {
+        pass("many_preload")
+    }),
+    ("a_program_that_ignores_its_children_preloads", || {
+        pass("ignores_children_and_preloads")
+    }),
     ("workers_that_print_a_flood", workers_that_print_a_flood),
     (
         "standard_descriptors_that_are_closed",
@@ -93,16 +109,22 @@ const TESTS: &[(&str, fn())] = &[
 ];
 
 const SCENARIOS: &[(&str, fn())] = &[
-    ("hold", hold),
+    ("hold", || hold(&ProcessPoolExecutor::new(2).unwrap())),
+    ("hold_forked", hold_forked),
+    ("hold_preload", hold_preload),
     ("exit", exit_while_tasks_run),
     ("deleted", deleted),
-    ("ignores_children", ignores_children),
+    ("ignores_children", || ignores_children(|builder| builder)),
+    ("ignores_children_and_preloads", || {
+        ignores_children(preload_nothing)
+    }),
     ("reaps_all_children", reaps_all_children),
     ("default_sigpipe", default_sigpipe),
     ("few_descriptors", few_descriptors),
     ("many_queued", many_queued),
     ("no_process", no_process),
-    ("many_pools", many_pools),
+    ("many_pools", || many_pools(|builder| builder)),
+    ("many_preload", || many_pools(preload_nothing)),
     ("flood", flood),
     ("closed", || works(&ProcessPoolExecutor::new(2).unwrap())),
     ("unread", unread),
@@ -164,8 +186,31 @@ fn busy_with_a_child(path: String) {
     }
 }
 
-fn hold() {
-    let pool = ProcessPoolExecutor::new(2).unwrap();
+fn preload_nothing(builder: Builder) -> Builder {
+    builder.preload(|()| (), ())
+}
+
+/// Holds the gate's stream for as long as its process lives.
+fn hold_stream(path: String) {
+    std::mem::forget(knock(path));
+}
+
+fn hold_forked() {
+    let builder = ProcessPoolExecutor::builder().workers(2);
+    let builder = builder.preload(hold_stream, gate_of_the_test());
+    hold(&builder.build().unwrap());
+}
+
+fn hold_preload() {
+    let preload = |path: String| {
+        leave_a_child(path.clone());
+        let _ = visit(path);
+    };
+    let builder = ProcessPoolExecutor::builder().preload(preload, gate_of_the_test());
+    drop(builder.build());
+}
+
+fn hold(pool: &ProcessPoolExecutor) {
     let path = gate_of_the_test();
     // One worker is busy, one is idle after a task that has left a child.
     let busy = pool.submit(busy_with_a_child, path.clone());
@@ -189,6 +234,26 @@ fn a_killed_program_takes_its_workers_along() {
     let mut program = host("hold").env(GATE, gate.path()).spawn().unwrap();
     // The busy worker and its child, the idle worker's child, and the program itself.
     let visitors = [(); 4].map(|()| gate.next());
+    program.kill().unwrap();
+    program.wait().unwrap();
+    visitors.into_iter().for_each(Visitor::wait_until_gone);
+}
+
+fn a_killed_program_takes_its_zygote_and_forked_workers_along() {
+    let gate = Gate::new();
+    let mut program = host("hold_forked").env(GATE, gate.path()).spawn().unwrap();
+    // As above, and the zygote, whose stream its workers have, too.
+    let visitors = [(); 5].map(|()| gate.next());
+    program.kill().unwrap();
+    program.wait().unwrap();
+    visitors.into_iter().for_each(Visitor::wait_until_gone);
+}
+
+/// The process that preloads has left a child, and would wait for ever.
+fn a_program_that_is_killed_while_it_preloads_leaves_nothing() {
+    let gate = Gate::new();
+    let mut program = host("hold_preload").env(GATE, gate.path()).spawn().unwrap();
+    let visitors = [(); 2].map(|()| gate.next());
     program.kill().unwrap();
     program.wait().unwrap();
     visitors.into_iter().for_each(Visitor::wait_until_gone);
@@ -246,9 +311,10 @@ fn set_signal(signal: i32, disposition: libc::sighandler_t) {
     unsafe { libc::signal(signal, disposition) };
 }
 
-fn ignores_children() {
+fn ignores_children(set: fn(Builder) -> Builder) {
     set_signal(libc::SIGCHLD, libc::SIG_IGN);
-    let pool = ProcessPoolExecutor::new(2).unwrap();
+    let builder = ProcessPoolExecutor::builder().workers(2);
+    let pool = set(builder).build().unwrap();
     for _ in 0..5 {
         works(&pool);
         let lost: JoinHandle<()> = pool.submit(|()| std::process::exit(3), ());
@@ -377,9 +443,10 @@ fn no_process() {
     assert!(children().is_empty());
 }
 
-fn many_pools() {
+fn many_pools(set: fn(Builder) -> Builder) {
     let round = |round: u32| {
-        let pool = ProcessPoolExecutor::new(2).unwrap();
+        let builder = ProcessPoolExecutor::builder().workers(2);
+        let pool = set(builder).build().unwrap();
         let handles: Vec<_> = (0..4).map(|n: u32| pool.submit(|n| n, n)).collect();
         match round % 4 {
             0 => drop(pool),

@@ -18,7 +18,8 @@ use std::time::{Duration, Instant};
 
 use future_result::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use process_pool::{
-    Bytes, FutureResult, JoinHandle, ProcessPoolExecutor, Rejection, TaskError, WorkerDied,
+    BuildError, Bytes, FutureResult, JoinHandle, ProcessPoolExecutor, Rejection, TaskError,
+    WorkerDied,
 };
 use rustix::process::{Pid, Signal, kill_process};
 use support::{children, descriptors, soon};
@@ -107,10 +108,11 @@ fn run(time: Duration) {
     let before = (descriptors(), threads());
     assert!(children().is_empty());
     let counts = Arc::new(Counts::default());
-    let drivers = [0, 1].map(|driver| {
+    let drivers = [0, 1, 2].map(|driver| {
         let counts = Arc::clone(&counts);
         thread::spawn(move || match driver {
-            0 => one_pool_for_ever(&counts),
+            0 => one_pool_for_ever(&counts, || ProcessPoolExecutor::new(3).unwrap()),
+            1 => one_pool_for_ever(&counts, preloading),
             _ => a_pool_for_each_batch(&counts),
         })
     });
@@ -192,7 +194,11 @@ fn with_killer<R>(
             // ORDERING: Relaxed; it publishes nothing.
             while !is_done.load(Ordering::Relaxed) {
                 thread::park_timeout(KILL);
-                let pids = pool.pids();
+                // Or whatever this process has started: workers that begin, of any pool, and zygotes.
+                let pids = match random.below(8) {
+                    0 => children(),
+                    _ => pool.pids(),
+                };
                 if pids.is_empty() {
                     continue;
                 }
@@ -211,11 +217,23 @@ fn with_killer<R>(
     })
 }
 
-fn one_pool_for_ever(counts: &Arc<Counts>) {
+/// A pool whose zygote is one of those that are killed, at times before it has preloaded.
+fn preloading() -> ProcessPoolExecutor {
+    loop {
+        let builder = ProcessPoolExecutor::builder().workers(3);
+        match builder.preload(|()| (), ()).build() {
+            Ok(pool) => return pool,
+            Err(BuildError::Preload(_)) => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+fn one_pool_for_ever(counts: &Arc<Counts>, build: fn() -> ProcessPoolExecutor) {
     let mut seed = 1;
     while !counts.is_over() {
         Counts::add(&counts.pools);
-        let pool = ProcessPoolExecutor::new(3).unwrap();
+        let pool = build();
         with_killer(&pool, counts, seed, || {
             while !counts.is_over() {
                 seed += 1;

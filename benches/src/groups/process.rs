@@ -6,7 +6,9 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use process_pool::ProcessPoolExecutor;
+use process_pool::{Builder, FutureResult, ProcessPoolExecutor};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use crate::group::{Group, Run, Workload, timed};
 use crate::limit;
@@ -22,6 +24,8 @@ const PYTHON: &[(&str, &str)] = &[
 const TINY: u64 = 20_000;
 /// So many messages of eight bytes fill a page, which a pipe passes on as a whole.
 const BATCH: usize = 512;
+/// So many workers are killed one after the other.
+const RESPAWNS: u64 = 20;
 /// So many large arguments are given out at once.
 const OUTSTANDING: usize = 8;
 /// How many of them a run sends one by one.
@@ -72,6 +76,15 @@ pub(super) fn groups() -> Vec<Group> {
             .reference("limit: true, started and waited for", start_true)
             .peer("procspawn", start::<Procspawn>)
             .python(PYTHON),
+        Group::new("process_start/respawn", RESPAWNS, 3)
+            .about("From the end of the only worker, which was killed, to the first result of the next one.")
+            .aim_time(Duration::from_micros(200))
+            .ours("process-pool: preload", || {
+                respawn(ProcessPoolExecutor::builder().preload(|()| (), ()))
+            })
+            .reference("process-pool: without", || {
+                respawn(ProcessPoolExecutor::builder())
+            }),
     ];
     let by_size = [
         ("scaling_payload/64 B", 64, 1_000),
@@ -235,5 +248,24 @@ fn start<P: Processes>() -> Workload {
             each: vec![total],
             ..Run::of(total)
         }
+    })
+}
+
+/// The time until a worker that was killed has ended is not measured: it is the system's alone.
+fn respawn(builder: Builder) -> Workload {
+    let pool = done(builder.workers(1).build());
+    let pid = move || {
+        let pid = done(pool.submit(|()| std::process::id(), ()).result());
+        done(Pid::from_raw(pid.cast_signed()).ok_or("no process has this number"))
+    };
+    Box::new(move || {
+        each((0..RESPAWNS).map(|_| {
+            let worker = done(pidfd_open(pid(), PidfdFlags::empty()));
+            done(pidfd_send_signal(&worker, Signal::KILL));
+            done(poll(&mut [PollFd::new(&worker, PollFlags::IN)], None));
+            let start = Instant::now();
+            pid();
+            start.elapsed()
+        }))
     })
 }

@@ -80,7 +80,7 @@ pub(super) struct Deeds {
     pub(super) kills: bool,
     /// The system could not wait any more.
     pub(super) breaks: bool,
-    /// How many workers could not be started, or died.
+    /// How many workers could not be started, or died and were to blame for it.
     pub(super) failures: u32,
 }
 

@@ -111,6 +111,10 @@ impl Process for Sim {
         }
     }
 
+    fn is_blameless(&self) -> bool {
+        self.world.stir().worker(self.id).is_blameless
+    }
+
     fn is_full(&self) -> bool {
         drop(self.world.stir());
         self.claims.is_full()

@@ -60,6 +60,8 @@ struct Output {
 #[derive(Debug)]
 pub(super) struct Worker {
     pub(super) claims: Arc<Claims>,
+    /// It never begins, for which another one is to blame.
+    pub(super) is_blameless: bool,
     vice: Vice,
     steps: u64,
     /// A process that it has started keeps its end of the result pipe open.
@@ -102,7 +104,9 @@ impl Worker {
         let steps = random.below(40);
         let exits = random.one_in(2);
         let exits = exits.then(|| Duration::from_millis(random.below(3_000)));
+        let is_blameless = random.one_in(10);
         let vice = match random.below(24) {
+            _ if is_blameless => Vice::Dies(0),
             0..2 => Vice::Dies(steps),
             2 => Vice::Refuses,
             3 => Vice::Foreign,
@@ -113,6 +117,7 @@ impl Worker {
         };
         Self {
             claims: Arc::default(),
+            is_blameless,
             vice,
             steps: 0,
             has_heir: random.one_in(6),

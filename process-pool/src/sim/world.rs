@@ -143,7 +143,8 @@ impl Inner {
             let was_alive = worker.exit.is_none();
             if worker.step(&mut self.random, &mut self.facts) {
                 let is_dead = worker.exit.is_some();
-                self.deeds.failures += u32::from(was_alive && is_dead);
+                let counts = was_alive && is_dead && !worker.is_blameless;
+                self.deeds.failures += u32::from(counts);
                 self.note(id << 1 | u64::from(is_dead));
                 return true;
             }

@@ -11,7 +11,7 @@ pub(crate) trait Process: fmt::Debug {
     /// Tells the pool's thread when a process can be written to, or has ended.
     type Poller;
 
-    /// By which the system knows it.
+    /// By which the system knows it. 0 as long as it is being started.
     fn pid(&self) -> u32;
 
     /// Writes to its task pipe, without waiting, and [rings](crate::claims::Claims::ring); says how many
@@ -44,6 +44,9 @@ pub(crate) trait Process: fmt::Debug {
 
     /// See [`Claims::is_full`](crate::claims::Claims::is_full).
     fn is_full(&self) -> bool;
+
+    /// Whether it has never begun, and another one is to blame for that.
+    fn is_blameless(&self) -> bool;
 
     /// Kills it, with all that it has started.
     fn kill(&self);

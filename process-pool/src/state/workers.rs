@@ -214,6 +214,7 @@ impl<P: Process> State<P> {
             worker.process.unwatch_room(poller);
         }
         worker.process.unwatch_end(poller);
+        let is_blameless = worker.process.is_blameless();
         let end = worker.process.reap();
         let unstarted = match &worker.condemned {
             Some(condemned) => condemned.unstarted,
@@ -259,7 +260,8 @@ impl<P: Process> State<P> {
                 self.requeued.push_front(job);
             }
         }
-        if !has_begun && was_wanted && !matches!(why, Some(Why::Cancelled | Why::TimedOut(_))) {
+        let is_killed = matches!(why, Some(Why::Cancelled | Why::TimedOut(_)));
+        if !has_begun && was_wanted && !is_killed && !is_blameless {
             self.count_failure(ended);
         }
     }

@@ -5,18 +5,13 @@
 //! program starts at the same moment: every descriptor closes on exec, but for the three that the
 //! standard library hands over.
 
-use std::io::{self, IoSlice, IoSliceMut};
-use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, OwnedFd};
+use std::io;
+use std::os::fd::AsFd;
 
-use rustix::cmsg_space;
 use rustix::io::fcntl_dupfd_cloexec;
-use rustix::net::{
-    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
-};
 
 use super::Descriptor;
+use super::socket::{receive_exactly, send, socket_pair};
 
 /// What a worker is given.
 #[derive(Debug)]
@@ -31,57 +26,95 @@ pub(crate) struct Passed {
     pub(crate) pool: u32,
 }
 
-/// Puts the descriptors into a new socket, whose other end becomes the worker's descriptor 0. The first
-/// one returned must be kept until the worker has started.
-pub(crate) fn pass(fds: [&Descriptor; 5]) -> io::Result<(Descriptor, Descriptor)> {
-    let fds = fds.map(AsFd::as_fd);
-    let (ours, theirs) = socketpair(
-        AddressFamily::UNIX,
-        SocketType::SEQPACKET,
-        SocketFlags::CLOEXEC,
-        None,
-    )?;
-    let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(5))];
-    let mut message = SendAncillaryBuffer::new(&mut space);
-    if !message.push(SendAncillaryMessage::ScmRights(&fds)) {
-        return Err(io::ErrorKind::InvalidInput.into());
-    }
-    let pool = std::process::id().to_le_bytes();
-    sendmsg(
-        &ours,
-        &[IoSlice::new(&pool)],
-        &mut message,
-        SendFlags::NOSIGNAL,
-    )?;
+/// What a new process is to be, by what is passed to it.
+#[derive(Debug)]
+pub(crate) enum Start {
+    Worker(Passed),
+    /// One that is forked into workers. It keeps the socket.
+    Zygote {
+        /// A file with the first message.
+        setup: Descriptor,
+        /// The pool's process.
+        pool: u32,
+    },
+}
+
+/// A worker that is to be forked off.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub(crate) id: u64,
+    pub(crate) passed: Passed,
+    /// What it prints goes there.
+    pub(crate) printer: Descriptor,
+}
+
+/// Puts the descriptors into a new socket, whose other end becomes the process's descriptor 0. The first
+/// one returned must be kept until the process has started.
+pub(crate) fn pass(fds: &[&Descriptor]) -> io::Result<(Descriptor, Descriptor)> {
+    let (ours, theirs) = socket_pair()?;
+    send(&ours, &std::process::id().to_le_bytes(), fds)?;
     Ok((ours, theirs))
 }
 
-/// The worker's side of [`pass`].
-pub(super) fn receive(socket: impl AsFd) -> io::Result<Passed> {
+/// The new process's side of [`pass`].
+pub(super) fn receive_start(socket: impl AsFd) -> io::Result<Start> {
     let mut pool = [0; 4];
-    let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(5))];
-    let mut message = RecvAncillaryBuffer::new(&mut space);
-    let received = recvmsg(
-        socket,
-        &mut [IoSliceMut::new(&mut pool)],
-        &mut message,
-        RecvFlags::CMSG_CLOEXEC,
-    )?;
-    let mut fds = message.drain().filter_map(|part| match part {
-        RecvAncillaryMessage::ScmRights(fds) => Some(fds),
-        _ => None,
-    });
-    let fds: Vec<OwnedFd> = fds.next().into_iter().flatten().collect();
-    match <[OwnedFd; 5]>::try_from(fds) {
-        Ok([tasks, results, page, arguments, values]) if received.bytes == 4 => Ok(Passed {
-            tasks: private(tasks),
-            results: private(results),
+    let fds = receive_exactly(socket, &mut pool)?;
+    let pool = u32::from_le_bytes(pool);
+    match <[Descriptor; 1]>::try_from(fds) {
+        Ok([setup]) => Ok(Start::Zygote { setup, pool }),
+        Err(fds) => Ok(Start::Worker(Passed::new(fds, pool)?)),
+    }
+}
+
+/// Asks a zygote for a worker with this number; the descriptors are those that a worker is passed, and where it
+/// prints to.
+///
+/// # Errors
+///
+/// If it cannot be asked, without waiting.
+pub(crate) fn ask_for(socket: &Descriptor, id: u64, fds: [&Descriptor; 6]) -> io::Result<()> {
+    send(socket, &id.to_le_bytes(), &fds)
+}
+
+/// The zygote's side of [`ask_for`]; waits for it. `pool` is the pool's process.
+pub(crate) fn receive_request(socket: &Descriptor, pool: u32) -> io::Result<Request> {
+    let mut id = [0; 8];
+    let mut fds = receive_exactly(socket, &mut id)?;
+    let printer = fds.pop().ok_or(io::ErrorKind::InvalidData)?;
+    Ok(Request {
+        id: u64::from_le_bytes(id),
+        passed: Passed::new(fds, pool)?,
+        printer,
+    })
+}
+
+impl Passed {
+    fn new(fds: Vec<Descriptor>, pool: u32) -> io::Result<Self> {
+        let fds = <[Descriptor; 5]>::try_from(fds);
+        let [tasks, results, page, arguments, values] =
+            fds.map_err(|_| io::ErrorKind::InvalidData)?;
+        Ok(Self {
+            tasks,
+            results,
             page,
-            arguments: private(arguments),
-            values: private(values),
-            pool: u32::from_le_bytes(pool),
-        }),
-        _ => Err(io::ErrorKind::InvalidData.into()),
+            arguments,
+            values,
+            pool,
+        })
+    }
+
+    /// Behind other numbers, out of the way of tasks.
+    pub(crate) fn into_private(self) -> Self {
+        Self {
+            tasks: private(self.tasks),
+            results: private(self.results),
+            arguments: private(self.arguments),
+            values: private(self.values),
+            // Closed as soon as it is mapped.
+            page: self.page,
+            pool: self.pool,
+        }
     }
 }
 

@@ -12,8 +12,9 @@ use rustix::io::{Errno, retry_on_intr};
 use rustix::process::{
     Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, getpgrp, getpid, getppid,
     kill_current_process_group, kill_process, kill_process_group, pidfd_open, pidfd_send_signal,
-    waitid,
+    setpgid, waitid,
 };
+use rustix::stdio::{dup2_stderr, dup2_stdout};
 
 use super::pass::private;
 use super::{Descriptor, usage};
@@ -55,6 +56,37 @@ impl ProcessHandle {
             fd,
             inherited_peak,
         })
+    }
+
+    /// Of a child that was forked off by another one, a zygote, and has told its number. `None` if it is not there
+    /// any more, since the system, or this program, has reaped it; then the number may be another's.
+    ///
+    /// # Errors
+    ///
+    /// If there are no descriptors left. Then it was killed and reaped.
+    pub(crate) fn adopt(pid: u32) -> io::Result<Option<Self>> {
+        let mut this = match Self::new(pid) {
+            Err(error) if error.raw_os_error() == Some(Errno::SRCH.raw_os_error()) => {
+                return Ok(None);
+            }
+            Err(error) => {
+                // Without descriptors, say. If it is this process's child, it is still to be waited for.
+                let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+                let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+                if let Some(pid) = pid
+                    && waitid(WaitId::Pid(pid), look).is_ok()
+                {
+                    let _ = kill_process(pid, Signal::KILL);
+                    let _ = retry_on_intr(|| waitid(WaitId::Pid(pid), WaitIdOptions::EXITED));
+                }
+                return Err(error);
+            }
+            Ok(this) => this,
+        };
+        // It has never had this program's memory.
+        this.inherited_peak = 0;
+        let options = WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        Ok(this.wait(options).is_ok().then_some(this))
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -108,6 +140,33 @@ impl ProcessHandle {
         let peak = usage::forget(self.fd.as_fd());
         (exit, (peak > self.inherited_peak).then_some(peak))
     }
+}
+
+impl ProcessHandle {
+    /// Of one that has ended: kills what is left of its group, and has the system forget all that are in it and
+    /// children of this process. Says how it ended.
+    pub(crate) fn reap_group(&self) -> Exit {
+        self.kill();
+        let Ok(Some(exit)) = self.wait(WaitIdOptions::NOWAIT) else {
+            // Whoever has reaped it reaps them all.
+            return Exit::Unknown;
+        };
+        let group = WaitId::Pgid(Some(self.pid));
+        // Each of them was killed, so each ends.
+        while let Ok(Some(_)) = retry_on_intr(|| waitid(group.clone(), WaitIdOptions::EXITED)) {}
+        exit
+    }
+}
+
+/// Has this process lead a group of its own.
+pub(crate) fn lead_group() -> io::Result<()> {
+    Ok(setpgid(None, None)?)
+}
+
+/// From now on what this process prints goes there.
+pub(crate) fn print_to(printer: &Descriptor) -> io::Result<()> {
+    dup2_stdout(printer)?;
+    Ok(dup2_stderr(printer)?)
 }
 
 /// What starts this executable, or another one, as the leader of a group of its own. Its name in lists of

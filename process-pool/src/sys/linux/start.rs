@@ -14,7 +14,8 @@ use rustix::net::sockopt::socket_peercred;
 use rustix::process::{getegid, geteuid};
 use rustix::stdio::{dup2_stdin, stdin};
 
-use super::pass::{Passed, receive};
+use super::Descriptor;
+use super::pass::{Start, private, receive_start};
 
 /// A number that no other socket has.
 pub(crate) fn socket_number(socket: impl AsFd) -> io::Result<u64> {
@@ -32,16 +33,18 @@ pub(crate) fn starting_socket() -> Option<u64> {
     (pool.uid == geteuid() && pool.gid == getegid()).then_some(status.st_ino)
 }
 
-/// Takes what was handed to this process by that socket, which is closed then.
+/// Takes what was handed to this process by that socket, which is no longer descriptor 0 then. Gives it, too, for
+/// a process that goes on with it.
 ///
 /// # Errors
 ///
 /// If there is nothing, since the pool has died, or no descriptors are left.
-pub(crate) fn receive_at_start() -> io::Result<Passed> {
-    let passed = receive(stdin());
+pub(crate) fn receive_at_start() -> io::Result<(Start, Descriptor)> {
+    let start = receive_start(stdin());
+    let socket = stdin().try_clone_to_owned();
     // Whatever came of it, so that nobody else reads from the socket.
     dup2_stdin(File::open("/dev/null")?)?;
-    passed
+    Ok((start?, private(socket?)))
 }
 
 /// Whether the executable has rights that whoever starts it has not.

@@ -1,0 +1,384 @@
+//! A pool's zygote, as the pool holds it: asked for workers, listened to, killed and reaped. The pool's thread never
+//! waits for it.
+//!
+//! A worker that was asked for has all its pipes at once, so the pool writes the first messages into them without
+//! waiting for the process behind them. What there is of that is its [`Birth`]:
+//!
+//! | it is | from | the pool |
+//! |---|---|---|
+//! | expected | the request | counts it as a worker that starts |
+//! | born | its own word, with its number | watches its end, as that of any worker |
+//! | never to be | the zygote's end, or its word that it cannot | buries it, as a worker that has died |
+//!
+//! To kill an expected worker is to kill the zygote: it is asked for only if the pool is killed, or something is
+//! broken. Then the next one to be started has another zygote.
+//!
+//! # Why none is lost
+//!
+//! A new worker belongs to the zygote's process group until it has told its number. So whoever is killed and when,
+//! the pool has the number, or finds the worker in the group when it buries the zygote. And it does bury it: a worker
+//! that ends before it has said a word closes its pipe, like any other that falls silent; when that has not ended in
+//! time it is killed, with the zygote, since it is still expected.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use future_result::sync::{Mutex, MutexGuard};
+
+use crate::child::{self, Plan};
+use crate::codec;
+use crate::forwarder::Forwarder;
+use crate::output::Output;
+use crate::protocol::Word;
+use crate::sys::{self, Descriptor, Event, Exit, Interest, Poller, ProcessHandle};
+use crate::token::{self, Source, ZYGOTE, ZYGOTE_END, ZYGOTES};
+
+/// How long to wait at a time for what a zygote says.
+const WAIT: Duration = Duration::from_secs(3600);
+
+/// A worker's process: there, expected, or never to be.
+#[derive(Debug, Default)]
+pub(crate) struct Birth(OnceLock<Outcome>);
+
+#[derive(Debug)]
+enum Outcome {
+    Born(ProcessHandle),
+    Never { is_blameless: bool },
+}
+
+impl Birth {
+    /// Of a process that is there.
+    pub(crate) fn of(process: ProcessHandle) -> Self {
+        let this = Self::default();
+        this.decide(Outcome::Born(process));
+        this
+    }
+
+    /// If it is there.
+    pub(crate) fn process(&self) -> Option<&ProcessHandle> {
+        match self.0.get() {
+            Some(Outcome::Born(process)) => Some(process),
+            _ => None,
+        }
+    }
+
+    /// See [`Process::is_blameless`](crate::state::Process::is_blameless).
+    pub(crate) fn is_blameless(&self) -> bool {
+        matches!(self.0.get(), Some(Outcome::Never { is_blameless: true }))
+    }
+
+    fn decide(&self, outcome: Outcome) {
+        // It is decided once: whoever does has taken it out of the list of those that are expected.
+        let _ = self.0.set(outcome);
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Nursery {
+    plan: Arc<Plan>,
+    poller: Arc<Poller>,
+    forwarder: Arc<Mutex<Option<Forwarder>>>,
+    /// The first message to a zygote.
+    setup: Descriptor,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    zygote: Option<Arc<Zygote>>,
+    /// The number of the next zygote.
+    next: u64,
+    /// By the numbers of the workers.
+    expected: BTreeMap<u64, Expected>,
+    /// Workers that are never to be, of which the pool was not told.
+    lost: Vec<u64>,
+    /// What the zygote has said of itself.
+    verdict: Option<Result<(), String>>,
+}
+
+#[derive(Debug)]
+struct Expected {
+    birth: Arc<Birth>,
+    /// It is to be killed when it is there.
+    is_doomed: bool,
+}
+
+#[derive(Debug)]
+struct Zygote {
+    number: u64,
+    process: ProcessHandle,
+    socket: Descriptor,
+    output: Arc<Output>,
+}
+
+impl Nursery {
+    /// `setup` is the first message to a zygote, complete.
+    pub(crate) fn new(
+        plan: Arc<Plan>,
+        poller: Arc<Poller>,
+        forwarder: Arc<Mutex<Option<Forwarder>>>,
+        setup: &[u8],
+    ) -> io::Result<Self> {
+        let file = sys::create_memory(setup.len() as u64)?;
+        let mut written = 0;
+        while let Some(rest) = setup.get(written..)
+            && !rest.is_empty()
+        {
+            written += sys::write_at(&file, rest, written as u64)?;
+        }
+        Ok(Self {
+            plan,
+            poller,
+            forwarder,
+            setup: file,
+            inner: Mutex::default(),
+        })
+    }
+
+    /// Starts a zygote, and waits until it has preloaded.
+    ///
+    /// # Errors
+    ///
+    /// Text that says why it has not.
+    pub(crate) fn preload(&self) -> Result<(), String> {
+        let mut inner = self.inner.lock();
+        let zygote = self.start(&mut inner);
+        let zygote = zygote.map_err(|error| format!("it cannot be started: {error}"))?;
+        loop {
+            let has_ended = self.listen(&mut inner, &zygote);
+            if let Some(verdict) = inner.verdict.take() {
+                return verdict;
+            }
+            if has_ended {
+                let exit = self.bury(&mut inner);
+                let how = match exit {
+                    Some(Exit::Code(code)) => format!("with status {code}"),
+                    Some(Exit::Signal { signal, .. }) => format!("by signal {signal}"),
+                    _ => "nobody knows how".to_owned(),
+                };
+                return Err(match zygote.output.last_words().as_str() {
+                    "" => format!("its process ended in it, {how}"),
+                    printed => format!("its process ended in it, {how}; it has printed: {printed}"),
+                });
+            }
+            let fds = [
+                (&zygote.socket, Some(Interest::Read)),
+                (zygote.process.fd(), Some(Interest::Read)),
+            ];
+            match sys::wait_any(fds, WAIT) {
+                Err(error) if error.kind() != io::ErrorKind::Interrupted => {
+                    return Err(error.to_string());
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Asks for the worker with this number, which is passed these descriptors. Starts a zygote before, if there
+    /// is none.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be started, or asked. Nothing is left behind then.
+    pub(crate) fn ask_for(&self, id: u64, fds: [&Descriptor; 6]) -> io::Result<Arc<Birth>> {
+        let mut inner = self.inner.lock();
+        let zygote = match &inner.zygote {
+            Some(zygote) => Arc::clone(zygote),
+            None => self.start(&mut inner)?,
+        };
+        sys::ask_for(&zygote.socket, id, fds)?;
+        let birth = Arc::new(Birth::default());
+        let expected = Expected {
+            birth: Arc::clone(&birth),
+            is_doomed: false,
+        };
+        inner.expected.insert(id, expected);
+        Ok(birth)
+    }
+
+    fn start(&self, inner: &mut MutexGuard<'_, Inner>) -> io::Result<Arc<Zygote>> {
+        let setup = sys::read_only(&self.setup)?;
+        let (socket, theirs) = sys::pass(&[&setup])?;
+        let (output, printer) = Output::new()?;
+        let process = child::launch(&self.plan, theirs, printer)?;
+        let number = ZYGOTES + inner.next;
+        inner.next += 1;
+        let zygote = Arc::new(Zygote {
+            number,
+            process,
+            socket,
+            output: Arc::new(output),
+        });
+        inner.verdict = None;
+        if let Err(error) = self.watch(&zygote) {
+            self.put_down(&zygote);
+            return Err(error);
+        }
+        inner.zygote = Some(Arc::clone(&zygote));
+        Ok(zygote)
+    }
+
+    fn watch(&self, zygote: &Zygote) -> io::Result<()> {
+        self.poller.add(&zygote.socket, ZYGOTE, Interest::Read)?;
+        let process = zygote.process.fd();
+        self.poller.add(process, ZYGOTE_END, Interest::Read)?;
+        match &*self.forwarder.lock() {
+            Some(forwarder) => forwarder.add(zygote.number, Arc::clone(&zygote.output)),
+            None => Ok(()),
+        }
+    }
+
+    /// Kills a zygote, with what has not left its group, and forgets it. Says how it ended.
+    fn put_down(&self, zygote: &Zygote) -> Exit {
+        zygote.process.kill();
+        zygote.process.await_end();
+        let exit = zygote.process.reap_group();
+        self.poller.remove(&zygote.socket);
+        self.poller.remove(zygote.process.fd());
+        if let Some(forwarder) = &*self.forwarder.lock() {
+            forwarder.bury(zygote.number);
+        }
+        exit
+    }
+
+    /// What of these events is the zygote's is handled here, and replaced by the ends of workers that come of it.
+    pub(crate) fn attend(&self, events: &mut Vec<Event>) {
+        let (mut speaks, mut has_ended) = (false, false);
+        events.retain(|&Event(token)| {
+            speaks |= token == ZYGOTE;
+            has_ended |= token == ZYGOTE_END;
+            token != ZYGOTE && token != ZYGOTE_END
+        });
+        if speaks || has_ended {
+            let mut inner = self.inner.lock();
+            if let Some(zygote) = inner.zygote.clone()
+                && (self.listen(&mut inner, &zygote) || has_ended)
+            {
+                self.bury(&mut inner);
+            }
+        }
+        self.tell_lost(events);
+    }
+
+    /// Adds the ends of workers that are never to be. Says whether there are any.
+    pub(crate) fn tell_lost(&self, events: &mut Vec<Event>) -> bool {
+        let lost = std::mem::take(&mut self.inner.lock().lost);
+        let ends = lost
+            .iter()
+            .map(|&id| Event(token::new(id, Source::Process)));
+        events.extend(ends);
+        !lost.is_empty()
+    }
+
+    /// Takes what the zygote, and workers of it, have said. Says whether that is all there will ever be.
+    fn listen(&self, inner: &mut MutexGuard<'_, Inner>, zygote: &Zygote) -> bool {
+        let mut bytes = Vec::new();
+        loop {
+            match sys::receive(&zygote.socket, &mut bytes) {
+                Ok(()) if bytes.is_empty() => return true,
+                Ok(()) => {}
+                Err(error) => match error.kind() {
+                    io::ErrorKind::Interrupted => continue,
+                    kind => return kind != io::ErrorKind::WouldBlock,
+                },
+            }
+            match codec::decode(&bytes) {
+                Ok(Word::Ready) => inner.verdict = Some(Ok(())),
+                Ok(Word::Refused(text)) => inner.verdict = Some(Err(text)),
+                Ok(Word::Born { id, pid }) => {
+                    if let Some(expected) = inner.expected.remove(&id) {
+                        let is_born = self.welcome(id, pid, &expected);
+                        inner.lost.extend((!is_born).then_some(id));
+                    }
+                }
+                Ok(Word::Unborn { id, .. }) => {
+                    if let Some(expected) = inner.expected.remove(&id) {
+                        let is_blameless = false;
+                        expected.birth.decide(Outcome::Never { is_blameless });
+                        inner.lost.push(id);
+                    }
+                }
+                // It is none of ours.
+                Err(_) => return true,
+            }
+        }
+    }
+
+    /// A worker is there. False if it is gone already.
+    fn welcome(&self, id: u64, pid: u32, expected: &Expected) -> bool {
+        let process = match ProcessHandle::adopt(pid) {
+            Ok(Some(process)) => process,
+            // It has ended, one way or the other.
+            Ok(None) | Err(_) => {
+                let is_blameless = false;
+                expected.birth.decide(Outcome::Never { is_blameless });
+                return false;
+            }
+        };
+        let token = token::new(id, Source::Process);
+        let is_watched = self.poller.add(process.fd(), token, Interest::Read).is_ok();
+        if expected.is_doomed || !is_watched {
+            process.kill();
+        }
+        if !is_watched {
+            process.await_end();
+        }
+        expected.birth.decide(Outcome::Born(process));
+        is_watched
+    }
+
+    /// The zygote has ended, or is to. Those that it was asked for are never to be, and one of them is to blame.
+    fn bury(&self, inner: &mut MutexGuard<'_, Inner>) -> Option<Exit> {
+        let zygote = inner.zygote.take()?;
+        zygote.process.kill();
+        zygote.process.await_end();
+        // What was said until then, and what workers say that have left its group.
+        self.listen(inner, &zygote);
+        let exit = self.put_down(&zygote);
+        let expected = std::mem::take(&mut inner.expected);
+        for (index, (id, expected)) in expected.into_iter().enumerate() {
+            let is_blameless = index > 0;
+            expected.birth.decide(Outcome::Never { is_blameless });
+            inner.lost.push(id);
+        }
+        Some(exit)
+    }
+
+    /// Kills a worker that is expected, by killing the zygote; one that is there now, directly.
+    pub(crate) fn kill(&self, id: u64, birth: &Birth) {
+        let mut inner = self.inner.lock();
+        if let Some(expected) = inner.expected.get_mut(&id) {
+            expected.is_doomed = true;
+            if let Some(zygote) = &inner.zygote {
+                zygote.process.kill();
+            }
+        } else if let Some(process) = birth.process() {
+            process.kill();
+        }
+    }
+
+    /// Waits until a worker that was killed while it was expected has ended, or is never to be.
+    pub(crate) fn await_end(&self, id: u64, birth: &Birth) {
+        let mut inner = self.inner.lock();
+        if inner.expected.contains_key(&id) {
+            self.bury(&mut inner);
+        }
+        drop(inner);
+        if let Some(process) = birth.process() {
+            process.await_end();
+        }
+    }
+
+    /// Ends the zygote.
+    pub(crate) fn end(&self) {
+        self.bury(&mut self.inner.lock());
+    }
+}
+
+impl Drop for Nursery {
+    fn drop(&mut self) {
+        self.end();
+    }
+}

@@ -1,0 +1,173 @@
+//! Forking a process that has a single thread into children of its own parent.
+//!
+//! The C library's `fork` makes a child of the caller; the pool could neither wait for that nor learn how it
+//! ended. So the system is asked directly (`CLONE_PARENT`), and what the C library does besides is done
+//! here, or not needed:
+//!
+//! | `fork` of the C library | here |
+//! |---|---|
+//! | takes its own locks before, and makes them free in the child | [one thread](threads), which is not in it, holds none of them |
+//! | writes the child's thread number where it keeps it | the system does (`CLONE_CHILD_SETTID`), and clears it at the end |
+//! | tells the system of the child's list of robust locks | [`fork`] does |
+//! | frees the stacks of other threads | there are none |
+//! | calls the handlers of `pthread_atfork` | are not called, which [`Builder::preload`](crate::Builder::preload) says |
+//!
+//! The signal that tells the parent of a child's end is the zygote's own, which is that of every child that
+//! was started in an ordinary way: `SIGCHLD`.
+
+#![expect(
+    unsafe_code,
+    reason = "a call to the system that the C library does not have"
+)]
+
+use std::ffi::{c_int, c_long, c_void};
+use std::io::{self, Write};
+use std::ptr;
+
+/// On which side of a fork this process is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fork {
+    Child,
+    Parent,
+}
+
+/// The order in which the system takes the arguments is another one on S/390.
+const IS_KNOWN: bool = cfg!(not(target_arch = "s390x"));
+
+/// So often what keeps a process from being forked is looked at again, if it may go away by itself.
+const LOOKS: u32 = 1000;
+const PAUSE: std::time::Duration = std::time::Duration::from_millis(1);
+
+/// Forks this process. The child has its memory and descriptors, and is a child of this process's parent.
+///
+/// # Errors
+///
+/// If the system has no room for another process, or this one cannot be forked: see [`obstacle`].
+pub(crate) fn fork() -> io::Result<Fork> {
+    if threads()? != 1 {
+        return Err(io::ErrorKind::ResourceBusy.into());
+    }
+    let number = thread_number()?;
+    let (head, size) = robust_list()?;
+    let flags = libc::CLONE_PARENT | libc::CLONE_CHILD_SETTID | libc::CLONE_CHILD_CLEARTID;
+    // SAFETY: without CLONE_VM and CLONE_SETTLS nothing is shared with the child but what is shared by
+    // descriptors and mappings, and 0 for the stack goes on with this one, of which it has a copy. This
+    // thread is the only one, so whatever another thread might have been in the middle of, locks among it,
+    // is complete in the copy. `number` is where the C library has this thread's number, says
+    // `thread_number`, and the right place for that of the child's. It is given twice, since the system
+    // takes it as the fourth argument on some machines and as the fifth on others; the respective other one
+    // is not looked at without CLONE_SETTLS.
+    let forked =
+        unsafe { libc::syscall(libc::SYS_clone, c_long::from(flags), 0, 0, number, number) };
+    match forked {
+        ..0 => Err(io::Error::last_os_error()),
+        0 => {
+            // SAFETY: what the system knew of the parent's thread, at the same address. The C library's
+            // `fork` does the same.
+            unsafe { libc::syscall(libc::SYS_set_robust_list, head, size) };
+            Ok(Fork::Child)
+        }
+        _ => Ok(Fork::Parent),
+    }
+}
+
+/// How many threads this process has. Each has a directory in this one, beside which there are the two names that
+/// every directory has.
+fn threads() -> io::Result<u64> {
+    let links = rustix::fs::stat("/proc/self/task")?.st_nlink;
+    links
+        .checked_sub(2)
+        .ok_or(io::ErrorKind::Unsupported.into())
+}
+
+/// Where the C library has the number of the calling thread, which must be the first one.
+///
+/// # Errors
+///
+/// If the system does not tell, or it is not there: other C libraries than GNU's use that address for something
+/// else.
+fn thread_number() -> io::Result<*mut c_int> {
+    let mut address = ptr::null_mut::<c_int>();
+    // SAFETY: a place for the address that the call writes.
+    let failed = unsafe { libc::prctl(libc::PR_GET_TID_ADDRESS, &raw mut address) };
+    if failed != 0 || address.is_null() || !IS_KNOWN {
+        return Err(io::ErrorKind::Unsupported.into());
+    }
+    // SAFETY: it has no conditions.
+    let number = unsafe { libc::gettid() };
+    // SAFETY: the C library has given this address to the system as one that may be written to when the
+    // thread ends, so it is that of an integer that lives as long as the thread.
+    if unsafe { address.read() } != number {
+        return Err(io::ErrorKind::Unsupported.into());
+    }
+    Ok(address)
+}
+
+/// What the system knows of the calling thread's robust locks.
+fn robust_list() -> io::Result<(*mut c_void, usize)> {
+    let (mut head, mut size) = (ptr::null_mut::<c_void>(), 0_usize);
+    // SAFETY: 0 is the calling thread; two places that the call writes.
+    let failed =
+        unsafe { libc::syscall(libc::SYS_get_robust_list, 0, &raw mut head, &raw mut size) };
+    if failed != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok((head, size))
+}
+
+/// What keeps this process from being forked, as text that says what to do. A thread that was joined may take a
+/// moment to be gone.
+pub(crate) fn obstacle() -> Option<String> {
+    for look in 0.. {
+        match threads() {
+            Ok(1) => break,
+            Ok(_) if look < LOOKS => std::thread::sleep(PAUSE),
+            Ok(count) => {
+                return Some(format!(
+                    "it has left {} threads behind, which a fork would leave out; have it end and join all \
+                     threads that it starts, or start them in the initializer",
+                    count - 1
+                ));
+            }
+            Err(error) => {
+                return Some(format!(
+                    "how many threads there are cannot be seen: {error}"
+                ));
+            }
+        }
+    }
+    if let Err(error) = thread_number() {
+        return Some(format!(
+            "the system or its C library does not support it: {error}"
+        ));
+    }
+    match shared_memory() {
+        Ok(None) => None,
+        Ok(Some(what)) => Some(format!(
+            "it has left memory behind that all workers would share and write to ({what}); map it in the \
+             initializer, or for reading only"
+        )),
+        Err(error) => Some(format!("what memory is shared cannot be seen: {error}")),
+    }
+}
+
+/// Memory of this process that stays shared after a fork, and can be written to.
+fn shared_memory() -> io::Result<Option<String>> {
+    let maps = std::fs::read_to_string("/proc/self/maps")?;
+    // Its address, how it may be used, offset, device, inode, and what it is.
+    let shared = maps.lines().find_map(|line| {
+        let mut fields = line.split_ascii_whitespace();
+        let flags = fields.nth(1)?.as_bytes();
+        let is_shared = flags.get(1) == Some(&b'w') && flags.get(3) == Some(&b's');
+        is_shared.then(|| fields.nth(3).unwrap_or("without a name").to_owned())
+    });
+    Ok(shared)
+}
+
+/// Writes out what this process has printed and still holds, or each of its forks would do so.
+pub(crate) fn flush_output() {
+    // If that fails, nobody misses anything.
+    let _ = io::stdout().flush();
+    // SAFETY: no stream means all; they belong to the C library, and no other thread is there to use them.
+    unsafe { libc::fflush(ptr::null_mut()) };
+}
