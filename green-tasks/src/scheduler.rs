@@ -259,12 +259,16 @@ impl Scheduler {
         left > 0
     }
 
-    /// Lets others have a turn if sockets have been used so often that they may be waiting for it.
+    /// Lets others have a turn if sockets have been used so often that they may be waiting for it: now, or at
+    /// the next use at which the calling task may suspend.
     pub(crate) fn spend_io(&self) {
         if self.may_use_io() {
             return;
         }
         let task = self.current();
+        if task.interrupts.is_pinned() {
+            return self.io_budget.set(0);
+        }
         task.wake_self();
         self.rest(&task, Rest::YIELDS);
     }

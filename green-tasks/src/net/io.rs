@@ -10,12 +10,14 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use future_result::sync::now;
-use rustix::io::{FdFlags, fcntl_setfd, ioctl_fionbio};
+use rustix::io::ioctl_fionbio;
 use rustix::net::{AddressFamily, SocketType};
+#[cfg(not(target_vendor = "apple"))]
+use rustix::net::{SocketFlags, socket_with};
 
 use crate::reactor::{Interest, Source, block};
 use crate::scheduler::{Ends, Rest, current};
-use crate::time::{Alarm, Armed};
+use crate::time::{Alarm, Armed, sleep};
 
 /// A socket that does not block its thread.
 pub struct Io<T> {
@@ -180,6 +182,21 @@ fn retry<R>(mut operation: impl FnMut() -> io::Result<R>) -> io::Result<R> {
     }
 }
 
+/// Repeats what would block where the system does not tell when it would not any more. The pauses become
+/// longer, up to some milliseconds.
+#[track_caller]
+pub(super) fn insist<R>(mut operation: impl FnMut() -> io::Result<R>) -> io::Result<R> {
+    let mut pause = Duration::from_micros(100);
+    loop {
+        let result = retry(&mut operation);
+        if !would_block(&result) {
+            return result;
+        }
+        sleep(pause);
+        pause = (pause * 2).min(Duration::from_millis(5));
+    }
+}
+
 /// A limit as sockets of std take it: none, or more than nothing.
 pub(super) fn check_limit(limit: Option<Duration>) -> io::Result<Option<Duration>> {
     if limit == Some(Duration::ZERO) {
@@ -192,8 +209,16 @@ pub(super) fn check_limit(limit: Option<Duration>) -> io::Result<Option<Duration
 }
 
 /// A socket that is connected to nothing, and that programs which are started do not get.
+#[cfg(not(target_vendor = "apple"))]
+pub(super) fn new_socket(family: AddressFamily, kind: SocketType) -> io::Result<OwnedFd> {
+    // At once: a program may be started by another thread at any moment.
+    Ok(socket_with(family, kind, SocketFlags::CLOEXEC, None)?)
+}
+
+/// A socket that is connected to nothing, and that programs which are started afterwards do not get.
+#[cfg(target_vendor = "apple")]
 pub(super) fn new_socket(family: AddressFamily, kind: SocketType) -> io::Result<OwnedFd> {
     let socket = rustix::net::socket(family, kind, None)?;
-    fcntl_setfd(&socket, FdFlags::CLOEXEC)?;
+    rustix::io::fcntl_setfd(&socket, rustix::io::FdFlags::CLOEXEC)?;
     Ok(socket)
 }
