@@ -252,6 +252,11 @@ impl Scheduler {
             .ok_or_else(|| io::ErrorKind::Other.into())
     }
 
+    /// The same, unless no socket has had to be waited for.
+    pub(crate) fn reactor_if_any(&self) -> Option<&Reactor> {
+        self.reactor.get().map(|reactor| &**reactor)
+    }
+
     /// Counts a use of a socket. False if there were so many that others may be waiting for a turn.
     pub(crate) fn may_use_io(&self) -> bool {
         let left = self.io_budget.get();

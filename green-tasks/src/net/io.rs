@@ -57,6 +57,24 @@ impl<T: AsFd> Io<T> {
         self.repeat(Interest::Read, at, limit, operation)
     }
 
+    /// As [`read`](Self::read), from a TCP stream into buffers that have room for `len` bytes. Of other streams a
+    /// short read tells nothing: those of Unix sockets also end where descriptors were sent along.
+    pub(super) fn read_tcp(
+        &self,
+        at: &'static Location<'static>,
+        len: usize,
+        operation: impl FnMut(&T) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        let read = self.read(at, operation)?;
+        if 0 < read
+            && read < len
+            && let Some(scheduler) = current::get()
+        {
+            self.source.note_short_read(&scheduler);
+        }
+        Ok(read)
+    }
+
     pub(super) fn write<R>(
         &self,
         at: &'static Location<'static>,
@@ -107,9 +125,12 @@ impl<T: AsFd> Io<T> {
         if let Some(scheduler) = &scheduler {
             scheduler.spend_io();
         }
-        let first = retry(|| operation(self.socket()));
-        if !would_block(&first) {
-            return first;
+        let is_drained = |scheduler: &Rc<_>| self.source.is_drained(scheduler);
+        if interest == Interest::Write || !scheduler.as_ref().is_some_and(is_drained) {
+            let first = retry(|| operation(self.socket()));
+            if !would_block(&first) {
+                return first;
+            }
         }
         let Some(scheduler) = scheduler else {
             let deadline = limit.and_then(|limit| now().checked_add(limit));
@@ -182,7 +203,8 @@ fn retry<R>(mut operation: impl FnMut() -> io::Result<R>) -> io::Result<R> {
     }
 }
 
-/// Repeats what would block where the system does not tell when it would not any more. The pauses become
+/// Repeats what would block where the system does not tell when it would not any more, or tells so at once and is
+/// wrong. The pauses become
 /// longer, up to some milliseconds.
 #[track_caller]
 pub(super) fn insist<R>(mut operation: impl FnMut() -> io::Result<R>) -> io::Result<R> {

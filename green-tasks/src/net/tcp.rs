@@ -345,13 +345,15 @@ impl TcpStream {
 impl Read for &TcpStream {
     #[track_caller]
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let len = buffer.len();
         self.0
-            .read(Location::caller(), |mut socket| socket.read(buffer))
+            .read_tcp(Location::caller(), len, |mut socket| socket.read(buffer))
     }
 
     #[track_caller]
     fn read_vectored(&mut self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-        self.0.read(Location::caller(), |mut socket| {
+        let len = buffers.iter().map(|buffer| buffer.len()).sum();
+        self.0.read_tcp(Location::caller(), len, |mut socket| {
             socket.read_vectored(buffers)
         })
     }

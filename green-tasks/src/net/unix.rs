@@ -242,8 +242,8 @@ impl UnixDatagram {
             .write(Location::caller(), |socket| socket.send(bytes))
     }
 
-    /// Sends a datagram. If the receiver has too many already, it tries again from time to time: the system tells
-    /// only those that are connected when there is room.
+    /// Sends a datagram. If the receiver has too many already, it tries again from time to time: only to those that
+    /// are connected does the system tell when there is room.
     ///
     /// # Errors
     ///

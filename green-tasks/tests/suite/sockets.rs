@@ -63,7 +63,6 @@ fn a_socket_that_need_not_wait_is_used_within_no_suspend_as_often_as_one_likes()
     });
 }
 
-/// The system tells a socket that is connected to nothing of no room elsewhere.
 #[test]
 fn a_datagram_to_whom_others_have_filled_up_is_sent_when_there_is_room() {
     let folder = Folder::new("datagrams");
@@ -150,6 +149,9 @@ fn shutting_down_the_own_end_ends_a_read_that_waits_there() {
 #[test]
 fn after_a_short_read_the_end_and_what_came_meanwhile_are_found() {
     run(|| {
+        // While nobody waits for any socket, nobody looks at them.
+        let (mut idle, _silent) = UnixStream::pair().unwrap();
+        drop(spawn_local(move || idle.read(&mut [0]).unwrap()));
         for waits_first in [false, true] {
             let (mut here, mut there) = pair();
             let reads = Rc::new(Cell::new(0));
@@ -213,6 +215,21 @@ fn what_stands_behind_an_urgent_byte_is_read() {
             (&there).write_all(b"def").unwrap();
             let all = timeout(LONG, || reading.result().unwrap()).unwrap();
             assert_eq!(&all, b"abcdef");
+        }
+    });
+}
+
+#[test]
+fn a_scheduler_that_waits_for_sockets_is_woken_by_other_threads_each_time() {
+    run(|| {
+        let (mut idle, _silent) = UnixStream::pair().unwrap();
+        drop(spawn_local(move || idle.read(&mut [0]).unwrap()));
+        for round in 0..50 {
+            let (completer, handle) = future_result::pair();
+            let other = std::thread::spawn(move || completer.complete(round));
+            let result = timeout(LONG, || handle.result().unwrap());
+            assert_eq!(result, Ok(round));
+            other.join().unwrap().unwrap();
         }
     });
 }
