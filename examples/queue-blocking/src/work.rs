@@ -40,8 +40,9 @@ pub enum Work {
     },
 }
 
-/// The longest that a green task computes before it lets others go on. Its scheduler looks after what has come from
-/// outside, such as a new task, only every 61 turns if there is always somebody's turn; so a turn should be short.
+/// The longest that a green task computes before it lets others go on. A task that has come waits for a piece of each
+/// that is there, and so does whoever gives it out, being a green task as well: so a piece should be short, though the
+/// scheduler itself looks for new tasks about every millisecond.
 const PIECE: Duration = Duration::from_micros(100);
 
 impl Work {

@@ -65,7 +65,7 @@ impl TcpListener {
         Ok(Self(Io::new(socket)?))
     }
 
-    /// The socket of std, which blocks again.
+    /// The socket of std, which blocks again, and so do its clones.
     ///
     /// # Errors
     ///
@@ -251,7 +251,7 @@ impl TcpStream {
         Ok(Self(Io::new(socket)?))
     }
 
-    /// The socket of std, which blocks again.
+    /// The socket of std, which blocks again, and so do its clones.
     ///
     /// # Errors
     ///

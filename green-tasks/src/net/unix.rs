@@ -121,7 +121,7 @@ impl UnixStream {
         Ok(Self(Io::new(socket)?))
     }
 
-    /// The socket of std, which blocks again.
+    /// The socket of std, which blocks again, and so do its clones.
     ///
     /// # Errors
     ///
