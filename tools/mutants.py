@@ -1023,6 +1023,14 @@ MUTANTS = [
         "let start = self.cursor.swap(self.len, Ordering::Relaxed);",
         "let start = self.cursor.load(Ordering::Relaxed);",
     ),
+    (
+        "worker without a state wakes nobody for what was left to it",
+        "thread-pool",
+        "src/core.rs",
+        """        self.not_started(1);
+        self.sleep.wake_instead();""",
+        "        self.not_started(1);",
+    ),
     # Lanes.
     (
         "lanes are not seen in use",

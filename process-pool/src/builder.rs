@@ -11,16 +11,17 @@ use future_result::{FutureResult, pair};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::affinity::Affinity;
 use crate::call::{Call, NOT_BY_NAME, is_in_executable};
 use crate::child::Plan;
 use crate::core::Core;
 use crate::dispatcher::Dispatcher;
 use crate::host::Host;
-use crate::image::Image;
 use crate::job::Terms;
 use crate::protocol::{Conduct, SETUP, Setup, VERSION, split_task};
 use crate::retry::Retries;
 use crate::state::Limits;
+use crate::sys::{self, Image};
 use crate::{BuildError, ProcessPoolExecutor, codec, entry, frame, names, probe, report};
 
 /// How long a worker that is not to stay is idle before it leaves, unless set otherwise.
@@ -52,6 +53,7 @@ pub struct Builder {
     max_tasks: Option<u64>,
     time_limit: Option<Duration>,
     prefetch: Option<usize>,
+    pub(crate) affinity: Affinity,
     pub(crate) plan: Plan,
 }
 
@@ -66,6 +68,7 @@ impl Builder {
             max_tasks: None,
             time_limit: None,
             prefetch: None,
+            affinity: Affinity::default(),
             plan: Plan::default(),
         }
     }
@@ -385,11 +388,11 @@ impl Builder {
         if self.max_tasks == Some(0) {
             return Err(BuildError::NoTasks);
         }
-        entry::keep_constructor();
+        sys::keep_constructor();
         if entry::is_worker_to_be() {
             return Err(BuildError::NotInitialized);
         }
-        if entry::is_privileged() {
+        if sys::is_privileged() {
             return Err(BuildError::Privileged);
         }
         if entry::depth() >= entry::DEPTH_MAX {
@@ -413,6 +416,7 @@ impl Builder {
         let mut plan = Plan {
             executable,
             depth: entry::depth(),
+            places: self.affinity.places(workers)?,
             setup: setup(None).map_err(BuildError::Initializer)?,
             ..self.plan
         };
@@ -486,6 +490,7 @@ impl fmt::Debug for Builder {
             .field("max_tasks_per_worker", &self.max_tasks)
             .field("time_limit", &self.time_limit)
             .field("prefetch", &self.prefetch)
+            .field("affinity", &self.affinity)
             .field("environment", &self.plan.environment)
             .field("directory", &self.plan.directory)
             .field("worker_executable", &self.plan.executable)

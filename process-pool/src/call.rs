@@ -25,9 +25,9 @@ use std::ptr;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::image::Image;
 use crate::names;
-use crate::run::{Outcome, run_chunk, run_one, try_run_chunk};
+use crate::run::{Outcome, Way, run_chunk, run_one, try_run_chunk};
+use crate::sys::Image;
 
 /// The size of a call, in bytes.
 pub(crate) const CALL: usize = 24;
@@ -68,7 +68,8 @@ pub(crate) struct Call {
 
 /// Why a call by address is refused where workers are of another executable.
 pub(crate) const NOT_BY_NAME: &str = "the workers are of another executable, which knows functions by name \
-     alone; declare the function by `named!`, and use `submit_named`, `map_named` or `initializer_named`";
+     alone; declare the function by `named!`, and use `submit_named`, `map_named`, `try_map_named` or \
+     `initializer_named`";
 
 /// The function is in a shared library, or the pool itself is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -168,13 +169,13 @@ impl Call {
         Self::new::<TryChunk<A, R, E>>(function as usize)
     }
 
-    /// By the number of a name, for one argument or for each item of a vector.
+    /// By the number of a name.
     #[cfg(feature = "named")]
-    pub(crate) const fn named(number: u64, is_chunk: bool) -> Self {
+    pub(crate) const fn named(number: u64, way: Way) -> Self {
         Self {
             table: NAMED,
             function: number,
-            types: is_chunk as u64,
+            types: way as u64,
         }
     }
 
@@ -238,7 +239,13 @@ impl Call {
     /// Text that says why the call is none of this executable's.
     pub(crate) fn run(self, argument: &[u8], output: &mut Vec<u8>) -> Result<Outcome, String> {
         if self.is_named() {
-            return names::run(self.function, self.types != 0, argument, output);
+            let way = match self.types {
+                it if it == Way::One as u64 => Way::One,
+                it if it == Way::Chunk as u64 => Way::Chunk,
+                it if it == Way::TryChunk as u64 => Way::TryChunk,
+                _ => return Err("the task is to be run in an unknown way".to_owned()),
+            };
+            return names::run(self.function, way, argument, output);
         }
         if names::is_elsewhere() {
             return Err(NOT_BY_NAME.to_owned());

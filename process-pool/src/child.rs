@@ -2,25 +2,17 @@
 
 use std::ffi::OsString;
 use std::io::{self, IoSlice};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::PathBuf;
+use std::process::Stdio;
 use std::sync::Arc;
-
-use rustix::io::ioctl_fionbio;
-use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
 
 use crate::host::Host;
 use crate::output::Output;
 use crate::page::Page;
 use crate::state::{End, Process};
 use crate::store::{self, Store};
-use crate::sys::{Interest, ProcessHandle, pass};
+use crate::sys::{self, Descriptor, Interest, ProcessHandle};
 use crate::{entry, token};
-
-/// The size that pipes are asked to have, in bytes: measured to be the fastest. The system may refuse.
-const PIPE_SIZE: usize = 256 * 1024;
 
 /// What every worker of a pool is started with.
 #[derive(Debug, Default)]
@@ -31,6 +23,8 @@ pub(crate) struct Plan {
     pub(crate) executable: Option<PathBuf>,
     /// How deep this pool is nested in workers of pools.
     pub(crate) depth: u32,
+    /// What comes before the first message for each place among the workers, complete; or nothing.
+    pub(crate) places: Vec<Vec<u8>>,
     /// The first message, complete.
     pub(crate) setup: Vec<u8>,
 }
@@ -39,10 +33,10 @@ pub(crate) struct Plan {
 #[derive(Debug)]
 pub(crate) struct Child {
     process: ProcessHandle,
-    tasks: OwnedFd,
+    tasks: Descriptor,
     /// The worker's end of the task pipe. As long as somebody has it, a write after the worker's death
     /// raises no SIGPIPE, which this program may not have ignored.
-    _task_reader: OwnedFd,
+    _task_reader: Descriptor,
     page: Arc<Page>,
     output: Arc<Output>,
 }
@@ -50,10 +44,10 @@ pub(crate) struct Child {
 /// What a worker's answers come by.
 #[derive(Debug)]
 pub(crate) struct Results {
-    pub(crate) pipe: OwnedFd,
+    pub(crate) pipe: Descriptor,
     pub(crate) page: Arc<Page>,
     /// Where long parts of values are.
-    pub(crate) values: Arc<OwnedFd>,
+    pub(crate) values: Arc<Descriptor>,
 }
 
 /// Starts a worker, which reads long parts of arguments from this store. Gives besides what its answers
@@ -63,37 +57,27 @@ pub(crate) struct Results {
 ///
 /// If the system has no room for a process, or no descriptors. Nothing is left behind then.
 pub(crate) fn spawn(plan: &Plan, arguments: &Store) -> io::Result<(Child, Results)> {
-    let (task_reader, tasks) = pipe_with(PipeFlags::CLOEXEC)?;
-    let (results, result_writer) = pipe_with(PipeFlags::CLOEXEC)?;
+    let (task_reader, tasks) = sys::pipe()?;
+    let (results, result_writer) = sys::pipe()?;
     for pipe in [&tasks, &results] {
-        ioctl_fionbio(pipe, true)?;
-        // Best effort: an ordinary user has only so many pages in pipes.
-        let _ = fcntl_setpipe_size(pipe, PIPE_SIZE);
+        sys::never_wait(pipe)?;
+        sys::widen(pipe);
     }
     let (page, memory) = Page::create()?;
     let arguments = arguments.read_only()?;
     let values = Store::create(store::RESULTS)?.into_fd();
-    let (ours, theirs) = pass([
-        task_reader.as_fd(),
-        result_writer.as_fd(),
-        memory.as_fd(),
-        arguments.as_fd(),
-        values.as_fd(),
-    ])?;
+    let (ours, theirs) = sys::pass([&task_reader, &result_writer, &memory, &arguments, &values])?;
     // Whatever it prints goes there, from its very first moment on.
     let (output, printer) = Output::new()?;
-    let role = entry::role_for(&theirs)?;
-    let own = Path::new("/proc/self/exe");
-    let mut command = Command::new(plan.executable.as_deref().unwrap_or(own));
+    let role = entry::role(sys::socket_number(&theirs)?);
+    let mut command = sys::command(plan.executable.as_deref());
     command
-        .arg0("process-pool worker")
         .envs(plan.environment.iter().map(|(name, value)| (name, value)))
         .env(entry::ROLE, role)
         .env(entry::DEPTH, plan.depth.saturating_add(1).to_string())
         .stdin(Stdio::from(theirs))
         .stdout(Stdio::from(printer.try_clone()?))
-        .stderr(Stdio::from(printer))
-        .process_group(0);
+        .stderr(Stdio::from(printer));
     if let Some(directory) = &plan.directory {
         command.current_dir(directory);
     }
@@ -126,7 +110,7 @@ pub(crate) fn spawn(plan: &Plan, arguments: &Store) -> io::Result<(Child, Result
 
 impl Child {
     /// Readable once it has ended.
-    pub(crate) fn process_fd(&self) -> BorrowedFd<'_> {
+    pub(crate) const fn process_fd(&self) -> &Descriptor {
         self.process.fd()
     }
 
@@ -136,8 +120,8 @@ impl Child {
     }
 
     /// Where messages to it are written.
-    pub(crate) fn tasks(&self) -> BorrowedFd<'_> {
-        self.tasks.as_fd()
+    pub(crate) const fn tasks(&self) -> &Descriptor {
+        &self.tasks
     }
 
     /// Kills it, and waits for its end.
@@ -156,7 +140,7 @@ impl Process for Child {
     }
 
     fn write(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
-        let written = rustix::io::writev(&self.tasks, pieces)?;
+        let written = sys::write_pieces(&self.tasks, pieces)?;
         self.page.ring();
         Ok(written)
     }

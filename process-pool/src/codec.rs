@@ -10,7 +10,6 @@
 //! | the last 8 | how many parts there are |
 
 use std::cell::RefCell;
-use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
 use future_result::sync::thread_locals;
@@ -22,13 +21,14 @@ use serde::de::DeserializeOwned;
 use crate::bytes::whole;
 use crate::embedded;
 use crate::store::{self, Block, PART_MIN, Place, Store};
+use crate::sys::Descriptor;
 
 /// The size of a part's entry in the table.
 const ENTRY: usize = 24;
 
 thread_locals! {
     /// Where the parts are of what is decoded next.
-    static SOURCE: RefCell<Option<Arc<OwnedFd>>> = RefCell::new(None);
+    static SOURCE: RefCell<Option<Arc<Descriptor>>> = RefCell::new(None);
 }
 
 /// Where a value's long parts may go, and where they went.
@@ -150,7 +150,7 @@ pub(crate) fn decode<T: DeserializeOwned + 'static>(bytes: &[u8]) -> Result<T, S
         return decode_from(bytes, &[]);
     };
     let (bytes, table) = split_table(bytes)?;
-    let read = |(before, place)| Ok((before, store::read(source.as_fd(), place)?));
+    let read = |(before, place)| Ok((before, store::read(&source, place)?));
     let mut parts = table
         .into_iter()
         .map(read)
@@ -165,8 +165,8 @@ pub(crate) fn decode<T: DeserializeOwned + 'static>(bytes: &[u8]) -> Result<T, S
 }
 
 /// Calls `f`, in which the first value that is decoded has parts in this store.
-pub(crate) fn with_source<R>(source: Option<&Arc<OwnedFd>>, f: impl FnOnce() -> R) -> R {
-    let set = |to: Option<&Arc<OwnedFd>>| SOURCE.try_with(|it| it.replace(to.cloned()));
+pub(crate) fn with_source<R>(source: Option<&Arc<Descriptor>>, f: impl FnOnce() -> R) -> R {
+    let set = |to: Option<&Arc<Descriptor>>| SOURCE.try_with(|it| it.replace(to.cloned()));
     let _ = set(source);
     let result = f();
     let _ = set(None);

@@ -22,13 +22,12 @@ use future_result::sync::now;
 use crate::codec;
 use crate::core::Core;
 use crate::frame::{Decoder, Header};
-use crate::image::Image;
 use crate::job::Job;
 use crate::patience::Patience;
 use crate::protocol::{DONE, FAILED, PANICKED, READY, REFUSED, Ready, STORED, VERSION};
 use crate::state::{State, Step, Why};
 use crate::store::KEPT;
-use crate::sys::Event;
+use crate::sys::{Event, Image};
 use crate::system::{System, Wait};
 use crate::token::{self, Source};
 
@@ -154,7 +153,9 @@ impl<S: System> Dispatcher<S> {
             is_open: true,
         };
         self.inboxes.insert(id, inbox);
-        core.with(|state, _| state.add(&core.system, process, core.system.setup()));
+        let system = &core.system;
+        let place = |index| system.place(index);
+        core.with(|state, _| state.add(system, process, place, system.setup()));
         Ok(())
     }
 

@@ -21,24 +21,7 @@
 //! [`build`](crate::Builder::build) refuses in a process that was started as a worker and has come to
 //! `main` all the same, and where pools are nested deeper than [`DEPTH_MAX`].
 
-#![expect(
-    unsafe_code,
-    reason = "a function that is called before main, and signal dispositions"
-)]
-
-use std::ffi::{c_char, c_int};
-use std::fs::File;
-use std::io;
-use std::os::fd::AsFd;
-use std::ptr;
-
-use rustix::fs::{FileType, fstat};
-use rustix::net::sockopt::socket_peercred;
-use rustix::process::{getegid, geteuid};
-use rustix::stdio::{dup2_stdin, stdin};
-
-use crate::image::Image;
-use crate::sys::{Passed, private, receive};
+use crate::sys::{self, receive_at_start, set_signals, starting_socket};
 use crate::worker;
 
 /// The variable that makes a process a worker.
@@ -48,12 +31,6 @@ pub(crate) const DEPTH: &str = "PROCESS_POOL_DEPTH";
 
 /// So many pools may be nested in each other's workers.
 pub(crate) const DEPTH_MAX: u32 = 8;
-
-type Constructor = extern "C" fn(c_int, *const *const c_char, *const *const c_char);
-
-#[used]
-#[unsafe(link_section = ".init_array")]
-static CONSTRUCTOR: Constructor = construct;
 
 /// Becomes a worker, if this process was started as one; otherwise does nothing.
 ///
@@ -74,42 +51,28 @@ static CONSTRUCTOR: Constructor = construct;
 /// }
 /// ```
 pub fn init() {
+    begin(|| ());
+}
+
+/// Becomes a worker, if this process was started as one; calls `prepare` before that.
+pub(crate) fn begin(prepare: impl FnOnce()) {
     if is_worker_to_be() {
-        become_worker(|| ());
+        become_worker(prepare);
     }
 }
 
-/// Makes sure that the linker keeps the constructor: it takes from a library only what is referred to.
-pub(crate) fn keep_constructor() {
-    // SAFETY: a static can be read at any time.
-    let _ = unsafe { ptr::read_volatile(&raw const CONSTRUCTOR) };
-}
-
-/// The value of [`ROLE`] for a worker whose descriptor 0 is this socket. With the version, so that a
-/// program with two versions of this library in it starts the right one.
-pub(crate) fn role_for(socket: impl AsFd) -> io::Result<String> {
-    let number = fstat(socket)?.st_ino;
-    Ok(format!("{} {number}", env!("CARGO_PKG_VERSION")))
+/// The value of [`ROLE`] for a worker whose descriptor 0 is the socket with this number. With the version, so
+/// that a program with two versions of this library in it starts the right one.
+pub(crate) fn role(socket: u64) -> String {
+    format!("{} {socket}", env!("CARGO_PKG_VERSION"))
 }
 
 /// Whether this process was started as a worker and is none yet.
 pub(crate) fn is_worker_to_be() -> bool {
-    let Some(role) = std::env::var_os(ROLE) else {
+    let Some(expected) = std::env::var_os(ROLE) else {
         return false;
     };
-    let is_socket = fstat(stdin())
-        .is_ok_and(|status| FileType::from_raw_mode(status.st_mode) == FileType::Socket);
-    is_socket
-        && role_for(stdin()).is_ok_and(|expected| *role == *expected)
-        && socket_peercred(stdin()).is_ok_and(|pool| pool.uid == geteuid() && pool.gid == getegid())
-        && !is_privileged()
-}
-
-/// Whether the executable has rights that whoever starts it has not.
-pub(crate) fn is_privileged() -> bool {
-    // SAFETY: reads a number that the system has given to this process.
-    let secure = unsafe { libc::getauxval(libc::AT_SECURE) };
-    secure != 0
+    starting_socket().is_some_and(|socket| *role(socket) == *expected) && !sys::is_privileged()
 }
 
 /// How deep this process is nested in workers of pools.
@@ -118,73 +81,13 @@ pub(crate) fn depth() -> u32 {
     depth.and_then(|depth| depth.parse().ok()).unwrap_or(0)
 }
 
-/// Called by the loader, among the last: those with a priority, the standard library's among them, come
-/// first.
-extern "C" fn construct(
-    count: c_int,
-    arguments: *const *const c_char,
-    environment: *const *const c_char,
-) {
-    if is_worker_to_be() {
-        become_worker(|| construct_rest(count, arguments, environment));
-    }
-}
-
 fn become_worker(prepare: impl FnOnce()) -> ! {
     // First of all, so that nothing can take the socket for its own, or this for a worker to be.
-    let passed = receive(stdin());
-    let closed = File::open("/dev/null").and_then(|null| Ok(dup2_stdin(null)?));
-    if closed.is_err() {
-        // Then at least nobody reads from the socket.
-        std::process::exit(worker::BROKEN);
-    }
-    let Ok(passed) = passed.map(make_private) else {
-        // The pool has died, or there are no descriptors left: it will be told by the exit.
+    let Ok(passed) = receive_at_start() else {
+        // The pool will be told by the exit, if it has not died.
         std::process::exit(worker::BROKEN);
     };
     set_signals();
     prepare();
     worker::serve(passed)
-}
-
-fn make_private(passed: Passed) -> Passed {
-    Passed {
-        tasks: private(passed.tasks),
-        results: private(passed.results),
-        arguments: private(passed.arguments),
-        values: private(passed.values),
-        ..passed
-    }
-}
-
-/// As tasks may expect them. Before `main` the standard library has not done its part yet; and what the
-/// pool's program does with its children is no business of the tasks'.
-fn set_signals() {
-    // SAFETY: the disposition is one of the two that need no handler.
-    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
-    // SAFETY: as above.
-    unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
-}
-
-/// Calls the constructors that come after ours, since `serve` does not return to the loader: what they
-/// register must be there when tasks run.
-fn construct_rest(
-    count: c_int,
-    arguments: *const *const c_char,
-    environment: *const *const c_char,
-) {
-    let table = Image::get().constructors();
-    let mut found = false;
-    for address in table.step_by(size_of::<usize>()) {
-        // SAFETY: the loader's own table of constructors, which it is just going through: mapped, aligned
-        // and relocated.
-        let entry = unsafe { *(address as *const usize) };
-        if found && entry != 0 && entry != usize::MAX {
-            // SAFETY: an entry of the table that is neither of the two marks is the address of a function
-            // to be called once, like this, before `main`; and the loader will not come to it.
-            let constructor = unsafe { std::mem::transmute::<usize, Constructor>(entry) };
-            constructor(count, arguments, environment);
-        }
-        found |= entry == construct as Constructor as usize;
-    }
 }

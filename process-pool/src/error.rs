@@ -39,6 +39,9 @@ pub enum BuildError {
     /// Workers of workers of workers: the pools are nested too deep, probably without end. Build the pool
     /// in the program's `main`, not in something that each worker runs too.
     TooDeep,
+    /// A worker cannot run on the CPUs that it is given by [`affinity`](crate::Builder::affinity), or is given
+    /// none.
+    Affinity(String),
     /// Two functions of this program have one name. (With the feature `named` alone.)
     Names(String),
     /// The executable that workers are to be started from is none for this pool: it cannot be started, ends
@@ -76,6 +79,7 @@ impl fmt::Display for BuildError {
                 "pools are nested in each other's workers more than {DEPTH_MAX} deep; build the pool \
                  where workers do not come by"
             ),
+            Self::Affinity(text) => write!(f, "the affinity of the workers: {text}"),
             Self::Names(text) => f.write_str(text),
             Self::Worker(text) => write!(f, "the worker executable is none for this pool: {text}"),
             Self::Spawn(error) => write!(

@@ -17,13 +17,10 @@ use std::time::{Duration, Instant};
 
 use future_result::sync::{Mutex, now, thread};
 use future_result::{FutureResult, JoinHandle, pair};
-use rustix::event::{PollFd, PollFlags, poll};
-use rustix::io::Errno;
-use rustix::stdio::stderr;
 
 use crate::notifier::Bell;
 use crate::output::{Flow, Output};
-use crate::sys::{Event, EventFd, Interest, Poller, block_sigpipe};
+use crate::sys::{Event, EventFd, Interest, Poller, block_sigpipe, write_to_stderr};
 use crate::token::NOTIFIER;
 
 /// So long the beginning of a line waits for the rest of it.
@@ -190,14 +187,14 @@ impl Shared {
                 self.poller.remove(output.fd());
             }
         }
-        write_all(lines);
+        write_to_stderr(lines);
         output.is_holding()
     }
 
     fn forward_held(&self) {
         let all: Vec<_> = self.outputs.lock().all.values().map(Arc::clone).collect();
         for output in all {
-            write_all(&output.take_held());
+            write_to_stderr(&output.take_held());
         }
     }
 
@@ -212,22 +209,6 @@ impl Shared {
             && let Some(output) = outputs.all.remove(&oldest)
         {
             self.poller.remove(output.fd());
-        }
-    }
-}
-
-/// Writes to standard error, as it is at the moment. If that is closed, or broken, nobody misses anything.
-fn write_all(mut bytes: &[u8]) {
-    while !bytes.is_empty() {
-        match rustix::io::write(stderr(), bytes) {
-            Ok(0) => return,
-            Ok(written) => bytes = bytes.get(written..).unwrap_or_default(),
-            Err(Errno::INTR) => {}
-            Err(Errno::AGAIN) => {
-                let mut fds = [PollFd::from_borrowed_fd(stderr(), PollFlags::OUT)];
-                let _ = poll(&mut fds, None);
-            }
-            Err(_) => return,
         }
     }
 }

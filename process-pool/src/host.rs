@@ -1,17 +1,15 @@
 //! The system as it is: starts real processes and waits for them.
 
 use std::io;
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
 use future_result::sync::{Mutex, now};
-use rustix::buffer::spare_capacity;
 
 use crate::child::{self, Child, Plan, Results};
 use crate::forwarder::Forwarder;
 use crate::store::{self, Store};
-use crate::sys::{Event, EventFd, Interest, Poller};
+use crate::sys::{self, Descriptor, Event, EventFd, Interest, Poller};
 use crate::system::{System, Wait};
 use crate::token::{self, Source};
 
@@ -47,7 +45,7 @@ impl Host {
         &self.poller
     }
 
-    fn watch(&self, id: u64, child: &Child, results: &OwnedFd) -> io::Result<()> {
+    fn watch(&self, id: u64, child: &Child, results: &Descriptor) -> io::Result<()> {
         let of = |source| token::new(id, source);
         self.poller
             .add(results, of(Source::Results), Interest::Read)?;
@@ -76,6 +74,10 @@ impl System for Host {
         Ok((child, results))
     }
 
+    fn place(&self, index: usize) -> &[u8] {
+        self.plan.places.get(index).map_or(&[], Vec::as_slice)
+    }
+
     fn setup(&self) -> &[u8] {
         &self.plan.setup
     }
@@ -89,7 +91,7 @@ impl System for Host {
     }
 
     fn read(&self, results: &Results, room: &mut Vec<u8>) -> io::Result<usize> {
-        Ok(rustix::io::read(&results.pipe, spare_capacity(room))?)
+        sys::read(&results.pipe, room)
     }
 
     fn buried(&self, id: u64) {
@@ -112,7 +114,7 @@ impl System for Host {
         &self.arguments
     }
 
-    fn values<'a>(&self, results: &'a Results) -> &'a Arc<OwnedFd> {
+    fn values<'a>(&self, results: &'a Results) -> &'a Arc<Descriptor> {
         &results.values
     }
 

@@ -1,13 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![deny(unsafe_code)]
 
-#[cfg(not(all(target_os = "linux", target_pointer_width = "64")))]
-compile_error!(
-    "process-pool runs on 64-bit Linux alone so far. For another system its module `sys` needs a way to \
-     wait for pipes and ends of processes at once, to hand descriptors to a new process, and to name a \
-     process for good; and `image` the bounds of the executable's code and constants."
-);
-
+mod affinity;
 mod builder;
 mod bytes;
 mod call;
@@ -22,7 +16,6 @@ mod error;
 mod forwarder;
 mod frame;
 mod host;
-mod image;
 mod job;
 #[cfg(feature = "json")]
 mod json;
@@ -88,5 +81,6 @@ pub use self::worker_died::WorkerDied;
 pub mod __private {
     pub use linkme;
 
+    pub use crate::named::{NeverFails, TryChunk};
     pub use crate::names::{FUNCTIONS, Function};
 }

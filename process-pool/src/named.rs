@@ -3,12 +3,13 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use future_result::{JoinHandle, Map, TaskError};
+use future_result::{JoinHandle, Map, TaskError, TryMap};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::call::Call;
 use crate::map::{AHEAD, decode_items};
+use crate::run::{Outcome, Way, try_run_chunk};
 use crate::{Builder, ProcessPoolExecutor, TaskBuilder, names};
 
 /// A function that is known by its name, from [`named!`](crate::named!).
@@ -33,6 +34,7 @@ use crate::{Builder, ProcessPoolExecutor, TaskBuilder, names};
 pub struct Named<A, R> {
     pub(crate) name: &'static str,
     pub(crate) function: fn(A) -> R,
+    pub(crate) try_chunk: TryChunk<A, R>,
 }
 
 impl<A, R> Named<A, R> {
@@ -40,11 +42,58 @@ impl<A, R> Named<A, R> {
     #[doc(hidden)]
     #[must_use]
     pub const fn new(name: &'static str, function: fn(A) -> R) -> Self {
-        Self { name, function }
+        Self {
+            name,
+            function,
+            try_chunk: TryChunk(None),
+        }
     }
 
-    fn call(&self, is_chunk: bool) -> Result<Call, String> {
-        Ok(Call::named(names::number(self.name)?, is_chunk))
+    /// For the macro, which alone knows whether the results are `Result`s.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn with(mut self, try_chunk: TryChunk<A, R>) -> Self {
+        self.try_chunk = try_chunk;
+        self
+    }
+
+    fn call(&self, way: Way) -> Result<Call, String> {
+        Ok(Call::named(names::number(self.name)?, way))
+    }
+}
+
+/// How to apply a function to the items of a vector up to the first error, if its results may be errors.
+///
+/// Where `R` is a parameter, nobody can tell whether it is a `Result`. The macro can: for the types that stand in
+/// a declaration, the constant [`TRY`](Self::TRY) is the one of this type where they have it, and that of the
+/// trait [`NeverFails`] otherwise.
+pub struct TryChunk<A, R>(pub(crate) Option<RunChunk<A, R>>);
+
+type RunChunk<A, R> = fn(fn(A) -> R, &[u8], &mut Vec<u8>) -> Outcome;
+
+impl<A, R, E> TryChunk<A, Result<R, E>>
+where
+    A: DeserializeOwned + 'static,
+    R: Serialize,
+    E: Serialize,
+{
+    /// Of a function whose results may be errors.
+    pub const TRY: Self = Self(Some(try_run_chunk));
+}
+
+/// What the constant of [`TryChunk`] is for functions that cannot fail.
+pub trait NeverFails: Sized {
+    /// None.
+    const TRY: Self;
+}
+
+impl<A, R> NeverFails for TryChunk<A, R> {
+    const TRY: Self = Self(None);
+}
+
+impl<A, R> fmt::Debug for TryChunk<A, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("TryChunk").field(&self.0.is_some()).finish()
     }
 }
 
@@ -99,10 +148,14 @@ macro_rules! named {
     )*) => {$(
         $(#[$attribute])*
         $visibility static $name: $crate::Named<$argument, $crate::named!(@result $($result)?)> =
-            $crate::Named::new(
+            $crate::Named::<$argument, $crate::named!(@result $($result)?)>::new(
                 ::core::concat!(::core::module_path!(), "::", ::core::stringify!($name)),
                 $function,
-            );
+            )
+            .with({
+                use $crate::__private::NeverFails as _;
+                <$crate::__private::TryChunk<$argument, $crate::named!(@result $($result)?)>>::TRY
+            });
 
         const _: () = {
             #[$crate::__private::linkme::distributed_slice($crate::__private::FUNCTIONS)]
@@ -181,9 +234,58 @@ impl ProcessPoolExecutor {
         A: Serialize + DeserializeOwned + 'static,
         R: Serialize + DeserializeOwned + Send + 'static,
     {
-        let call = function.call(true);
+        let call = function.call(Way::Chunk);
         let submit = move |items| self.send(call.clone(), items, self.terms, decode_items);
         Map::new(input, submit, AHEAD.saturating_mul(self.workers))
+    }
+
+    /// As [`try_map`](Self::try_map), for a function that is known by name; see
+    /// [`submit_named`](Self::submit_named).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use process_pool::{ProcessPoolExecutor, TryError};
+    ///
+    /// process_pool::named! {
+    ///     static PARSE: fn(String) -> Result<u32, String> = |text| {
+    ///         text.parse().map_err(|_| format!("{text} is no number"))
+    ///     };
+    /// }
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = ProcessPoolExecutor::new(2)?;
+    /// let mut numbers = pool.try_map_named(&PARSE, ["1", "two", "3"].map(str::to_owned));
+    /// assert!(matches!(numbers.next(), Some(Ok(1))));
+    /// assert!(matches!(numbers.next(), Some(Err(TryError::Returned(text))) if text.starts_with("two")));
+    /// assert!(numbers.next().is_none());
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[expect(
+        clippy::type_complexity,
+        reason = "an alias cannot hold the closure's opaque type"
+    )]
+    pub fn try_map_named<A, R, E, I>(
+        &self,
+        function: &Named<A, Result<R, E>>,
+        input: I,
+    ) -> TryMap<
+        I::IntoIter,
+        impl FnMut(Vec<A>) -> JoinHandle<Vec<Result<Result<R, E>, TaskError>>>,
+        JoinHandle<Vec<Result<Result<R, E>, TaskError>>>,
+        R,
+        E,
+    >
+    where
+        I: IntoIterator<Item = A>,
+        A: Serialize + DeserializeOwned + 'static,
+        R: Serialize + DeserializeOwned + Send + 'static,
+        E: Serialize + DeserializeOwned + Send + 'static,
+    {
+        let call = function.call(Way::TryChunk);
+        let submit = move |items| self.send(call.clone(), items, self.terms, decode_items);
+        TryMap::new(input, submit, AHEAD.saturating_mul(self.workers))
     }
 }
 
@@ -213,7 +315,7 @@ impl TaskBuilder<'_> {
         A: Serialize + DeserializeOwned + 'static,
         R: Serialize + DeserializeOwned + Send + 'static,
     {
-        self.send(function.call(false), argument)
+        self.send(function.call(Way::One), argument)
     }
 }
 
@@ -222,8 +324,8 @@ impl Builder {
     /// rights, or links what this one cannot.
     ///
     /// With the feature `named`. Such workers know functions by name alone: use
-    /// [`submit_named`](ProcessPoolExecutor::submit_named), [`map_named`](ProcessPoolExecutor::map_named) and
-    /// [`initializer_named`](Self::initializer_named). Everything else is refused before it is sent. The
+    /// [`submit_named`](ProcessPoolExecutor::submit_named), [`map_named`](ProcessPoolExecutor::map_named),
+    /// [`try_map_named`](ProcessPoolExecutor::try_map_named) and [`initializer_named`](Self::initializer_named). Everything else is refused before it is sent. The
     /// executable needs this crate in the same version with the feature `named`, the crates that declare the
     /// functions (`use the_crate as _;` where nothing else of it is used), and [`init`](crate::init), first of
     /// all in its `main`.
@@ -275,6 +377,6 @@ impl Builder {
     where
         A: Serialize + DeserializeOwned + 'static,
     {
-        self.initialize_by(function.call(false), argument)
+        self.initialize_by(function.call(Way::One), argument)
     }
 }

@@ -1,6 +1,6 @@
 //! Names of functions, where the feature `named` is off: there are none.
 
-use crate::run::Outcome;
+use crate::run::{Outcome, Way};
 
 /// The names and types of this executable's functions.
 #[expect(clippy::unnecessary_wraps, reason = "with names it may fail")]
@@ -24,6 +24,6 @@ pub(crate) const fn is_elsewhere() -> bool {
 }
 
 /// Calls the function with this number.
-pub(crate) fn run(_: u64, _: bool, _: &[u8], _: &mut Vec<u8>) -> Result<Outcome, String> {
+pub(crate) fn run(_: u64, _: Way, _: &[u8], _: &mut Vec<u8>) -> Result<Outcome, String> {
     Err("the worker was built without the feature `named`, and knows no names".to_owned())
 }

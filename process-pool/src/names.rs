@@ -16,7 +16,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::Named;
-use crate::run::{Outcome, run_chunk, run_one};
+use crate::run::{Outcome, Way, run_chunk, run_one};
 
 /// All functions that are declared by [`named!`](crate::named!) in this executable.
 #[distributed_slice]
@@ -30,7 +30,7 @@ pub struct Function(&'static dyn Run);
 trait Run: std::fmt::Debug + Sync {
     fn name(&self) -> &'static str;
     fn types(&self) -> &'static str;
-    fn run(&self, is_chunk: bool, argument: &[u8], output: &mut Vec<u8>) -> Outcome;
+    fn run(&self, way: Way, argument: &[u8], output: &mut Vec<u8>) -> Outcome;
 }
 
 impl Function {
@@ -58,11 +58,12 @@ where
         type_name::<fn(A) -> R>()
     }
 
-    fn run(&self, is_chunk: bool, argument: &[u8], output: &mut Vec<u8>) -> Outcome {
-        if is_chunk {
-            run_chunk(self.function, argument, output)
-        } else {
-            run_one(self.function, argument, output)
+    fn run(&self, way: Way, argument: &[u8], output: &mut Vec<u8>) -> Outcome {
+        match (way, self.try_chunk.0) {
+            (Way::One, _) => run_one(self.function, argument, output),
+            (Way::TryChunk, Some(run)) => run(self.function, argument, output),
+            // The pool's compiler lets nobody try a function whose results have no errors.
+            (Way::Chunk | Way::TryChunk, _) => run_chunk(self.function, argument, output),
         }
     }
 }
@@ -170,7 +171,7 @@ pub(crate) fn is_elsewhere() -> bool {
 /// Text, if there is none like it here.
 pub(crate) fn run(
     number: u64,
-    is_chunk: bool,
+    way: Way,
     argument: &[u8],
     output: &mut Vec<u8>,
 ) -> Result<Outcome, String> {
@@ -179,7 +180,7 @@ pub(crate) fn run(
         .ok()
         .and_then(|number| agreed.get(number));
     match found {
-        Some(Ok(function)) => Ok(function.0.run(is_chunk, argument, output)),
+        Some(Ok(function)) => Ok(function.0.run(way, argument, output)),
         Some(Err(text)) => Err(text.clone()),
         None => Err(format!("the pool has no function with the number {number}")),
     }
@@ -244,6 +245,6 @@ mod tests {
 
     #[test]
     fn a_number_without_a_name_is_an_error() {
-        assert!(run(u64::MAX, false, &[], &mut Vec::new()).is_err());
+        assert!(run(u64::MAX, Way::One, &[], &mut Vec::new()).is_err());
     }
 }

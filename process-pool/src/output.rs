@@ -8,12 +8,10 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use future_result::sync::Mutex;
-use rustix::buffer::spare_capacity;
-use rustix::io::{Errno, ioctl_fionbio};
-use rustix::pipe::{PipeFlags, pipe_with};
+
+use crate::sys::{self, Descriptor, never_wait, pipe};
 
 /// So much is read at a time, in bytes: what a pipe holds.
 const READ: usize = 64 * 1024;
@@ -28,7 +26,7 @@ const TAIL_LINES: usize = 128;
 
 /// The pool's end of the pipe that a worker prints to.
 pub(crate) struct Output {
-    pipe: OwnedFd,
+    pipe: Descriptor,
     text: Mutex<Text>,
 }
 
@@ -49,17 +47,17 @@ pub(crate) enum Flow {
 
 impl Output {
     /// With the other end, for the worker.
-    pub(crate) fn new() -> io::Result<(Self, OwnedFd)> {
-        let (pipe, writer) = pipe_with(PipeFlags::CLOEXEC)?;
+    pub(crate) fn new() -> io::Result<(Self, Descriptor)> {
+        let (pipe, writer) = pipe()?;
         // This end alone: a worker that prints much waits.
-        ioctl_fionbio(&pipe, true)?;
+        never_wait(&pipe)?;
         let text = Mutex::new(Text::default());
         Ok((Self { pipe, text }, writer))
     }
 
     /// Readable when there is something, or the last writer is gone.
-    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
-        self.pipe.as_fd()
+    pub(crate) const fn fd(&self) -> &Descriptor {
+        &self.pipe
     }
 
     /// Reads once, and gives the lines that are complete in place of what is in `lines`. The beginning of
@@ -119,18 +117,20 @@ struct Tail {
 
 impl Tail {
     /// Reads once, appends that to `buffer`, and notes its end. `None` if there was nothing.
-    fn read(&mut self, pipe: &OwnedFd, buffer: &mut Vec<u8>) -> Option<Flow> {
+    fn read(&mut self, pipe: &Descriptor, buffer: &mut Vec<u8>) -> Option<Flow> {
         let before = buffer.len();
         buffer.reserve(READ);
-        match rustix::io::read(pipe, spare_capacity(buffer)) {
+        match sys::read(pipe, buffer) {
             Ok(0) => Some(Flow::End),
             Ok(_) => {
                 self.push(buffer.get(before..).unwrap_or_default());
                 Some(Flow::More)
             }
-            Err(Errno::INTR) => Some(Flow::More),
-            Err(Errno::AGAIN) => None,
-            Err(_) => Some(Flow::End),
+            Err(error) => match error.kind() {
+                io::ErrorKind::Interrupted => Some(Flow::More),
+                io::ErrorKind::WouldBlock => None,
+                _ => Some(Flow::End),
+            },
         }
     }
 
@@ -162,8 +162,8 @@ impl Tail {
 mod tests {
     use super::*;
 
-    fn write(writer: &OwnedFd, bytes: &[u8]) {
-        assert_eq!(rustix::io::write(writer, bytes), Ok(bytes.len()));
+    fn write(writer: &Descriptor, bytes: &[u8]) {
+        assert_eq!(sys::write(writer, bytes).unwrap(), bytes.len());
     }
 
     #[test]

@@ -5,13 +5,9 @@
 use std::fmt;
 use std::io;
 use std::ops::Deref;
-use std::os::fd::{AsFd, OwnedFd};
-use std::ptr::{self, NonNull};
-
-use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
-use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 
 use crate::claims::Claims;
+use crate::sys::{Descriptor, Mapping, create_memory};
 
 /// One page, which is the least that can be mapped.
 const SIZE: usize = 4096;
@@ -19,45 +15,20 @@ const _: () = assert!(size_of::<Claims>() <= SIZE);
 
 /// One process's view of the page.
 pub(crate) struct Page {
-    claims: NonNull<Claims>,
+    mapping: Mapping,
 }
-
-// SAFETY: the memory stays mapped as long as the value lives, and there are only atomics in it.
-unsafe impl Send for Page {}
-// SAFETY: as above.
-unsafe impl Sync for Page {}
 
 impl Page {
     /// A new page, and the descriptor by which the worker gets it.
-    pub(crate) fn create() -> io::Result<(Self, OwnedFd)> {
-        let memory = memfd_create(
-            "process-pool",
-            MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING,
-        )?;
-        ftruncate(&memory, SIZE as u64)?;
-        // So that nobody can make it shorter, and accesses to it fail.
-        fcntl_add_seals(
-            &memory,
-            SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL,
-        )?;
+    pub(crate) fn create() -> io::Result<(Self, Descriptor)> {
+        let memory = create_memory(SIZE as u64)?;
         Ok((Self::open(&memory)?, memory))
     }
 
     /// The page behind a descriptor from [`Page::create`].
-    pub(crate) fn open(memory: impl AsFd) -> io::Result<Self> {
-        // SAFETY: a new mapping at an address that the system chooses touches nothing that is there.
-        let address = unsafe {
-            mmap(
-                ptr::null_mut(),
-                SIZE,
-                ProtFlags::READ | ProtFlags::WRITE,
-                MapFlags::SHARED,
-                memory,
-                0,
-            )
-        }?;
-        let claims = NonNull::new(address.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
-        Ok(Self { claims })
+    pub(crate) fn open(memory: &Descriptor) -> io::Result<Self> {
+        let mapping = Mapping::new(memory, SIZE)?;
+        Ok(Self { mapping })
     }
 }
 
@@ -65,18 +36,10 @@ impl Deref for Page {
     type Target = Claims;
 
     fn deref(&self) -> &Claims {
-        // SAFETY: mapped until `self` is dropped, page-aligned, large enough, zeroed or written as
-        // atomics, and only ever used as atomics by both processes. An atomic of the facade is the
+        // SAFETY: mapped until `self` is dropped, page-aligned, large enough (the file has that size for
+        // good), zeroed or written as atomics, and only ever used as atomics by both processes. An atomic of the facade is the
         // number itself, outside of models, where no page is ever made.
-        unsafe { self.claims.as_ref() }
-    }
-}
-
-impl Drop for Page {
-    fn drop(&mut self) {
-        // SAFETY: mapped by `open` with this size; nothing borrows from it any more. It cannot fail then,
-        // and if it did, the mapping would stay.
-        let _ = unsafe { munmap(self.claims.as_ptr().cast(), SIZE) };
+        unsafe { self.mapping.address().cast().as_ref() }
     }
 }
 

@@ -4,22 +4,18 @@
 //! asked before there is a pool, so that whoever builds it is told, with what to do.
 
 use std::io;
-use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use future_result::sync::now;
-use rustix::buffer::spare_capacity;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::Errno;
 
 use crate::child::{self, Child, Plan, Results};
 use crate::codec;
 use crate::frame::Decoder;
-use crate::image::Image;
 use crate::output::Flow;
 use crate::protocol::{READY, REFUSED, Ready, VERSION};
 use crate::state::Process;
 use crate::store::{self, Store};
+use crate::sys::{self, Image, Interest};
 
 /// How long it may take to say that it is a worker.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
@@ -61,7 +57,7 @@ fn ask(child: &Child, results: &Results, setup: &[u8], patience: Duration) -> Re
         }
         let has_ended = wait(child, results, !rest.is_empty(), prints, deadline)?;
         let room = decoder.room().map_err(|error| error.to_string())?;
-        let read = rustix::io::read(&results.pipe, spare_capacity(room));
+        let read = sys::read(&results.pipe, room);
         if let Some((header, body)) = decoder.next().map_err(|error| error.to_string())? {
             match header.kind {
                 READY => {
@@ -78,7 +74,7 @@ fn ask(child: &Child, results: &Results, setup: &[u8], patience: Duration) -> Re
             }
         }
         // The other end is open as long as it has not closed the socket by which it is to get it.
-        if read == Ok(0) || (has_ended && read.is_err()) {
+        if matches!(read, Ok(0)) || (has_ended && read.is_err()) {
             return Err(
                 "it ended instead of being a worker; call `process_pool::init()` at the beginning of its \
                  `main`, and build it with the same version of process-pool"
@@ -115,23 +111,20 @@ fn wait(
                 .to_owned(),
         );
     }
-    let limit = Timespec::try_from(left).map_err(|error| error.to_string())?;
-    let process = child.process_fd();
-    let room = if is_full {
-        PollFlags::OUT
-    } else {
-        PollFlags::empty()
-    };
-    let mut fds = vec![
-        PollFd::new(&process, PollFlags::IN),
-        PollFd::from_borrowed_fd(results.pipe.as_fd(), PollFlags::IN),
-        PollFd::from_borrowed_fd(child.tasks(), room),
+    let process = (child.process_fd(), Some(Interest::Read));
+    let fds = [
+        process,
+        (&results.pipe, Some(Interest::Read)),
+        (child.tasks(), is_full.then_some(Interest::Write)),
+        if prints {
+            (child.output().fd(), Some(Interest::Read))
+        } else {
+            process
+        },
     ];
-    if prints {
-        fds.push(PollFd::from_borrowed_fd(child.output().fd(), PollFlags::IN));
-    }
-    match poll(&mut fds, Some(&limit)) {
-        Ok(_) | Err(Errno::INTR) => Ok(!fds[0].revents().is_empty()),
+    match sys::wait_any(fds, left) {
+        Ok([has_ended, ..]) => Ok(has_ended),
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(false),
         Err(error) => Err(error.to_string()),
     }
 }

@@ -56,7 +56,7 @@ use serde::{Deserialize, Serialize};
 use crate::call::{CALL, Call};
 
 /// Changes with every change of what this module describes.
-pub(crate) const VERSION: u32 = 4;
+pub(crate) const VERSION: u32 = 5;
 
 /// To the worker: a [`Setup`].
 pub(crate) const SETUP: u32 = 1;
@@ -64,6 +64,8 @@ pub(crate) const SETUP: u32 = 1;
 pub(crate) const TASK: u32 = 2;
 /// To the worker: exit when everything before this is done.
 pub(crate) const LEAVE: u32 = 3;
+/// To the worker, before everything else: the numbers of the CPUs that it is to run on.
+pub(crate) const PLACE: u32 = 4;
 
 /// Besides the kind of a task or a value: parts of it are in a store, and a table tells which.
 pub(crate) const STORED: u32 = 1 << 31;
@@ -79,7 +81,7 @@ pub(crate) const PANICKED: u32 = 19;
 /// From the worker: argument or result did not travel; the body is text that says why.
 pub(crate) const FAILED: u32 = 20;
 
-/// The first message to a worker.
+/// The first message to a worker, but for the one that gives it a place.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Setup<'a> {
     pub(crate) version: u32,

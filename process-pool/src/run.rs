@@ -39,6 +39,17 @@ pub(crate) fn take_blocks() -> Vec<Block> {
     taken.ok().flatten().unwrap_or_default()
 }
 
+/// How a function is applied to what travels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// To one argument.
+    One,
+    /// To each item of a vector.
+    Chunk,
+    /// To the items of a vector, up to the first error.
+    TryChunk,
+}
+
 /// How a call has ended.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {

@@ -24,18 +24,12 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
 use future_result::sync::Mutex;
-use rustix::buffer::spare_capacity;
-use rustix::fs::{
-    FallocateFlags, MemfdFlags, Mode, OFlags, SealFlags, fallocate, fcntl_add_seals, fstat,
-    ftruncate, memfd_create, open,
-};
-use rustix::io::{Errno, pread, pwrite};
-use rustix::process::{Resource, getrlimit};
+
+use crate::sys::{self, Descriptor};
 
 /// A part is at least so long, in bytes: shorter ones are sooner through the pipe. In a simulation even small
 /// programs are to have some.
@@ -53,7 +47,7 @@ const PAGE: u64 = 4096;
 /// A store as its one writer has it.
 #[derive(Debug)]
 pub(crate) struct Store {
-    file: OwnedFd,
+    file: Descriptor,
     size: u64,
     blocks: Mutex<Blocks>,
 }
@@ -83,23 +77,18 @@ pub(crate) struct Place {
 impl Store {
     /// A new one of this size; of none, if this process must not have files so large.
     pub(crate) fn create(size: u64) -> io::Result<Self> {
-        let file = memfd_create(
-            "process-pool",
-            MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING,
-        )?;
         let size = if may_write(size) { size } else { 0 };
-        ftruncate(&file, size)?;
-        fcntl_add_seals(&file, SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL)?;
+        let file = sys::create_memory(size)?;
         Ok(Self::over(file, size))
     }
 
     /// One that somebody else has made for this process.
-    pub(crate) fn open(file: OwnedFd) -> io::Result<Self> {
-        let size = size_of(&file)?;
+    pub(crate) fn open(file: Descriptor) -> io::Result<Self> {
+        let size = sys::size_of(&file)?;
         Ok(Self::over(file, size))
     }
 
-    fn over(file: OwnedFd, size: u64) -> Self {
+    fn over(file: Descriptor, size: u64) -> Self {
         Self {
             file,
             size,
@@ -108,16 +97,13 @@ impl Store {
     }
 
     /// For the side that reads, where the other one writes.
-    pub(crate) fn into_fd(self) -> OwnedFd {
+    pub(crate) fn into_fd(self) -> Descriptor {
         self.file
     }
 
     /// A descriptor for those who only read.
-    pub(crate) fn read_only(&self) -> io::Result<OwnedFd> {
-        use std::os::fd::AsRawFd;
-
-        let path = format!("/proc/self/fd/{}", self.file.as_raw_fd());
-        Ok(open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?)
+    pub(crate) fn read_only(&self) -> io::Result<Descriptor> {
+        sys::read_only(&self.file)
     }
 
     /// Writes a part. `None` if there is no room for it.
@@ -136,10 +122,10 @@ impl Store {
         let mut rest = bytes;
         while !rest.is_empty() {
             let at = offset + length - rest.len() as u64;
-            match pwrite(&self.file, rest, at) {
+            match sys::write_at(&self.file, rest, at) {
                 Ok(0) => return None,
                 Ok(written) => rest = rest.get(written..)?,
-                Err(Errno::INTR) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(_) => return None,
             }
         }
@@ -160,9 +146,8 @@ impl Store {
         let mut from = 0;
         for (at, length) in used.chain(ends) {
             if at > from {
-                // Under the lock, so that nobody puts anything there meanwhile. Where that fails, memory stays.
-                let how = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-                let _ = fallocate(&self.file, how, from, at - from);
+                // Under the lock, so that nobody puts anything there meanwhile.
+                sys::give_back(&self.file, from, at - from);
             }
             from = at + length;
         }
@@ -207,10 +192,10 @@ impl Drop for Block {
 /// # Errors
 ///
 /// Text, if it is not there.
-pub(crate) fn read(file: BorrowedFd<'_>, place: Place) -> Result<Vec<u8>, String> {
+pub(crate) fn read(file: &Descriptor, place: Place) -> Result<Vec<u8>, String> {
     let missing = || "a part of the message is not in the store that it names".to_owned();
     let Place { offset, length } = place;
-    let size = size_of(file).map_err(|error| error.to_string())?;
+    let size = sys::size_of(file).map_err(|error| error.to_string())?;
     if offset.checked_add(length).is_none_or(|end| end > size) {
         return Err(missing());
     }
@@ -220,9 +205,10 @@ pub(crate) fn read(file: BorrowedFd<'_>, place: Place) -> Result<Vec<u8>, String
     reserved.map_err(|_| "there is not enough memory for a part of the message".to_owned())?;
     while bytes.len() < length {
         let at = offset + bytes.len() as u64;
-        match pread(file, spare_capacity(&mut bytes), at) {
+        match sys::read_at(file, &mut bytes, at) {
             Ok(0) => return Err(missing()),
-            Ok(_) | Err(Errno::INTR) => {}
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(format!("a part of the message cannot be read: {error}")),
         }
     }
@@ -231,18 +217,15 @@ pub(crate) fn read(file: BorrowedFd<'_>, place: Place) -> Result<Vec<u8>, String
     Ok(bytes)
 }
 
-fn size_of(file: impl AsFd) -> io::Result<u64> {
-    Ok(fstat(file)?.st_size.try_into().unwrap_or(0))
-}
-
 fn may_write(end: u64) -> bool {
-    getrlimit(Resource::Fsize)
-        .current
-        .is_none_or(|limit| end <= limit)
+    sys::largest_file().is_none_or(|limit| end <= limit)
 }
 
 #[cfg(test)]
 mod tests {
+    use rustix::fs::{fstat, ftruncate};
+    use rustix::io::{Errno, pwrite};
+
     use super::*;
 
     fn memory(store: &Store) -> i64 {
@@ -256,7 +239,7 @@ mod tests {
         let parts = [b"a", b"b", b"c"].map(|bytes| store.put(bytes).unwrap());
         assert!(store.put(b"d").is_none());
         for (part, bytes) in parts.iter().zip([b"a", b"b", b"c"]) {
-            assert_eq!(read(reader.as_fd(), part.place()).unwrap(), bytes);
+            assert_eq!(read(&reader, part.place()).unwrap(), bytes);
         }
         let [a, b, c] = parts;
         let place = b.place();
@@ -282,7 +265,7 @@ mod tests {
     fn what_is_not_there_is_an_error() {
         let store = Store::create(PAGE).unwrap();
         for (offset, length) in [(0, PAGE + 1), (PAGE, 1), (u64::MAX, 1), (1, u64::MAX)] {
-            assert!(read(store.file.as_fd(), Place { offset, length }).is_err());
+            assert!(read(&store.file, Place { offset, length }).is_err());
         }
     }
 
@@ -296,7 +279,7 @@ mod tests {
         assert!(store.is_dirty());
         store.give_back();
         assert_eq!(memory(&store), 8);
-        assert_eq!(read(store.file.as_fd(), small.place()).unwrap(), b"small");
+        assert_eq!(read(&store.file, small.place()).unwrap(), b"small");
         drop(small);
         store.give_back();
         assert_eq!(memory(&store), 0);

@@ -1,17 +1,25 @@
-//! What is asked of the system, and of nothing else in this crate: waiting for descriptors, passing them
-//! to a worker, processes and their ends.
+//! What is asked of the system, and of nothing else in this crate: everything outside of this module is the
+//! same on every system, but for tests.
 //!
-//! Written for Linux 5.4 and later. Another system needs these modules: a way to wait for pipes and
-//! for the ends of processes at once, a way to hand five descriptors to a process at its start, and a
-//! name for a process that is not given to another one.
+//! There is one system so far, 64-bit Linux from 5.4 on. Another one needs a module beside `linux`, with all
+//! that is listed in `linux.rs`, and named in the error below.
 
-mod pass;
-mod poll;
-mod process;
-mod signals;
-mod usage;
+#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+mod linux;
+#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+pub(crate) use self::linux::*;
 
-pub(crate) use self::pass::{Passed, pass, private, receive};
-pub(crate) use self::poll::{Event, EventFd, Interest, Poller};
-pub(crate) use self::process::{Exit, ProcessHandle, kill_own_group, pool_of_this_worker};
-pub(crate) use self::signals::block_sigpipe;
+#[cfg(not(all(target_os = "linux", target_pointer_width = "64")))]
+compile_error!(
+    "process-pool runs on 64-bit Linux alone so far. For another system its module `sys` lacks: \
+     something that is kept by the system (Descriptor); \
+     waiting for pipes and ends of processes at once (Event, EventFd, Interest, Poller, wait_any); \
+     pipes (block_sigpipe, never_wait, pipe, read, widen, write, write_pieces, write_to_stderr); \
+     starting a worker and handing descriptors to it (Passed, command, is_privileged, keep_constructor, pass, \
+     private, receive_at_start, set_signals, socket_number, starting_socket); \
+     a name for a process that is not given to another one (Exit, KILL, ProcessHandle, await_pool, \
+     kill_own_group, parent, pool_of_this_worker, signal_name); \
+     files in memory (Mapping, create_memory, give_back, largest_file, read_at, read_only, size_of, write_at); \
+     limits and places (change_niceness, cpus, limit_memory, resident, run_on); \
+     and the bounds of the executable's code and constants (Image)."
+);

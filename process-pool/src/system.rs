@@ -4,14 +4,13 @@
 
 use std::fmt;
 use std::io;
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Instant;
 
 use crate::notifier::Bell;
 use crate::state::Process;
 use crate::store::Store;
-use crate::sys::Event;
+use crate::sys::{Descriptor, Event};
 
 /// How long to wait for something.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +34,9 @@ pub(crate) trait System: fmt::Debug + Send + Sync + 'static {
     ///
     /// If it cannot be started, or listened to. Nothing is left behind then.
     fn spawn(&self, id: u64) -> io::Result<(Self::Process, Self::Results)>;
+
+    /// What comes before the first message to the worker in this place, complete; or nothing.
+    fn place(&self, index: usize) -> &[u8];
 
     /// The first message to every worker, complete.
     fn setup(&self) -> &[u8];
@@ -68,7 +70,7 @@ pub(crate) trait System: fmt::Debug + Send + Sync + 'static {
     fn arguments(&self) -> &Arc<Store>;
 
     /// Where long parts of the values are that come by this pipe.
-    fn values<'a>(&self, results: &'a Self::Results) -> &'a Arc<OwnedFd>;
+    fn values<'a>(&self, results: &'a Self::Results) -> &'a Arc<Descriptor>;
 
     /// See [`Claims::has_read`](crate::claims::Claims::has_read).
     fn has_read(&self, results: &Self::Results, sequence: u64);

@@ -1,25 +1,19 @@
 //! A worker's side: reads tasks, runs them one after the other on its main thread, and answers.
 
 use std::io::{self, Write};
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use rustix::buffer::spare_capacity;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::Errno;
-
 use crate::frame::{self, Decoder, Header};
-use crate::image::Image;
-use crate::memory::{self, Watch};
+use crate::memory::Watch;
 use crate::page::Page;
 use crate::patience::Patience;
 use crate::protocol::{
-    DONE, FAILED, LEAVE, PANICKED, READY, REFUSED, Ready, SETUP, STORED, Setup, TASK, VERSION,
-    split_task,
+    DONE, FAILED, LEAVE, PANICKED, PLACE, READY, REFUSED, Ready, SETUP, STORED, Setup, TASK,
+    VERSION, split_task,
 };
 use crate::run::{self, Outcome};
 use crate::store::{KEPT, Store};
-use crate::sys::{Passed, kill_own_group};
+use crate::sys::{self, Descriptor, Image, Interest, Passed, kill_own_group};
 use crate::unread::Unread;
 use crate::{codec, lifeline, names, report};
 
@@ -32,8 +26,8 @@ const STORED_TASK: u32 = TASK | STORED;
 const KEPT_MAX: usize = 1 << 20;
 
 struct Worker {
-    tasks: OwnedFd,
-    results: OwnedFd,
+    tasks: Descriptor,
+    results: Descriptor,
     page: Page,
     decoder: Decoder,
     output: Vec<u8>,
@@ -41,7 +35,7 @@ struct Worker {
     /// The page's bell, at the last look.
     heard: u64,
     /// Where long parts of arguments are.
-    arguments: Arc<OwnedFd>,
+    arguments: Arc<Descriptor>,
     /// Where long parts of values go.
     values: Arc<Store>,
     unread: Unread,
@@ -61,8 +55,8 @@ enum End {
     Broken(String),
 }
 
-impl From<Errno> for End {
-    fn from(error: Errno) -> Self {
+impl From<io::Error> for End {
+    fn from(error: io::Error) -> Self {
         Self::Broken(format!("a pipe of the worker failed: {error}"))
     }
 }
@@ -131,9 +125,10 @@ impl Worker {
         self.heard = self.page.bell();
         let room = self.decoder.room();
         let room = room.map_err(|error| End::Broken(error.to_string()))?;
-        match rustix::io::read(&self.tasks, spare_capacity(room)) {
+        match sys::read(&self.tasks, room) {
             Ok(0) => Err(End::Abandoned),
-            Ok(_) | Err(Errno::INTR) => Ok(()),
+            Ok(_) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
             Err(error) => Err(error.into()),
         }
     }
@@ -141,17 +136,13 @@ impl Worker {
     /// If nothing comes for long, gives the memory back that values have taken.
     fn give_back(&mut self) -> Result<(), End> {
         while !self.unread.is_empty() || self.values.is_dirty() {
-            let limit = Timespec {
-                tv_sec: KEPT.as_secs().try_into().unwrap_or(1),
-                tv_nsec: 0,
-            };
-            let mut fds = [PollFd::new(&self.tasks, PollFlags::IN)];
-            match poll(&mut fds, Some(&limit)) {
-                Ok(0) => {
+            match sys::wait_any([(&self.tasks, Some(Interest::Read))], KEPT) {
+                Ok([false]) => {
                     self.unread.forget(self.page.read());
                     self.values.give_back();
                 }
-                Ok(_) | Err(Errno::INTR) => return Ok(()),
+                Ok([true]) => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
                 Err(error) => return Err(error.into()),
             }
         }
@@ -193,16 +184,28 @@ impl Worker {
                     encoded.map_err(End::Broken)?;
                     self.send(READY, 0)
                 }
-                Err(text) => {
-                    self.begin();
-                    self.output.extend_from_slice(text.as_bytes());
-                    self.send(REFUSED, 0)?;
-                    Err(End::Refused(text))
-                }
+                Err(text) => self.refuse(text),
+            },
+            PLACE => match self.take_place(place) {
+                Ok(()) => Ok(()),
+                Err(text) => self.refuse(text),
             },
             LEAVE => Err(End::Leave),
             kind => Err(End::Broken(format!("a message of the unknown kind {kind}"))),
         }
+    }
+
+    /// It does not start.
+    fn refuse(&mut self, text: String) -> Result<(), End> {
+        self.begin();
+        self.output.extend_from_slice(text.as_bytes());
+        self.send(REFUSED, 0)?;
+        Err(End::Refused(text))
+    }
+
+    fn take_place(&self, place: std::ops::Range<usize>) -> Result<(), String> {
+        let cpus: Vec<usize> = codec::decode(self.decoder.body(place))?;
+        sys::run_on(&cpus).map_err(|text| format!("it {text}"))
     }
 
     /// After a task: with too much memory it wants to leave.
@@ -230,11 +233,11 @@ impl Worker {
         names::agree(&setup.names, setup.is_elsewhere)?;
         self.watch = setup.conduct.max_rss.map(Watch::new);
         if let Some(limit) = setup.conduct.memory_limit {
-            let limited = memory::limit(limit);
+            let limited = sys::limit_memory(limit);
             limited.map_err(|error| format!("its memory could not be limited: {error}"))?;
         }
         if setup.conduct.nice != 0 {
-            let niced = rustix::process::nice(setup.conduct.nice);
+            let niced = sys::change_niceness(setup.conduct.nice);
             niced.map_err(|error| format!("its niceness could not be changed: {error}"))?;
         }
         let Some(initializer) = setup.initializer else {
@@ -290,12 +293,14 @@ impl Worker {
         }
         let mut rest = &self.output[..];
         while !rest.is_empty() {
-            match rustix::io::write(&self.results, rest) {
+            match sys::write(&self.results, rest) {
                 Ok(written) => rest = rest.get(written..).unwrap_or_default(),
-                Err(Errno::INTR) => {}
-                // The pool has no reader any more.
-                Err(Errno::PIPE) => return Err(End::Abandoned),
-                Err(error) => return Err(error.into()),
+                Err(error) => match error.kind() {
+                    io::ErrorKind::Interrupted => {}
+                    // The pool has no reader any more.
+                    io::ErrorKind::BrokenPipe => return Err(End::Abandoned),
+                    _ => return Err(error.into()),
+                },
             }
         }
         Ok(())

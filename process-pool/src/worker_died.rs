@@ -6,7 +6,7 @@ use std::fmt;
 use future_result::TaskError;
 
 use crate::state::End;
-use crate::sys::Exit;
+use crate::sys::{self, Exit};
 
 /// What is known about the end of a worker that died while it ran a task.
 ///
@@ -241,8 +241,7 @@ impl WorkerDied {
         match self.end.exit {
             Exit::Code(_) => "a task returns instead of exiting",
             Exit::Signal {
-                signal: libc::SIGKILL,
-                ..
+                signal: sys::KILL, ..
             } => {
                 "if nobody has killed it, memory was probably short: look into the system's log, and give \
                  the pool fewer workers or smaller tasks"
@@ -284,7 +283,7 @@ impl fmt::Display for WorkerDied {
                 core_dumped,
             } => {
                 write!(f, "was ended by signal {signal}")?;
-                if let Some(name) = signal_name(signal) {
+                if let Some(name) = sys::signal_name(signal) {
                     write!(f, " ({name})")?;
                 }
                 if core_dumped {
@@ -327,28 +326,6 @@ impl fmt::Display for WorkerDied {
 
 impl Error for WorkerDied {}
 
-/// The names of the signals that end processes, where every kind of processor has the same numbers.
-const fn signal_name(signal: i32) -> Option<&'static str> {
-    Some(match signal {
-        libc::SIGHUP => "SIGHUP",
-        libc::SIGINT => "SIGINT",
-        libc::SIGQUIT => "SIGQUIT",
-        libc::SIGILL => "SIGILL",
-        libc::SIGABRT => "SIGABRT",
-        libc::SIGBUS => "SIGBUS",
-        libc::SIGFPE => "SIGFPE",
-        libc::SIGKILL => "SIGKILL",
-        libc::SIGSEGV => "SIGSEGV",
-        libc::SIGPIPE => "SIGPIPE",
-        libc::SIGALRM => "SIGALRM",
-        libc::SIGTERM => "SIGTERM",
-        libc::SIGXCPU => "SIGXCPU",
-        libc::SIGXFSZ => "SIGXFSZ",
-        libc::SIGSYS => "SIGSYS",
-        _ => return None,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use future_result::Cause;
@@ -361,7 +338,7 @@ mod tests {
             pid: 4711,
             end: End {
                 exit: Exit::Signal {
-                    signal: libc::SIGKILL,
+                    signal: sys::KILL,
                     core_dumped: false,
                 },
                 peak_rss: Some(3 << 30),

@@ -1,5 +1,6 @@
 //! The settings of a pool, and its start.
 
+use std::error::Error;
 use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -239,9 +240,10 @@ impl Builder {
     /// [`with_worker_state`](crate::with_worker_state) shows them: a connection, a buffer, a generator
     /// of random numbers. It need not be `Send`.
     ///
-    /// It is made after the [`initializer`](Self::initializer) and dropped on the worker when that
+    /// It is made after the [`initializer`](Self::initializer), and dropped on the worker when that
     /// leaves. If making it panics, the pool is broken, as with an initializer that does; if dropping
-    /// it panics, the panic hook reports that.
+    /// it panics, the panic hook reports that. For one whose making can fail otherwise there is
+    /// [`try_worker_state`](Self::try_worker_state).
     ///
     /// # Examples
     ///
@@ -260,7 +262,47 @@ impl Builder {
         mut self,
         make: impl Fn(usize) -> S + Send + Sync + 'static,
     ) -> Self {
-        self.make_state = Some(Box::new(move |index| Rc::new(make(index))));
+        self.make_state = Some(Factory {
+            make: Box::new(move |index| Ok(Rc::new(make(index)))),
+            may_fail: false,
+        });
+        self
+    }
+
+    /// As [`worker_state`](Self::worker_state), for a state that cannot always be made. Of the two the
+    /// last call counts.
+    ///
+    /// [`build`](Self::build) waits until each of the first workers has its state. If one has none,
+    /// there is no pool, but [`BuildError::State`] with the error. A worker that is started later,
+    /// since the pool [grows](Self::min_workers) or another is [blocked](crate::blocking), leaves
+    /// again without having run a task, as if the system had not started it: the work waits for the
+    /// workers that there are, and with the next that finds nobody free a worker is started anew. The
+    /// error of such a one is dropped; `make` may log it. So no task ever runs without the state.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::fs::File;
+    /// use thread_pool::{with_worker_state, BuildError, FutureResult, ThreadPoolExecutor};
+    ///
+    /// let builder = ThreadPoolExecutor::builder().workers(2);
+    /// let pool = builder.try_worker_state(|_index| File::open("Cargo.toml")).build()?;
+    /// let size = || with_worker_state(|file: &File| file.metadata().map(|data| data.len()));
+    /// assert!(matches!(pool.submit(size).result()?, Some(Ok(1..))));
+    ///
+    /// let builder = ThreadPoolExecutor::builder().workers(2);
+    /// let error = builder.try_worker_state(|_index| File::open("nowhere")).build().unwrap_err();
+    /// assert!(matches!(error, BuildError::State(_)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn try_worker_state<S: 'static, E: Into<Box<dyn Error + Send + Sync>>>(
+        mut self,
+        make: impl Fn(usize) -> Result<S, E> + Send + Sync + 'static,
+    ) -> Self {
+        self.make_state = Some(Factory {
+            make: Box::new(move |index| Ok(Rc::new(make(index).map_err(Into::into)?))),
+            may_fail: true,
+        });
         self
     }
 
@@ -309,11 +351,13 @@ impl Builder {
         self
     }
 
-    /// Starts the workers.
+    /// Starts the workers. Waits for none, but those that
+    /// [may have no state](Self::try_worker_state).
     ///
     /// # Errors
     ///
-    /// [`BuildError`] if a setting is out of range, or a thread cannot be started.
+    /// [`BuildError`] if a setting is out of range, a thread cannot be started, or a worker cannot
+    /// make its state.
     ///
     /// # Examples
     ///
@@ -358,6 +402,8 @@ impl Builder {
             exit_hook: self.exit_hook,
             measures_delays: self.measures_delays,
         };
+        let may_fail = |factory: &Factory| factory.may_fail;
+        let waits = threads.make_state.as_ref().is_some_and(may_fail);
         let (completer, terminated) = pair();
         let core = Arc::new(Core::new(id, bound, sleep, threads, completer));
         let pool = ThreadPoolExecutor {
@@ -365,10 +411,19 @@ impl Builder {
             workers,
             terminated: terminated.shared(),
         };
+        let mut beginnings = Vec::new();
         for index in 0..min {
-            if let Err(error) = pool.core.start_worker() {
+            let (begun, beginning) = waits.then(pair).unzip();
+            if let Err(error) = pool.core.start_worker(begun) {
                 pool.core.not_started(min - index - 1);
                 return Err(BuildError::Spawn(error));
+            }
+            beginnings.extend(beginning);
+        }
+        for beginning in beginnings {
+            // One that panics says nothing here: it breaks the pool, as without a state.
+            if let Ok(Err(error)) = beginning.result() {
+                return Err(BuildError::State(error));
             }
         }
         Ok(pool)

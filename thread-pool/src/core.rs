@@ -21,7 +21,7 @@ use crate::tally::{Tally, Totals};
 use crate::timer::Timer;
 use crate::trace;
 use crate::worker::{self, Local, Queues};
-use crate::worker_state::Factory;
+use crate::worker_state::{Begun, Factory};
 
 /// Run by each worker before its first job or after its last, with the worker's number.
 pub(crate) type Hook = Box<dyn Fn(usize) + Send + Sync>;
@@ -176,6 +176,13 @@ impl Core {
         })
     }
 
+    /// Queues a task of a worker that leaves, and wakes nobody yet.
+    pub(crate) fn leave_to_others(&self, task: Task) {
+        if let Err(task) = self.injector.push(task) {
+            self.reject(task);
+        }
+    }
+
     /// What is left to do after [`Core::queue`], apart from the lock.
     pub(crate) fn queued_in_room(self: &Arc<Self>, queued: Result<(), Task>) {
         if let Err(task) = queued {
@@ -231,15 +238,15 @@ impl Core {
             Wake::Sleeper(bed) => bed.wake(),
             Wake::Start => {
                 // Without the thread the work waits for those that there are.
-                if self.start_worker().is_err() {
+                if self.start_worker(None).is_err() {
                     self.sleep.wake_instead();
                 }
             }
         }
     }
 
-    /// Starts a thread that the sleep word counts already.
-    pub(crate) fn start_worker(self: &Arc<Self>) -> std::io::Result<()> {
+    /// Starts a thread that the sleep word counts already, and that tells what came of its beginning.
+    pub(crate) fn start_worker(self: &Arc<Self>, begun: Option<Begun>) -> std::io::Result<()> {
         let queues = Queues::new();
         let seat = Arc::new(Seat {
             slots: Slots::new(),
@@ -257,7 +264,7 @@ impl Core {
         let its_seat = Arc::clone(&seat);
         // Held until the handle is in its place, so that the worker cannot leave before.
         let mut handles = self.handles.lock();
-        match builder.spawn(move || worker::run(core, index, queues, its_seat)) {
+        match builder.spawn(move || worker::run(core, index, queues, its_seat, begun)) {
             Ok(handle) => {
                 if let Some(handles) = &mut *handles {
                     if handles.len() <= index {
@@ -268,7 +275,6 @@ impl Core {
                     let before = handles[index].replace(handle);
                     handles.extend(before.map(Some));
                 }
-                self.sleep.started();
                 Ok(())
             }
             Err(error) => {
@@ -290,8 +296,24 @@ impl Core {
         }
     }
 
-    /// The last thing that a worker does.
+    /// The last thing that a worker does that has [left](Sleep::leave).
     pub(crate) fn forget_worker(&self, index: usize) {
+        self.give_up_seat(index);
+        if self.sleep.left() {
+            self.terminate();
+        }
+    }
+
+    /// The last thing that a worker does that has no state, and so runs no task: all is as if it had not
+    /// been started. It does not count as searching.
+    pub(crate) fn forget_beginner(&self, index: usize) {
+        self.give_up_seat(index);
+        self.sleep.start_searching();
+        self.not_started(1);
+        self.sleep.wake_instead();
+    }
+
+    fn give_up_seat(&self, index: usize) {
         if !self.is_over() {
             // It leaves early, and nobody will join it.
             let mut handles = self.handles.lock();
@@ -302,9 +324,6 @@ impl Core {
             drop(handle);
         }
         self.roster.leave(index);
-        if self.sleep.left() {
-            self.terminate();
-        }
     }
 
     /// Wakes all workers, since each has mail.

@@ -39,6 +39,9 @@ pub enum BuildError {
     InvalidName,
     /// The system refused to start a thread. Workers that had started were stopped again.
     Spawn(io::Error),
+    /// One of the first workers could not
+    /// [make its state](crate::Builder::try_worker_state). Workers that had started were stopped again.
+    State(Box<dyn Error + Send + Sync>),
 }
 
 impl fmt::Display for BuildError {
@@ -64,6 +67,7 @@ impl fmt::Display for BuildError {
                 "the system did not start a worker thread ({error}); \
                  ask for fewer workers or smaller stacks"
             ),
+            Self::State(error) => write!(f, "a worker could not make its state: {error}"),
         }
     }
 }
@@ -73,6 +77,7 @@ impl Error for BuildError {
         match self {
             // The message already contains the error itself.
             Self::Spawn(error) => error.source(),
+            Self::State(error) => error.source(),
             _ => None,
         }
     }

@@ -144,7 +144,7 @@ pub(crate) struct Sleep {
 struct Inner {
     /// The latest to fall asleep last: it is woken first, and the first sleeps long enough to leave.
     sleepers: Vec<Arc<Bed>>,
-    /// Threads that count as live, but it is not known yet whether they can be started.
+    /// Threads that count as live, but it is not known yet whether they can be started, and begin.
     starting: u64,
     /// Threads that do not count any more, and still clean up.
     leaving: usize,
@@ -239,7 +239,7 @@ impl Sleep {
         Wake::Start
     }
 
-    /// A thread was started that counts already.
+    /// The calling thread counts already, and has begun.
     pub(crate) fn started(&self) {
         self.inner.lock().starting -= 1;
     }

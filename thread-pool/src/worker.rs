@@ -8,11 +8,12 @@ use std::sync::Arc;
 use future_result::sync::atomic::{Ordering, fence};
 use future_result::sync::thread;
 use future_result::{
-    CellId, OwnQueue, PoolId, Rejection, Status, Task, TaskDeque, TaskError, TaskList, contain,
+    Cause, CellId, OwnQueue, PoolId, Rejection, Status, Task, TaskDeque, TaskError, TaskList,
+    contain,
 };
 
 use crate::abandoned::{Abandoned, Why};
-use crate::core::Core;
+use crate::core::{Core, fail_all};
 use crate::current;
 use crate::join::{Slots, Stack, Stolen};
 use crate::lanes::Turns;
@@ -20,6 +21,7 @@ use crate::patience::Patience;
 use crate::roster::{Others, Seat};
 use crate::sleep::{Awake, Bed};
 use crate::tally::Tally;
+use crate::worker_state::{Begun, StateError};
 
 /// After so many tasks of its own a worker lets some from outside in, so that tasks which submit
 /// tasks without end cannot shut the others out.
@@ -371,7 +373,13 @@ impl OwnQueue for Local {
 }
 
 /// The body of a worker's thread.
-pub(crate) fn run(core: Arc<Core>, index: usize, queues: Queues, seat: Arc<Seat>) {
+pub(crate) fn run(
+    core: Arc<Core>,
+    index: usize,
+    queues: Queues,
+    seat: Arc<Seat>,
+    begun: Option<Begun>,
+) {
     seat.slots.set_owner(index);
     let local = Rc::new(Local {
         joins: Stack::new(core.sleep.places() - 1),
@@ -391,43 +399,87 @@ pub(crate) fn run(core: Arc<Core>, index: usize, queues: Queues, seat: Arc<Seat>
     let core = &local.core;
     let queue: Rc<dyn OwnQueue> = local.clone();
     core.id.enter_with(queue, || {
-        current::enter(&local, || {
-            if core.threads.has_beginning() && !initialize(&local) {
-                // Each of the others leaves after what it is running.
-                core.close(Rejection::Broken);
-                core.abandon_queued(Why::Broken);
-            }
+        let has_begun = current::enter(&local, || {
+            begin(&local, begun)?;
+            core.sleep.started();
             let mut next = local.search();
             while let Some(task) = next {
                 local.run(task);
                 next = local.next();
             }
+            Ok(())
         });
         // From here on it is no worker: what the user's code submits goes to the others.
         finalize(&local);
-        core.forget_worker(index);
+        match has_begun {
+            Ok(()) => core.forget_worker(index),
+            Err(Stateless) => {
+                // What making the state has submitted.
+                while let Some(task) = local.queues.pop() {
+                    core.leave_to_others(task);
+                }
+                let lost = Cause::new("the worker could not make its state");
+                fail_all(local.seat.mailbox.close(), &TaskError::Lost(lost));
+                core.forget_beginner(index);
+            }
+        }
     });
 }
 
-/// Runs the initializer, and makes the worker's state. False if either panicked.
-fn initialize(local: &Local) -> bool {
+/// The worker has no state, and is to leave.
+struct Stateless;
+
+/// Initializes, and tells who builds the pool. With an error the worker does not count as searching
+/// afterwards.
+fn begin(local: &Local, begun: Option<Begun>) -> Result<(), Stateless> {
+    let core = &local.core;
+    let state = if core.threads.has_beginning() {
+        initialize(local)
+    } else {
+        Some(Ok(()))
+    };
+    let Some(state) = state else {
+        // Each of the others leaves after what it is running.
+        core.close(Rejection::Broken);
+        core.abandon_queued(Why::Broken);
+        return Ok(());
+    };
+    let answer = match state {
+        Ok(()) => Ok(()),
+        Err(_) => Err(Stateless),
+    };
+    // Where nobody waits for it the error is dropped, which is the user's code.
+    contain(|| drop(begun.map(|begun| begun.complete(state))));
+    answer
+}
+
+/// Runs the initializer, and makes the worker's state. `None` if either panicked. With an error the
+/// worker does not count as searching afterwards.
+fn initialize(local: &Local) -> Option<Result<(), StateError>> {
     let core = &local.core;
     // It may take long; nobody is to rely on this worker meanwhile.
     if core.sleep.stop_searching() && local.sees_work() {
         core.wake_if_wanting();
     }
-    let mut succeeded = false;
+    let mut outcome = None;
     contain(|| {
         if let Some(initializer) = &core.threads.initializer {
             initializer(local.index);
         }
-        if let Some(make_state) = &core.threads.make_state {
-            local.state.replace(Some(make_state(local.index)));
-        }
-        succeeded = true;
+        let state = core.threads.make_state.as_ref();
+        outcome = Some(match state.map(|factory| (factory.make)(local.index)) {
+            None => Ok(()),
+            Some(Ok(state)) => {
+                local.state.replace(Some(state));
+                Ok(())
+            }
+            Some(Err(error)) => Err(error),
+        });
     });
-    core.sleep.start_searching();
-    succeeded
+    if !matches!(outcome, Some(Err(_))) {
+        core.sleep.start_searching();
+    }
+    outcome
 }
 
 /// Drops the worker's state, and runs the exit hook.

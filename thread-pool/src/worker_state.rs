@@ -1,16 +1,32 @@
 //! What each worker makes for itself and its tasks may use.
 
 use std::any::Any;
+use std::error::Error;
 use std::rc::Rc;
+
+use future_result::Completer;
 
 use crate::current;
 
+/// Why there is no state, in the user's words.
+pub(crate) type StateError = Box<dyn Error + Send + Sync>;
+
+/// Tells who builds the pool what came of a worker's beginning.
+pub(crate) type Begun = Completer<Result<(), StateError>>;
+
 /// Makes a worker's state, given its number.
-pub(crate) type Factory = Box<dyn Fn(usize) -> Rc<dyn Any> + Send + Sync>;
+pub(crate) struct Factory {
+    pub(crate) make: Box<Make>,
+    /// Whether an error can come of it, so that who builds the pool waits for the first ones.
+    pub(crate) may_fail: bool,
+}
+
+type Make = dyn Fn(usize) -> Result<Rc<dyn Any>, StateError> + Send + Sync;
 
 /// Shows `f` the state that the calling worker has made by
-/// [`Builder::worker_state`](crate::Builder::worker_state). `None`, and `f` is not called, if the
-/// calling thread is no worker, or its state is no `S`.
+/// [`Builder::worker_state`](crate::Builder::worker_state) or
+/// [`Builder::try_worker_state`](crate::Builder::try_worker_state). `None`, and `f` is not called, if
+/// the calling thread is no worker, or its state is no `S`.
 ///
 /// The state is the worker's alone, and need be neither `Send` nor `Sync`. It is shown by shared
 /// reference, so that `f` may wait for other tasks, which may use the state on the same thread

@@ -252,6 +252,21 @@ fn blocking_races_a_push_and_a_spare_worker_runs_it() {
 }
 
 #[test]
+fn a_spare_worker_without_a_state_races_the_end_of_blocking_and_leaves_what_is_queued_to_it() {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(1);
+    model.check(|| {
+        let builder = ThreadPoolExecutor::builder().workers(1);
+        let make = |index| if index == 0 { Ok(()) } else { Err("no state") };
+        let pool = builder.try_worker_state(make).build().unwrap();
+        let first = pool.submit(|| thread_pool::blocking(|| 1));
+        let second = pool.submit(|| 2);
+        assert_eq!(first.result().unwrap(), 1);
+        assert_eq!(second.result().unwrap(), 2);
+    });
+}
+
+#[test]
 fn blocking_races_shutdown_and_a_spare_worker_runs_what_is_left() {
     let mut model = loom::model::Builder::new();
     model.preemption_bound = Some(1);

@@ -5,11 +5,13 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Barrier, Mutex};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Barrier, Mutex, OnceLock};
 use std::thread::{self, ThreadId};
 
 use thread_pool::{
-    FutureResult, Rejection, TaskError, ThreadPoolExecutor, try_join_all, with_worker_state,
+    BuildError, FutureResult, Rejection, TaskError, ThreadPoolExecutor, try_join_all,
+    with_worker_state,
 };
 
 #[test]
@@ -183,4 +185,156 @@ fn a_panic_of_its_user_leaves_it_there() {
     assert!(matches!(panicked.result(), Err(TaskError::Panicked(_))));
     let state = pool.submit(|| with_worker_state(Cell::<u32>::get));
     assert_eq!(state.result().unwrap(), Some(5));
+}
+
+#[test]
+fn a_state_that_cannot_be_made_is_the_error_of_build_and_the_others_are_dropped() {
+    let left = Arc::new(AtomicUsize::new(0));
+    let in_hook = Arc::clone(&left);
+    let kept = Arc::new(());
+    let in_state = Arc::clone(&kept);
+    let error = ThreadPoolExecutor::builder()
+        .workers(3)
+        .try_worker_state(move |index| match index {
+            1 => Err("the database is away"),
+            _ => Ok(Arc::clone(&in_state)),
+        })
+        .exit_hook(move |_| {
+            in_hook.fetch_add(1, Ordering::Relaxed);
+        })
+        .build()
+        .unwrap_err();
+    assert!(matches!(&error, BuildError::State(_)));
+    assert_eq!(
+        error.to_string(),
+        "a worker could not make its state: the database is away"
+    );
+    assert_eq!(left.load(Ordering::Relaxed), 3, "all have left");
+    assert_eq!(Arc::strong_count(&kept), 1, "with what they had made");
+}
+
+#[test]
+fn a_pool_that_was_built_has_the_state_for_every_task() {
+    let builder = ThreadPoolExecutor::builder().workers(3);
+    let builder = builder.try_worker_state(u32::try_from);
+    let pool = builder.build().unwrap();
+    let jobs = (0..100).map(|_| || with_worker_state(|index: &u32| *index < 3));
+    let seen = try_join_all(pool.submit_all(jobs)).unwrap();
+    assert_eq!(seen, [Some(true); 100]);
+}
+
+/// A pool that grows to two; its second worker asks the test what comes of its state.
+#[expect(
+    clippy::unwrap_used,
+    reason = "in a test, a panic is the report of a failure"
+)]
+fn growing() -> (
+    ThreadPoolExecutor,
+    Receiver<()>,
+    Sender<Result<u32, &'static str>>,
+) {
+    let (asks, asked) = channel();
+    let (answer, answers) = channel();
+    let answers = Mutex::new(answers);
+    let make = move |index| {
+        if index == 0 {
+            return Ok(0);
+        }
+        asks.send(()).unwrap();
+        answers
+            .lock()
+            .unwrap()
+            .recv()
+            .unwrap_or(Err("the test is over"))
+    };
+    let builder = ThreadPoolExecutor::builder().workers(2).min_workers(1);
+    let pool = builder.try_worker_state(make).build().unwrap();
+    (pool, asked, answer)
+}
+
+#[test]
+fn a_later_worker_without_a_state_runs_nothing_and_is_started_anew_by_later_work() {
+    let (pool, asked, answer) = growing();
+    let (go, wait_for_go) = channel::<()>();
+    let busy = pool.submit(move || wait_for_go.recv().is_err());
+    let state = || with_worker_state(|state: &u32| *state);
+    let first = pool.submit(state);
+    asked.recv().unwrap();
+    answer.send(Err("not yet")).unwrap();
+    // Until it has left nobody is started in its place.
+    let mut later = Vec::new();
+    while asked.try_recv().is_err() {
+        later.push(pool.submit(state));
+        thread::yield_now();
+    }
+    assert!(!first.is_done());
+    answer.send(Ok(7)).unwrap();
+    assert_eq!(first.result().unwrap(), Some(7));
+    for state in later {
+        assert_eq!(state.result().unwrap(), Some(7));
+    }
+    drop(go);
+    assert!(busy.result().unwrap());
+    pool.shutdown().unwrap();
+}
+
+#[test]
+fn what_waits_for_a_worker_without_a_state_is_run_by_the_others_and_its_mail_is_lost() {
+    let (pool, asked, answer) = growing();
+    let (go, wait_for_go) = channel::<()>();
+    let busy = pool.submit(move || wait_for_go.recv().is_err());
+    let queued = pool.submit(|| with_worker_state(|state: &u32| *state));
+    asked.recv().unwrap();
+    let mut everywhere = pool.broadcast(|index| index);
+    assert_eq!(everywhere.len(), 2);
+    answer.send(Err("never")).unwrap();
+    let lost = everywhere.remove(1).result();
+    assert!(matches!(&lost, Err(TaskError::Lost(cause)) if cause.to_string().contains("state")));
+    drop(go);
+    assert!(busy.result().unwrap());
+    assert_eq!(queued.result().unwrap(), Some(0));
+    assert_eq!(everywhere.remove(0).result().unwrap(), 0);
+    pool.shutdown().unwrap();
+}
+
+#[test]
+fn what_the_making_has_submitted_is_run_also_if_there_is_no_state() {
+    let pool = Arc::new(OnceLock::<ThreadPoolExecutor>::new());
+    let (sender, handles) = channel();
+    let inside = Arc::clone(&pool);
+    let make = move |index| {
+        if index == 0 {
+            return Ok(());
+        }
+        if let Some(pool) = inside.get() {
+            sender.send(pool.submit(thread::current)).unwrap();
+        }
+        Err("none")
+    };
+    let builder = ThreadPoolExecutor::builder()
+        .workers(2)
+        .min_workers(1)
+        .name("some");
+    let built = builder.try_worker_state(make).build().unwrap();
+    let pool = pool.get_or_init(|| built);
+    let (go, wait_for_go) = channel::<()>();
+    let busy = pool.submit(move || wait_for_go.recv().is_err());
+    let queued = pool.submit(|| ());
+    let inner = handles.recv().unwrap();
+    drop(go);
+    assert_eq!(inner.result().unwrap().name(), Some("some-0"));
+    assert!(busy.result().unwrap());
+    queued.result().unwrap();
+}
+
+#[test]
+fn making_that_panics_breaks_the_pool_also_where_it_may_fail() {
+    let make = |_: usize| -> Result<u32, TaskError> { panic!("no manners") };
+    let builder = ThreadPoolExecutor::builder().workers(1);
+    let pool = builder.try_worker_state(make).build().unwrap();
+    let refused = pool.submit(|| ()).result();
+    assert!(matches!(
+        refused,
+        Err(TaskError::Rejected(Rejection::Broken))
+    ));
 }

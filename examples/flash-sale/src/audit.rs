@@ -33,7 +33,7 @@ pub struct Audit {
 }
 
 /// A promise that was not kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Breach {
     /// More was sold than there was.
     Oversold,
@@ -102,6 +102,40 @@ impl Audit {
         let broken = checks.into_iter().filter(|(_, is_broken)| *is_broken);
         broken.map(|(breach, _)| breach).collect()
     }
+
+    /// What of the promise is broken, for whoever is to find out why.
+    #[must_use]
+    pub fn details(&self, breach: Breach) -> String {
+        let Self { units, left, .. } = self;
+        match breach {
+            Breach::Oversold | Breach::Unbalanced => {
+                let (paid, unsettled) = (self.paid, self.unsettled);
+                format!("{units} units, {left} left, {paid} paid, {unsettled} without an end")
+            }
+            Breach::Lost => format!(
+                "{} without an end, {} not there{}",
+                self.unsettled,
+                self.missing.len(),
+                first(&self.missing)
+            ),
+            Breach::Twice => format!(
+                "{} keys{}",
+                self.accepted_twice.len(),
+                first(&self.accepted_twice)
+            ),
+            Breach::Paid => format!(
+                "{} paid orders without exactly one payment, {} payments for no paid order",
+                self.not_paid_once, self.stray_payments
+            ),
+        }
+    }
+}
+
+/// The first of these keys, to look for.
+fn first(keys: &[String]) -> String {
+    keys.first()
+        .map(|key| format!(", the first is {key}"))
+        .unwrap_or_default()
 }
 
 impl fmt::Display for Breach {

@@ -71,15 +71,21 @@ impl fmt::Display for Report {
         )?;
         writeln!(
             f,
-            "audit: {} units = {} left + {} paid; {} accepted = {} paid + {} given up",
-            audit.units, audit.left, audit.paid, audit.accepted, audit.paid, audit.given_up
+            "audit: of {} units {} left, {} paid; of {} accepted {} paid, {} given up, {} without an end",
+            audit.units,
+            audit.left,
+            audit.paid,
+            audit.accepted,
+            audit.paid,
+            audit.given_up,
+            audit.unsettled
         )?;
         if let Some(trouble) = tally.trouble.get() {
             writeln!(f, "broken: {trouble}")?;
         }
         let breaches = audit.breaches();
-        for breach in &breaches {
-            writeln!(f, "broken promise: {breach}")?;
+        for &breach in &breaches {
+            writeln!(f, "broken promise: {breach}: {}", audit.details(breach))?;
         }
         if breaches.is_empty() {
             writeln!(f, "never oversold, no accepted order lost, each paid once")?;

@@ -100,19 +100,13 @@ impl Refusal {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum OpenError {
-    /// The stock is not there.
-    #[error("cannot open the stock: {0}")]
-    Stock(#[from] rusqlite::Error),
-    /// No threads.
-    #[error("cannot start threads: {0}")]
+    /// No threads, or none that has the stock.
+    #[error("cannot staff the shop: {0}")]
     Threads(#[from] thread_pool::BuildError),
     /// No processes.
     #[error("cannot start worker processes: {0}")]
     Processes(#[from] process_pool::BuildError),
 }
-
-/// A worker thread's own connection. It is made where no error can be given back, so the error waits here.
-type Connected = rusqlite::Result<Stock>;
 
 /// The shop, open.
 #[derive(Debug)]
@@ -144,11 +138,10 @@ impl Shop {
     /// # Errors
     /// When the stock, or somebody of the staff, is missing.
     pub fn open(path: &Path, plan: &Plan, tally: Arc<Tally>) -> Result<Self, OpenError> {
-        Stock::open(path)?.left()?;
+        // Each thread has a connection of its own. A pool without one for each is not built.
         let staff = |name: &str, workers: usize| {
             let path = path.to_owned();
-            let connect = move |_| -> Connected { Stock::open(&path) };
-            staffed(name, workers).worker_state(connect)
+            staffed(name, workers).try_worker_state(move |_| Stock::open(&path))
         };
         let front = staff("front", plan.front_workers)
             .queue_bound(plan.queue)
@@ -238,10 +231,7 @@ fn staffed(name: &str, workers: usize) -> Builder {
 
 /// Uses the calling worker's connection.
 fn on_stock<R>(f: impl FnOnce(&Stock) -> rusqlite::Result<R>) -> Result<R, String> {
-    let used = with_worker_state(|stock: &Connected| match stock {
-        Ok(stock) => f(stock).map_err(|error| error.to_string()),
-        Err(error) => Err(format!("cannot open the stock: {error}")),
-    });
+    let used = with_worker_state(|stock: &Stock| f(stock).map_err(|error| error.to_string()));
     used.unwrap_or_else(|| Err("this is no thread of the shop's".to_owned()))
 }
 

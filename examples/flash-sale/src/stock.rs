@@ -93,7 +93,7 @@ impl Stock {
     /// # Errors
     /// When the file cannot be written, or is a shop already.
     pub fn create(path: &Path, units: u32) -> rusqlite::Result<Self> {
-        let stock = Self::open(path)?;
+        let stock = Self::connect(path)?;
         stock.connection.execute_batch(SCHEMA)?;
         let product = "INSERT INTO product (units, left, version) VALUES (?1, ?1, 0)";
         stock.connection.execute(product, [units])?;
@@ -103,8 +103,14 @@ impl Stock {
     /// Another connection to the same.
     ///
     /// # Errors
-    /// When the file cannot be opened.
+    /// When the file cannot be opened, or is no shop.
     pub fn open(path: &Path) -> rusqlite::Result<Self> {
+        let stock = Self::connect(path)?;
+        stock.left()?;
+        Ok(stock)
+    }
+
+    fn connect(path: &Path) -> rusqlite::Result<Self> {
         let connection = Connection::open(path)?;
         connection.busy_timeout(BUSY)?;
         // With the journal above this survives the end of the program at any moment; a power cut can cost the last orders.

@@ -249,6 +249,16 @@ fn key_is_ordered_once_and_an_order_settled_once() {
 }
 
 #[test]
+fn shop_without_a_stock_does_not_open_and_says_why() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("nothing.sqlite");
+    let error = Shop::open(&path, &plan(), Arc::default()).unwrap_err();
+    let told = error.to_string();
+    assert!(told.starts_with("cannot staff the shop: "), "{told}");
+    assert!(told.contains("no such table: product"), "{told}");
+}
+
+#[test]
 fn audit_finds_every_broken_promise() {
     let found = |damage: &str, told: &[&str]| {
         let folder = TempDir::new().unwrap();
@@ -261,7 +271,16 @@ fn audit_finds_every_broken_promise() {
         }
         stock.connection().execute_batch(damage).unwrap();
         let told: Vec<_> = told.iter().map(|key| (*key).to_owned()).collect();
-        Audit::of(stock.connection(), &told).unwrap().breaches()
+        let audit = Audit::of(stock.connection(), &told).unwrap();
+        let breaches = audit.breaches();
+        for &breach in &breaches {
+            assert!(
+                audit
+                    .details(breach)
+                    .contains(|it: char| ('1'..='9').contains(&it))
+            );
+        }
+        breaches
     };
     assert_eq!(found("", &["a", "b"]), []);
     assert_eq!(found("", &["a", "x"]), [Breach::Lost]);

@@ -40,9 +40,8 @@ pub enum Work {
     },
 }
 
-/// The longest that a green task computes before it lets others go on. A task that has come waits for a piece of each
-/// that is there, and so does whoever gives it out, being a green task as well: so a piece should be short, though the
-/// scheduler itself looks for new tasks about every millisecond.
+/// The longest that a green task computes before it lets others go on: a task that comes waits for the turns of those
+/// that are there.
 const PIECE: Duration = Duration::from_micros(100);
 
 impl Work {

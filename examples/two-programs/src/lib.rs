@@ -3,8 +3,12 @@
 #![forbid(unsafe_code)]
 
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 static GREETING: OnceLock<String> = OnceLock::new();
+
+/// How often [`HALVE`] was called in this process.
+static HALVED: AtomicU64 = AtomicU64::new(0);
 
 fn square(n: u64) -> u64 {
     n * n
@@ -13,6 +17,13 @@ fn square(n: u64) -> u64 {
 process_pool::named! {
     /// Squares a number.
     pub static SQUARE: fn(u64) -> u64 = square;
+    /// Halves an even number.
+    pub static HALVE: fn(u64) -> Result<u64, String> = |n| {
+        HALVED.fetch_add(1, Ordering::Relaxed);
+        if n.is_multiple_of(2) { Ok(n / 2) } else { Err(format!("{n} is odd")) }
+    };
+    /// How often [`HALVE`] was called in the worker that is asked.
+    pub static TIMES_HALVED: fn(()) -> u64 = |()| HALVED.load(Ordering::Relaxed);
     /// Where it runs.
     pub static EXECUTABLE: fn(()) -> String = |()| {
         let path = std::env::current_exe().unwrap_or_default();

@@ -5,9 +5,10 @@
 #![forbid(unsafe_code)]
 
 use process_pool::{
-    BuildError, FutureResult, JoinHandle, Named, ProcessPoolExecutor, TaskError, WorkerDied,
+    BuildError, FutureResult, JoinHandle, Named, ProcessPoolExecutor, TaskError, TryError,
+    WorkerDied,
 };
-use two_programs::{ABORT, EXECUTABLE, GREET, PANIC, SET_GREETING, SQUARE};
+use two_programs::{ABORT, EXECUTABLE, GREET, HALVE, PANIC, SET_GREETING, SQUARE, TIMES_HALVED};
 
 const WORKER: &str = env!("CARGO_BIN_EXE_two-programs-worker");
 const DIFFERS: &str = env!("CARGO_BIN_EXE_differs");
@@ -49,6 +50,28 @@ fn named_functions_run_in_the_other_executable() {
     let squares: Vec<_> = squares.map(Result::unwrap).collect();
     assert!(squares.iter().zip(0..).all(|(square, n)| *square == n * n));
     assert_eq!(squares.len(), 1000);
+}
+
+#[test]
+fn a_named_try_map_ends_at_the_first_error_and_calls_nothing_more_in_its_chunk() {
+    for executable in [Some(WORKER), None] {
+        let mut builder = ProcessPoolExecutor::builder().workers(1);
+        if let Some(executable) = executable {
+            builder = builder.worker_executable(executable);
+        }
+        let pool = builder.build().unwrap();
+        let mut halves = pool.try_map_named(&HALVE, [2, 4, 5, 6, 8]).chunk_size(5);
+        assert!(matches!(halves.next(), Some(Ok(1))));
+        assert!(matches!(halves.next(), Some(Ok(2))));
+        let last = halves.next();
+        assert!(matches!(last, Some(Err(TryError::Returned(text))) if text == "5 is odd"));
+        assert!(halves.next().is_none());
+        let times = pool.submit_named(&TIMES_HALVED, ()).result().unwrap();
+        assert_eq!(times, 3);
+        // A map goes on.
+        let halves: Vec<_> = pool.map_named(&HALVE, [3, 2]).chunk_size(2).collect();
+        assert!(matches!(halves[..], [Ok(Err(_)), Ok(Ok(1))]));
+    }
 }
 
 #[test]

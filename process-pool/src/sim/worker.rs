@@ -1,7 +1,6 @@
 //! A simulated worker: what it has read and written, what it is at, and how it will misbehave.
 
 use std::collections::VecDeque;
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,13 +10,12 @@ use super::Random;
 use super::facts::{Fact, How, Order, padding};
 use crate::claims::Claims;
 use crate::frame::{self, Decoder, Header};
-use crate::image::Image;
 use crate::protocol::{
     DONE, FAILED, LEAVE, PANICKED, PanicReport, READY, REFUSED, Ready, SETUP, STORED, TASK,
     VERSION, split_task,
 };
 use crate::store::Store;
-use crate::sys::Exit;
+use crate::sys::{Descriptor, Exit, Image};
 use crate::unread::Unread;
 use crate::{codec, protocol};
 
@@ -72,7 +70,7 @@ pub(super) struct Worker {
     pub(super) results: VecDeque<u8>,
     decoder: Decoder,
     /// Where long parts of arguments are.
-    arguments: Arc<OwnedFd>,
+    arguments: Arc<Descriptor>,
     /// Where long parts of values go.
     values: Arc<Store>,
     unread: Unread,
@@ -98,7 +96,7 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    pub(super) fn new(random: &mut Random, arguments: Arc<OwnedFd>, values: Store) -> Self {
+    pub(super) fn new(random: &mut Random, arguments: Arc<Descriptor>, values: Store) -> Self {
         let steps = random.below(40);
         let exits = random.one_in(2);
         let exits = exits.then(|| Duration::from_millis(random.below(3_000)));

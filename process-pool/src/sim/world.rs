@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, IoSlice};
-use std::os::fd::OwnedFd;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -18,7 +17,7 @@ use crate::core::Core;
 use crate::notifier::Bell;
 use crate::state::{End, Process};
 use crate::store::Store;
-use crate::sys::{Event, Exit};
+use crate::sys::{Descriptor, Event, Exit};
 use crate::system::{System, Wait};
 use crate::token::{self, Source};
 
@@ -59,7 +58,7 @@ struct Shared {
     setup: Vec<u8>,
     arguments: Arc<Store>,
     /// The same for those who read.
-    readable: Arc<OwnedFd>,
+    readable: Arc<Descriptor>,
     inner: Mutex<Inner>,
 }
 
@@ -68,7 +67,7 @@ struct Shared {
 pub(crate) struct Results {
     id: u64,
     claims: Arc<Claims>,
-    values: Arc<OwnedFd>,
+    values: Arc<Descriptor>,
 }
 
 /// A simulated process as the pool has it.
@@ -241,6 +240,10 @@ impl System for World {
         Ok((Sim { world, id, claims }, results))
     }
 
+    fn place(&self, _: usize) -> &[u8] {
+        &[]
+    }
+
     fn setup(&self) -> &[u8] {
         &self.0.setup
     }
@@ -352,7 +355,7 @@ impl System for World {
         &self.0.arguments
     }
 
-    fn values<'a>(&self, results: &'a Results) -> &'a Arc<OwnedFd> {
+    fn values<'a>(&self, results: &'a Results) -> &'a Arc<Descriptor> {
         // They are about to be read, and may have been used for something else by now.
         drop(self.stir());
         &results.values

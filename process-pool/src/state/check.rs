@@ -16,6 +16,15 @@ impl State<Sim> {
         let starting = self.workers.values().filter(stage(Stage::Starting)).count();
         assert_eq!(self.starting, starting, "starting");
         assert!(self.active <= self.limits.workers, "too many workers");
+        let staying = self
+            .workers
+            .values()
+            .filter(|it| it.stage != Stage::Leaving);
+        let mut places: Vec<usize> = staying.map(|it| it.index).collect();
+        places.sort_unstable();
+        places.dedup();
+        assert_eq!(places.len(), self.active, "two workers in one place");
+        assert!(places.last().is_none_or(|&last| last < self.limits.workers));
 
         for (id, worker) in &self.workers {
             let is_free = worker.stage == Stage::Ready

@@ -12,6 +12,8 @@ use crate::lane::Lane;
 #[derive(Debug)]
 pub(super) struct Worker<P> {
     pub(super) process: P,
+    /// Its place among those that are not leaving.
+    pub(super) index: usize,
     pub(super) lane: Lane,
     pub(super) stage: Stage,
     /// How many tasks it was given.

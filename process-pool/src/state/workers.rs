@@ -41,19 +41,40 @@ impl<P: Process> State<P> {
         self.next
     }
 
-    /// Adds a worker that was started.
-    pub(crate) fn add(&mut self, poller: &P::Poller, process: P, setup: &[u8]) {
+    /// The lowest place that no worker has. There is one, since another worker is only wanted then.
+    fn free_place(&self) -> usize {
+        let is_free = |index: &usize| {
+            let mut staying = self
+                .workers
+                .values()
+                .filter(|it| it.stage != Stage::Leaving);
+            staying.all(|it| it.index != *index)
+        };
+        (0..self.limits.workers).find(is_free).unwrap_or(0)
+    }
+
+    /// Adds a worker that was started. `place` gives what it is told first, if anything, for its index.
+    pub(crate) fn add<'a>(
+        &mut self,
+        poller: &P::Poller,
+        process: P,
+        place: impl FnOnce(usize) -> &'a [u8],
+        setup: &[u8],
+    ) {
+        let index = self.free_place();
         let id = self.next;
         self.next += 1;
         self.is_spawning = false;
         self.active += 1;
         self.starting += 1;
         let mut lane = Lane::default();
+        lane.control(place(index));
         lane.control(setup);
         self.workers.insert(
             id,
             Worker {
                 process,
+                index,
                 lane,
                 stage: Stage::Starting,
                 given: 0,

@@ -1,13 +1,17 @@
-//! How much memory processes have had in use.
+//! How much memory processes have, and have had in use.
 
 #![expect(
     unsafe_code,
     reason = "calls that fill a structure, which rustix does not have"
 )]
 
+use std::fs::File;
+use std::io::{self, Read};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr;
+
+use rustix::param::page_size;
 
 /// The most memory that this process has had in use at a time, in bytes. Never goes down.
 pub(super) fn own_peak() -> u64 {
@@ -37,6 +41,16 @@ pub(super) fn forget(process: BorrowedFd<'_>) -> u64 {
     };
     // SAFETY: as above.
     peak(&unsafe { usage.assume_init() })
+}
+
+/// How many bytes of this process are resident.
+pub(crate) fn resident() -> io::Result<u64> {
+    let mut buffer = [0; 128];
+    let length = File::open("/proc/self/statm")?.read(&mut buffer)?;
+    let text = buffer.get(..length).map(str::from_utf8);
+    let pages = text.and_then(|text| text.ok()?.split(' ').nth(1)?.parse::<u64>().ok());
+    let pages = pages.ok_or(io::ErrorKind::InvalidData)?;
+    Ok(pages.saturating_mul(page_size() as u64))
 }
 
 fn peak(usage: &libc::rusage) -> u64 {

@@ -1,13 +1,13 @@
 //! Waiting for many descriptors at once, and being woken from it: epoll and eventfd.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 use rustix::buffer::spare_capacity;
-use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, epoll, eventfd, poll};
 use rustix::io::Errno;
 
+use super::Descriptor;
 use crate::notifier::Bell;
 
 /// The longest wait at a time: before Linux 5.11 the system counts it in milliseconds, in 32 bits. Whoever
@@ -28,7 +28,7 @@ pub(crate) struct Event(pub(crate) u64);
 /// A set of descriptors to wait for. A descriptor is reported as long as it is ready.
 #[derive(Debug)]
 pub(crate) struct Poller {
-    epoll: OwnedFd,
+    epoll: Descriptor,
 }
 
 impl Poller {
@@ -38,7 +38,7 @@ impl Poller {
     }
 
     /// Adds a descriptor, which leaves by [`remove`](Self::remove).
-    pub(crate) fn add(&self, fd: impl AsFd, number: u64, interest: Interest) -> io::Result<()> {
+    pub(crate) fn add(&self, fd: &Descriptor, number: u64, interest: Interest) -> io::Result<()> {
         let flags = match interest {
             Interest::Read => epoll::EventFlags::IN,
             Interest::Write => epoll::EventFlags::OUT,
@@ -49,7 +49,7 @@ impl Poller {
 
     /// Takes a descriptor out. A descriptor must not be closed before, since a process that was forked
     /// off may keep what is behind it open, and in the set.
-    pub(crate) fn remove(&self, fd: impl AsFd) {
+    pub(crate) fn remove(&self, fd: &Descriptor) {
         // It can only fail for one that is not there.
         let _ = epoll::delete(&self.epoll, fd);
     }
@@ -57,13 +57,7 @@ impl Poller {
     /// Waits until something is ready, or for so long.
     pub(crate) fn wait(&self, events: &mut Vec<Event>, limit: Option<Duration>) -> io::Result<()> {
         events.clear();
-        let limit = limit.map(|limit| {
-            let limit = limit.min(LIMIT_MAX);
-            Timespec {
-                tv_sec: limit.as_secs().try_into().unwrap_or(0),
-                tv_nsec: limit.subsec_nanos().into(),
-            }
-        });
+        let limit = limit.map(timespec);
         let mut ready = Vec::with_capacity(64);
         match epoll::wait(&self.epoll, spare_capacity(&mut ready), limit.as_ref()) {
             Ok(_) | Err(Errno::INTR) => {}
@@ -78,9 +72,39 @@ impl Poller {
     }
 }
 
+fn timespec(limit: Duration) -> Timespec {
+    let limit = limit.min(LIMIT_MAX);
+    Timespec {
+        tv_sec: limit.as_secs().try_into().unwrap_or(0),
+        tv_nsec: limit.subsec_nanos().into(),
+    }
+}
+
+/// Waits until one of these is ready or broken, or for so long; says which are. Without an interest it is waited
+/// for its end alone.
+///
+/// # Errors
+///
+/// [`Interrupted`](io::ErrorKind::Interrupted) if it is to be tried again.
+pub(crate) fn wait_any<const N: usize>(
+    fds: [(&Descriptor, Option<Interest>); N],
+    limit: Duration,
+) -> io::Result<[bool; N]> {
+    let mut fds = fds.map(|(fd, interest)| {
+        let flags = match interest {
+            Some(Interest::Read) => PollFlags::IN,
+            Some(Interest::Write) => PollFlags::OUT,
+            None => PollFlags::empty(),
+        };
+        PollFd::new(fd, flags)
+    });
+    poll(&mut fds, Some(&timespec(limit)))?;
+    Ok(fds.map(|fd| !fd.revents().is_empty()))
+}
+
 /// Ends the wait of a [`Poller`] that it was added to.
 #[derive(Debug)]
-pub(crate) struct EventFd(OwnedFd);
+pub(crate) struct EventFd(Descriptor);
 
 impl EventFd {
     pub(crate) fn new() -> io::Result<Self> {
@@ -89,8 +113,8 @@ impl EventFd {
     }
 
     /// What to add to the poller.
-    pub(crate) fn fd(&self) -> impl AsFd + '_ {
-        self.0.as_fd()
+    pub(crate) const fn fd(&self) -> &Descriptor {
+        &self.0
     }
 }
 

@@ -2,7 +2,10 @@
 //! started.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::AsFd;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::Command;
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::{Errno, retry_on_intr};
@@ -12,7 +15,8 @@ use rustix::process::{
     waitid,
 };
 
-use super::usage;
+use super::pass::private;
+use super::{Descriptor, usage};
 
 /// How a process has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +37,7 @@ pub(crate) enum Exit {
 #[derive(Debug)]
 pub(crate) struct ProcessHandle {
     pid: Pid,
-    fd: OwnedFd,
+    fd: Descriptor,
     /// The most memory that this program had had in use when the process was there. The system counts
     /// that in: between its two steps, fork and exec, the process had the program's memory.
     inherited_peak: u64,
@@ -58,8 +62,8 @@ impl ProcessHandle {
     }
 
     /// Readable once the process has ended.
-    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
-        self.fd.as_fd()
+    pub(crate) const fn fd(&self) -> &Descriptor {
+        &self.fd
     }
 
     fn wait(&self, more: WaitIdOptions) -> io::Result<Option<Exit>> {
@@ -106,14 +110,46 @@ impl ProcessHandle {
     }
 }
 
+/// What starts this executable, or another one, as the leader of a group of its own. Its name in lists of
+/// processes says what it is.
+pub(crate) fn command(executable: Option<&Path>) -> Command {
+    // This executable, also if its file was deleted or replaced.
+    let own = Path::new("/proc/self/exe");
+    let mut command = Command::new(executable.unwrap_or(own));
+    command.arg0("process-pool worker").process_group(0);
+    command
+}
+
+/// The number of the process that this one is a child of. It changes when that has ended.
+pub(crate) fn parent() -> u32 {
+    std::os::unix::process::parent_id()
+}
+
 /// The pool's process, if it is this process's parent and still there: then the descriptor is readable
 /// once it has ended.
-pub(crate) fn pool_of_this_worker(pool: u32) -> Option<OwnedFd> {
+pub(crate) fn pool_of_this_worker(pool: u32) -> Option<Descriptor> {
     let parent = getppid()?;
     let fd = pidfd_open(parent, PidfdFlags::empty()).ok()?;
     // Asked again: before the descriptor was there, the number could have become another's.
     let is_pool = getppid() == Some(parent) && parent.as_raw_nonzero().get().unsigned_abs() == pool;
-    is_pool.then_some(fd)
+    is_pool.then(|| private(fd))
+}
+
+/// Waits until the pool is gone: by its process, if there is one to wait for, and by the task pipe, which has
+/// no writer then. Says whether it is; if not, the descriptors are of no use any more.
+pub(crate) fn await_pool(process: Option<&Descriptor>, tasks: &Descriptor) -> bool {
+    let before = parent();
+    loop {
+        let mut fds = vec![PollFd::new(tasks, PollFlags::empty())];
+        fds.extend(process.map(|fd| PollFd::new(fd, PollFlags::IN)));
+        match poll(&mut fds, None) {
+            Ok(_) => {}
+            Err(Errno::INTR) => continue,
+            Err(_) => return false,
+        }
+        let pipe = fds[0].revents();
+        return parent() != before || pipe == PollFlags::HUP;
+    }
 }
 
 /// Ends this process, and the group if it is its own.

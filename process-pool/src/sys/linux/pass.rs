@@ -7,7 +7,7 @@
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::cmsg_space;
 use rustix::io::fcntl_dupfd_cloexec;
@@ -16,22 +16,25 @@ use rustix::net::{
     SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
 };
 
+use super::Descriptor;
+
 /// What a worker is given.
 #[derive(Debug)]
 pub(crate) struct Passed {
-    pub(crate) tasks: OwnedFd,
-    pub(crate) results: OwnedFd,
-    pub(crate) page: OwnedFd,
+    pub(crate) tasks: Descriptor,
+    pub(crate) results: Descriptor,
+    pub(crate) page: Descriptor,
     /// Stores: to read from, and to write to.
-    pub(crate) arguments: OwnedFd,
-    pub(crate) values: OwnedFd,
+    pub(crate) arguments: Descriptor,
+    pub(crate) values: Descriptor,
     /// The pool's process.
     pub(crate) pool: u32,
 }
 
 /// Puts the descriptors into a new socket, whose other end becomes the worker's descriptor 0. The first
 /// one returned must be kept until the worker has started.
-pub(crate) fn pass(fds: [BorrowedFd<'_>; 5]) -> io::Result<(OwnedFd, OwnedFd)> {
+pub(crate) fn pass(fds: [&Descriptor; 5]) -> io::Result<(Descriptor, Descriptor)> {
+    let fds = fds.map(AsFd::as_fd);
     let (ours, theirs) = socketpair(
         AddressFamily::UNIX,
         SocketType::SEQPACKET,
@@ -54,7 +57,7 @@ pub(crate) fn pass(fds: [BorrowedFd<'_>; 5]) -> io::Result<(OwnedFd, OwnedFd)> {
 }
 
 /// The worker's side of [`pass`].
-pub(crate) fn receive(socket: impl AsFd) -> io::Result<Passed> {
+pub(super) fn receive(socket: impl AsFd) -> io::Result<Passed> {
     let mut pool = [0; 4];
     let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(5))];
     let mut message = RecvAncillaryBuffer::new(&mut space);
@@ -71,11 +74,11 @@ pub(crate) fn receive(socket: impl AsFd) -> io::Result<Passed> {
     let fds: Vec<OwnedFd> = fds.next().into_iter().flatten().collect();
     match <[OwnedFd; 5]>::try_from(fds) {
         Ok([tasks, results, page, arguments, values]) if received.bytes == 4 => Ok(Passed {
-            tasks,
-            results,
+            tasks: private(tasks),
+            results: private(results),
             page,
-            arguments,
-            values,
+            arguments: private(arguments),
+            values: private(values),
             pool: u32::from_le_bytes(pool),
         }),
         _ => Err(io::ErrorKind::InvalidData.into()),
@@ -87,7 +90,7 @@ pub(crate) fn receive(socket: impl AsFd) -> io::Result<Passed> {
 const PRIVATE: [i32; 3] = [512, 128, 32];
 
 /// The same behind another number, out of the way of tasks.
-pub(crate) fn private(fd: OwnedFd) -> OwnedFd {
+pub(crate) fn private(fd: Descriptor) -> Descriptor {
     let mut above = PRIVATE.into_iter();
     let moved = above.find_map(|number| fcntl_dupfd_cloexec(&fd, number).ok());
     moved.unwrap_or(fd)

@@ -1,0 +1,96 @@
+//! On which CPUs each worker runs.
+
+use std::fmt;
+
+use future_result::sync::thread;
+
+use crate::protocol::PLACE;
+use crate::{BuildError, Builder, codec, frame, sys};
+
+/// What [`Builder::affinity`] was given.
+#[derive(Default)]
+pub(crate) struct Affinity(Option<Box<Place>>);
+
+type Place = dyn Fn(usize, &[usize]) -> Vec<usize> + Send + Sync;
+
+impl Builder {
+    /// Has each worker run on the CPUs that `place` gives for it alone, and with it what its tasks start: one
+    /// worker on each CPU, or as a program places its workers itself. By default the system moves
+    /// workers wherever this process may run.
+    ///
+    /// [`build`](Self::build) calls `place` once for each of the [workers](Self::workers): with the worker's index,
+    /// from 0 up, and the numbers of the CPUs that the thread may run on that builds, in ascending order. A worker
+    /// that comes in the place of one that has died, or has left, has its index, and so its CPUs.
+    ///
+    /// Where a worker cannot run on all that it is given, or is given none, `build` gives
+    /// [`BuildError::Affinity`]. Should a CPU be taken away from the process later, no worker starts there, and when no other
+    /// one works the pool is [broken](crate::Rejection::Broken). Threads that constructors have started before
+    /// `main` stay where they are.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use process_pool::{FutureResult, ProcessPoolExecutor};
+    ///
+    /// // A CPU for each worker.
+    /// let pool = ProcessPoolExecutor::builder()
+    ///     .affinity(|index, cpus| vec![cpus[index % cpus.len()]])
+    ///     .build()?;
+    /// let cpus = pool.submit(|()| std::thread::available_parallelism().map_or(0, usize::from), ());
+    /// assert_eq!(cpus.result()?, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn affinity<F>(mut self, place: F) -> Self
+    where
+        F: Fn(usize, &[usize]) -> Vec<usize> + Send + Sync + 'static,
+    {
+        self.affinity = Affinity(Some(Box::new(place)));
+        self
+    }
+}
+
+impl Affinity {
+    /// The first message to each of so many workers; none if they may run anywhere.
+    pub(crate) fn places(&self, workers: usize) -> Result<Vec<Vec<u8>>, BuildError> {
+        let Some(place) = &self.0 else {
+            return Ok(Vec::new());
+        };
+        let ours = sys::cpus().map_err(|error| BuildError::Affinity(error.to_string()))?;
+        let places: Vec<_> = (0..workers).map(|index| place(index, &ours)).collect();
+        let messages = places.iter().map(|cpus| message(cpus)).collect();
+        try_out(places)?;
+        messages
+    }
+}
+
+impl fmt::Debug for Affinity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "set" } else { "any" })
+    }
+}
+
+fn message(cpus: &[usize]) -> Result<Vec<u8>, BuildError> {
+    let mut message = Vec::new();
+    frame::begin(&mut message);
+    codec::encode(&cpus, &mut message).map_err(BuildError::Affinity)?;
+    let sealed = frame::seal(&mut message, PLACE, 0);
+    sealed.map_err(|error| BuildError::Affinity(error.to_string()))?;
+    Ok(message)
+}
+
+/// Does on a thread what workers are going to do, so that whoever builds the pool hears of what cannot be.
+fn try_out(places: Vec<Vec<usize>>) -> Result<(), BuildError> {
+    let each = move || {
+        places.iter().enumerate().try_for_each(|(index, cpus)| {
+            sys::run_on(cpus).map_err(|text| format!("worker {index} {text}"))
+        })
+    };
+    let thread = thread::Builder::new()
+        .spawn(each)
+        .map_err(BuildError::Spawn)?;
+    match thread.join() {
+        Ok(tried) => tried.map_err(BuildError::Affinity),
+        // It has nothing that panics.
+        Err(_) => Ok(()),
+    }
+}
