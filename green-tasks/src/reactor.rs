@@ -369,7 +369,7 @@ impl<T: AsFd> Source<T> {
         Ok(())
     }
 
-    /// Whether a read would block for sure.
+    /// Whether nothing is known to have come since a short read.
     pub(crate) fn is_drained(&self, scheduler: &Scheduler) -> bool {
         let entry = scheduler
             .reactor_if_any()

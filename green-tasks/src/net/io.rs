@@ -16,7 +16,7 @@ use rustix::net::{AddressFamily, SocketType};
 use rustix::net::{SocketFlags, socket_with};
 
 use crate::reactor::{Interest, Source, block};
-use crate::scheduler::{Ends, Rest, current};
+use crate::scheduler::{Ends, Rest, Scheduler, current};
 use crate::time::{Alarm, Armed, sleep};
 
 /// A socket that does not block its thread.
@@ -125,7 +125,11 @@ impl<T: AsFd> Io<T> {
         if let Some(scheduler) = &scheduler {
             scheduler.spend_io();
         }
-        let is_drained = |scheduler: &Rc<_>| self.source.is_drained(scheduler);
+        let is_drained = |scheduler: &Rc<Scheduler>| {
+            // Who must not wait tries, since more may have come of which nobody has been told.
+            let may_wait = !scheduler.current().interrupts.is_pinned();
+            self.source.is_drained(scheduler) && may_wait
+        };
         if interest == Interest::Write || !scheduler.as_ref().is_some_and(is_drained) {
             let first = retry(|| operation(self.socket()));
             if !would_block(&first) {
@@ -204,8 +208,7 @@ fn retry<R>(mut operation: impl FnMut() -> io::Result<R>) -> io::Result<R> {
 }
 
 /// Repeats what would block where the system does not tell when it would not any more, or tells so at once and is
-/// wrong. The pauses become
-/// longer, up to some milliseconds.
+/// wrong. The pauses become longer, up to some milliseconds.
 #[track_caller]
 pub(super) fn insist<R>(mut operation: impl FnMut() -> io::Result<R>) -> io::Result<R> {
     let mut pause = Duration::from_micros(100);

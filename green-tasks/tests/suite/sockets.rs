@@ -191,6 +191,25 @@ fn after_a_short_read_the_end_and_what_came_meanwhile_are_found() {
     });
 }
 
+/// What has come is there, though nobody has looked at the sockets since.
+#[test]
+fn after_a_short_read_what_came_is_read_within_no_suspend() {
+    run(|| {
+        let (mut here, mut there) = pair();
+        let reading = spawn_local(move || {
+            let mut buffer = [0; 100];
+            assert_eq!(here.read(&mut buffer).unwrap(), 3);
+            here
+        });
+        yield_now();
+        there.write_all(b"one").unwrap();
+        let mut here = reading.result().unwrap();
+        there.write_all(b"more").unwrap();
+        let len = no_suspend(|| here.read(&mut [0; 100]).unwrap());
+        assert_eq!(len, 4);
+    });
+}
+
 /// A read ends before the mark of an urgent byte, and after it there may be more.
 #[test]
 fn what_stands_behind_an_urgent_byte_is_read() {
