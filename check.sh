@@ -39,6 +39,7 @@ unsafe_files=(
     process-pool/src/sys/linux/*.rs
     green-tasks/src/engine.rs
     green-tasks/src/reactor.rs
+    green-tasks/src/reactor/*.rs
     green-tasks/src/runtime.rs
     green-tasks/src/scheduler/job.rs
     green-tasks/src/scheduler/switch.rs

@@ -16,8 +16,9 @@ use crate::sync::{Semaphore, WaitQueue};
 /// A pool of tasks, of which no more than so many are there at a time.
 ///
 /// It belongs to the runtime that it is used in, and to one of its threads: its tasks are as those of
-/// [`spawn_local`](crate::spawn_local). To use [several threads](crate::Builder::threads), have a pool in
-/// each of some tasks that were [spawned](crate::spawn). Dropping it waits until its tasks have ended. A panic
+/// [`spawn_local`](crate::spawn_local), and stay there also where others have nothing to do. To use
+/// [several threads](crate::Builder::threads), have a pool in each of some tasks that were
+/// [spawned](crate::spawn), as below. Dropping it waits until its tasks have ended. A panic
 /// that drops it cancels them and does not wait; and one of its own tasks that drops it does neither.
 ///
 /// # Examples
@@ -38,6 +39,25 @@ use crate::sync::{Semaphore, WaitQueue};
 ///     pool.map(fetch, ["one", "three"]).collect::<Result<Vec<_>, _>>()
 /// })?;
 /// assert_eq!(lengths?, [3, 5]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// On several threads, with a pool of 50 on each that comes to it:
+///
+/// ```
+/// use green_tasks::{spawn, FutureResult, GreenPool, Runtime, Stackful};
+///
+/// // SAFETY: nothing that these tasks call is on the list of `Stackful::assume`.
+/// let token = unsafe { Stackful::assume() };
+/// let runtime = Runtime::builder().stackful(token).threads(2).build()?;
+/// let sum = runtime.run(|| {
+///     let part = |numbers: std::ops::Range<u64>| {
+///         spawn(move || GreenPool::new(50).map(|n| n * n, numbers).sum::<Result<u64, _>>())
+///     };
+///     let parts = [part(0..500), part(500..1000)];
+///     parts.map(|part| part.result().and_then(|sum| sum)).into_iter().sum::<Result<u64, _>>()
+/// })?;
+/// assert_eq!(sum?, 999 * 1000 * 1999 / 6);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct GreenPool {

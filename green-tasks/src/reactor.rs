@@ -11,6 +11,15 @@
 //! woken and dropped: should that let others run, and so this thread look at events between the try and the
 //! waker's being there, the number of [looks](Reactor::looks) has changed, and the try is repeated.
 //!
+//! # Short reads
+//!
+//! A stream that gave less than there was room for was empty then, and what comes later is an event. So a task
+//! that has seen a short read need not try: it waits at once, unless there was an event since (`is_drained`).
+//! That is not so if there is the end, or an error, or an urgent byte, at which a read ends: these may have
+//! come before the read, together with bytes, and there will be no event of them any more. But each event tells
+//! all that is true by then. So a short read means something only if the last event told of nothing but bytes;
+//! where the system does not tell that much, it never does.
+//!
 //! # Sockets that travel
 //!
 //! A socket may be moved to another thread, which is why it holds nothing that belongs to one: of a
@@ -22,6 +31,12 @@
 //! before still finds the old entry, where nobody waits.
 #![expect(unsafe_code, reason = "lends sockets to the poller")]
 
+#[cfg_attr(
+    any(target_os = "linux", target_os = "android"),
+    path = "reactor/epoll.rs"
+)]
+mod fetch;
+
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
@@ -32,8 +47,9 @@ use std::time::{Duration, Instant};
 
 use future_result::contain;
 use future_result::sync::Mutex;
-use polling::{Event, Events, PollMode, Poller};
+use polling::{Event, Events, Poller};
 
+use self::fetch::{Fetched, enter};
 use crate::scheduler::{Rest, Scheduler};
 use crate::sync::WaitQueue;
 
@@ -44,7 +60,7 @@ pub(crate) struct Reactor {
     entries: RefCell<Vec<Option<Rc<Entry>>>>,
     free: RefCell<Vec<usize>>,
     /// Taken out while it is being filled.
-    events: Cell<Option<Events>>,
+    events: Cell<Option<Fetched>>,
     /// How many tasks wait.
     waiting: Cell<usize>,
     /// How many wakers there are.
@@ -65,6 +81,31 @@ struct Shared {
 struct Entry {
     read: Side,
     write: Side,
+    /// A read was short, and there was no event since.
+    is_drained: Cell<bool>,
+    /// The last event was not plain.
+    is_odd: Cell<bool>,
+}
+
+/// What an event tells of a socket.
+struct Ready {
+    key: usize,
+    readable: bool,
+    writable: bool,
+    /// There is nothing but bytes in their order, and more may come: no end, no error, no urgent byte.
+    is_plain: bool,
+}
+
+impl Ready {
+    /// The poller does not say everything.
+    fn told_by_poller(event: Event) -> Self {
+        Self {
+            key: event.key,
+            readable: event.readable,
+            writable: event.writable,
+            is_plain: false,
+        }
+    }
 }
 
 /// Who waits for one direction of a socket.
@@ -107,7 +148,7 @@ impl Reactor {
             }),
             entries: RefCell::default(),
             free: RefCell::default(),
-            events: Cell::new(Some(Events::new())),
+            events: Cell::new(Some(Fetched::new())),
             waiting: Cell::new(0),
             armed: Cell::new(0),
             looks: Cell::new(0),
@@ -149,13 +190,14 @@ impl Reactor {
         let Some(mut events) = self.events.take() else {
             return;
         };
-        // An error is a signal, or lasts; either way, whoever waits looks again.
-        let _ = self.shared.poller.wait(&mut events, timeout);
+        events.fetch(&self.shared.poller, timeout);
         self.looks.set(self.looks.get() + 1);
         for event in events.iter() {
             let entry = self.entries.borrow().get(event.key).cloned().flatten();
             if let Some(entry) = entry {
+                entry.is_odd.set(!event.is_plain);
                 if event.readable {
+                    entry.is_drained.set(false);
                     self.tell(&entry.read);
                 }
                 if event.writable {
@@ -163,7 +205,6 @@ impl Reactor {
                 }
             }
         }
-        events.clear();
         self.events.set(Some(events));
     }
 
@@ -213,12 +254,10 @@ impl Reactor {
             entries.push(None);
             entries.len() - 1
         });
-        let poller = &self.shared.poller;
         // SAFETY: it is deleted when the registration is dropped, which is before the socket is closed,
         // says the caller.
-        let added =
-            unsafe { poller.add_with_mode(socket.as_raw_fd(), Event::all(key), PollMode::Edge) };
-        if let Err(error) = added {
+        let entered = unsafe { enter(&self.shared.poller, socket, key) };
+        if let Err(error) = entered {
             self.free.borrow_mut().push(key);
             return Err(error);
         }
@@ -330,6 +369,24 @@ impl<T: AsFd> Source<T> {
         Ok(())
     }
 
+    /// Whether nothing is known to have come since a short read.
+    pub(crate) fn is_drained(&self, scheduler: &Scheduler) -> bool {
+        let entry = scheduler
+            .reactor_if_any()
+            .and_then(|reactor| self.entry(reactor));
+        entry.is_some_and(|entry| entry.is_drained.get())
+    }
+
+    /// A stream has given less than there was room for. Nothing else has happened since.
+    pub(crate) fn note_short_read(&self, scheduler: &Scheduler) {
+        let entry = scheduler
+            .reactor_if_any()
+            .and_then(|reactor| self.entry(reactor));
+        if let Some(entry) = entry {
+            entry.is_drained.set(!entry.is_odd.get());
+        }
+    }
+
     fn entry(&self, reactor: &Reactor) -> Option<Rc<Entry>> {
         reactor.find(self.registration.borrow().as_ref()?)
     }
@@ -394,8 +451,9 @@ pub(crate) fn block(
 #[cfg(all(test, not(any(pool_loom, pool_sim))))]
 mod tests {
     use std::io::Read;
+    use std::time::Duration;
 
-    use crate::net::UnixStream;
+    use crate::net::{UnixDatagram, UnixStream};
     use crate::scheduler::current;
 
     #[test]
@@ -403,7 +461,7 @@ mod tests {
         let ran = crate::Runtime::new().run(|| {
             for round in 0..20 {
                 let (mut here, there) = UnixStream::pair().unwrap();
-                let limit = std::time::Duration::from_micros(1);
+                let limit = Duration::from_micros(1);
                 here.set_read_timeout(Some(limit)).unwrap();
                 assert!(here.read(&mut [0]).is_err());
                 if round % 2 == 0 {
@@ -417,5 +475,31 @@ mod tests {
             scheduler.reactor().unwrap().entries.borrow().len()
         });
         assert_eq!(ran.unwrap(), 1);
+    }
+
+    /// To the system, a socket that is connected to nothing can always send: it says so after each attempt.
+    #[test]
+    fn whoever_waits_for_a_full_receiver_does_not_keep_the_sockets_busy() {
+        let path = std::env::temp_dir().join(format!("green-full-{}", std::process::id()));
+        let looks = crate::Runtime::new().run(|| {
+            let receiver = UnixDatagram::bind(&path).unwrap();
+            let sender = std::os::unix::net::UnixDatagram::unbound().unwrap();
+            let sender = UnixDatagram::from_std(sender).unwrap();
+            let limit = Duration::from_millis(20);
+            let sending = || {
+                crate::timeout(limit, || {
+                    loop {
+                        sender.send_to(b"one more", &path).unwrap();
+                    }
+                })
+            };
+            assert_eq!(sending(), Err(crate::Elapsed));
+            drop(receiver);
+            let scheduler = current::get().unwrap();
+            scheduler.reactor().unwrap().looks()
+        });
+        std::fs::remove_file(&path).unwrap();
+        let looks = looks.unwrap();
+        assert!(looks < 100, "{looks}");
     }
 }

@@ -252,6 +252,11 @@ impl Scheduler {
             .ok_or_else(|| io::ErrorKind::Other.into())
     }
 
+    /// The same, unless no socket has had to be waited for.
+    pub(crate) fn reactor_if_any(&self) -> Option<&Reactor> {
+        self.reactor.get().map(|reactor| &**reactor)
+    }
+
     /// Counts a use of a socket. False if there were so many that others may be waiting for a turn.
     pub(crate) fn may_use_io(&self) -> bool {
         let left = self.io_budget.get();
@@ -259,12 +264,16 @@ impl Scheduler {
         left > 0
     }
 
-    /// Lets others have a turn if sockets have been used so often that they may be waiting for it.
+    /// Lets others have a turn if sockets have been used so often that they may be waiting for it: now, or at
+    /// the next use at which the calling task may suspend.
     pub(crate) fn spend_io(&self) {
         if self.may_use_io() {
             return;
         }
         let task = self.current();
+        if task.interrupts.is_pinned() {
+            return self.io_budget.set(0);
+        }
         task.wake_self();
         self.rest(&task, Rest::YIELDS);
     }

@@ -2,10 +2,12 @@
 
 mod overflow;
 mod pool;
+mod prefetch;
 mod slab;
 
 pub(crate) use self::overflow::{Label, SignalStack};
 pub(crate) use self::pool::{NoStack, StackPool};
+pub(crate) use self::prefetch::Frame;
 pub(crate) use self::slab::{Guards, Slab, Stack};
 
 /// What a task's stack has room for unless the runtime's builder says something else. Unoptimised code

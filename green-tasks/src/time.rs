@@ -16,6 +16,7 @@ use future_result::sync::now as real_now;
 
 use self::wheel::{Key, Wheel};
 use crate::scheduler::{Ends, Rest, Scheduler, Task, current};
+use crate::stack::Frame;
 
 /// How many bits of a nanosecond count are below a tick: 65 µs, so that timers which are set for about
 /// the same time cost one look.
@@ -34,6 +35,8 @@ pub(crate) struct Timers {
 
 /// What is to happen at some time.
 pub(crate) enum Alarm {
+    /// The task is woken, which sleeps about here.
+    Rouse(Rc<Task>, Frame),
     /// The task is woken.
     Wake(Rc<Task>),
     /// A time limit of the task, of this depth, is over.
@@ -148,10 +151,10 @@ impl Timers {
         due
     }
 
-    fn remove(&self, key: Key) {
-        // Its waker is dropped when the wheel is not borrowed any more.
-        let removed = self.wheel.borrow_mut().remove(key);
-        drop(removed);
+    /// Takes an alarm out, unless it has gone off. It is dropped, and with it a waker, where the wheel is not
+    /// borrowed any more.
+    fn remove(&self, key: Key) -> Option<Alarm> {
+        self.wheel.borrow_mut().remove(key)
     }
 }
 
@@ -164,7 +167,7 @@ impl Armed<'_> {
 
 impl Drop for Armed<'_> {
     fn drop(&mut self) {
-        self.timers.remove(self.key);
+        drop(self.timers.remove(self.key));
     }
 }
 
@@ -198,7 +201,8 @@ pub fn sleep(duration: Duration) {
         at,
         ends: Ends::Here,
     };
-    let armed = deadline.map(|at| scheduler.timers.arm(at, Alarm::Wake(Rc::clone(&task))));
+    let alarm = Alarm::Rouse(Rc::clone(&task), Frame::here());
+    let armed = deadline.map(|at| scheduler.timers.arm(at, alarm));
     // Also a sleep of no time lets the others run.
     loop {
         scheduler.rest(&task, rest);
@@ -333,7 +337,7 @@ pub fn sleep_async(duration: Duration) -> Sleep {
 impl Sleep {
     fn disarm(&mut self) {
         if let (Some(key), Some(scheduler)) = (self.key.take(), self.scheduler.upgrade()) {
-            scheduler.timers.remove(key);
+            drop(scheduler.timers.remove(key));
         }
     }
 }
@@ -350,11 +354,15 @@ impl Future for Sleep {
         let Some(scheduler) = scheduler else {
             panic!("`sleep_async` belongs to the runtime that it was called on; await it there");
         };
-        self.disarm();
         let Some(deadline) = self.deadline else {
             return Poll::Pending;
         };
-        if scheduler.timers.now() >= deadline {
+        // Its alarm went off; or else it was polled for another reason, with another waker it may be.
+        let is_over = match self.key.take() {
+            Some(key) => scheduler.timers.remove(key).is_none(),
+            None => scheduler.timers.now() >= deadline,
+        };
+        if is_over {
             return Poll::Ready(());
         }
         let alarm = Alarm::Poll(context.waker().clone());

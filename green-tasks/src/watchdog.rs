@@ -47,7 +47,8 @@ pub struct Hog {
     pub number: u64,
     /// Where it was spawned, or the main task's runtime was run.
     pub spawned_at: &'static Location<'static>,
-    /// For how long it has been seen to run; it may have been up to a quarter of the limit more.
+    /// For how long it has been seen to run; it may have been up to a quarter of the limit more, and longer where
+    /// the process was stopped meanwhile.
     pub elapsed: Duration,
 }
 
@@ -59,7 +60,7 @@ impl fmt::Display for Hog {
         }
         write!(
             f,
-            " has kept its thread for {:?}: let it call `yield_now`, or compute elsewhere",
+            " has kept its thread for {:?}: let it call `yield_now`, or compute or block elsewhere (`unblock`)",
             self.elapsed
         )
     }
@@ -197,31 +198,12 @@ impl Shared {
             *watcher = Some(thread::current());
         }
         let pause = (watch.limit / 4).max(Duration::from_millis(1));
-        let mut seen: Option<(Beat, Instant)> = None;
-        let mut is_told = false;
+        let mut watcher = Watcher::new(watch.limit, pause);
         // ORDERING: Relaxed; see where it is written.
         while !self.is_over.load(Ordering::Relaxed) {
             let time = now();
-            match (self.pulse.look(), seen) {
-                (Some(beat), Some((before, since))) if beat.turn == before.turn => {
-                    let elapsed = time.saturating_duration_since(since);
-                    if let Some(spawned_at) = beat.spawned_at
-                        && elapsed >= watch.limit
-                        && !is_told
-                    {
-                        is_told = true;
-                        let hog = Hog {
-                            number: beat.number,
-                            spawned_at,
-                            elapsed,
-                        };
-                        contain(|| (watch.report)(&hog));
-                    }
-                }
-                (beat, _) => {
-                    seen = beat.map(|beat| (beat, time));
-                    is_told = false;
-                }
+            if let Some(hog) = watcher.see(self.pulse.look(), time) {
+                contain(|| (watch.report)(&hog));
             }
             if let Some(until) = time.checked_add(pause) {
                 thread::park_deadline(until);
@@ -229,5 +211,92 @@ impl Shared {
                 thread::park();
             }
         }
+    }
+}
+
+/// For how long the same turn has been seen.
+struct Watcher {
+    limit: Duration,
+    pause: Duration,
+    /// What was seen last, and when.
+    seen: Option<(Beat, Instant)>,
+    elapsed: Duration,
+    is_told: bool,
+}
+
+impl Watcher {
+    fn new(limit: Duration, pause: Duration) -> Self {
+        Self {
+            limit,
+            pause,
+            seen: None,
+            elapsed: Duration::ZERO,
+            is_told: false,
+        }
+    }
+
+    /// What is to be told of a look. Nothing is, of the first look at a turn, which may have found the words of the
+    /// turn before.
+    fn see(&mut self, beat: Option<Beat>, time: Instant) -> Option<Hog> {
+        let before = self.seen;
+        self.seen = beat.map(|beat| (beat, time));
+        let same = beat
+            .zip(before)
+            .filter(|(beat, (before, _))| beat.turn == before.turn);
+        let Some((beat, (_, before))) = same else {
+            self.elapsed = Duration::ZERO;
+            self.is_told = false;
+            return None;
+        };
+        // A look that comes late tells that this thread was kept from running, so the other may have been, too: the
+        // process was stopped, say, or the machine is overloaded.
+        let pause = time.saturating_duration_since(before).min(2 * self.pause);
+        self.elapsed += pause;
+        let spawned_at = beat.spawned_at?;
+        if self.elapsed < self.limit || self.is_told {
+            return None;
+        }
+        self.is_told = true;
+        Some(Hog {
+            number: beat.number,
+            spawned_at,
+            elapsed: self.elapsed,
+        })
+    }
+}
+
+#[cfg(all(test, not(any(pool_loom, pool_sim))))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_turn_that_went_on_while_the_process_was_stopped_is_not_told_of() {
+        let millis = Duration::from_millis;
+        let mut watcher = Watcher::new(millis(40), millis(10));
+        let mut time = now();
+        let beat = |turn| {
+            Some(Beat {
+                turn,
+                number: 3,
+                spawned_at: Some(Location::caller()),
+            })
+        };
+        assert!(watcher.see(beat(1), time).is_none());
+        // Nobody ran meanwhile.
+        time += millis(10_000);
+        assert!(watcher.see(beat(1), time).is_none());
+        time += millis(10);
+        assert!(watcher.see(beat(1), time).is_none());
+        time += millis(10);
+        let hog = watcher.see(beat(1), time).unwrap();
+        assert_eq!((hog.number, hog.elapsed), (3, millis(40)));
+        time += millis(10);
+        assert!(watcher.see(beat(1), time).is_none(), "it was told");
+        // The next turn begins anew.
+        for _ in 0..5 {
+            assert!(watcher.see(beat(2), time).is_none());
+            time += millis(9);
+        }
+        assert!(watcher.see(beat(2), time).is_some());
     }
 }

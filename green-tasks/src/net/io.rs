@@ -10,12 +10,14 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use future_result::sync::now;
-use rustix::io::{FdFlags, fcntl_setfd, ioctl_fionbio};
+use rustix::io::ioctl_fionbio;
 use rustix::net::{AddressFamily, SocketType};
+#[cfg(not(target_vendor = "apple"))]
+use rustix::net::{SocketFlags, socket_with};
 
 use crate::reactor::{Interest, Source, block};
-use crate::scheduler::{Ends, Rest, current};
-use crate::time::{Alarm, Armed};
+use crate::scheduler::{Ends, Rest, Scheduler, current};
+use crate::time::{Alarm, Armed, sleep};
 
 /// A socket that does not block its thread.
 pub struct Io<T> {
@@ -53,6 +55,24 @@ impl<T: AsFd> Io<T> {
     ) -> io::Result<R> {
         let limit = self.read_limit.get();
         self.repeat(Interest::Read, at, limit, operation)
+    }
+
+    /// As [`read`](Self::read), from a TCP stream into buffers that have room for `len` bytes. Of other streams a
+    /// short read tells nothing: those of Unix sockets also end where descriptors were sent along.
+    pub(super) fn read_tcp(
+        &self,
+        at: &'static Location<'static>,
+        len: usize,
+        operation: impl FnMut(&T) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        let read = self.read(at, operation)?;
+        if 0 < read
+            && read < len
+            && let Some(scheduler) = current::get()
+        {
+            self.source.note_short_read(&scheduler);
+        }
+        Ok(read)
     }
 
     pub(super) fn write<R>(
@@ -105,9 +125,16 @@ impl<T: AsFd> Io<T> {
         if let Some(scheduler) = &scheduler {
             scheduler.spend_io();
         }
-        let first = retry(|| operation(self.socket()));
-        if !would_block(&first) {
-            return first;
+        let is_drained = |scheduler: &Rc<Scheduler>| {
+            // Who must not wait tries, since more may have come of which nobody has been told.
+            let may_wait = !scheduler.current().interrupts.is_pinned();
+            self.source.is_drained(scheduler) && may_wait
+        };
+        if interest == Interest::Write || !scheduler.as_ref().is_some_and(is_drained) {
+            let first = retry(|| operation(self.socket()));
+            if !would_block(&first) {
+                return first;
+            }
         }
         let Some(scheduler) = scheduler else {
             let deadline = limit.and_then(|limit| now().checked_add(limit));
@@ -180,6 +207,21 @@ fn retry<R>(mut operation: impl FnMut() -> io::Result<R>) -> io::Result<R> {
     }
 }
 
+/// Repeats what would block where the system does not tell when it would not any more, or tells so at once and is
+/// wrong. The pauses become longer, up to some milliseconds.
+#[track_caller]
+pub(super) fn insist<R>(mut operation: impl FnMut() -> io::Result<R>) -> io::Result<R> {
+    let mut pause = Duration::from_micros(100);
+    loop {
+        let result = retry(&mut operation);
+        if !would_block(&result) {
+            return result;
+        }
+        sleep(pause);
+        pause = (pause * 2).min(Duration::from_millis(5));
+    }
+}
+
 /// A limit as sockets of std take it: none, or more than nothing.
 pub(super) fn check_limit(limit: Option<Duration>) -> io::Result<Option<Duration>> {
     if limit == Some(Duration::ZERO) {
@@ -192,8 +234,16 @@ pub(super) fn check_limit(limit: Option<Duration>) -> io::Result<Option<Duration
 }
 
 /// A socket that is connected to nothing, and that programs which are started do not get.
+#[cfg(not(target_vendor = "apple"))]
+pub(super) fn new_socket(family: AddressFamily, kind: SocketType) -> io::Result<OwnedFd> {
+    // At once: a program may be started by another thread at any moment.
+    Ok(socket_with(family, kind, SocketFlags::CLOEXEC, None)?)
+}
+
+/// A socket that is connected to nothing, and that programs which are started afterwards do not get.
+#[cfg(target_vendor = "apple")]
 pub(super) fn new_socket(family: AddressFamily, kind: SocketType) -> io::Result<OwnedFd> {
     let socket = rustix::net::socket(family, kind, None)?;
-    fcntl_setfd(&socket, FdFlags::CLOEXEC)?;
+    rustix::io::fcntl_setfd(&socket, rustix::io::FdFlags::CLOEXEC)?;
     Ok(socket)
 }

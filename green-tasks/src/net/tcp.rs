@@ -65,7 +65,7 @@ impl TcpListener {
         Ok(Self(Io::new(socket)?))
     }
 
-    /// The socket of std, which blocks again.
+    /// The socket of std, which blocks again, and so do its clones.
     ///
     /// # Errors
     ///
@@ -251,7 +251,7 @@ impl TcpStream {
         Ok(Self(Io::new(socket)?))
     }
 
-    /// The socket of std, which blocks again.
+    /// The socket of std, which blocks again, and so do its clones.
     ///
     /// # Errors
     ///
@@ -345,13 +345,15 @@ impl TcpStream {
 impl Read for &TcpStream {
     #[track_caller]
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let len = buffer.len();
         self.0
-            .read(Location::caller(), |mut socket| socket.read(buffer))
+            .read_tcp(Location::caller(), len, |mut socket| socket.read(buffer))
     }
 
     #[track_caller]
     fn read_vectored(&mut self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-        self.0.read(Location::caller(), |mut socket| {
+        let len = buffers.iter().map(|buffer| buffer.len()).sum();
+        self.0.read_tcp(Location::caller(), len, |mut socket| {
             socket.read_vectored(buffers)
         })
     }

@@ -55,7 +55,7 @@ impl UdpSocket {
         Ok(Self(Io::new(socket)?))
     }
 
-    /// The socket of std, which blocks again.
+    /// The socket of std, which blocks again, and so do its clones.
     ///
     /// # Errors
     ///

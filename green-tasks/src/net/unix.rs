@@ -9,7 +9,7 @@ use std::panic::Location;
 use std::path::Path;
 use std::time::Duration;
 
-use super::io::{Io, check_limit};
+use super::io::{Io, check_limit, insist};
 use super::polled::sealed::AsIo;
 
 /// A socket that accepts connections, as [`std::os::unix::net::UnixListener`].
@@ -81,18 +81,24 @@ impl UnixListener {
 pub struct UnixStream(Io<net::UnixStream>);
 
 impl UnixStream {
-    /// Connects to who listens at a path. That does not wait: if too many others do, it is an error.
+    /// Connects to who listens at a path. If too many others do, it tries again from time to time: the system does
+    /// not tell when there is room.
     ///
     /// # Errors
     ///
     /// What std says.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the task is cancelled while it waits, the socket is closed.
+    #[track_caller]
     pub fn connect(path: impl AsRef<Path>) -> io::Result<Self> {
         use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
 
         let socket = super::io::new_socket(AddressFamily::UNIX, SocketType::STREAM)?;
         let stream = Self::from_std(socket.into())?;
         let address = SocketAddrUnix::new(path.as_ref())?;
-        rustix::net::connect(stream.0.socket(), &address)?;
+        insist(|| Ok(rustix::net::connect(stream.0.socket(), &address)?))?;
         Ok(stream)
     }
 
@@ -115,7 +121,7 @@ impl UnixStream {
         Ok(Self(Io::new(socket)?))
     }
 
-    /// The socket of std, which blocks again.
+    /// The socket of std, which blocks again, and so do its clones.
     ///
     /// # Errors
     ///
@@ -236,16 +242,16 @@ impl UnixDatagram {
             .write(Location::caller(), |socket| socket.send(bytes))
     }
 
-    /// Sends a datagram.
+    /// Sends a datagram. If the receiver has too many already, it tries again from time to time: only to those that
+    /// are connected does the system tell when there is room.
     ///
     /// # Errors
     ///
     /// What std says.
     #[track_caller]
     pub fn send_to(&self, bytes: &[u8], path: impl AsRef<Path>) -> io::Result<usize> {
-        self.0.write(Location::caller(), |socket| {
-            socket.send_to(bytes, path.as_ref())
-        })
+        let path = path.as_ref();
+        insist(|| self.0.socket().send_to(bytes, path))
     }
 
     /// Waits for a datagram.

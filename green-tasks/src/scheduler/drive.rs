@@ -340,6 +340,8 @@ impl Scheduler {
         if let Some(post) = &self.post {
             post.crew.leave(post.place);
         }
+        // The calling thread may have to wait for the others.
+        self.beat(None);
     }
 }
 

@@ -14,6 +14,10 @@ use crate::deadlock::Deadlock;
 use crate::stack::StackPool;
 use crate::time::Alarm;
 
+/// Of so many tasks that wake at once, the stacks are fetched before their turn: no more than the second cache
+/// holds.
+const FETCHED: usize = 512;
+
 /// Whether something could wake one of the tasks.
 enum Hope {
     /// Something elsewhere, or nobody knows.
@@ -69,9 +73,15 @@ impl Scheduler {
         // it must not rest once more.
         let current = self.current();
         let _pin = current.interrupts.pin();
-        for alarm in self.timers.take_due() {
+        let due = self.timers.take_due();
+        for alarm in due.iter().take(FETCHED) {
+            if let Alarm::Rouse(_, frame) = alarm {
+                frame.fetch();
+            }
+        }
+        for alarm in due {
             match alarm {
-                Alarm::Wake(task) => self.wake(&task),
+                Alarm::Rouse(task, _) | Alarm::Wake(task) => self.wake(&task),
                 Alarm::Limit(task, depth) => {
                     task.interrupts.expire(depth);
                     self.wake(&task);

@@ -37,6 +37,8 @@ pub(crate) struct StackPool {
     /// So many of them, from the front, were free ever since.
     unneeded: Cell<usize>,
     since: Cell<Instant>,
+    /// The last stack that was taken has not come back.
+    in_a_row: Cell<bool>,
     /// The most that was used of one whose memory went back to the system; `None` if it cannot be told.
     deepest: Cell<Option<usize>>,
 }
@@ -82,6 +84,7 @@ impl StackPool {
             used: Cell::new(0),
             unneeded: Cell::new(0),
             since: Cell::new(now()),
+            in_a_row: Cell::new(false),
             deepest: Cell::new(Some(0)),
         }
     }
@@ -102,6 +105,12 @@ impl StackPool {
         let index = free.pop()?;
         self.bare.set(self.bare.get().min(free.len()));
         self.unneeded.set(self.unneeded.get().min(free.len()));
+        // Several tasks in a row have started and wait, so the next one needs the next stack.
+        if self.in_a_row.replace(true)
+            && let Some(&next) = free.last()
+        {
+            self.slab.fetch(next);
+        }
         Some(index)
     }
 
@@ -137,6 +146,7 @@ impl StackPool {
 
     /// Takes back a stack on which nothing lies any more.
     pub(crate) fn give_back(&self, stack: Stack) {
+        self.in_a_row.set(false);
         self.free.borrow_mut().push(stack.index());
     }
 

@@ -23,6 +23,7 @@ use std::ptr::{self, NonNull};
 use std::rc::Rc;
 
 use super::overflow::{Label, Registration};
+use super::prefetch::fetch_base;
 
 /// The distance between two colours: a cache line.
 const COLOUR: usize = 64;
@@ -143,6 +144,23 @@ impl Slab {
         unsafe { bottom.byte_add(self.stride - size_of::<Label>()) }.cast()
     }
 
+    /// Where a stack begins, to grow down from; a multiple of 16.
+    #[inline]
+    fn base(&self, index: u32) -> NonZeroUsize {
+        // Stacks that the next cache sees at the same page have different colours, too.
+        let place = index as usize;
+        let colour = (place + place / PAGES_BETWEEN) % COLOURS * COLOUR;
+        // Labels are that far above, in the same page: a stack has several pages, so this is not 0.
+        let base = self.label(index).addr().get() - colour;
+        NonZeroUsize::new(base & !15).unwrap_or(NonZeroUsize::MIN)
+    }
+
+    /// Has the CPU fetch what a task that starts on a stack needs first.
+    #[inline]
+    pub(super) fn fetch(&self, index: u32) {
+        fetch_base(self.base(index).get());
+    }
+
     /// Makes the guard of a stack. Once made it stays.
     pub(super) fn guard(&self, index: u32) -> io::Result<()> {
         let guard = self.bottom(index);
@@ -217,12 +235,7 @@ impl Stack {
     /// been made.
     #[inline]
     pub(super) unsafe fn new(slab: Rc<Slab>, index: u32) -> Self {
-        // Stacks that the next cache sees at the same page have different colours, too.
-        let place = index as usize;
-        let colour = (place + place / PAGES_BETWEEN) % COLOURS * COLOUR;
-        // Labels are that far above, in the same page: a stack has several pages, so this is not 0.
-        let base = slab.label(index).addr().get() - colour;
-        let base = NonZeroUsize::new(base & !15).unwrap_or(NonZeroUsize::MIN);
+        let base = slab.base(index);
         Self { slab, index, base }
     }
 

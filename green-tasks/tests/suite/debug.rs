@@ -11,8 +11,8 @@ use std::time::Duration;
 use future_result::pair;
 use green_tasks::sync::{Event, Mutex, Select, unbounded};
 use green_tasks::{
-    FutureResult, Runtime, TaskError, TaskState, dump, monitor, sleep, spawn_future, spawn_local,
-    stack_high_water, yield_now,
+    FutureResult, Runtime, TaskError, TaskState, dump, monitor, sleep, spawn, spawn_future,
+    spawn_local, stack_high_water, yield_now,
 };
 
 use crate::support::{run, simulate, stackful};
@@ -208,6 +208,35 @@ fn a_watchdog_that_panics_goes_on_and_ends_with_the_run() {
     drop(runtime);
     // The thread has gone, and with it what it called.
     assert!(receiver.recv().is_err());
+}
+
+/// The calling thread has nothing to do any more but to wait for the other, whose task computes on.
+#[test]
+fn the_watchdog_does_not_blame_who_has_ended_and_waits_for_other_threads() {
+    let (sender, receiver) = mpsc::channel();
+    let limit = Duration::from_millis(4);
+    let report = move |hog: &green_tasks::Hog| {
+        let _ = sender.send(hog.number);
+    };
+    let builder = stackful().threads(2).watchdog(limit, report);
+    let (tell, told) = mpsc::channel();
+    builder
+        .build()
+        .unwrap()
+        .run(|| {
+            let (started, has_started) = mpsc::channel();
+            drop(spawn(move || {
+                started.send(()).unwrap();
+                tell.send(receiver.recv().unwrap()).unwrap();
+                while let Ok(number) = receiver.recv_timeout(10 * limit) {
+                    tell.send(number).unwrap();
+                }
+            }));
+            // On the other thread: this one has not let anybody have a turn.
+            has_started.recv().unwrap();
+        })
+        .unwrap();
+    assert!(told.iter().all(|number| number != 0));
 }
 
 #[inline(never)]

@@ -4,14 +4,14 @@
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
-use std::sync::mpsc;
+use std::sync::{PoisonError, TryLockError, mpsc};
 use std::task::Poll;
 use std::thread::{self, ThreadId};
 
 use future_result::{CancelToken, block_until};
 use green_tasks::sync::Event;
 use green_tasks::{
-    FutureResult, Runtime, RuntimeError, no_suspend, spawn_local, timeout, yield_now,
+    FutureResult, Runtime, RuntimeError, TaskError, no_suspend, spawn_local, timeout, yield_now,
 };
 
 use crate::support::{OnDrop, run, stackful, try_run};
@@ -84,6 +84,87 @@ fn a_thread_local_that_suspends_while_it_is_initialized_is_what_no_suspend_preve
         let task = spawn_local(|| VALUE.with(|value| *value));
         assert!(task.result().is_err());
         assert!(catch_unwind(|| VALUE.with(|value| *value)).is_err());
+    });
+}
+
+/// Sound, and a deadlock that nobody can report: the lock belongs to a thread that wants it again. In
+/// `no_suspend` it is a panic of whoever holds the guard, before anybody has to wait.
+#[test]
+#[expect(clippy::disallowed_types, reason = "it is about the lock of std")]
+fn a_lock_of_std_that_is_held_while_its_task_waits_is_what_no_suspend_prevents() {
+    run(|| {
+        let lock = Rc::new(std::sync::Mutex::new(0));
+        let holding = |guarded: bool| {
+            let lock = Rc::clone(&lock);
+            spawn_local(move || {
+                let mut value = lock.lock().unwrap_or_else(PoisonError::into_inner);
+                *value += 1;
+                if guarded {
+                    no_suspend(yield_now);
+                } else {
+                    yield_now();
+                }
+            })
+        };
+        let holder = holding(false);
+        yield_now();
+        assert!(matches!(lock.try_lock(), Err(TryLockError::WouldBlock)));
+        holder.result().unwrap();
+        let refused = holding(true);
+        yield_now();
+        assert!(!matches!(lock.try_lock(), Err(TryLockError::WouldBlock)));
+        assert!(matches!(refused.result(), Err(TaskError::Panicked(_))));
+        // Our own says who waits for whom instead; and a panic does not poison it.
+        let ours = Rc::new(green_tasks::sync::Mutex::new(0));
+        let holders: Vec<_> = (0..2)
+            .map(|_| {
+                let ours = Rc::clone(&ours);
+                spawn_local(move || {
+                    let mut value = ours.lock();
+                    yield_now();
+                    *value += 1;
+                })
+            })
+            .collect();
+        holders.into_iter().for_each(|one| one.result().unwrap());
+        assert_eq!(*ours.lock(), 2);
+    });
+}
+
+/// That of `stdout` is such a lock: to it, the tasks of a thread are one and the same.
+#[test]
+fn a_lock_that_its_thread_may_take_again_lets_another_task_in_unless_no_suspend_is_around() {
+    run(|| {
+        let is_within = Rc::new(Cell::new(false));
+        let meets_another = |guarded: bool| {
+            let is_within = Rc::clone(&is_within);
+            move || {
+                let _lock = std::io::stderr().lock();
+                if is_within.replace(true) {
+                    return true;
+                }
+                let _leave = OnDrop(|| is_within.set(false));
+                if guarded {
+                    no_suspend(yield_now);
+                } else {
+                    yield_now();
+                }
+                false
+            }
+        };
+        let both = [
+            spawn_local(meets_another(false)),
+            spawn_local(meets_another(false)),
+        ];
+        let met: Vec<_> = both.into_iter().map(|one| one.result().unwrap()).collect();
+        assert_eq!(met, [false, true], "both are inside");
+        let both = [
+            spawn_local(meets_another(true)),
+            spawn_local(meets_another(true)),
+        ];
+        for one in both {
+            assert!(matches!(one.result(), Err(TaskError::Panicked(_))));
+        }
     });
 }
 
@@ -284,10 +365,7 @@ fn the_payload_of_one_task_ends_another_as_cancelled_and_harms_nobody() {
             });
             limited.unwrap();
         });
-        assert!(matches!(
-            second.result(),
-            Err(green_tasks::TaskError::Cancelled)
-        ));
+        assert!(matches!(second.result(), Err(TaskError::Cancelled)));
     });
 }
 

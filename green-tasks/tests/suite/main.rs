@@ -17,6 +17,7 @@ mod pool;
 mod rwlock;
 mod scope;
 mod select;
+mod sockets;
 mod support;
 mod sync;
 mod tasks;

@@ -2,15 +2,17 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
+use std::sync::mpsc;
+use std::thread;
 use std::time::Duration;
 
 use green_tasks::sync::Event;
 use green_tasks::{
-    Cancel, FutureResult, GreenPool, RuntimeError, TaskError, now, scope, sleep, spawn_local,
-    timeout, yield_now,
+    Cancel, FutureResult, GreenPool, RuntimeError, TaskError, now, scope, sleep, spawn,
+    spawn_local, timeout, yield_now,
 };
 
-use crate::support::{Drops, OnDrop, run, simulate, try_run};
+use crate::support::{Drops, OnDrop, run, simulate, stackful, try_run};
 use crate::sync::random;
 
 const LONG: Duration = Duration::from_secs(1 << 30);
@@ -192,4 +194,34 @@ fn a_storm_at_a_pool_keeps_its_bound_and_loses_nothing() {
         });
         assert_eq!(drops.get(), made.get(), "seed {seed}");
     }
+}
+
+/// Where one made it is where its tasks are, and a pool of another thread has tasks there.
+#[test]
+fn the_tasks_of_a_pool_stay_on_its_thread_and_each_thread_may_have_a_pool() {
+    let threads_of = || {
+        let here = thread::current().id();
+        let pool = GreenPool::new(4);
+        let on_its_own = |_| {
+            yield_now();
+            thread::current().id()
+        };
+        let results: Vec<_> = pool.map(on_its_own, 0..50).map(Result::unwrap).collect();
+        assert!(results.iter().all(|&thread| thread == here));
+        here
+    };
+    let runtime = stackful().threads(2).build().unwrap();
+    let (here, there) = runtime
+        .run(|| {
+            // Started elsewhere, since this thread lets nobody have a turn.
+            let (started, has_started) = mpsc::channel();
+            let there = spawn(move || {
+                started.send(()).unwrap();
+                threads_of()
+            });
+            has_started.recv().unwrap();
+            (threads_of(), there.result().unwrap())
+        })
+        .unwrap();
+    assert_ne!(here, there);
 }

@@ -1,0 +1,66 @@
+//! Has the CPU fetch what will soon be needed of a stack.
+//!
+//! Where thousands of tasks take turns, each finds its stack neither in the nearer caches nor in the table
+//! of addresses, and would wait for one line of it after the other. Whoever knows a little earlier
+//! which stack comes next asks for all of them at once, and does something else meanwhile.
+#![expect(
+    unsafe_code,
+    reason = "prefetching is an instruction of the machine's own"
+)]
+
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+use std::ptr;
+
+const LINE: usize = 64;
+/// So much of a stack is needed when its task starts and goes to sleep: down from its base.
+const AT_BASE: usize = 12 * LINE;
+/// So much around the place where a task sleeps, when it goes on: what it calls, and its callers.
+const BELOW: usize = 2 * LINE;
+const ABOVE: usize = 8 * LINE;
+
+/// About where a stack has its last word, as an address that nobody reads from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Frame(usize);
+
+impl Frame {
+    /// In the caller's frame.
+    #[inline(always)]
+    pub(crate) fn here() -> Self {
+        let place = 0_u8;
+        Self((&raw const place).addr())
+    }
+
+    /// For a task that goes on from here.
+    #[inline]
+    pub(crate) fn fetch(self) {
+        fetch(self.0.wrapping_sub(BELOW), BELOW + ABOVE);
+    }
+}
+
+/// For a task that starts on a stack with this base.
+#[inline]
+pub(super) fn fetch_base(base: usize) {
+    fetch(base.wrapping_sub(AT_BASE), AT_BASE);
+}
+
+#[inline]
+fn fetch(from: usize, len: usize) {
+    for offset in (0..len).step_by(LINE) {
+        fetch_line(from.wrapping_add(offset));
+    }
+}
+
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+#[inline]
+fn fetch_line(address: usize) {
+    let place = ptr::without_provenance(address);
+    // SAFETY: it is a hint, which reads nothing that the program could see, and ignores what is no memory.
+    unsafe { _mm_prefetch::<_MM_HINT_T0>(place) };
+}
+
+/// Elsewhere there is no stable way to say it.
+#[cfg(not(all(target_arch = "x86_64", not(miri))))]
+#[inline]
+fn fetch_line(_address: usize) {}

@@ -1,0 +1,254 @@
+//! Where sockets could hang, spin, or lose what has come: each of these once did, or would without the line
+//! that it guards.
+
+use std::cell::Cell;
+use std::io::{ErrorKind, Read, Write};
+use std::net::Shutdown;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::time::Duration;
+
+use green_tasks::net::{TcpListener, TcpStream, UnixDatagram, UnixListener, UnixStream};
+use green_tasks::{FutureResult, no_suspend, spawn_local, timeout, yield_now};
+
+use crate::support::run;
+
+const LONG: Duration = Duration::from_secs(20);
+
+fn pair() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let here = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    (here, listener.accept().unwrap().0)
+}
+
+/// Has the scheduler look at the sockets, and whom that wakes have turns.
+fn look() {
+    for _ in 0..200 {
+        yield_now();
+    }
+}
+
+/// A folder of its own, which goes away with it.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let folder = std::env::temp_dir().join(format!("green-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        Self(folder)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+#[test]
+fn a_socket_that_need_not_wait_is_used_within_no_suspend_as_often_as_one_likes() {
+    run(|| {
+        let (mut here, mut there) = UnixStream::pair().unwrap();
+        there.write_all(&[1; 1000]).unwrap();
+        let other = spawn_local(|| ());
+        no_suspend(|| {
+            for _ in 0..1000 {
+                here.read_exact(&mut [0]).unwrap();
+            }
+        });
+        assert!(!other.is_done());
+        // It was the others' turn long ago.
+        there.write_all(&[1]).unwrap();
+        assert!(other.is_done());
+    });
+}
+
+#[test]
+fn a_datagram_to_whom_others_have_filled_up_is_sent_when_there_is_room() {
+    let folder = Folder::new("datagrams");
+    let path = folder.0.join("receiver");
+    run(|| {
+        let receiver = UnixDatagram::bind(&path).unwrap();
+        let other = std::os::unix::net::UnixDatagram::unbound().unwrap();
+        other.set_nonblocking(true).unwrap();
+        let mut filled = 0;
+        while other.send_to(b"other", &path).is_ok() {
+            filled += 1;
+        }
+        let sending = spawn_local({
+            let path = path.clone();
+            move || {
+                let sender =
+                    UnixDatagram::from_std(std::os::unix::net::UnixDatagram::unbound().unwrap());
+                sender.unwrap().send_to(b"ours", path).unwrap()
+            }
+        });
+        look();
+        assert!(!sending.is_done());
+        let mut buffer = [0; 8];
+        for _ in 0..filled {
+            assert_eq!(receiver.recv(&mut buffer).unwrap(), 5);
+        }
+        let received = timeout(LONG, || receiver.recv(&mut buffer).unwrap());
+        assert_eq!(received, Ok(4));
+        assert_eq!(sending.result().unwrap(), 4);
+    });
+}
+
+#[test]
+fn whoever_connects_to_a_path_waits_while_too_many_others_do() {
+    let folder = Folder::new("backlog");
+    let path = folder.0.join("listener");
+    run(|| {
+        let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        rustix::net::listen(&listener, 1).unwrap();
+        let listener = UnixListener::from_std(listener).unwrap();
+        let connecting: Vec<_> = (0..10)
+            .map(|_| {
+                let path = path.clone();
+                spawn_local(move || UnixStream::connect(path).map(drop))
+            })
+            .collect();
+        yield_now();
+        for _ in 0..10 {
+            timeout(LONG, || listener.accept().unwrap()).unwrap();
+        }
+        for one in connecting {
+            one.result().unwrap().unwrap();
+        }
+        drop(listener);
+        let error = UnixStream::connect(&path).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
+    });
+}
+
+#[test]
+fn shutting_down_the_own_end_ends_a_read_that_waits_there() {
+    run(|| {
+        let (tcp, _other) = pair();
+        let (unix, _another) = UnixStream::pair().unwrap();
+        let (tcp, unix) = (Rc::new(tcp), Rc::new(unix));
+        let reading = spawn_local({
+            let tcp = Rc::clone(&tcp);
+            move || (&*tcp).read(&mut [0]).unwrap()
+        });
+        let reading_too = spawn_local({
+            let unix = Rc::clone(&unix);
+            move || (&*unix).read(&mut [0]).unwrap()
+        });
+        yield_now();
+        tcp.shutdown(Shutdown::Read).unwrap();
+        unix.shutdown(Shutdown::Read).unwrap();
+        for read in [reading, reading_too] {
+            assert_eq!(timeout(LONG, || read.result().unwrap()), Ok(0));
+        }
+    });
+}
+
+/// What is read is less than there was room for, and more will not come, or has come already.
+#[test]
+fn after_a_short_read_the_end_and_what_came_meanwhile_are_found() {
+    run(|| {
+        // While nobody waits for any socket, nobody looks at them.
+        let (mut idle, _silent) = UnixStream::pair().unwrap();
+        drop(spawn_local(move || idle.read(&mut [0]).unwrap()));
+        for waits_first in [false, true] {
+            let (mut here, mut there) = pair();
+            let reads = Rc::new(Cell::new(0));
+            let reading = spawn_local({
+                let reads = Rc::clone(&reads);
+                move || {
+                    let (mut all, mut buffer) = (Vec::new(), [0; 100]);
+                    loop {
+                        let len = here.read(&mut buffer).unwrap();
+                        if len == 0 {
+                            return all;
+                        }
+                        all.extend_from_slice(&buffer[..len]);
+                        reads.set(reads.get() + 1);
+                        // The socket is looked at before the next read.
+                        look();
+                    }
+                }
+            });
+            if waits_first {
+                yield_now();
+            }
+            there.write_all(b"one").unwrap();
+            while reads.get() == 0 {
+                yield_now();
+            }
+            there.write_all(b"two").unwrap();
+            while reads.get() == 1 {
+                yield_now();
+            }
+            // The last bytes and the end come together.
+            there.write_all(b"three").unwrap();
+            drop(there);
+            let all = timeout(LONG, || reading.result().unwrap()).unwrap();
+            assert_eq!(all, b"onetwothree");
+        }
+    });
+}
+
+/// What has come is there, though nobody has looked at the sockets since.
+#[test]
+fn after_a_short_read_what_came_is_read_within_no_suspend() {
+    run(|| {
+        let (mut here, mut there) = pair();
+        let reading = spawn_local(move || {
+            let mut buffer = [0; 100];
+            assert_eq!(here.read(&mut buffer).unwrap(), 3);
+            here
+        });
+        yield_now();
+        there.write_all(b"one").unwrap();
+        let mut here = reading.result().unwrap();
+        there.write_all(b"more").unwrap();
+        let len = no_suspend(|| here.read(&mut [0; 100]).unwrap());
+        assert_eq!(len, 4);
+    });
+}
+
+/// A read ends before the mark of an urgent byte, and after it there may be more.
+#[test]
+fn what_stands_behind_an_urgent_byte_is_read() {
+    run(|| {
+        for waits_first in [false, true] {
+            let (mut here, there) = pair();
+            let reading = spawn_local(move || {
+                let mut all = [0; 6];
+                let (mut len, mut buffer) = (0, [0; 100]);
+                while len < 6 {
+                    let more = here.read(&mut buffer).unwrap();
+                    all[len..len + more].copy_from_slice(&buffer[..more]);
+                    len += more;
+                }
+                all
+            });
+            if waits_first {
+                yield_now();
+            }
+            (&there).write_all(b"abc").unwrap();
+            rustix::net::send(&there, b"!", rustix::net::SendFlags::OOB).unwrap();
+            (&there).write_all(b"def").unwrap();
+            let all = timeout(LONG, || reading.result().unwrap()).unwrap();
+            assert_eq!(&all, b"abcdef");
+        }
+    });
+}
+
+#[test]
+fn a_scheduler_that_waits_for_sockets_is_woken_by_other_threads_each_time() {
+    run(|| {
+        let (mut idle, _silent) = UnixStream::pair().unwrap();
+        drop(spawn_local(move || idle.read(&mut [0]).unwrap()));
+        for round in 0..50 {
+            let (completer, handle) = future_result::pair();
+            let other = std::thread::spawn(move || completer.complete(round));
+            let result = timeout(LONG, || handle.result().unwrap());
+            assert_eq!(result, Ok(round));
+            other.join().unwrap().unwrap();
+        }
+    });
+}
