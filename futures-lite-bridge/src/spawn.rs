@@ -20,11 +20,9 @@ mod task;
 mod waiting;
 
 use std::future::Future;
-use std::sync::Arc;
-use std::task::Waker;
 
 use async_task::Runnable;
-use future_result::{JoinHandle, Rejection, Task, TaskError, contain, pair, pair_with_hook};
+use future_result::{CellId, Completer, JoinHandle, PoolId, Task, contain};
 use thread_pool::{Submitter, ThreadPoolExecutor};
 
 use self::task::Spawned;
@@ -88,30 +86,25 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    let submitter = pool.submitter();
-    let Some(key) = waiting(&submitter).map(Waiting::next_key) else {
-        contain(|| drop(future));
-        let (completer, handle) = pair();
-        completer.fail(TaskError::Rejected(Rejection::Forked));
-        return handle;
-    };
-    let id = submitter.pool();
-    let way = Arc::new(Way { submitter, key });
-    let hook = {
-        let way = Arc::clone(&way);
-        move || way.wake()
-    };
-    let (completer, handle) = pair_with_hook(id, hook);
-    let spawned = Spawned::new(future, completer, Arc::clone(&way));
-    let (runnable, task) = async_task::spawn(spawned, move |runnable| way.again(runnable));
+    let id = pool.id();
+    // From now on its workers know that what waits here may be woken by what they run.
+    pool.keep_companion::<Waiting>();
+    pool.submit_by_hand(
+        move |cell| wake(id, cell),
+        move |completer| begin(id, future, completer),
+    )
+}
+
+/// The first poll.
+fn begin<F>(pool: PoolId, future: F, completer: Completer<F::Output>)
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    let spawned = Spawned::new(future, completer, pool);
+    let (runnable, task) = async_task::spawn(spawned, move |runnable| again(pool, runnable));
     task.detach();
-    if let Err(refused) = pool.execute(move || poll_once(runnable)) {
-        if let Some(waiting) = waiting(&pool.submitter()) {
-            waiting.refuse(key, refused.reason());
-        }
-        contain(|| drop(refused));
-    }
-    handle
+    poll_once(runnable);
 }
 
 /// Whether it was woken meanwhile makes no difference: it is queued again already.
@@ -119,51 +112,38 @@ fn poll_once(runnable: Runnable) {
     let _ = runnable.run();
 }
 
-/// Who waits in this pool; `None` in a process that was forked off, where somebody who is not there
-/// may have locked it.
-fn waiting(submitter: &Submitter) -> Option<&Waiting> {
-    if submitter.pool().is_inherited() {
-        return None;
-    }
-    submitter.companion()
+/// Shows who waits in the pool, if that is still there, and not in a process that this one was forked off.
+fn with_waiting<R>(pool: PoolId, f: impl FnOnce(&Waiting) -> R) -> Option<R> {
+    let submitter = Submitter::of(pool)?;
+    submitter.companion().map(f)
 }
 
-/// The way of a future back into its pool. Its parts share one, since all futures of a pool count in one place
-/// who has a way into that.
-struct Way {
-    submitter: Submitter,
-    key: u64,
+/// Wakes a future whose handle wants it to end, if it waits.
+fn wake(pool: PoolId, cell: CellId) {
+    with_waiting(pool, |waiting| waiting.wake(cell));
 }
 
-impl Way {
-    /// Wakes the future, if it waits.
-    fn wake(&self) {
-        if let Some(waiting) = waiting(&self.submitter) {
-            waiting.wake(self.key);
-        }
+/// Queues a future that was woken.
+fn again(pool: PoolId, runnable: Runnable) {
+    let task = Task::detached(move || poll_once(runnable));
+    let Some(submitter) = Submitter::of(pool) else {
+        return nowhere(pool, task);
+    };
+    let Err(refused) = submitter.push(task) else {
+        return;
+    };
+    match submitter.companion::<Waiting>() {
+        // Not dropped here, where it was woken: that may be under somebody's lock.
+        Some(waiting) => waiting.keep(refused),
+        None => nowhere(pool, refused),
     }
+}
 
-    /// Says that it waits, and how it is woken. False if nobody is left to wake it for.
-    fn enter(&self, waker: &Waker) -> bool {
-        waiting(&self.submitter)
-            .is_some_and(|waiting| waiting.enter(self.key, waker.clone()).is_ok())
-    }
-
-    /// Says that it waits no more; why the pool has refused it, if it has.
-    fn leave(&self) -> Option<Rejection> {
-        waiting(&self.submitter)?.leave(self.key)
-    }
-
-    /// Queues the future, which was woken.
-    fn again(&self, runnable: Runnable) {
-        let task = Task::detached(move || poll_once(runnable));
-        let Err(refused) = self.submitter.push(task) else {
-            return;
-        };
-        match waiting(&self.submitter) {
-            // Not dropped here, where it was woken: that may be under somebody's lock.
-            Some(waiting) => waiting.keep(self.key, refused),
-            None => std::mem::forget(refused),
-        }
+/// A future was woken whose pool has ended meanwhile; or is that of another process, where it stays.
+fn nowhere(pool: PoolId, task: Task) {
+    if pool.is_inherited() {
+        std::mem::forget(task);
+    } else {
+        contain(|| drop(task));
     }
 }

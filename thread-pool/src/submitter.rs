@@ -7,13 +7,19 @@
 //! left to take it; theirs comes back.
 
 use std::any::Any;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
+use future_result::sync::{Mutex, statics};
 use future_result::{PoolId, Task, contain};
 
 use crate::ThreadPoolExecutor;
 use crate::core::Core;
 use crate::current;
+
+statics! {
+    /// The pools that have a companion.
+    static POOLS: Mutex<Vec<(PoolId, Weak<Core>)>> = Mutex::new(Vec::new());
+}
 
 /// What a sibling crate keeps beside a pool.
 #[doc(hidden)]
@@ -29,6 +35,31 @@ pub(crate) trait AnyCompanion: Send + Sync {
     fn pool_has_ended(&self);
 }
 
+/// A pool's companion, by which that is among those that can be [found](Submitter::of).
+pub(crate) struct Kept {
+    pool: PoolId,
+    companion: Box<dyn AnyCompanion>,
+}
+
+impl Kept {
+    fn new<C: Companion>(core: &Arc<Core>) -> Self {
+        POOLS.lock().push((core.id, Arc::downgrade(core)));
+        Self {
+            pool: core.id,
+            companion: Box::new(C::default()),
+        }
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        // What the parent of a forked process had is never looked for, and somebody may have locked it.
+        if !self.pool.is_inherited() {
+            POOLS.lock().retain(|&(pool, _)| pool != self.pool);
+        }
+    }
+}
+
 impl<C: Companion> AnyCompanion for C {
     fn as_any(&self) -> &dyn Any {
         self
@@ -42,9 +73,16 @@ impl<C: Companion> AnyCompanion for C {
 impl Core {
     /// Tells the companion of the end.
     pub(crate) fn tell_companion(&self) {
-        if let Some(companion) = self.companion.get() {
-            contain(|| companion.pool_has_ended());
+        if let Some(kept) = self.companion.get() {
+            contain(|| kept.companion.pool_has_ended());
         }
+    }
+
+    /// See [`Submitter::companion`].
+    #[inline]
+    fn companion<C: Companion>(self: &Arc<Self>) -> Option<&C> {
+        let kept = self.companion.get_or_init(|| Kept::new::<C>(self));
+        kept.companion.as_any().downcast_ref()
     }
 
     /// As [`Core::push`], but a worker's own also while the pool drains.
@@ -72,6 +110,25 @@ impl Core {
 pub struct Submitter(Arc<Core>);
 
 impl Submitter {
+    /// The way into a pool that has a companion, for as long as that pool is there at all. Not for one of a
+    /// process that this one was forked off, where somebody who is not there may have locked anything.
+    #[must_use]
+    pub fn of(pool: PoolId) -> Option<Self> {
+        if pool.is_inherited() {
+            return None;
+        }
+        let own = current::with(|local| {
+            let core = local?.core();
+            (core.id == pool).then(|| Arc::clone(core))
+        });
+        let found = own.or_else(|| {
+            let pools = POOLS.lock();
+            let (_, core) = pools.iter().find(|&&(id, _)| id == pool)?;
+            core.upgrade()
+        });
+        found.map(Self)
+    }
+
     /// The pool's identity.
     #[must_use]
     pub fn pool(&self) -> PoolId {
@@ -108,8 +165,7 @@ impl Submitter {
     #[inline]
     #[must_use]
     pub fn companion<C: Companion>(&self) -> Option<&C> {
-        let companion = self.0.companion.get_or_init(|| Box::new(C::default()));
-        companion.as_any().downcast_ref()
+        self.0.companion()
     }
 }
 
@@ -125,5 +181,22 @@ impl ThreadPoolExecutor {
     #[must_use]
     pub fn submitter(&self) -> Submitter {
         Submitter(Arc::clone(&self.core))
+    }
+
+    /// The pool's identity.
+    #[doc(hidden)]
+    #[inline]
+    #[must_use]
+    pub fn id(&self) -> PoolId {
+        self.core.id
+    }
+
+    /// Has the sibling crate's companion kept beside the pool, see [`Submitter::companion`].
+    #[doc(hidden)]
+    #[inline]
+    pub fn keep_companion<C: Companion>(&self) {
+        if !self.core.is_forked() {
+            let _: Option<&C> = self.core.companion();
+        }
     }
 }
