@@ -112,38 +112,25 @@ fn poll_once(runnable: Runnable) {
     let _ = runnable.run();
 }
 
-/// Shows who waits in the pool, if that is still there, and not in a process that this one was forked off.
-fn with_waiting<R>(pool: PoolId, f: impl FnOnce(&Waiting) -> R) -> Option<R> {
-    let submitter = Submitter::of(pool)?;
-    submitter.companion().map(f)
-}
-
 /// Wakes a future whose handle wants it to end, if it waits.
 fn wake(pool: PoolId, cell: CellId) {
-    with_waiting(pool, |waiting| waiting.wake(cell));
+    Submitter::companion_of(pool, |waiting: &Waiting| waiting.wake(cell));
 }
 
 /// Queues a future that was woken.
 fn again(pool: PoolId, runnable: Runnable) {
     let task = Task::detached(move || poll_once(runnable));
-    let Some(submitter) = Submitter::of(pool) else {
-        return nowhere(pool, task);
-    };
-    let Err(refused) = submitter.push(task) else {
+    let Err(refused) = Submitter::push_to(pool, task) else {
         return;
     };
-    match submitter.companion::<Waiting>() {
-        // Not dropped here, where it was woken: that may be under somebody's lock.
-        Some(waiting) => waiting.keep(refused),
-        None => nowhere(pool, refused),
-    }
-}
-
-/// A future was woken whose pool has ended meanwhile; or is that of another process, where it stays.
-fn nowhere(pool: PoolId, task: Task) {
     if pool.is_inherited() {
-        std::mem::forget(task);
-    } else {
-        contain(|| drop(task));
+        // It stays in the process that this one was forked off.
+        return std::mem::forget(refused);
     }
+    let mut refused = Some(refused);
+    // Not dropped here, where it was woken, unless it must be: that may be under somebody's lock.
+    Submitter::companion_of(pool, |waiting: &Waiting| {
+        refused.take().map(|task| waiting.keep(task))
+    });
+    contain(|| drop(refused));
 }

@@ -15,6 +15,7 @@ use future_result::{PoolId, Task, contain};
 use crate::ThreadPoolExecutor;
 use crate::core::Core;
 use crate::current;
+use crate::worker::Local;
 
 statics! {
     /// The pools that have a companion.
@@ -35,7 +36,7 @@ pub(crate) trait AnyCompanion: Send + Sync {
     fn pool_has_ended(&self);
 }
 
-/// A pool's companion, by which that is among those that can be [found](Submitter::of).
+/// A pool's companion, by which others [find](find) it.
 pub(crate) struct Kept {
     pool: PoolId,
     companion: Box<dyn AnyCompanion>,
@@ -104,29 +105,55 @@ impl Core {
     }
 }
 
+/// Shows a pool that has a companion, if that pool is still there. A worker's own is not counted for that. None of a
+/// process that this one was forked off, where somebody who is not there may have locked anything.
+#[inline]
+fn with_core<R>(pool: PoolId, f: impl FnOnce(&Arc<Core>) -> R) -> Option<R> {
+    current::with(
+        |local| match local.map(Local::core).filter(|core| core.id == pool) {
+            Some(core) if !core.is_forked() => Some(f(core)),
+            Some(_) => None,
+            None => find(pool).as_ref().map(f),
+        },
+    )
+}
+
+/// As [`with_core`], for whoever is no worker of that pool.
+fn find(pool: PoolId) -> Option<Arc<Core>> {
+    if pool.is_inherited() {
+        return None;
+    }
+    let pools = POOLS.lock();
+    let (_, core) = pools.iter().find(|&&(id, _)| id == pool)?;
+    core.upgrade()
+}
+
 /// A way into a pool that does not keep it from ending.
 #[doc(hidden)]
 #[derive(Clone)]
 pub struct Submitter(Arc<Core>);
 
 impl Submitter {
-    /// The way into a pool that has a companion, for as long as that pool is there at all. Not for one of a
-    /// process that this one was forked off, where somebody who is not there may have locked anything.
-    #[must_use]
-    pub fn of(pool: PoolId) -> Option<Self> {
-        if pool.is_inherited() {
-            return None;
+    /// As [`push`](Self::push), into a pool that has a companion. The task also comes back if that pool is gone.
+    ///
+    /// # Errors
+    ///
+    /// As those of `push`.
+    #[inline]
+    pub fn push_to(pool: PoolId, task: Task) -> Result<(), Task> {
+        let mut task = Some(task);
+        let pushed = with_core(pool, |core| task.take().map(|task| core.push_again(task)));
+        match (pushed.flatten(), task) {
+            (Some(result), _) => result,
+            (None, Some(task)) => Err(task),
+            (None, None) => Ok(()),
         }
-        let own = current::with(|local| {
-            let core = local?.core();
-            (core.id == pool).then(|| Arc::clone(core))
-        });
-        let found = own.or_else(|| {
-            let pools = POOLS.lock();
-            let (_, core) = pools.iter().find(|&&(id, _)| id == pool)?;
-            core.upgrade()
-        });
-        found.map(Self)
+    }
+
+    /// Shows the companion of a pool that is still there.
+    #[inline]
+    pub fn companion_of<C: Companion, R>(pool: PoolId, f: impl FnOnce(&C) -> R) -> Option<R> {
+        with_core(pool, |core| core.companion().map(f)).flatten()
     }
 
     /// The pool's identity.

@@ -7,8 +7,9 @@ use std::task::{Context, Poll};
 
 use future_result::{CellId, Completer, Panic, PoolId, TaskError, contain};
 use pin_project_lite::pin_project;
+use thread_pool::Submitter;
 
-use super::with_waiting;
+use super::waiting::Waiting;
 
 pin_project! {
     /// Completes its handle, however it ends.
@@ -52,7 +53,7 @@ impl<F: Future> Spawned<F> {
         let mut this = self.project();
         let dropped = catch_unwind(AssertUnwindSafe(|| this.future.set(None)));
         if let Some(cell) = this.entered.take() {
-            with_waiting(*this.pool, |waiting| waiting.leave(cell));
+            Submitter::companion_of(*this.pool, |waiting: &Waiting| waiting.leave(cell));
         }
         let Some(completer) = this.completer.take() else {
             return;
@@ -93,7 +94,8 @@ impl<F: Future> Spawned<F> {
         }
         let cell = completer.id();
         let waker = context.waker().clone();
-        let result = with_waiting(*this.pool, |waiting| waiting.enter(cell, waker));
+        let result =
+            Submitter::companion_of(*this.pool, |waiting: &Waiting| waiting.enter(cell, waker));
         if !matches!(result, Some(Ok(()))) {
             return false;
         }
