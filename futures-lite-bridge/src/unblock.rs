@@ -21,10 +21,13 @@ pub use self::iter::UnblockIter;
 pub use self::reader::UnblockReader;
 pub use self::writer::UnblockWriter;
 
-/// How much a reader or a writer has in its buffer at first, unless it is told otherwise.
+/// How much a reader or a writer has in a buffer at first, unless it is told otherwise.
 const CAPACITY: usize = 64 * 1024;
-/// Up to which the buffer grows then, while it is too small: a job for each 64 KiB costs more than copying that.
-const CAPACITY_MAX: usize = 1024 * 1024;
+/// Up to which a writer's buffers grow then, while they are too small: a job for each 64 KiB costs more than copying
+/// that.
+const WRITE_MAX: usize = 1024 * 1024;
+/// Up to which a reader's do. Both of them are to stay in a cache.
+const READ_MAX: usize = 256 * 1024;
 
 /// Runs a job of an adapter.
 fn submit<T: Send + 'static>(
