@@ -1,15 +1,21 @@
 //! Futures as tasks of a thread pool.
 //!
 //! ```text
-//! spawn ──► cell + async-task ──► queue ──► worker polls ──► ready: completes the cell
-//!                                  ▲            │
-//!                                  │            └──► pending: its waker is in `waiting`, and with
-//!                                  └── woken ◄─────── whatever it waits for
+//! spawn ──► cell ──► queue ──► a worker makes an async-task, and polls ──► ready: completes the cell
+//!                                         ▲    │
+//!                       queue ──► polls ──┘    └──► pending: its waker is in `waiting`, and with
+//!                         ▲                          whatever it waits for
+//!                         └── woken ◄────────────────┘
 //! ```
 //!
-//! A future is polled by a [`Runnable`] of `async-task`, of which there is at most one: that is what makes
-//! several wake-ups one, and none lost. Each poll is a task of the pool's like any other, and is queued
-//! where the waking thread queues its tasks: a worker's wake-up goes into its own queue, at the back.
+//! Until its first poll it is a task like any other, in one cell: the future, the place for its
+//! value, and how it is cancelled. The first poll moves it out, to where it stays. From then on it is polled by a
+//! [`Runnable`] of `async-task`, of which there is at most one: that is what makes several wake-ups one, and none
+//! lost. Each poll is a task of the pool's, and is queued where the waking thread queues its tasks: a worker's
+//! wake-up goes into its own queue, at the back.
+//!
+//! Nothing of a future keeps a way into its pool, which all futures would have to count in one place. Whoever
+//! wakes or cancels it is mostly a worker of that pool, and knows it; others look it up by its identity.
 //!
 //! Who is not ready at the first poll is entered in [`mod@waiting`], by which two others find it: whoever
 //! cancels it, and the end of the pool. What is ready at once never gets there.
@@ -40,8 +46,8 @@ use self::waiting::Waiting;
 ///
 /// # Cancelling
 ///
-/// Before the first poll, cancelling prevents it ([`Cancel::Prevented`]), and the future is dropped when
-/// its turn in the queue comes. Later it is [`Cancel::Requested`]: the future is dropped instead of
+/// Before the first poll, cancelling prevents it ([`Cancel::Prevented`]), and drops the future at once, as with
+/// a closure. Later it is [`Cancel::Requested`]: the future is dropped instead of
 /// polled, on the pool and at once, whatever it waits for; waiters then get [`TaskError::Cancelled`], and
 /// know that it is gone. Only where that very poll makes it ready does it still give its value.
 ///

@@ -1,9 +1,9 @@
 //! Blocking readers, writers and iterators as async ones: the blocking calls are made on a thread pool.
 //!
 //! Each adapter owns what it adapts, and lends it to one job at a time. A job is there only while there is
-//! something to do for it: a reader reads when somebody wants bytes and none are left, an iterator fills its
-//! buffer, a writer writes what it was given. So whoever is slow holds no worker, and the buffer is all that
-//! is ever ahead of the consumer.
+//! something to do for it: a reader reads when somebody wants bytes and none are left, or one buffer ahead of
+//! that if reading fills them, an iterator fills its buffer, a writer writes what it was given. So whoever is slow
+//! holds no worker, and one buffer is all that is ever ahead of the consumer.
 //!
 //! A bound of the pool's queue is not heeded, since async code cannot wait for room there; it is at most
 //! one job for each adapter.
