@@ -51,6 +51,9 @@ use self::waiting::Waiting;
 /// polled, on the pool and at once, whatever it waits for; waiters then get [`TaskError::Cancelled`], and
 /// know that it is gone. Only where that very poll makes it ready does it still give its value.
 ///
+/// [`TaskError::Panicked`]: future_result::TaskError::Panicked
+/// [`TaskError::Cancelled`]: future_result::TaskError::Cancelled
+/// [`TaskError::Rejected`]: future_result::TaskError::Rejected
 /// [`Cancel::Prevented`]: future_result::Cancel::Prevented
 /// [`Cancel::Requested`]: future_result::Cancel::Requested
 ///

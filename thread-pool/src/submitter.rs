@@ -36,7 +36,7 @@ pub(crate) trait AnyCompanion: Send + Sync {
     fn pool_has_ended(&self);
 }
 
-/// A pool's companion, by which others [find](find) it.
+/// A pool's companion, by which others [`find`] it.
 pub(crate) struct Kept {
     pool: PoolId,
     companion: Box<dyn AnyCompanion>,
