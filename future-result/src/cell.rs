@@ -8,7 +8,7 @@
 //! |---|---|
 //! | [`RawTask`] | the task side of a closure: it lies in a queue |
 //! | [`TaskList`], [`TaskInbox`], [`TaskDeque`] | many of these: queues |
-//! | [`Writer`] | the task side of a pair, and its runner once started; of a [`handed`] task, once that has run |
+//! | [`Writer`] | the task side of a pair, and its runner once started; of a [`handed()`] task, once that has run |
 //! | [`Runner`](runner::Runner) | whoever has won the right to produce the outcome |
 //! | [`Reader`] | the handle |
 //! | [`RawToken`] | a cancel token |
