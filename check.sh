@@ -198,7 +198,7 @@ gate_memcheck() {
     # RUSTFLAGS: a caller's target-cpu=native may be more than valgrind can decode.
     env "${runner//-/_}=valgrind -q --error-exitcode=99 --leak-check=full \
 --errors-for-leak-kinds=definite,indirect --fair-sched=yes" RUSTFLAGS='--cfg pool_unpooled' STRESS_TASKS="${STRESS_TASKS:-20000}" \
-        cargo test --release "${threads[@]}" --test stress --locked --target-dir "$target/memcheck"
+        cargo test --release "${threads[@]}" -p futures-lite-bridge --test stress --locked --target-dir "$target/memcheck"
 }
 
 gate_deny() {

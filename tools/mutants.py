@@ -16,7 +16,7 @@ import sys
 import tempfile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-LIBS = ["future-result", "thread-pool", "process-pool", "green-tasks"]
+LIBS = ["future-result", "thread-pool", "process-pool", "green-tasks", "futures-lite-bridge"]
 
 # name, crate, file, what stands there, what is put in its place
 MUTANTS = [
@@ -1816,6 +1816,62 @@ MUTANTS = [
         "                self.receive(id, LAST_READS, true);\n                self.bury(id);",
         "                self.bury(id);",
     ),
+    (
+        "bridge: a future that waits is entered nowhere",
+        "futures-lite-bridge",
+        "src/spawn/waiting.rs",
+        "        shard.wakers.insert(cell, waker);\n        Ok(())",
+        "        drop(shard);\n        drop(waker);\n        let _ = cell;\n        Ok(())",
+    ),
+    (
+        "bridge: the end does not keep others from entering",
+        "futures-lite-bridge",
+        "src/spawn/waiting.rs",
+        "        if shard.has_ended {\n            drop(shard);\n            drop(waker);",
+        "        if false {\n            drop(shard);\n            drop(waker);",
+    ),
+    (
+        "bridge: the end forgets those who wait",
+        "futures-lite-bridge",
+        "src/spawn/waiting.rs",
+        "                contain(|| waker.wake());",
+        "                contain(|| drop(waker));",
+    ),
+    (
+        "bridge: the end takes those who wait before it lets nobody in",
+        "futures-lite-bridge",
+        "src/spawn/waiting.rs",
+        "                let mut shard = shard.lock();\n                shard.has_ended = true;\n                (\n                    std::mem::take(&mut shard.wakers),",
+        "                let early = std::mem::take(&mut shard.lock().wakers);\n                let mut shard = shard.lock();\n                shard.has_ended = true;\n                (\n                    early,",
+    ),
+    (
+        "bridge: what is kept after the end stays",
+        "futures-lite-bridge",
+        "src/spawn/waiting.rs",
+        "        let mut shard = self.shards[0].lock();\n        if shard.has_ended {",
+        "        let mut shard = self.shards[0].lock();\n        if false {",
+    ),
+    (
+        "bridge: the end does not drop what is kept",
+        "futures-lite-bridge",
+        "src/spawn/waiting.rs",
+        "            for task in kept {\n                contain(|| drop(task));",
+        "            for task in kept {\n                std::mem::forget(task);",
+    ),
+    (
+        "bridge: a canceller finds nobody",
+        "futures-lite-bridge",
+        "src/spawn/waiting.rs",
+        "        if let Some(waker) = waker {\n            waker.wake();\n        }",
+        "        drop(waker);",
+    ),
+    (
+        "the writer of a task that was handed on thinks that it has not started",
+        "future-result",
+        "src/cell/writer.rs",
+        "            started: true,",
+        "            started: false,",
+    ),
 ]
 
 
@@ -1843,6 +1899,8 @@ def survives(mutant, work):
         tests, checker = ["--test", "sim"], "pool_sim"
     if crate == "process-pool":
         tests = ["--lib", "model::"]
+    if crate == "futures-lite-bridge":
+        tests = ["--lib", "model::"]
     if name.startswith("process sim:"):
         tests, checker = ["--lib", "sim::"], "pool_sim"
     if name.startswith("green:"):
@@ -1854,7 +1912,7 @@ def survives(mutant, work):
         command = ["timeout", "90", *command]
     environment = dict(os.environ, RUSTFLAGS=f"--cfg {checker}", RUST_BACKTRACE="0")
     # As ./check.sh does.
-    environment.setdefault("LOOM_MAX_PREEMPTIONS", "3" if crate == "future-result" else "2")
+    environment.setdefault("LOOM_MAX_PREEMPTIONS", "3" if crate in ("future-result", "futures-lite-bridge") else "2")
     environment.setdefault("LOOM_MAX_BRANCHES", "10000")
     environment["CARGO_TARGET_DIR"] = os.path.join(work, checker)
     try:

@@ -8,7 +8,7 @@
 //! |---|---|
 //! | [`RawTask`] | the task side of a closure: it lies in a queue |
 //! | [`TaskList`], [`TaskInbox`], [`TaskDeque`] | many of these: queues |
-//! | [`Writer`] | the task side of a pair, and its runner once started |
+//! | [`Writer`] | the task side of a pair, and its runner once started; of a [`handed()`] task, once that has run |
 //! | [`Runner`](runner::Runner) | whoever has won the right to produce the outcome |
 //! | [`Reader`] | the handle |
 //! | [`RawToken`] | a cancel token |
@@ -24,6 +24,7 @@
 
 mod callbacks;
 mod claim;
+mod handed;
 mod hook;
 mod list;
 mod listeners;
@@ -47,6 +48,7 @@ use crate::sync::{UnsafeCell, alloc, dealloc};
 use self::hook::Hook;
 
 pub(crate) use self::claim::RawClaim;
+pub(crate) use self::handed::handed;
 pub use self::list::{TaskInbox, TaskList};
 pub(crate) use self::listeners::Listener;
 pub(crate) use self::reader::Reader;
@@ -89,7 +91,8 @@ struct VTable {
     layout: Layout,
     /// Whether there never was a handle, so that whoever holds the task is its runner.
     detached: bool,
-    /// Whether there is no closure: it is completed by hand, and nobody can run it in place.
+    /// Whether it is completed by hand, so that nobody can run it in place: there is no closure, or one that
+    /// hands its completer on.
     by_hand: bool,
     /// What the pool has left in the cell.
     hook: Option<Hook>,

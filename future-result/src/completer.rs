@@ -33,7 +33,7 @@ pub fn pair_with_hook<T, H>(pool: PoolId, hook: H) -> (Completer<T>, JoinHandle<
 where
     H: Fn() + Send + Sync + 'static,
 {
-    let (writer, reader) = Writer::hooked(Some(pool), hook);
+    let (writer, reader) = Writer::hooked(Some(pool), move |_| hook());
     (Completer { writer }, JoinHandle::new(reader))
 }
 
@@ -68,6 +68,11 @@ pub struct Completer<T> {
 }
 
 impl<T> Completer<T> {
+    #[inline]
+    pub(crate) fn new(writer: Writer<T>) -> Self {
+        Self { writer }
+    }
+
     /// Declares that the work begins: from now on cancelling is a request. False if the handle has
     /// cancelled before, so that there is nothing left to do.
     ///

@@ -48,6 +48,8 @@ pub use self::outlast::{Members, outlast};
 pub use self::panic::{Panic, abort_on_unwind, contain};
 pub use self::result::{BoxedResult, Cancel, FutureResult, InPlace, Status};
 pub use self::shared::Shared;
+#[doc(hidden)]
+pub use self::task::task_by_hand;
 pub use self::task::{Task, task, task_in};
 pub use self::try_join::{FirstError, try_join_all, try_join_all_with};
 pub use self::try_map::{TryMap, try_run_chunk};

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use crate::cell::{RawTask, Role};
-use crate::{JoinHandle, PoolId, Status, TaskError};
+use crate::cell::{CellId, RawTask, Role, handed};
+use crate::{Completer, JoinHandle, PoolId, Status, TaskError};
 
 /// Makes a task of `closure`, and the handle that gets its result: the two ends of an executor.
 ///
@@ -54,6 +54,27 @@ where
     T: Send + 'static,
 {
     new(closure, Some(pool))
+}
+
+/// As [`task_in`], for work that is begun as a task and goes on elsewhere: the closure gets the completer of its
+/// handle, started, and may hand it on. All of that is in one cell.
+///
+/// Nobody runs it in place, since its handle need not be done then. Until it starts it is cancelled as every
+/// task is; afterwards `hook` is called as that of [`pair_with_hook`](crate::pair_with_hook) is, and told
+/// which task it is about ([`Completer::id`]).
+///
+/// If the closure panics, its captures are dropped with it, and so is the completer if it is still there.
+#[doc(hidden)]
+#[inline]
+pub fn task_by_hand<F, T, H>(pool: PoolId, hook: H, closure: F) -> (Task, JoinHandle<T>)
+where
+    F: FnOnce(Completer<T>) + Send + 'static,
+    T: Send + 'static,
+    H: Fn(CellId) + Send + Sync + 'static,
+{
+    let closure = move |writer| closure(Completer::new(writer));
+    let (raw, reader) = handed(pool, hook, closure);
+    (Task(raw), JoinHandle::new(reader))
 }
 
 #[inline]

@@ -14,8 +14,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
 use future_result::{
-    Cancel, CancelToken, CompletionSet, FutureResult, JoinHandle, PoolId, TaskError, When,
-    block_until, pair, pair_with_hook, task, task_in, wait,
+    Cancel, CancelToken, Completer, CompletionSet, FutureResult, JoinHandle, PoolId, TaskError,
+    When, block_until, pair, pair_with_hook, task, task_by_hand, task_in, wait,
 };
 use loom::thread;
 
@@ -590,6 +590,59 @@ fn request_to_stop_races_completion_and_the_hook_is_dropped_once() {
         let requested = usize::from(cancel == Cancel::Requested);
         assert_eq!(calls.load(Ordering::Relaxed), requested);
         assert_eq!(drops.get(), 1);
+    });
+}
+
+#[test]
+fn cancel_races_a_task_that_hands_its_cell_on_and_all_is_dropped_once() {
+    loom::model(|| {
+        let (closures, hooks, values) = (Drops::default(), Drops::default(), Drops::default());
+        let calls = Arc::new(AtomicUsize::new(0));
+        let hook = {
+            let (calls, captured) = (Arc::clone(&calls), hooks.counted());
+            move |_| {
+                let Counted(_) = &captured;
+                calls.fetch_add(1, Ordering::Relaxed);
+            }
+        };
+        let (captured, value) = (closures.counted(), values.counted());
+        let (task, handle) = task_by_hand(PoolId::new(), hook, move |completer| {
+            drop(captured);
+            // The cell outlives its task.
+            let _ = completer.complete(value);
+        });
+        let worker = thread::spawn(move || task.run());
+        let cancel = handle.cancel();
+        let result = handle.result();
+        worker.join().unwrap();
+        assert_eq!(result.is_ok(), cancel != Cancel::Prevented);
+        drop(result);
+        let requested = usize::from(cancel == Cancel::Requested);
+        assert_eq!(calls.load(Ordering::Relaxed), requested);
+        assert_eq!([closures.get(), hooks.get(), values.get()], [1; 3]);
+    });
+}
+
+#[test]
+fn a_cell_that_was_handed_on_is_completed_by_another_while_its_handle_goes() {
+    loom::model(|| {
+        let (hooks, values) = (Drops::default(), Drops::default());
+        let captured = hooks.counted();
+        let hook = move |_| {
+            let Counted(_) = &captured;
+        };
+        let (hand_over, handed) = std::sync::mpsc::channel();
+        let (task, handle) = task_by_hand(PoolId::new(), hook, move |completer: Completer<_>| {
+            hand_over.send(completer).unwrap();
+        });
+        task.run();
+        let completer = handed.recv().unwrap();
+        let value = values.counted();
+        let elsewhere = thread::spawn(move || drop(completer.complete(value)));
+        let _ = handle.cancel();
+        drop(handle);
+        elsewhere.join().unwrap();
+        assert_eq!([hooks.get(), values.get()], [1; 2]);
     });
 }
 

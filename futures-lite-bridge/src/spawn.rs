@@ -1,15 +1,21 @@
 //! Futures as tasks of a thread pool.
 //!
 //! ```text
-//! spawn ──► cell + async-task ──► queue ──► worker polls ──► ready: completes the cell
-//!                                  ▲            │
-//!                                  │            └──► pending: its waker is in `waiting`, and with
-//!                                  └── woken ◄─────── whatever it waits for
+//! spawn ──► cell ──► queue ──► a worker makes an async-task, and polls ──► ready: completes the cell
+//!                                         ▲    │
+//!                       queue ──► polls ──┘    └──► pending: its waker is in `waiting`, and with
+//!                         ▲                          whatever it waits for
+//!                         └── woken ◄────────────────┘
 //! ```
 //!
-//! A future is polled by a [`Runnable`] of `async-task`, of which there is at most one: that is what makes
-//! several wake-ups one, and none lost. Each poll is a task of the pool's like any other, and is queued
-//! where the waking thread queues its tasks: a worker's wake-up goes into its own queue, at the back.
+//! Until its first poll it is a task like any other, in one cell: the future, the place for its
+//! value, and how it is cancelled. The first poll moves it out, to where it stays. From then on it is polled by a
+//! [`Runnable`] of `async-task`, of which there is at most one: that is what makes several wake-ups one, and none
+//! lost. Each poll is a task of the pool's, and is queued where the waking thread queues its tasks: a worker's
+//! wake-up goes into its own queue, at the back.
+//!
+//! Nothing of a future keeps a way into its pool, which all futures would have to count in one place. Whoever
+//! wakes or cancels it is mostly a worker of that pool, and knows it; others look it up by its identity.
 //!
 //! Who is not ready at the first poll is entered in [`mod@waiting`], by which two others find it: whoever
 //! cancels it, and the end of the pool. What is ready at once never gets there.
@@ -20,11 +26,9 @@ mod task;
 mod waiting;
 
 use std::future::Future;
-use std::sync::Arc;
-use std::task::Waker;
 
 use async_task::Runnable;
-use future_result::{JoinHandle, Rejection, Task, TaskError, contain, pair, pair_with_hook};
+use future_result::{CellId, Completer, JoinHandle, PoolId, Task, contain};
 use thread_pool::{Submitter, ThreadPoolExecutor};
 
 use self::task::Spawned;
@@ -42,11 +46,14 @@ use self::waiting::Waiting;
 ///
 /// # Cancelling
 ///
-/// Before the first poll, cancelling prevents it ([`Cancel::Prevented`]), and the future is dropped when
-/// its turn in the queue comes. Later it is [`Cancel::Requested`]: the future is dropped instead of
+/// Before the first poll, cancelling prevents it ([`Cancel::Prevented`]), and drops the future at once, as with
+/// a closure. Later it is [`Cancel::Requested`]: the future is dropped instead of
 /// polled, on the pool and at once, whatever it waits for; waiters then get [`TaskError::Cancelled`], and
 /// know that it is gone. Only where that very poll makes it ready does it still give its value.
 ///
+/// [`TaskError::Panicked`]: future_result::TaskError::Panicked
+/// [`TaskError::Cancelled`]: future_result::TaskError::Cancelled
+/// [`TaskError::Rejected`]: future_result::TaskError::Rejected
 /// [`Cancel::Prevented`]: future_result::Cancel::Prevented
 /// [`Cancel::Requested`]: future_result::Cancel::Requested
 ///
@@ -88,30 +95,25 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    let submitter = pool.submitter();
-    let Some(key) = waiting(&submitter).map(Waiting::next_key) else {
-        contain(|| drop(future));
-        let (completer, handle) = pair();
-        completer.fail(TaskError::Rejected(Rejection::Forked));
-        return handle;
-    };
-    let id = submitter.pool();
-    let way = Arc::new(Way { submitter, key });
-    let hook = {
-        let way = Arc::clone(&way);
-        move || way.wake()
-    };
-    let (completer, handle) = pair_with_hook(id, hook);
-    let spawned = Spawned::new(future, completer, Arc::clone(&way));
-    let (runnable, task) = async_task::spawn(spawned, move |runnable| way.again(runnable));
+    let id = pool.id();
+    // From now on its workers know that what waits here may be woken by what they run.
+    pool.keep_companion::<Waiting>();
+    pool.submit_by_hand(
+        move |cell| wake(id, cell),
+        move |completer| begin(id, future, completer),
+    )
+}
+
+/// The first poll.
+fn begin<F>(pool: PoolId, future: F, completer: Completer<F::Output>)
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    let spawned = Spawned::new(future, completer, pool);
+    let (runnable, task) = async_task::spawn(spawned, move |runnable| again(pool, runnable));
     task.detach();
-    if let Err(refused) = pool.execute(move || poll_once(runnable)) {
-        if let Some(waiting) = waiting(&pool.submitter()) {
-            waiting.refuse(key, refused.reason());
-        }
-        contain(|| drop(refused));
-    }
-    handle
+    poll_once(runnable);
 }
 
 /// Whether it was woken meanwhile makes no difference: it is queued again already.
@@ -119,51 +121,25 @@ fn poll_once(runnable: Runnable) {
     let _ = runnable.run();
 }
 
-/// Who waits in this pool; `None` in a process that was forked off, where somebody who is not there
-/// may have locked it.
-fn waiting(submitter: &Submitter) -> Option<&Waiting> {
-    if submitter.pool().is_inherited() {
-        return None;
-    }
-    submitter.companion()
+/// Wakes a future whose handle wants it to end, if it waits.
+fn wake(pool: PoolId, cell: CellId) {
+    Submitter::companion_of(pool, |waiting: &Waiting| waiting.wake(cell));
 }
 
-/// The way of a future back into its pool. Its parts share one, since all futures of a pool count in one place
-/// who has a way into that.
-struct Way {
-    submitter: Submitter,
-    key: u64,
-}
-
-impl Way {
-    /// Wakes the future, if it waits.
-    fn wake(&self) {
-        if let Some(waiting) = waiting(&self.submitter) {
-            waiting.wake(self.key);
-        }
+/// Queues a future that was woken.
+fn again(pool: PoolId, runnable: Runnable) {
+    let task = Task::detached(move || poll_once(runnable));
+    let Err(refused) = Submitter::push_to(pool, task) else {
+        return;
+    };
+    if pool.is_inherited() {
+        // It stays in the process that this one was forked off.
+        return std::mem::forget(refused);
     }
-
-    /// Says that it waits, and how it is woken. False if nobody is left to wake it for.
-    fn enter(&self, waker: &Waker) -> bool {
-        waiting(&self.submitter)
-            .is_some_and(|waiting| waiting.enter(self.key, waker.clone()).is_ok())
-    }
-
-    /// Says that it waits no more; why the pool has refused it, if it has.
-    fn leave(&self) -> Option<Rejection> {
-        waiting(&self.submitter)?.leave(self.key)
-    }
-
-    /// Queues the future, which was woken.
-    fn again(&self, runnable: Runnable) {
-        let task = Task::detached(move || poll_once(runnable));
-        let Err(refused) = self.submitter.push(task) else {
-            return;
-        };
-        match waiting(&self.submitter) {
-            // Not dropped here, where it was woken: that may be under somebody's lock.
-            Some(waiting) => waiting.keep(self.key, refused),
-            None => std::mem::forget(refused),
-        }
-    }
+    let mut refused = Some(refused);
+    // Not dropped here, where it was woken, unless it must be: that may be under somebody's lock.
+    Submitter::companion_of(pool, |waiting: &Waiting| {
+        refused.take().map(|task| waiting.keep(task))
+    });
+    contain(|| drop(refused));
 }

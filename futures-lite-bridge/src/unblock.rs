@@ -1,9 +1,9 @@
 //! Blocking readers, writers and iterators as async ones: the blocking calls are made on a thread pool.
 //!
 //! Each adapter owns what it adapts, and lends it to one job at a time. A job is there only while there is
-//! something to do for it: a reader reads when somebody wants bytes and none are left, an iterator fills its
-//! buffer, a writer writes what it was given. So whoever is slow holds no worker, and the buffer is all that
-//! is ever ahead of the consumer.
+//! something to do for it: a reader reads when somebody wants bytes and none are left, or one buffer ahead of
+//! that if reading fills them, an iterator fills its buffer, a writer writes what it was given. So whoever is slow
+//! holds no worker, and one buffer is all that is ever ahead of the consumer.
 //!
 //! A bound of the pool's queue is not heeded, since async code cannot wait for room there; it is at most
 //! one job for each adapter.
@@ -21,10 +21,13 @@ pub use self::iter::UnblockIter;
 pub use self::reader::UnblockReader;
 pub use self::writer::UnblockWriter;
 
-/// How much a reader or a writer has in its buffer at first, unless it is told otherwise.
+/// How much a reader or a writer has in a buffer at first, unless it is told otherwise.
 const CAPACITY: usize = 64 * 1024;
-/// Up to which the buffer grows then, while it is too small: a job for each 64 KiB costs more than copying that.
-const CAPACITY_MAX: usize = 1024 * 1024;
+/// Up to which a writer's buffers grow then, while they are too small: a job for each 64 KiB costs more than copying
+/// that.
+const WRITE_MAX: usize = 1024 * 1024;
+/// Up to which a reader's do. Both of them are to stay in a cache.
+const READ_MAX: usize = 256 * 1024;
 
 /// Runs a job of an adapter.
 fn submit<T: Send + 'static>(

@@ -16,7 +16,7 @@ use crate::lanes::Lanes;
 use crate::mailbox::Mailbox;
 use crate::roster::{Roster, Seat};
 use crate::sleep::{Sleep, Wake};
-use crate::submitter::AnyCompanion;
+use crate::submitter::Kept;
 use crate::tally::{Tally, Totals};
 use crate::timer::Timer;
 use crate::trace;
@@ -61,7 +61,7 @@ pub(crate) struct Core {
     /// Completed by the last worker to leave.
     terminated: Mutex<Option<Completer<()>>>,
     /// What a sibling crate keeps beside the pool.
-    pub(crate) companion: OnceLock<Box<dyn AnyCompanion>>,
+    pub(crate) companion: OnceLock<Kept>,
 }
 
 impl Core {

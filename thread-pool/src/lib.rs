@@ -7,6 +7,7 @@ mod blocking;
 mod bound;
 mod broadcast;
 mod builder;
+mod by_hand;
 mod core;
 mod crowd;
 mod current;

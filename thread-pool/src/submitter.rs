@@ -7,13 +7,20 @@
 //! left to take it; theirs comes back.
 
 use std::any::Any;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
+use future_result::sync::{Mutex, statics};
 use future_result::{PoolId, Task, contain};
 
 use crate::ThreadPoolExecutor;
 use crate::core::Core;
 use crate::current;
+use crate::worker::Local;
+
+statics! {
+    /// The pools that have a companion.
+    static POOLS: Mutex<Vec<(PoolId, Weak<Core>)>> = Mutex::new(Vec::new());
+}
 
 /// What a sibling crate keeps beside a pool.
 #[doc(hidden)]
@@ -29,6 +36,31 @@ pub(crate) trait AnyCompanion: Send + Sync {
     fn pool_has_ended(&self);
 }
 
+/// A pool's companion, by which others [`find`] it.
+pub(crate) struct Kept {
+    pool: PoolId,
+    companion: Box<dyn AnyCompanion>,
+}
+
+impl Kept {
+    fn new<C: Companion>(core: &Arc<Core>) -> Self {
+        POOLS.lock().push((core.id, Arc::downgrade(core)));
+        Self {
+            pool: core.id,
+            companion: Box::new(C::default()),
+        }
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        // What the parent of a forked process had is never looked for, and somebody may have locked it.
+        if !self.pool.is_inherited() {
+            POOLS.lock().retain(|&(pool, _)| pool != self.pool);
+        }
+    }
+}
+
 impl<C: Companion> AnyCompanion for C {
     fn as_any(&self) -> &dyn Any {
         self
@@ -42,9 +74,16 @@ impl<C: Companion> AnyCompanion for C {
 impl Core {
     /// Tells the companion of the end.
     pub(crate) fn tell_companion(&self) {
-        if let Some(companion) = self.companion.get() {
-            contain(|| companion.pool_has_ended());
+        if let Some(kept) = self.companion.get() {
+            contain(|| kept.companion.pool_has_ended());
         }
+    }
+
+    /// See [`Submitter::companion`].
+    #[inline]
+    fn companion<C: Companion>(self: &Arc<Self>) -> Option<&C> {
+        let kept = self.companion.get_or_init(|| Kept::new::<C>(self));
+        kept.companion.as_any().downcast_ref()
     }
 
     /// As [`Core::push`], but a worker's own also while the pool drains.
@@ -66,12 +105,57 @@ impl Core {
     }
 }
 
+/// Shows a pool that has a companion, if that pool is still there. A worker's own is not counted for that. None of a
+/// process that this one was forked off, where somebody who is not there may have locked anything.
+#[inline]
+fn with_core<R>(pool: PoolId, f: impl FnOnce(&Arc<Core>) -> R) -> Option<R> {
+    current::with(
+        |local| match local.map(Local::core).filter(|core| core.id == pool) {
+            Some(core) if !core.is_forked() => Some(f(core)),
+            Some(_) => None,
+            None => find(pool).as_ref().map(f),
+        },
+    )
+}
+
+/// As [`with_core`], for whoever is no worker of that pool.
+fn find(pool: PoolId) -> Option<Arc<Core>> {
+    if pool.is_inherited() {
+        return None;
+    }
+    let pools = POOLS.lock();
+    let (_, core) = pools.iter().find(|&&(id, _)| id == pool)?;
+    core.upgrade()
+}
+
 /// A way into a pool that does not keep it from ending.
 #[doc(hidden)]
 #[derive(Clone)]
 pub struct Submitter(Arc<Core>);
 
 impl Submitter {
+    /// As [`push`](Self::push), into a pool that has a companion. The task also comes back if that pool is gone.
+    ///
+    /// # Errors
+    ///
+    /// As those of `push`.
+    #[inline]
+    pub fn push_to(pool: PoolId, task: Task) -> Result<(), Task> {
+        let mut task = Some(task);
+        let pushed = with_core(pool, |core| task.take().map(|task| core.push_again(task)));
+        match (pushed.flatten(), task) {
+            (Some(result), _) => result,
+            (None, Some(task)) => Err(task),
+            (None, None) => Ok(()),
+        }
+    }
+
+    /// Shows the companion of a pool that is still there.
+    #[inline]
+    pub fn companion_of<C: Companion, R>(pool: PoolId, f: impl FnOnce(&C) -> R) -> Option<R> {
+        with_core(pool, |core| core.companion().map(f)).flatten()
+    }
+
     /// The pool's identity.
     #[must_use]
     pub fn pool(&self) -> PoolId {
@@ -108,8 +192,7 @@ impl Submitter {
     #[inline]
     #[must_use]
     pub fn companion<C: Companion>(&self) -> Option<&C> {
-        let companion = self.0.companion.get_or_init(|| Box::new(C::default()));
-        companion.as_any().downcast_ref()
+        self.0.companion()
     }
 }
 
@@ -125,5 +208,22 @@ impl ThreadPoolExecutor {
     #[must_use]
     pub fn submitter(&self) -> Submitter {
         Submitter(Arc::clone(&self.core))
+    }
+
+    /// The pool's identity.
+    #[doc(hidden)]
+    #[inline]
+    #[must_use]
+    pub fn id(&self) -> PoolId {
+        self.core.id
+    }
+
+    /// Has the sibling crate's companion kept beside the pool, see [`Submitter::companion`].
+    #[doc(hidden)]
+    #[inline]
+    pub fn keep_companion<C: Companion>(&self) {
+        if !self.core.is_forked() {
+            let _: Option<&C> = self.core.companion();
+        }
     }
 }

@@ -7,13 +7,13 @@
 use std::mem::{MaybeUninit, offset_of};
 use std::ptr::NonNull;
 
-use super::{Header, Room};
+use super::{CellId, Header, Room};
 use crate::panic::contain;
 
 /// The room that a cell with a hook needs.
 #[repr(C)]
-pub(super) struct Hooked<T, H> {
-    room: MaybeUninit<Room<(), T>>,
+pub(super) struct Hooked<F, T, H> {
+    room: MaybeUninit<Room<F, T>>,
     hook: H,
 }
 
@@ -25,11 +25,11 @@ pub(super) struct Hook {
 }
 
 impl Hook {
-    /// For cells with the layout of a [`Hooked<T, H>`].
-    pub(super) const fn new<T, H: Fn() + Send + Sync + 'static>() -> Self {
+    /// For cells with the layout of a [`Hooked<F, T, H>`].
+    pub(super) const fn new<F, T, H: Fn(CellId) + Send + Sync + 'static>() -> Self {
         Self {
-            call: call::<T, H>,
-            drop: drop_hook::<T, H>,
+            call: call::<F, T, H>,
+            drop: drop_hook::<F, T, H>,
         }
     }
 
@@ -54,41 +54,41 @@ impl Hook {
 ///
 /// # Safety
 ///
-/// The cell was allocated with the layout of a [`Hooked<T, H>`], and nobody else knows it yet.
+/// The cell was allocated with the layout of a [`Hooked<F, T, H>`], and nobody else knows it yet.
 #[inline]
-pub(super) unsafe fn put_hook<T, H>(cell: NonNull<Header>, hook: H) {
+pub(super) unsafe fn put_hook<F, T, H>(cell: NonNull<Header>, hook: H) {
     // SAFETY: passed on to the caller.
-    let place = unsafe { place::<T, H>(cell) };
+    let place = unsafe { place::<F, T, H>(cell) };
     // SAFETY: inside the allocation, aligned, and the caller's alone.
     unsafe { place.write(hook) };
 }
 
 /// # Safety
 ///
-/// The cell was allocated with the layout of a [`Hooked<T, H>`].
+/// The cell was allocated with the layout of a [`Hooked<F, T, H>`].
 #[inline]
-unsafe fn place<T, H>(cell: NonNull<Header>) -> NonNull<H> {
+unsafe fn place<F, T, H>(cell: NonNull<Header>) -> NonNull<H> {
     // SAFETY: inside the allocation, says the caller.
-    unsafe { cell.byte_add(offset_of!(Hooked<T, H>, hook)) }.cast()
+    unsafe { cell.byte_add(offset_of!(Hooked<F, T, H>, hook)) }.cast()
 }
 
 /// # Safety
 ///
 /// As [`Hook::call`] says, with the types that the cell was made with.
-unsafe fn call<T, H: Fn()>(cell: NonNull<Header>) {
+unsafe fn call<F, T, H: Fn(CellId)>(cell: NonNull<Header>) {
     // SAFETY: passed on to the caller.
-    let place = unsafe { place::<T, H>(cell) };
+    let place = unsafe { place::<F, T, H>(cell) };
     // SAFETY: filled before anybody knew the cell, never written again, and the caller keeps the cell.
     let hook = unsafe { place.as_ref() };
-    hook();
+    hook(CellId::new(cell));
 }
 
 /// # Safety
 ///
 /// As [`Hook::drop`] says, with the types that the cell was made with.
-unsafe fn drop_hook<T, H>(cell: NonNull<Header>) {
+unsafe fn drop_hook<F, T, H>(cell: NonNull<Header>) {
     // SAFETY: passed on to the caller.
-    let place = unsafe { place::<T, H>(cell) };
+    let place = unsafe { place::<F, T, H>(cell) };
     // SAFETY: filled, and dropped once, by the last owner.
     contain(|| unsafe { place.drop_in_place() });
 }

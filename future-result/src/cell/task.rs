@@ -49,6 +49,14 @@ impl RawTask {
         Self(cell)
     }
 
+    /// # Safety
+    ///
+    /// The caller is the task side of a new cell whose payload holds a closure, and gives both up.
+    #[inline]
+    pub(super) unsafe fn of(cell: NonNull<Header>) -> Self {
+        Self(cell)
+    }
+
     /// Undoes [`RawTask::new`].
     ///
     /// # Safety
@@ -328,7 +336,7 @@ where
 /// # Safety
 ///
 /// As [`VTable::fail`] says, with the types that the cell was made with.
-unsafe fn fail<F, T>(cell: NonNull<Header>, error: TaskError) {
+pub(super) unsafe fn fail<F, T>(cell: NonNull<Header>, error: TaskError) {
     // SAFETY: the payload holds the closure and is ours; it counts as empty from here on.
     let closure = unsafe { take::<F>(cell) };
     contain(|| drop(closure));

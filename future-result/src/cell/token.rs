@@ -101,7 +101,7 @@ pub(super) unsafe fn while_running<R>(cell: NonNull<Header>, f: impl FnOnce() ->
 }
 
 /// Which cell it is, for as long as something keeps the cell's memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CellId(NonZeroUsize);
 
 impl CellId {

@@ -40,11 +40,11 @@ impl<T> Writer<T> {
     #[inline]
     pub(crate) fn hooked<H>(home: Option<PoolId>, hook: H) -> (Self, Reader<T>)
     where
-        H: Fn() + Send + Sync + 'static,
+        H: Fn(CellId) + Send + Sync + 'static,
     {
         let cell = allocate(State::new(), hooked_table::<T, H>(), home);
-        // SAFETY: nobody else knows the cell yet, and its layout is that of a `Hooked<T, H>`.
-        unsafe { put_hook::<T, H>(cell, hook) };
+        // SAFETY: nobody else knows the cell yet, and its layout is that of a `Hooked<(), T, H>`.
+        unsafe { put_hook::<(), T, H>(cell, hook) };
         // SAFETY: a new cell with this type of value, given up once.
         unsafe { Self::of(cell) }
     }
@@ -61,6 +61,18 @@ impl<T> Writer<T> {
         };
         // SAFETY: the handle's side of a new cell, taken once, with the type of its value.
         (writer, unsafe { Reader::new(cell) })
+    }
+
+    /// # Safety
+    ///
+    /// The caller is the runner of a cell with this type of value and an empty payload, and gives that up.
+    #[inline]
+    pub(super) unsafe fn started(cell: NonNull<Header>) -> Self {
+        Self {
+            cell,
+            started: true,
+            _value: PhantomData,
+        }
     }
 
     /// From now on the handle can only ask to cancel. False if it has cancelled already.
@@ -172,13 +184,13 @@ fn table<T>() -> &'static VTable {
 }
 
 /// The table for pairs with a hook.
-fn hooked_table<T, H: Fn() + Send + Sync + 'static>() -> &'static VTable {
+fn hooked_table<T, H: Fn(CellId) + Send + Sync + 'static>() -> &'static VTable {
     const {
         &VTable {
-            layout: Layout::new::<Hooked<T, H>>(),
+            layout: Layout::new::<Hooked<(), T, H>>(),
             detached: false,
             by_hand: true,
-            hook: Some(Hook::new::<T, H>()),
+            hook: Some(Hook::new::<(), T, H>()),
             role: Role::Task,
             name: type_name::<T>,
             run: run::<T>,

@@ -5,7 +5,7 @@ use std::task::{Wake, Waker};
 
 use future_result::sync::atomic::{AtomicU32, Ordering};
 
-use future_result::{FutureResult, PoolId, Task, pair_with_hook};
+use future_result::{Completer, FutureResult, PoolId, Task, pair, task_by_hand};
 use loom::thread;
 use thread_pool::Companion;
 
@@ -46,22 +46,26 @@ impl Drop for Counted {
 fn cancel_races_enter_and_either_wakes_the_future_or_is_seen_by_it() {
     loom::model(|| {
         let waiting = Arc::new(Waiting::default());
-        let key = waiting.next_key();
         let hook = {
             let waiting = Arc::clone(&waiting);
-            move || waiting.wake(key)
+            move |cell| waiting.wake(cell)
         };
-        let (mut completer, handle) = pair_with_hook::<(), _>(PoolId::new(), hook);
-        assert!(completer.start());
+        let (hand_over, begun) = std::sync::mpsc::channel();
+        let begin = move |completer: Completer<()>| hand_over.send(completer).unwrap();
+        let (task, handle) = task_by_hand(PoolId::new(), hook, begin);
+        task.run();
+        let completer = begun.recv().unwrap();
+        let cell = completer.id();
         let canceller = thread::spawn(move || {
             let _ = handle.cancel();
         });
         let (woken, waker) = Woken::new();
-        assert!(waiting.enter(key, waker).is_ok());
+        assert!(waiting.enter(cell, waker).is_ok());
         let is_seen = completer.is_cancelled();
         canceller.join().unwrap();
         assert!(is_seen || woken.times() == 1);
-        assert!(waiting.leave(key).is_none());
+        waiting.leave(cell);
+        drop(completer);
     });
 }
 
@@ -74,7 +78,8 @@ fn enter_races_the_end_and_is_woken_or_refused() {
             thread::spawn(move || waiting.pool_has_ended())
         };
         let (woken, waker) = Woken::new();
-        let is_refused = waiting.enter(0, waker).is_err();
+        let (completer, _handle) = pair::<()>();
+        let is_refused = waiting.enter(completer.id(), waker).is_err();
         end.join().unwrap();
         assert!(is_refused != (woken.times() == 1));
     });
@@ -90,7 +95,7 @@ fn keep_races_the_end_and_what_is_kept_is_dropped_once() {
         };
         let (drops, _waker) = Woken::new();
         let counted = Counted(Arc::clone(&drops));
-        waiting.keep(0, Task::detached(move || drop(counted)));
+        waiting.keep(Task::detached(move || drop(counted)));
         end.join().unwrap();
         assert_eq!(drops.times(), 1);
     });

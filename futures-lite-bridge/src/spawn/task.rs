@@ -3,13 +3,13 @@
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use future_result::{Completer, Panic, TaskError, contain};
+use future_result::{CellId, Completer, Panic, PoolId, TaskError, contain};
 use pin_project_lite::pin_project;
+use thread_pool::Submitter;
 
-use super::Way;
+use super::waiting::Waiting;
 
 pin_project! {
     /// Completes its handle, however it ends.
@@ -19,9 +19,9 @@ pin_project! {
         future: Option<F>,
         // `None` once completed.
         completer: Option<Completer<F::Output>>,
-        way: Arc<Way>,
-        // Whether its waker is with those that wait.
-        is_entered: bool,
+        pool: PoolId,
+        // With those that wait, by its cell.
+        entered: Option<CellId>,
     }
 
     impl<F: Future> PinnedDrop for Spawned<F> {
@@ -32,32 +32,28 @@ pin_project! {
 }
 
 impl<F: Future> Spawned<F> {
-    pub(super) fn new(future: F, completer: Completer<F::Output>, way: Arc<Way>) -> Self {
+    pub(super) fn new(future: F, completer: Completer<F::Output>, pool: PoolId) -> Self {
         Self {
             future: Some(future),
             completer: Some(completer),
-            way,
-            is_entered: false,
+            pool,
+            entered: None,
         }
     }
 
     /// Its `Runnable` is dropped, since the pool will not poll it any more.
     fn drop_unfinished(self: Pin<&mut Self>) {
-        let mut this = self.project();
-        let Some(completer) = this.completer.take() else {
-            return;
-        };
-        contain(|| this.future.set(None));
-        let refusal = this.way.leave();
-        completer.fail(refusal.map_or(TaskError::Cancelled, TaskError::Rejected));
+        if self.completer.is_some() {
+            self.finish(Err(TaskError::Cancelled));
+        }
     }
 
     /// Drops the future first, so that whoever waits knows that it is gone.
     fn finish(self: Pin<&mut Self>, outcome: Result<F::Output, TaskError>) {
         let mut this = self.project();
         let dropped = catch_unwind(AssertUnwindSafe(|| this.future.set(None)));
-        if *this.is_entered {
-            this.way.leave();
+        if let Some(cell) = this.entered.take() {
+            Submitter::companion_of(*this.pool, |waiting: &Waiting| waiting.leave(cell));
         }
         let Some(completer) = this.completer.take() else {
             return;
@@ -82,25 +78,30 @@ impl<F: Future> Spawned<F> {
         }
     }
 
-    /// Whether to poll it: not if its handle has cancelled it.
-    fn start(self: Pin<&mut Self>) -> bool {
-        match self.project().completer {
-            Some(completer) => completer.start() && !completer.is_cancelled(),
-            None => false,
-        }
+    /// Whether its handle has cancelled it.
+    fn is_cancelled(&self) -> bool {
+        self.completer.as_ref().is_none_or(Completer::is_cancelled)
     }
 
     /// Makes sure that a cancellation, or the end of the pool, ends the wait. False if either has come.
-    fn wait(mut self: Pin<&mut Self>, context: &Context<'_>) -> bool {
-        let this = self.as_mut().project();
-        if *this.is_entered {
+    fn wait(self: Pin<&mut Self>, context: &Context<'_>) -> bool {
+        let this = self.project();
+        let Some(completer) = this.completer else {
+            return false;
+        };
+        if this.entered.is_some() {
             return true;
         }
-        if !this.way.enter(context.waker()) {
+        let cell = completer.id();
+        let waker = context.waker().clone();
+        let result =
+            Submitter::companion_of(*this.pool, |waiting: &Waiting| waiting.enter(cell, waker));
+        if !matches!(result, Some(Ok(()))) {
             return false;
         }
-        *this.is_entered = true;
-        self.start()
+        *this.entered = Some(cell);
+        // Only now: a canceller who does not find it has cancelled before.
+        !completer.is_cancelled()
     }
 }
 
@@ -108,7 +109,7 @@ impl<F: Future> Future for Spawned<F> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        if !self.as_mut().start() {
+        if self.is_cancelled() {
             self.finish(Err(TaskError::Cancelled));
             return Poll::Ready(());
         }

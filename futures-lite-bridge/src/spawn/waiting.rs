@@ -17,113 +17,90 @@
 //! Wakers and futures are users' code: nothing of them runs, or is dropped, under a lock.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
 use std::task::Waker;
 
 use future_result::sync::Mutex;
-use future_result::sync::atomic::{AtomicU64, Ordering};
-use future_result::{Rejection, Task, contain};
+use future_result::{CellId, Task, contain};
 use thread_pool::Companion;
 
 /// More than one lock, so that workers are seldom in each other's way.
 const SHARDS: usize = 16;
 
+/// By the cell of each, which the future keeps until it has left.
 pub(super) struct Waiting {
-    next_key: AtomicU64,
     shards: [Mutex<Shard>; SHARDS],
 }
 
 #[derive(Default)]
 struct Shard {
-    entries: HashMap<u64, Entry, BuildHasherDefault<KeyHasher>>,
+    wakers: HashMap<CellId, Waker, BuildHasherDefault<CellHasher>>,
     /// What was woken when the pool accepted nothing more.
     kept: Vec<Task>,
     has_ended: bool,
 }
 
-/// Keys are numbers that nobody chooses, so nothing has to be kept from guessing where they lie.
+/// Nobody chooses where cells lie, so nothing has to be kept from guessing which come together.
 #[derive(Default)]
-struct KeyHasher(u64);
+struct CellHasher(u64);
 
-impl Hasher for KeyHasher {
+impl Hasher for CellHasher {
+    /// With what is in the upper bits in the lower ones, too, since a table looks at both.
     fn finish(&self) -> u64 {
-        self.0
+        self.0 ^ (self.0 >> 32)
     }
 
     fn write(&mut self, bytes: &[u8]) {
         for &byte in bytes {
-            self.write_u64(byte.into());
+            self.write_usize(byte.into());
         }
     }
 
-    /// By 2⁶⁴ over the golden ratio, which spreads what is in sequence over the upper bits, too.
-    fn write_u64(&mut self, key: u64) {
-        self.0 = (self.0 ^ key).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    /// By 2⁶⁴ over the golden ratio, after which the upper bits depend on all of the address.
+    fn write_usize(&mut self, address: usize) {
+        self.0 = (self.0 ^ address as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     }
-}
-
-enum Entry {
-    /// It was not ready yet.
-    Waits(Waker),
-    /// It is about to be dropped, for this reason.
-    Refused(Rejection),
 }
 
 /// The pool has ended, and nothing in it will be polled again.
 pub(super) struct HasEnded;
 
 impl Waiting {
-    /// A key that no other future of this pool has.
-    pub(super) fn next_key(&self) -> u64 {
-        // ORDERING: Relaxed; the number itself is all.
-        self.next_key.fetch_add(1, Ordering::Relaxed)
-    }
-
-    fn shard(&self, key: u64) -> &Mutex<Shard> {
-        &self.shards[key as usize % SHARDS]
+    fn shard(&self, cell: CellId) -> &Mutex<Shard> {
+        let hash = BuildHasherDefault::<CellHasher>::default().hash_one(cell);
+        // Not by what chooses the place within the shard.
+        &self.shards[(hash >> 48) as usize % SHARDS]
     }
 
     /// Enters a future, which looks afterwards whether it is cancelled.
-    pub(super) fn enter(&self, key: u64, waker: Waker) -> Result<(), HasEnded> {
-        let mut shard = self.shard(key).lock();
+    pub(super) fn enter(&self, cell: CellId, waker: Waker) -> Result<(), HasEnded> {
+        let mut shard = self.shard(cell).lock();
         if shard.has_ended {
             drop(shard);
             drop(waker);
             return Err(HasEnded);
         }
-        shard.entries.insert(key, Entry::Waits(waker));
+        shard.wakers.insert(cell, waker);
         Ok(())
     }
 
-    /// Takes it out, and says why the pool has refused it, if it has.
-    pub(super) fn leave(&self, key: u64) -> Option<Rejection> {
-        let entry = self.shard(key).lock().entries.remove(&key);
-        match entry {
-            Some(Entry::Refused(reason)) => Some(reason),
-            Some(Entry::Waits(_)) | None => None,
-        }
-    }
-
-    /// Notes why a future is about to be dropped that was never polled.
-    pub(super) fn refuse(&self, key: u64, reason: Rejection) {
-        let mut shard = self.shard(key).lock();
-        shard.entries.insert(key, Entry::Refused(reason));
+    /// Takes it out.
+    pub(super) fn leave(&self, cell: CellId) {
+        let waker = self.shard(cell).lock().wakers.remove(&cell);
+        drop(waker);
     }
 
     /// Wakes a future, if it is here.
-    pub(super) fn wake(&self, key: u64) {
-        let waker = match self.shard(key).lock().entries.get(&key) {
-            Some(Entry::Waits(waker)) => Some(waker.clone()),
-            Some(Entry::Refused(_)) | None => None,
-        };
+    pub(super) fn wake(&self, cell: CellId) {
+        let waker = self.shard(cell).lock().wakers.get(&cell).cloned();
         if let Some(waker) = waker {
             waker.wake();
         }
     }
 
     /// Keeps what would poll a future until the pool ends; drops it if it has.
-    pub(super) fn keep(&self, key: u64, task: Task) {
-        let mut shard = self.shard(key).lock();
+    pub(super) fn keep(&self, task: Task) {
+        let mut shard = self.shards[0].lock();
         if shard.has_ended {
             drop(shard);
             contain(|| drop(task));
@@ -136,22 +113,20 @@ impl Waiting {
 impl Companion for Waiting {
     fn pool_has_ended(&self) {
         for shard in &self.shards {
-            let (entries, kept) = {
+            let (wakers, kept) = {
                 let mut shard = shard.lock();
                 shard.has_ended = true;
                 (
-                    std::mem::take(&mut shard.entries),
+                    std::mem::take(&mut shard.wakers),
                     std::mem::take(&mut shard.kept),
                 )
             };
             for task in kept {
                 contain(|| drop(task));
             }
-            for (_, entry) in entries {
-                if let Entry::Waits(waker) = entry {
-                    // It comes to `keep`, which drops it.
-                    contain(|| waker.wake());
-                }
+            for waker in wakers.into_values() {
+                // It comes to `keep`, which drops it.
+                contain(|| waker.wake());
             }
         }
     }
@@ -160,7 +135,6 @@ impl Companion for Waiting {
 impl Default for Waiting {
     fn default() -> Self {
         Self {
-            next_key: AtomicU64::new(0),
             shards: std::array::from_fn(|_| Mutex::new(Shard::default())),
         }
     }

@@ -10,21 +10,26 @@ use future_result::{CancelOnDrop, FutureResult, JoinHandle};
 use futures_io::{AsyncBufRead, AsyncRead};
 use thread_pool::{Submitter, ThreadPoolExecutor};
 
-use super::{CAPACITY, CAPACITY_MAX, gone, lost, retry, submit};
+use super::{CAPACITY, READ_MAX, gone, lost, retry, submit};
 
 /// A blocking reader, such as a file, as an [`AsyncRead`] and [`AsyncBufRead`]: it is read on the workers of
 /// a thread pool, a buffer at a time, when somebody wants bytes and none are left.
 ///
+/// As long as reading fills the buffer, the next one is read while that is taken: so bytes of the reader may
+/// be used up, and a worker may wait for them, though nobody has asked for them yet; but never for more than one
+/// buffer, and not after a read that has brought less. A terminal or a socket is mostly asked when somebody
+/// wants its bytes.
+///
 /// # Errors
 ///
-/// What the reader says. If it panics, or the pool is shut down, an error of kind
+/// What the reader says, after all bytes that it has given before. If it panics, or the pool is shut down, an error of kind
 /// [`Other`](io::ErrorKind::Other) whose source is a [`TaskError`](future_result::TaskError); the reader
 /// is then lost.
 ///
 /// # Cancel safety
 ///
 /// Dropping a future that reads loses nothing: what its job brings is there for the next. Dropping the
-/// adapter itself cancels a job that has not started; one that is running ends, and drops the reader.
+/// adapter itself loses what was read and not taken, cancels a job that has not started; one that is running ends, and drops the reader.
 ///
 /// # Examples
 ///
@@ -43,12 +48,17 @@ use super::{CAPACITY, CAPACITY_MAX, gone, lost, retry, submit};
 pub struct UnblockReader<R> {
     submitter: Submitter,
     state: State<R>,
+    /// What the last job has read.
     buffer: Vec<u8>,
-    /// Up to which the buffer grows.
-    capacity_max: usize,
-    /// Which part of the buffer is still to be taken.
+    /// Which part of that is still to be taken.
     from: usize,
     to: usize,
+    /// For the next job, unless one has it.
+    spare: Vec<u8>,
+    /// Of that.
+    capacity: usize,
+    /// Up to which the capacity grows.
+    capacity_max: usize,
 }
 
 enum State<R> {
@@ -69,16 +79,16 @@ struct Chunk<R> {
 impl<R> Unpin for UnblockReader<R> {}
 
 impl<R: Read + Send + 'static> UnblockReader<R> {
-    /// With a buffer of 64 KiB, which grows up to 1 MiB while reading fills it.
+    /// With two buffers of 64 KiB, which grow up to 256 KiB while reading fills them.
     #[must_use]
     pub fn new(pool: &ThreadPoolExecutor, reader: R) -> Self {
         Self {
-            capacity_max: CAPACITY_MAX,
+            capacity_max: READ_MAX,
             ..Self::with_capacity(CAPACITY, pool, reader)
         }
     }
 
-    /// With a buffer of so many bytes; 0 counts as 1.
+    /// With two buffers of so many bytes; 0 counts as 1.
     ///
     /// # Examples
     ///
@@ -99,57 +109,72 @@ impl<R: Read + Send + 'static> UnblockReader<R> {
         Self {
             submitter: pool.submitter(),
             state: State::Idle(reader),
-            buffer: vec![0; bytes.max(1)],
-            capacity_max: bytes.max(1),
+            buffer: Vec::new(),
             from: 0,
             to: 0,
+            spare: Vec::new(),
+            capacity: bytes.max(1),
+            capacity_max: bytes.max(1),
         }
     }
 
-    /// Whether the last job has filled the buffer, which may still grow.
-    fn is_small(&self, capacity: usize) -> bool {
-        self.to == capacity && capacity < self.capacity_max
+    /// Has a job fill the spare buffer. The reader is here.
+    fn start(&mut self) -> io::Result<()> {
+        let State::Idle(mut reader) = std::mem::replace(&mut self.state, State::Gone) else {
+            return Err(gone());
+        };
+        let mut buffer = std::mem::take(&mut self.spare);
+        if buffer.len() != self.capacity {
+            // Not resized, which would copy what is of no use any more.
+            buffer = vec![0; self.capacity];
+        }
+        let handle = submit(&self.submitter, move || {
+            let read = retry(|| reader.read(&mut buffer));
+            Chunk {
+                reader,
+                buffer,
+                read,
+            }
+        });
+        self.state = State::Reading(handle.cancel_on_drop());
+        Ok(())
+    }
+
+    /// Takes what a job has read. What was there before has been taken.
+    fn arrive(&mut self, chunk: Chunk<R>) -> io::Result<()> {
+        self.state = State::Idle(chunk.reader);
+        self.spare = std::mem::replace(&mut self.buffer, chunk.buffer);
+        (self.from, self.to) = (0, 0);
+        // A reader that claims too much is at fault, but not to be believed.
+        self.to = chunk.read?.min(self.buffer.len());
+        if self.to == self.buffer.len() {
+            self.capacity = self.capacity.saturating_mul(2).min(self.capacity_max);
+            self.start()?;
+        }
+        Ok(())
     }
 
     /// Ready when there are bytes in the buffer, or at the end.
     fn poll_fill(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while self.from == self.to {
-            if let State::Reading(handle) = &mut self.state {
-                let chunk = match ready!(Pin::new(handle).poll(context)) {
-                    Ok(chunk) => chunk,
-                    Err(error) => {
-                        self.state = State::Gone;
-                        return Poll::Ready(Err(lost(error)));
-                    }
-                };
-                self.state = State::Idle(chunk.reader);
-                self.buffer = chunk.buffer;
-                let bytes = chunk.read?;
-                // A reader that claims too much is at fault, but not to be believed.
-                (self.from, self.to) = (0, bytes.min(self.buffer.len()));
-                if bytes == 0 {
-                    break;
-                }
-                continue;
-            }
-            let State::Idle(mut reader) = std::mem::replace(&mut self.state, State::Gone) else {
-                return Poll::Ready(Err(gone()));
-            };
-            let mut buffer = std::mem::take(&mut self.buffer);
-            if self.is_small(buffer.len()) {
-                buffer.resize((2 * buffer.len()).min(self.capacity_max), 0);
-            }
-            let handle = submit(&self.submitter, move || {
-                let read = retry(|| reader.read(&mut buffer));
-                Chunk {
-                    reader,
-                    buffer,
-                    read,
-                }
-            });
-            self.state = State::Reading(handle.cancel_on_drop());
+        if self.from < self.to {
+            return Poll::Ready(Ok(()));
         }
-        Poll::Ready(Ok(()))
+        loop {
+            match &mut self.state {
+                State::Idle(_) => self.start()?,
+                State::Reading(handle) => {
+                    let read = ready!(Pin::new(handle).poll(context));
+                    return Poll::Ready(match read {
+                        Ok(chunk) => self.arrive(chunk),
+                        Err(error) => {
+                            self.state = State::Gone;
+                            Err(lost(error))
+                        }
+                    });
+                }
+                State::Gone => return Poll::Ready(Err(gone())),
+            }
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use future_result::{FutureResult, JoinHandle};
 use futures_io::AsyncWrite;
 use thread_pool::{Submitter, ThreadPoolExecutor};
 
-use super::{CAPACITY, CAPACITY_MAX, gone, lost, retry, submit};
+use super::{CAPACITY, WRITE_MAX, gone, lost, retry, submit};
 
 /// A blocking writer, such as a file, as an [`AsyncWrite`]: it is written to on the workers of a thread
 /// pool.
@@ -54,6 +54,8 @@ pub struct UnblockWriter<W> {
     state: State<W>,
     /// Not yet with a job.
     buffer: Vec<u8>,
+    /// Empty: the memory of what was written last.
+    spare: Vec<u8>,
     capacity: usize,
     /// Up to which the capacity grows.
     capacity_max: usize,
@@ -86,7 +88,7 @@ impl<W: Write + Send + 'static> UnblockWriter<W> {
     #[must_use]
     pub fn new(pool: &ThreadPoolExecutor, writer: W) -> Self {
         Self {
-            capacity_max: CAPACITY_MAX,
+            capacity_max: WRITE_MAX,
             ..Self::with_capacity(CAPACITY, pool, writer)
         }
     }
@@ -112,6 +114,7 @@ impl<W: Write + Send + 'static> UnblockWriter<W> {
             submitter: pool.submitter(),
             state: State::Idle(writer),
             buffer: Vec::new(),
+            spare: Vec::new(),
             capacity: bytes.max(1),
             capacity_max: bytes.max(1),
             is_dirty: false,
@@ -126,9 +129,7 @@ impl<W: Write + Send + 'static> UnblockWriter<W> {
         match ready!(Pin::new(handle).poll(context)) {
             Ok(written) => {
                 self.state = State::Idle(written.writer);
-                if self.buffer.is_empty() {
-                    self.buffer = written.buffer;
-                }
+                self.spare = written.buffer;
                 // What was to be flushed then may have been kept back.
                 self.is_dirty |= written.result.is_err();
                 Poll::Ready(written.result)
@@ -145,7 +146,8 @@ impl<W: Write + Send + 'static> UnblockWriter<W> {
         let State::Idle(mut writer) = std::mem::replace(&mut self.state, State::Gone) else {
             return Err(gone());
         };
-        let mut buffer = std::mem::take(&mut self.buffer);
+        let spare = std::mem::take(&mut self.spare);
+        let mut buffer = std::mem::replace(&mut self.buffer, spare);
         self.is_dirty = !flush;
         let handle = submit(&self.submitter, move || {
             let mut result = writer.write_all(&buffer);
@@ -172,13 +174,14 @@ impl<W: Write + Send + 'static> AsyncWrite for UnblockWriter<W> {
     ) -> Poll<io::Result<usize>> {
         let this = &mut *self;
         let is_done = matches!(&this.state, State::Writing(handle) if handle.is_done());
-        if is_done || this.buffer.len() >= this.capacity {
+        let is_full = this.buffer.len() >= this.capacity;
+        if is_done || is_full {
             ready!(this.poll_idle(context))?;
         }
         if matches!(this.state, State::Gone | State::Closed | State::Closing(_)) {
             return Poll::Ready(Err(gone()));
         }
-        if this.buffer.len() >= this.capacity {
+        if is_full {
             this.start(false)?;
             this.capacity = this.capacity.saturating_mul(2).min(this.capacity_max);
         }

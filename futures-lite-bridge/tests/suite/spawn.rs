@@ -241,7 +241,7 @@ fn a_panic_of_its_destructor_is_a_value_and_its_result_is_dropped_once() {
 }
 
 #[test]
-fn cancelled_before_its_first_poll_it_is_never_polled_and_is_dropped() {
+fn cancelled_before_its_first_poll_it_is_never_polled_and_dropped_at_once() {
     static DROPS: AtomicUsize = AtomicUsize::new(0);
     let pool = pool(1);
     let gate = Gate::new();
@@ -253,6 +253,7 @@ fn cancelled_before_its_first_poll_it_is_never_polled_and_is_dropped() {
         unreachable!("it was cancelled")
     });
     assert_eq!(handle.cancel(), Cancel::Prevented);
+    assert_eq!(DROPS.load(Ordering::SeqCst), 1);
     assert!(matches!(
         handle.result(),
         Err::<(), _>(TaskError::Cancelled)
@@ -515,6 +516,57 @@ fn a_full_queue_whose_callers_run_polls_here_first_and_there_later() {
     });
     open.open();
     assert_ne!(handle.result().unwrap(), here);
+}
+
+#[test]
+fn of_two_pools_each_wakes_and_cancels_its_own() {
+    let pools = [pool(1), pool(1)];
+    let (hand_over, wakers) = channel();
+    let spawned = [0, 1].map(|n| {
+        let hand_over = hand_over.clone();
+        spawn(&pools[n], async move {
+            let mut is_woken = false;
+            poll_fn(|context| {
+                if std::mem::replace(&mut is_woken, true) {
+                    return Poll::Ready(());
+                }
+                hand_over.send((n, context.waker().clone())).unwrap();
+                Poll::Pending
+            })
+            .await;
+            thread::current().id()
+        })
+    });
+    let mut wakers: Vec<(usize, Waker)> = wakers.iter().take(2).collect();
+    wakers.sort_by_key(|(n, _)| *n);
+    let [first, second] = spawned;
+    let workers = [0, 1].map(|n| pools[n].submit(|| thread::current().id()).result().unwrap());
+    // By the worker of the other pool.
+    let (_, waker) = wakers.pop().unwrap();
+    pools[0].submit(move || waker.wake()).result().unwrap();
+    assert_eq!(second.result().unwrap(), workers[1]);
+    assert_eq!(
+        pools[1].submit(move || first.cancel()).result().unwrap(),
+        Cancel::Requested
+    );
+}
+
+#[test]
+fn a_waker_that_is_left_of_a_pool_that_is_gone_wakes_nobody() {
+    let pool = pool(1);
+    let (hand_over, wakers) = channel();
+    let handle = spawn(
+        &pool,
+        poll_fn(move |context| {
+            let _ = hand_over.send(context.waker().clone());
+            Poll::<()>::Pending
+        }),
+    );
+    let waker: Waker = wakers.recv().unwrap();
+    drop(pool);
+    assert!(wakers.recv().is_err());
+    waker.wake();
+    assert!(matches!(handle.result(), Err(TaskError::Cancelled)));
 }
 
 #[test]

@@ -86,6 +86,72 @@ fn a_reader_goes_on_after_an_error_and_repeats_what_was_interrupted() {
     }
 }
 
+/// Says what each of its reads is to bring, and counts them.
+struct Scripted<I>(I, Arc<AtomicUsize>);
+
+impl<I: Iterator<Item = io::Result<usize>>> Read for Scripted<I> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.1.fetch_add(1, Ordering::SeqCst);
+        let bytes = self.0.next().unwrap_or(Ok(0))?;
+        buffer[..bytes].fill(bytes as u8);
+        Ok(bytes)
+    }
+}
+
+#[test]
+fn a_reader_that_fills_its_buffers_is_read_one_of_them_ahead() {
+    let pool = pool(1);
+    let reads = Arc::new(AtomicUsize::new(0));
+    let input = Scripted(std::iter::repeat_with(|| Ok(4)), Arc::clone(&reads));
+    let mut reader = UnblockReader::with_capacity(4, &pool, input);
+    let mut byte = [0];
+    for n in 0..20 {
+        assert_eq!(block_on(reader.read(&mut byte)).unwrap(), 1);
+        // Comes after the job on the only worker.
+        pool.submit(|| ()).result_now();
+        assert_eq!(reads.load(Ordering::SeqCst), n / 4 + 2);
+    }
+}
+
+#[test]
+fn a_reader_that_gives_less_than_a_buffer_is_read_when_it_is_asked_for() {
+    let pool = pool(1);
+    let reads = Arc::new(AtomicUsize::new(0));
+    let script = [Ok(3), Ok(4), Ok(0)];
+    let mut reader =
+        UnblockReader::with_capacity(4, &pool, Scripted(script.into_iter(), Arc::clone(&reads)));
+    for (bytes, expected) in [(3, 1), (4, 3), (0, 3), (0, 4)] {
+        let mut buffer = [0; 8];
+        assert_eq!(block_on(reader.read(&mut buffer)).unwrap(), bytes);
+        pool.submit(|| ()).result_now();
+        assert_eq!(reads.load(Ordering::SeqCst), expected);
+    }
+}
+
+#[test]
+fn what_goes_wrong_ahead_is_told_after_the_bytes_before_it() {
+    let pool = pool(1);
+    let script = [Ok(4), Err(io::ErrorKind::TimedOut.into()), Ok(4), Ok(5)];
+    let input = Scripted(script.into_iter(), Arc::default());
+    let mut reader = UnblockReader::with_capacity(4, &pool, input);
+    let mut byte = [0];
+    for _ in 0..4 {
+        block_on(reader.read_exact(&mut byte)).unwrap();
+        pool.submit(|| ()).result_now();
+    }
+    let error = block_on(reader.read(&mut byte)).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    for _ in 0..4 {
+        block_on(reader.read_exact(&mut byte)).unwrap();
+        pool.submit(|| ()).result_now();
+    }
+    // It did not keep to the buffer, and panicked.
+    let error = block_on(reader.read(&mut byte)).unwrap_err();
+    assert!(matches!(source(&error), TaskError::Panicked(_)));
+    let error = block_on(reader.read(&mut byte)).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+}
+
 #[test]
 fn dropping_a_read_at_its_await_point_loses_nothing() {
     let pool = pool(1);

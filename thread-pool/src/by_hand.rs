@@ -1,0 +1,85 @@
+//! Submitting what begins as a task of the pool's and may go on when that has ended, such as a future: for a
+//! sibling crate.
+
+use std::sync::Arc;
+
+use future_result::{
+    CellId, Completer, JoinHandle, Rejection, TaskError, contain, pair, task_by_hand,
+};
+
+use crate::bound::Bound;
+use crate::trace::Origin;
+use crate::watch::Watch;
+use crate::{ThreadPoolExecutor, WhenFull};
+
+impl ThreadPoolExecutor {
+    /// As [`submit`](Self::submit), for a job that gets the completer of its handle, which it may hand on: see
+    /// [`task_by_hand`].
+    #[doc(hidden)]
+    #[track_caller]
+    pub fn submit_by_hand<F, T, H>(&self, hook: H, job: F) -> JoinHandle<T>
+    where
+        F: FnOnce(Completer<T>) + Send + 'static,
+        T: Send + 'static,
+        H: Fn(CellId) + Send + Sync + 'static,
+    {
+        let core = &self.core;
+        if let Some(bound) = &core.bound {
+            return self.submit_by_hand_bounded(bound, Origin::here(), hook, job);
+        }
+        let (task, handle) = if core.is_watched() {
+            let watch = Watch::new(core, Origin::here());
+            let job = move |completer| watch.run(|| job(completer));
+            task_by_hand(core.id, hook, job)
+        } else {
+            task_by_hand(core.id, hook, job)
+        };
+        if let Err(task) = core.push(task) {
+            core.reject(task);
+        }
+        handle
+    }
+
+    /// As [`submit_by_hand`](Self::submit_by_hand), for a queue with a bound.
+    fn submit_by_hand_bounded<F, T, H>(
+        &self,
+        bound: &Arc<Bound>,
+        origin: Origin,
+        hook: H,
+        job: F,
+    ) -> JoinHandle<T>
+    where
+        F: FnOnce(Completer<T>) + Send + 'static,
+        T: Send + 'static,
+        H: Fn(CellId) + Send + Sync + 'static,
+    {
+        let core = &self.core;
+        let watch = Watch::new(core, origin);
+        let job = move |completer| watch.run(|| job(completer));
+        match (bound.reserve(), bound.when_full()) {
+            (Ok(room), _) => {
+                let (queued, handle) = room.fill(|permit| {
+                    let job = move |completer| {
+                        drop(permit);
+                        job(completer);
+                    };
+                    let (task, handle) = task_by_hand(core.id, hook, job);
+                    (core.queue(task), handle)
+                });
+                core.queued_in_room(queued);
+                handle
+            }
+            (Err(Rejection::Full), WhenFull::CallerRuns) => {
+                let (task, handle) = task_by_hand(core.id, hook, job);
+                core.run_by_caller(task);
+                handle
+            }
+            (Err(reason), _) => {
+                contain(|| drop(job));
+                let (completer, handle) = pair();
+                completer.fail(TaskError::Rejected(reason));
+                handle
+            }
+        }
+    }
+}
