@@ -3,10 +3,11 @@
 use std::fmt;
 use std::time::Duration;
 
+use lab::quantile::quantile;
+
 use crate::run::Sale;
 use crate::shop::Refusal;
 use crate::stock::Fate;
-use crate::tally::quantile;
 
 /// What is printed after a sale.
 #[derive(Debug)]
@@ -20,7 +21,8 @@ impl Report {
     /// Of this sale.
     #[must_use]
     pub fn new(mut sale: Sale) -> Self {
-        let waits = [0.5, 0.99].map(|part| quantile(&mut sale.seen.waits, part));
+        sale.seen.waits.sort_unstable();
+        let waits = [0.5, 0.99].map(|part| quantile(&sale.seen.waits, part));
         Self { sale, waits }
     }
 
