@@ -26,10 +26,11 @@ impl Report {
         Self { sale, waits }
     }
 
-    /// Whether every promise was kept, and nothing broke.
+    /// Whether every promise was kept, every request was answered, and nothing broke.
     #[must_use]
     pub fn is_good(&self) -> bool {
-        self.sale.audit.breaches().is_empty() && self.sale.tally.trouble.get().is_none()
+        let Sale { tally, seen, audit } = &self.sale;
+        audit.breaches().is_empty() && seen.unanswered == 0 && tally.trouble.get().is_none()
     }
 }
 
@@ -84,6 +85,13 @@ impl fmt::Display for Report {
         )?;
         if let Some(trouble) = tally.trouble.get() {
             writeln!(f, "broken: {trouble}")?;
+        }
+        if seen.unanswered > 0 {
+            let unanswered = seen.unanswered;
+            writeln!(
+                f,
+                "broken: {unanswered} requests got no answer; let fewer come, with --rate or --clients"
+            )?;
         }
         let breaches = audit.breaches();
         for &breach in &breaches {
