@@ -6,32 +6,25 @@
 )]
 
 use std::net::{Ipv4Addr, TcpListener};
-use std::process::{Command, Output};
+use std::process::Command;
 use std::time::Duration;
 
 use crawl::server::Server;
 use crawl::ways::WAYS;
+use lab::program::{Ran, assert_help_names, assert_refuses, ran};
 
-fn crawl(arguments: &[&str]) -> Output {
+fn crawl(arguments: &[&str]) -> Ran {
     let mut command = Command::new(env!("CARGO_BIN_EXE_crawl"));
     // The servers of these tests are on loopback, where no proxy leads.
     for proxy in ["ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY"] {
         command.env_remove(proxy).env_remove(proxy.to_lowercase());
     }
-    command.args(arguments).output().unwrap()
-}
-
-fn stdout(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).unwrap()
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).unwrap()
+    ran(command.args(arguments))
 }
 
 /// The pages and the failed pages in each row of the table.
-fn rows(output: &Output) -> Vec<(u32, u32)> {
-    let text = stdout(output);
+fn rows(output: &Ran) -> Vec<(u32, u32)> {
+    let text = &output.out;
     let row = |name: &str| {
         let is_row = |line: &&str| line.starts_with(name) && line.ends_with(" x");
         let line = text
@@ -47,8 +40,8 @@ fn rows(output: &Output) -> Vec<(u32, u32)> {
 }
 
 /// The list of failed pages, one line each.
-fn failures(output: &Output) -> Vec<String> {
-    let text = stdout(output);
+fn failures(output: &Ran) -> Vec<String> {
+    let text = &output.out;
     let lines = text
         .lines()
         .skip_while(|line| *line != "failed pages")
@@ -60,7 +53,7 @@ fn failures(output: &Output) -> Vec<String> {
 fn assert_fails_alone(server: &Server, url: &str, reason: &str, more: &[&str]) {
     let (first, last) = (server.url("/page/1"), server.url("/page/2"));
     let output = crawl(&[&["--url", &first, url, &last], more].concat());
-    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    assert_eq!(output.code, Some(1), "{}", output.err);
     assert_eq!(rows(&output), vec![(2, 1); WAYS.len()]);
     let failures = failures(&output);
     assert_eq!(failures.len(), WAYS.len(), "{failures:?}");
@@ -73,14 +66,13 @@ fn assert_fails_alone(server: &Server, url: &str, reason: &str, more: &[&str]) {
 #[test]
 fn six_pages_in_every_way() {
     let output = crawl(&["--latency-ms", "2"]);
-    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert_eq!(output.code, Some(0), "{}", output.err);
     assert_eq!(rows(&output), vec![(6, 0); WAYS.len()]);
     assert!(failures(&output).is_empty());
-    assert!(stdout(&output).starts_with("6 pages from http://127.0.0.1:"));
-    assert!(stdout(&output).contains("6 workers"));
+    assert!(output.out.starts_with("6 pages from http://127.0.0.1:"));
+    assert!(output.out.contains("6 workers"));
     assert_eq!(
-        stderr(&output),
-        "",
+        output.err, "",
         "progress bars are hidden where stderr is no terminal"
     );
 }
@@ -88,7 +80,7 @@ fn six_pages_in_every_way() {
 #[test]
 fn pages_are_printed_as_they_come() {
     let output = crawl(&["--latency-ms", "2", "--pages", "9", "--workers", "3"]);
-    let text = stdout(&output);
+    let text = &output.out;
     for page in 1..=9 {
         assert_eq!(
             text.matches(&format!("  Page {page} (")).count(),
@@ -127,46 +119,39 @@ fn page_that_is_never_answered_fails_alone() {
 
 #[test]
 fn help_names_every_option_and_what_workers_are() {
-    let output = crawl(&["--help"]);
-    assert_eq!(output.status.code(), Some(0));
-    for option in [
-        "--pages",
-        "--workers",
-        "--latency-ms",
-        "--timeout-ms",
-        "--url",
-        "threads, processes or green tasks",
-        "--way",
-    ] {
-        assert!(stdout(&output).contains(option), "{option}");
-    }
+    assert_help_names(
+        crawl,
+        &[
+            "--pages",
+            "--workers",
+            "--latency-ms",
+            "--timeout-ms",
+            "--url",
+            "threads, processes or green tasks",
+            "--way",
+        ],
+    );
 }
 
 #[test]
 fn wrong_options_are_refused_with_what_to_do() {
-    for (arguments, told) in [
-        (&["--pages", "0"][..], "from 1 to 100000"),
-        (&["--pages", "six"], "from 1 to 100000"),
-        (&["--workers", "0"], "from 1 to 1024"),
-        (&["--workers", "1000000"], "from 1 to 1024"),
-        (&["--timeout-ms", "0"], "from 1 to 600000"),
-        (&["--latency-ms", "-1"], "from 0 to 60000"),
-        (&["--url"], "--url <URL>"),
-        (&["--url", "rust-lang.org"], "https://www.rust-lang.org/"),
-        (
-            &["--url", "http://a.example/", "--pages", "3"],
-            "cannot be used with",
-        ),
-        (&["--page", "3"], "--pages"),
-        (&["http://a.example/"], "unexpected argument"),
-    ] {
-        let output = crawl(arguments);
-        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
-        assert!(
-            stderr(&output).contains(told),
-            "{arguments:?}: {}",
-            stderr(&output)
-        );
-        assert_eq!(stdout(&output), "", "{arguments:?}");
-    }
+    assert_refuses(
+        crawl,
+        &[
+            (&["--pages", "0"], "from 1 to 100000"),
+            (&["--pages", "six"], "from 1 to 100000"),
+            (&["--workers", "0"], "from 1 to 1024"),
+            (&["--workers", "1000000"], "from 1 to 1024"),
+            (&["--timeout-ms", "0"], "from 1 to 600000"),
+            (&["--latency-ms", "-1"], "from 0 to 60000"),
+            (&["--url"], "--url <URL>"),
+            (&["--url", "rust-lang.org"], "https://www.rust-lang.org/"),
+            (
+                &["--url", "http://a.example/", "--pages", "3"],
+                "cannot be used with",
+            ),
+            (&["--page", "3"], "--pages"),
+            (&["http://a.example/"], "unexpected argument"),
+        ],
+    );
 }

@@ -3,10 +3,11 @@
 use std::fmt;
 use std::time::Duration;
 
+use lab::quantile::quantile;
+
 use crate::client::CallError;
 use crate::run::Row;
 use crate::services::{Plan, SERVICES};
-use crate::tally::quantile;
 use crate::view::View;
 
 /// What came of all views in all ways.
@@ -61,7 +62,8 @@ impl Report {
             let failed = views - whole - reduced;
             // Also of those that failed: somebody has waited for them.
             let mut times: Vec<_> = row.views.iter().map(|&(.., elapsed)| elapsed).collect();
-            let [p50, p99] = [0.5, 0.99].map(|part| millis(quantile(&mut times, part)));
+            times.sort_unstable();
+            let [p50, p99] = [0.5, 0.99].map(|part| millis(quantile(&times, part)));
             let rate = views as f64 / row.elapsed.as_secs_f64();
             let tally = &row.tally;
             writeln!(

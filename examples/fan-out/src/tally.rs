@@ -4,6 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use lab::quantile::quantile;
+
 use crate::services::SERVICES;
 
 /// A number that any thread may count up.
@@ -55,26 +57,7 @@ impl Tally {
         let mut answers = self.answers[service]
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        quantile(&mut answers, part)
+        answers.sort_unstable();
+        quantile(&answers, part)
     }
-}
-
-/// The least time that is at least as long as this part of them, by the nearest rank.
-///
-/// # Examples
-///
-/// ```
-/// use fan_out::tally::quantile;
-/// use std::time::Duration;
-///
-/// let mut times: Vec<_> = (1..=100).rev().map(Duration::from_millis).collect();
-/// assert_eq!(quantile(&mut times, 0.5), Some(Duration::from_millis(50)));
-/// assert_eq!(quantile(&mut times, 0.99), Some(Duration::from_millis(99)));
-/// assert_eq!(quantile(&mut [], 0.5), None);
-/// ```
-#[must_use]
-pub fn quantile(times: &mut [Duration], part: f64) -> Option<Duration> {
-    times.sort_unstable();
-    let rank = (times.len() as f64 * part).ceil() as usize;
-    times.get(rank.saturating_sub(1)).copied()
 }

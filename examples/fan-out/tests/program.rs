@@ -5,19 +5,13 @@
     reason = "in a test, a panic is the report of a failure"
 )]
 
-use std::process::{Command, Output};
+use std::process::Command;
 
-fn fan_out(arguments: &[&str]) -> Output {
+use lab::program::{Ran, assert_help_names, assert_refuses, ran};
+
+fn fan_out(arguments: &[&str]) -> Ran {
     let mut command = Command::new(env!("CARGO_BIN_EXE_fan-out"));
-    command.args(arguments).output().unwrap()
-}
-
-fn stdout(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).unwrap()
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).unwrap()
+    ran(command.args(arguments))
 }
 
 /// The numbers of views, of whole, reduced and failed ones, in the row of a way.
@@ -32,19 +26,17 @@ fn row(text: &str, way: &str) -> [u32; 4] {
 fn without_trouble_every_view_is_whole() {
     let limits = ["--deadline-ms", "60000", "--request-ms", "60000"];
     let output = fan_out(&[&["--views", "12", "--trouble", "0"][..], &limits].concat());
-    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-    let text = stdout(&output);
+    let text = output.ended(0);
     assert!(
         text.starts_with("12 views, 8 at once; faults in 0 % "),
         "{text}"
     );
     for way in ["without hedging", "with hedging"] {
-        assert_eq!(row(&text, way), [12, 12, 0, 0]);
+        assert_eq!(row(text, way), [12, 12, 0, 0]);
     }
     assert!(!text.contains("failed views"), "{text}");
     assert_eq!(
-        stderr(&output),
-        "",
+        output.err, "",
         "progress bars are hidden where stderr is no terminal"
     );
 }
@@ -52,10 +44,10 @@ fn without_trouble_every_view_is_whole() {
 #[test]
 fn failed_views_are_named_and_told_by_the_exit_code() {
     let output = fan_out(&["--views", "3", "--trouble", "100", "--backoff-ms", "1"]);
-    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
-    let text = stdout(&output);
+    assert_eq!(output.code, Some(1), "{}", output.err);
+    let text = &output.out;
     for way in ["without hedging", "with hedging"] {
-        assert_eq!(row(&text, way), [3, 0, 0, 3]);
+        assert_eq!(row(text, way), [3, 0, 0, 3]);
         let list = format!("\nfailed views ({way}); --only N replays one\n     0  no ");
         assert!(text.contains(&list), "{text}");
     }
@@ -64,8 +56,7 @@ fn failed_views_are_named_and_told_by_the_exit_code() {
 #[test]
 fn only_one_view_is_shown_whole() {
     let output = fan_out(&["--only", "7", "--trouble", "0", "--hedge-ms", "60000"]);
-    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-    let text = stdout(&output);
+    let text = output.ended(0);
     assert!(text.starts_with("view 7; faults in 0 % "), "{text}");
     assert!(
         text.contains("ms (with hedging)\ncatalog   what was asked for at /catalog/7/0/0\n"),
@@ -75,38 +66,34 @@ fn only_one_view_is_shown_whole() {
 
 #[test]
 fn help_names_every_option() {
-    let output = fan_out(&["--help"]);
-    assert_eq!(output.status.code(), Some(0));
-    for option in [
-        "--views",
-        "--only",
-        "--at-once",
-        "--trouble",
-        "--seed",
-        "--deadline-ms",
-        "--request-ms",
-        "--attempts",
-        "--backoff-ms",
-        "--hedge-ms",
-    ] {
-        assert!(stdout(&output).contains(option), "{option}");
-    }
+    assert_help_names(
+        fan_out,
+        &[
+            "--views",
+            "--only",
+            "--at-once",
+            "--trouble",
+            "--seed",
+            "--deadline-ms",
+            "--request-ms",
+            "--attempts",
+            "--backoff-ms",
+            "--hedge-ms",
+        ],
+    );
 }
 
 #[test]
 fn wrong_options_are_refused_with_what_to_do() {
-    for (arguments, told) in [
-        (&["--views", "0"][..], "1..=100000"),
-        (&["--trouble", "101"], "..=100"),
-        (&["--at-once", "0"], "1..=32"),
-        (&["--attempts", "none"], "invalid digit"),
-        (&["--only", "3", "--views", "3"], "cannot be used with"),
-        (&["--hedge", "3"], "--hedge-ms"),
-    ] {
-        let output = fan_out(arguments);
-        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
-        let text = stderr(&output);
-        assert!(text.contains(told), "{arguments:?}: {text}");
-        assert_eq!(stdout(&output), "", "{arguments:?}");
-    }
+    assert_refuses(
+        fan_out,
+        &[
+            (&["--views", "0"], "1..=100000"),
+            (&["--trouble", "101"], "..=100"),
+            (&["--at-once", "0"], "1..=32"),
+            (&["--attempts", "none"], "invalid digit"),
+            (&["--only", "3", "--views", "3"], "cannot be used with"),
+            (&["--hedge", "3"], "--hedge-ms"),
+        ],
+    );
 }

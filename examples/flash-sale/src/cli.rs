@@ -11,7 +11,8 @@ use crate::shop::Plan;
 /// Sells limited stock to a rush of buyers over HTTP, and proves that nothing was oversold, lost, or paid twice.
 ///
 /// The shop and its buyers are both in this program, and the database is in a temporary folder, which is removed at the
-/// end. The exit code is 0 when every promise was kept, 1 when one was not or there was no sale, 2 when an option is wrong.
+/// end. The exit code is 0 when every promise was kept and every request answered, 1 when not or there was no sale, 2 when an
+/// option is wrong.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "flash-sale", version, max_term_width = 100)]
 pub struct Options {

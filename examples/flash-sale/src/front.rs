@@ -13,6 +13,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::routing::{get, post};
 use future_result::{Completer, FutureResult, JoinHandle, pair};
 use futures_lite_bridge::{in_tokio, spawn};
+use lab::listen::listen;
 use serde::Deserialize;
 use thiserror::Error;
 use thread_pool::ThreadPoolExecutor;
@@ -69,7 +70,7 @@ impl Server {
             .worker_threads(1)
             .enable_all()
             .build()?;
-        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let listener = listen((Ipv4Addr::LOCALHOST, 0).into())?;
         let address = listener.local_addr()?;
         listener.set_nonblocking(true)?;
         let pool = ThreadPoolExecutor::builder()

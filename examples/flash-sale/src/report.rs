@@ -3,10 +3,11 @@
 use std::fmt;
 use std::time::Duration;
 
+use lab::quantile::quantile;
+
 use crate::run::Sale;
 use crate::shop::Refusal;
 use crate::stock::Fate;
-use crate::tally::quantile;
 
 /// What is printed after a sale.
 #[derive(Debug)]
@@ -20,14 +21,16 @@ impl Report {
     /// Of this sale.
     #[must_use]
     pub fn new(mut sale: Sale) -> Self {
-        let waits = [0.5, 0.99].map(|part| quantile(&mut sale.seen.waits, part));
+        sale.seen.waits.sort_unstable();
+        let waits = [0.5, 0.99].map(|part| quantile(&sale.seen.waits, part));
         Self { sale, waits }
     }
 
-    /// Whether every promise was kept, and nothing broke.
+    /// Whether every promise was kept, every request was answered, and nothing broke.
     #[must_use]
     pub fn is_good(&self) -> bool {
-        self.sale.audit.breaches().is_empty() && self.sale.tally.trouble.get().is_none()
+        let Sale { tally, seen, audit } = &self.sale;
+        audit.breaches().is_empty() && seen.unanswered == 0 && tally.trouble.get().is_none()
     }
 }
 
@@ -82,6 +85,13 @@ impl fmt::Display for Report {
         )?;
         if let Some(trouble) = tally.trouble.get() {
             writeln!(f, "broken: {trouble}")?;
+        }
+        if seen.unanswered > 0 {
+            let unanswered = seen.unanswered;
+            writeln!(
+                f,
+                "broken: {unanswered} requests got no answer; let fewer come, with --rate or --clients"
+            )?;
         }
         let breaches = audit.breaches();
         for &breach in &breaches {

@@ -2,7 +2,6 @@
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use crate::shop::Refusal;
 use crate::stock::Fate;
@@ -62,23 +61,4 @@ impl Tally {
     pub fn note(&self, what: &dyn std::fmt::Display) {
         self.trouble.get_or_init(|| what.to_string());
     }
-}
-
-/// The least time that is at least as long as this part of them, by the nearest rank.
-///
-/// # Examples
-///
-/// ```
-/// use flash_sale::tally::quantile;
-/// use std::time::Duration;
-///
-/// let mut times: Vec<_> = (1..=100).rev().map(Duration::from_millis).collect();
-/// assert_eq!(quantile(&mut times, 0.99), Some(Duration::from_millis(99)));
-/// assert_eq!(quantile(&mut [], 0.5), None);
-/// ```
-#[must_use]
-pub fn quantile(times: &mut [Duration], part: f64) -> Option<Duration> {
-    times.sort_unstable();
-    let rank = (times.len() as f64 * part).ceil() as usize;
-    times.get(rank.saturating_sub(1)).copied()
 }

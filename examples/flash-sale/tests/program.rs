@@ -6,24 +6,17 @@
 )]
 
 use std::fs;
-use std::process::{Command, Output};
+use std::process::Command;
 
+use lab::program::{Ran, assert_help_names, assert_refuses, ran};
 use tempfile::TempDir;
 
 const SMALL: [&str; 6] = ["--units", "20", "--buyers", "80", "--work", "50"];
 
-fn flash_sale(arguments: &[&str], temporary: &TempDir) -> Output {
+fn flash_sale(arguments: &[&str], temporary: &TempDir) -> Ran {
     let mut command = Command::new(env!("CARGO_BIN_EXE_flash-sale"));
     let command = command.args(arguments).env("TMPDIR", temporary.path());
-    command.output().unwrap()
-}
-
-fn stdout(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).unwrap()
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).unwrap()
+    ran(command)
 }
 
 /// The number in the line that begins so.
@@ -36,8 +29,8 @@ fn number(text: &str, what: &str) -> u64 {
 fn sale_ends_with_a_report_and_leaves_nothing() {
     let temporary = TempDir::new().unwrap();
     let output = flash_sale(&SMALL, &temporary);
-    let text = stdout(&output);
-    assert_eq!(output.status.code(), Some(0), "{text}{}", stderr(&output));
+    let text = &output.out;
+    assert_eq!(output.code, Some(0), "{text}{}", output.err);
     assert!(
         text.starts_with("20 units, 80 buyers at 1000 a second; "),
         "{text}"
@@ -47,14 +40,13 @@ fn sale_ends_with_a_report_and_leaves_nothing() {
         "{text}"
     );
     assert_eq!(
-        number(&text, "orders sent"),
-        number(&text, "accepted") + number(&text, "refused")
+        number(text, "orders sent"),
+        number(text, "accepted") + number(text, "refused")
     );
     assert!(text.contains("waits p50 "), "{text}");
-    assert_eq!(number(&text, "workers killed"), 0);
+    assert_eq!(number(text, "workers killed"), 0);
     assert_eq!(
-        stderr(&output),
-        "",
+        output.err, "",
         "the view is hidden where stderr is no terminal"
     );
     assert_eq!(fs::read_dir(temporary.path()).unwrap().count(), 0);
@@ -64,13 +56,13 @@ fn sale_ends_with_a_report_and_leaves_nothing() {
 fn promises_are_kept_while_workers_are_killed() {
     let temporary = TempDir::new().unwrap();
     let output = flash_sale(&[&SMALL[..], &["--kill", "4"]].concat(), &temporary);
-    let text = stdout(&output);
-    assert_eq!(output.status.code(), Some(0), "{text}{}", stderr(&output));
+    let text = &output.out;
+    assert_eq!(output.code, Some(0), "{text}{}", output.err);
     assert!(
         text.contains(", of which one is killed at every 4 checks"),
         "{text}"
     );
-    assert!(number(&text, "workers killed") > 0, "{text}");
+    assert!(number(text, "workers killed") > 0, "{text}");
     assert!(
         text.ends_with("never oversold, no accepted order lost, each paid once\n"),
         "{text}"
@@ -81,9 +73,9 @@ fn promises_are_kept_while_workers_are_killed() {
 fn folder_that_is_not_there_is_told_with_what_to_do() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_flash-sale"));
     let command = command.args(SMALL).env("TMPDIR", "/nowhere/at/all");
-    let output = command.output().unwrap();
-    assert_eq!(output.status.code(), Some(1));
-    let text = stderr(&output);
+    let output = ran(command);
+    assert_eq!(output.code, Some(1));
+    let text = &output.err;
     assert!(
         text.starts_with("flash-sale: cannot make a temporary folder: "),
         "{text}"
@@ -93,40 +85,37 @@ fn folder_that_is_not_there_is_told_with_what_to_do() {
 
 #[test]
 fn help_names_every_option() {
-    let output = flash_sale(&["--help"], &TempDir::new().unwrap());
-    assert_eq!(output.status.code(), Some(0));
-    for option in [
-        "--units",
-        "--buyers",
-        "--rate",
-        "--accounts",
-        "--clients",
-        "--user-rate",
-        "--queue",
-        "--front",
-        "--back",
-        "--checkers",
-        "--work",
-        "--kill",
-        "--seed",
-    ] {
-        assert!(stdout(&output).contains(option), "{option}");
-    }
+    assert_help_names(
+        |arguments: &[&str]| flash_sale(arguments, &TempDir::new().unwrap()),
+        &[
+            "--units",
+            "--buyers",
+            "--rate",
+            "--accounts",
+            "--clients",
+            "--user-rate",
+            "--queue",
+            "--front",
+            "--back",
+            "--checkers",
+            "--work",
+            "--kill",
+            "--seed",
+        ],
+    );
 }
 
 #[test]
 fn wrong_options_are_refused_with_what_to_do() {
-    for (arguments, told) in [
-        (&["--units", "0"][..], "1..=1000000"),
-        (&["--rate", "0"], "1..=1000000"),
-        (&["--rate", "many"], "invalid digit"),
-        (&["--kill", "1"], "2..=1000000"),
-        (&["--front", "65"], "1..=64"),
-        (&["--buyer", "3"], "--buyers"),
-    ] {
-        let output = flash_sale(arguments, &TempDir::new().unwrap());
-        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
-        assert!(stderr(&output).contains(told), "{}", stderr(&output));
-        assert_eq!(stdout(&output), "", "{arguments:?}");
-    }
+    assert_refuses(
+        |arguments: &[&str]| flash_sale(arguments, &TempDir::new().unwrap()),
+        &[
+            (&["--units", "0"], "1..=1000000"),
+            (&["--rate", "0"], "1..=1000000"),
+            (&["--rate", "many"], "invalid digit"),
+            (&["--kill", "1"], "2..=1000000"),
+            (&["--front", "65"], "1..=64"),
+            (&["--buyer", "3"], "--buyers"),
+        ],
+    );
 }

@@ -12,8 +12,9 @@ use std::thread;
 
 use flash_sale::audit::{Audit, Breach};
 use flash_sale::fraud::{Suspect, is_fraud};
-use flash_sale::load::Rush;
+use flash_sale::load::{Rush, Seen};
 use flash_sale::progress::Progress;
+use flash_sale::report::Report;
 use flash_sale::run::{Sale, sell};
 use flash_sale::shop::{Plan, Refusal, Shop};
 use flash_sale::stock::{Fate, Reserved, Stock};
@@ -256,6 +257,23 @@ fn shop_without_a_stock_does_not_open_and_says_why() {
     let told = error.to_string();
     assert!(told.starts_with("cannot staff the shop: "), "{told}");
     assert!(told.contains("no such table: product"), "{told}");
+}
+
+#[test]
+fn sale_in_which_requests_got_no_answer_is_not_good() {
+    let sale = |unanswered| Sale {
+        tally: Arc::default(),
+        seen: Seen {
+            unanswered,
+            ..Seen::default()
+        },
+        audit: Audit::default(),
+    };
+    assert!(Report::new(sale(0)).is_good());
+    let report = Report::new(sale(3));
+    assert!(!report.is_good());
+    let text = report.to_string();
+    assert!(text.contains("broken: 3 requests got no answer"), "{text}");
 }
 
 #[test]

@@ -7,24 +7,16 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Command;
 
+use lab::program::{Ran, assert_help_names, assert_refuses, ran};
 use tempfile::TempDir;
 
 const SMALL: [&str; 4] = ["--files", "6", "--kib", "2"];
 
-fn pipeline(arguments: &[&str], temporary: &Path) -> Output {
+fn pipeline(arguments: &[&str], temporary: &Path) -> Ran {
     let mut command = Command::new(env!("CARGO_BIN_EXE_pipeline"));
-    command.args(arguments).env("TMPDIR", temporary);
-    command.output().unwrap()
-}
-
-fn stdout(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).unwrap()
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).unwrap()
+    ran(command.args(arguments).env("TMPDIR", temporary))
 }
 
 fn entries(folder: &Path) -> usize {
@@ -35,8 +27,7 @@ fn entries(folder: &Path) -> usize {
 fn without_input_files_are_made_and_nothing_is_left() {
     let temporary = TempDir::new().unwrap();
     let output = pipeline(&SMALL, temporary.path());
-    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-    let text = stdout(&output);
+    let text = output.ended(0);
     assert!(
         text.starts_with("6 files; 4 threads read and write, "),
         "{text}"
@@ -44,8 +35,7 @@ fn without_input_files_are_made_and_nothing_is_left() {
     assert!(text.contains("\n6 of 6 files in "), "{text}");
     assert!(!text.contains("failed files"), "{text}");
     assert_eq!(
-        stderr(&output),
-        "",
+        output.err, "",
         "progress bars are hidden where stderr is no terminal"
     );
     if cfg!(unix) {
@@ -58,8 +48,8 @@ fn broken_files_are_told_one_by_one_and_by_the_exit_code() {
     let temporary = TempDir::new().unwrap();
     let arguments = [&SMALL[..], &["--broken", "3", "--max-mib", "1"]].concat();
     let output = pipeline(&arguments, temporary.path());
-    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
-    let text = stdout(&output);
+    assert_eq!(output.code, Some(1), "{}", output.err);
+    let text = &output.out;
     assert!(text.contains("\n6 of 9 files in "), "{text}");
     let failed = text.split_once("\nfailed files\n").unwrap().1;
     let failed: Vec<_> = failed.lines().collect();
@@ -85,7 +75,7 @@ fn input_is_made_taken_again_and_never_made_over() {
         &[&SMALL[..], &[input, "--generate"]].concat(),
         temporary.path(),
     );
-    assert_eq!(made.status.code(), Some(0), "{}", stderr(&made));
+    assert_eq!(made.code, Some(0), "{}", made.err);
     let output = temporary.path().join("logs-packed");
     assert_eq!(entries(&output), 6);
 
@@ -94,12 +84,12 @@ fn input_is_made_taken_again_and_never_made_over() {
         &[input, "--output", elsewhere.to_str().unwrap()],
         temporary.path(),
     );
-    assert_eq!(again.status.code(), Some(0), "{}", stderr(&again));
+    assert_eq!(again.code, Some(0), "{}", again.err);
     assert_eq!(entries(&elsewhere), 6);
 
     let refused = pipeline(&[input, "--generate"], temporary.path());
-    assert_eq!(refused.status.code(), Some(1));
-    assert!(stderr(&refused).contains("is not empty; name another folder"));
+    assert_eq!(refused.code, Some(1));
+    assert!(refused.err.contains("is not empty; name another folder"));
 }
 
 #[test]
@@ -116,55 +106,51 @@ fn folders_that_will_not_do_are_refused_with_what_to_do() {
         (&["/"], "name one with --output"),
     ] {
         let output = pipeline(arguments, temporary.path());
-        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
-        let text = stderr(&output);
+        assert_eq!(output.code, Some(1), "{arguments:?}");
+        let text = &output.err;
         assert!(
             text.starts_with("pipeline: ") && text.contains(told),
             "{text}"
         );
-        assert_eq!(stdout(&output), "", "{arguments:?}");
+        assert_eq!(output.out, "", "{arguments:?}");
     }
     assert_eq!(entries(temporary.path()), 0);
 }
 
 #[test]
 fn help_names_every_option() {
-    let output = pipeline(&["--help"], Path::new("."));
-    assert_eq!(output.status.code(), Some(0));
-    for option in [
-        "[INPUT]",
-        "--output",
-        "--generate",
-        "--files",
-        "--kib",
-        "--broken",
-        "--seed",
-        "--io-workers",
-        "--cpu-workers",
-        "--window",
-        "--max-mib",
-        "--level",
-    ] {
-        assert!(stdout(&output).contains(option), "{option}");
-    }
+    assert_help_names(
+        |arguments: &[&str]| pipeline(arguments, Path::new(".")),
+        &[
+            "[INPUT]",
+            "--output",
+            "--generate",
+            "--files",
+            "--kib",
+            "--broken",
+            "--seed",
+            "--io-workers",
+            "--cpu-workers",
+            "--window",
+            "--max-mib",
+            "--level",
+        ],
+    );
 }
 
 #[test]
 fn wrong_options_are_refused_with_what_to_do() {
-    for (arguments, told) in [
-        (&["--files", "0"][..], "1..=100000"),
-        (&["--level", "10"], "0..=9"),
-        (&["--window", "0"], "1..=10000"),
-        (&["--io-workers", "0"], "1..=256"),
-        (&["--cpu-workers", "many"], "invalid digit"),
-        (&["--generate"], "<INPUT>"),
-        (&["--output", "x"], "<INPUT>"),
-        (&["--windows", "3"], "--window"),
-    ] {
-        let output = pipeline(arguments, Path::new("."));
-        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
-        let text = stderr(&output);
-        assert!(text.contains(told), "{arguments:?}: {text}");
-        assert_eq!(stdout(&output), "", "{arguments:?}");
-    }
+    assert_refuses(
+        |arguments: &[&str]| pipeline(arguments, Path::new(".")),
+        &[
+            (&["--files", "0"], "1..=100000"),
+            (&["--level", "10"], "0..=9"),
+            (&["--window", "0"], "1..=10000"),
+            (&["--io-workers", "0"], "1..=256"),
+            (&["--cpu-workers", "many"], "invalid digit"),
+            (&["--generate"], "<INPUT>"),
+            (&["--output", "x"], "<INPUT>"),
+            (&["--windows", "3"], "--window"),
+        ],
+    );
 }

@@ -1,37 +1,19 @@
 //! The program as it is called: what it prints and its exit code.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "in a test, a panic is the report of a failure"
-)]
+use std::process::Command;
 
-use std::process::{Command, Output};
-
+use lab::program::{Ran, assert_help_names, assert_refuses, ran};
 use primes::ways::WAYS;
 
-fn primes(arguments: &[&str]) -> Output {
+fn primes(arguments: &[&str]) -> Ran {
     let mut command = Command::new(env!("CARGO_BIN_EXE_primes"));
-    command.args(arguments).output().unwrap()
-}
-
-fn stdout(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).unwrap()
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).unwrap()
-}
-
-fn assert_good(output: &Output) -> String {
-    assert_eq!(output.status.code(), Some(0), "{}", stderr(output));
-    assert_eq!(stderr(output), "");
-    stdout(output)
+    ran(command.args(arguments))
 }
 
 #[test]
 fn nine_numbers_in_every_way() {
     let output = primes(&["--numbers", "9", "--bits", "32", "--workers", "2"]);
-    let text = assert_good(&output);
+    let text = output.ended_quietly(0);
     assert!(
         text.starts_with("2 workers; 9 numbers of 32 bits\n"),
         "{text}"
@@ -48,7 +30,7 @@ fn nine_numbers_in_every_way() {
 #[test]
 fn kill_is_told_and_changes_no_answer() {
     let output = primes(&["--kill", "--numbers", "8", "--bits", "40", "--workers", "2"]);
-    let text = assert_good(&output);
+    let text = output.ended_quietly(0);
     assert!(
         text.contains("was killed when 4 of 8 numbers were tested"),
         "{text}"
@@ -64,39 +46,29 @@ fn kill_is_told_and_changes_no_answer() {
 fn workers_follow_the_cpus() {
     let output = primes(&["--numbers", "1", "--bits", "32"]);
     let workers = num_cpus::get();
-    let text = assert_good(&output);
+    let text = output.ended_quietly(0);
     assert!(text.starts_with(&format!("{workers} worker")), "{text}");
     assert!(text.contains("; 1 number of 32 bits\n"), "{text}");
 }
 
 #[test]
 fn help_names_every_option() {
-    let output = primes(&["--help"]);
-    assert_eq!(output.status.code(), Some(0));
-    for option in ["--numbers", "--bits", "--workers", "--kill"] {
-        assert!(stdout(&output).contains(option), "{option}");
-    }
+    assert_help_names(primes, &["--numbers", "--bits", "--workers", "--kill"]);
 }
 
 #[test]
 fn wrong_options_are_refused_with_what_to_do() {
-    for (arguments, told) in [
-        (&["--numbers", "0"][..], "1..=1000"),
-        (&["--numbers", "six"], "invalid digit"),
-        (&["--bits", "31"], "32..=62"),
-        (&["--bits", "64"], "32..=62"),
-        (&["--workers", "0"], "1..=256"),
-        (&["--workers", "-1"], "1..=256"),
-        (&["--number", "3"], "--numbers"),
-        (&["1000003"], "unexpected argument"),
-    ] {
-        let output = primes(arguments);
-        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
-        assert!(
-            stderr(&output).contains(told),
-            "{arguments:?}: {}",
-            stderr(&output)
-        );
-        assert_eq!(stdout(&output), "", "{arguments:?}");
-    }
+    assert_refuses(
+        primes,
+        &[
+            (&["--numbers", "0"], "1..=1000"),
+            (&["--numbers", "six"], "invalid digit"),
+            (&["--bits", "31"], "32..=62"),
+            (&["--bits", "64"], "32..=62"),
+            (&["--workers", "0"], "1..=256"),
+            (&["--workers", "-1"], "1..=256"),
+            (&["--number", "3"], "--numbers"),
+            (&["1000003"], "unexpected argument"),
+        ],
+    );
 }

@@ -4,12 +4,16 @@ use std::error::Error;
 use std::fs;
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
 use queue_blocking::cli::Options;
 use queue_blocking::report::{Report, Row, plot};
 use queue_blocking::ways::WAYS;
+
+/// How often the bar is drawn during a way, which takes some seconds: seldom, so that it does not get in the tasks' way.
+const TICK: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
     match run(&Options::parse()) {
@@ -28,6 +32,9 @@ fn run(options: &Options) -> Result<bool, Box<dyn Error>> {
     let bar = ProgressBar::new((plans.len() * WAYS.len()) as u64);
     if let Ok(style) = ProgressStyle::with_template("{msg:20} {bar:30} {pos}/{len} {elapsed}") {
         bar.set_style(style);
+    }
+    if !bar.is_hidden() {
+        bar.enable_steady_tick(TICK);
     }
     let mut reports = Vec::new();
     for plan in plans {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use lab::quantile::quantile;
+
 /// The waits of some tasks.
 #[derive(Clone, Debug, Default)]
 pub struct Waits {
@@ -20,9 +22,7 @@ impl Waits {
     /// The wait that this part of the tasks did not exceed; nothing if there are none.
     #[must_use]
     pub fn quantile(&self, part: f64) -> Duration {
-        let rank = (part * self.sorted.len() as f64).ceil() as usize;
-        let place = rank.clamp(1, self.sorted.len().max(1)) - 1;
-        self.sorted.get(place).copied().unwrap_or_default()
+        quantile(&self.sorted, part).unwrap_or_default()
     }
 
     /// The longest.

@@ -1,13 +1,9 @@
 //! The program as it is called: what it prints, what it writes, and its exit code.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "in a test, a panic is the report of a failure"
-)]
-
 use std::fs;
-use std::process::{Command, Output};
+use std::process::Command;
 
+use lab::program::{Ran, assert_help_names, assert_refuses, ran};
 use queue_blocking::ways::WAYS;
 
 const SMALL: [&str; 8] = [
@@ -21,17 +17,9 @@ const SMALL: [&str; 8] = [
     "2000",
 ];
 
-fn program(arguments: &[&str]) -> Output {
+fn program(arguments: &[&str]) -> Ran {
     let mut command = Command::new(env!("CARGO_BIN_EXE_queue-blocking"));
-    command.args(arguments).output().unwrap()
-}
-
-fn stdout(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).unwrap()
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).unwrap()
+    ran(command.args(arguments))
 }
 
 #[test]
@@ -41,8 +29,7 @@ fn both_kinds_in_every_way_and_a_plot() {
     let mut arguments = SMALL.to_vec();
     arguments.extend(["--workers", "2", "--plot", plot.to_str().unwrap()]);
     let output = program(&arguments);
-    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-    let text = stdout(&output);
+    let text = output.ended(0);
     for verb in ["wait", "compute"] {
         let plan = format!("36 short tasks, which {verb} for 100µs, and 4 long ones, for 2ms");
         assert!(text.contains(&plan), "{text}");
@@ -63,8 +50,7 @@ fn one_kind_alone() {
     let mut arguments = SMALL.to_vec();
     arguments.extend(["--kind", "wait", "--workers", "1", "--more", "2"]);
     let output = program(&arguments);
-    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-    let text = stdout(&output);
+    let text = output.ended(0);
     assert!(!text.contains("compute"), "{text}");
     let row = text
         .lines()
@@ -78,51 +64,42 @@ fn plot_that_cannot_be_written_is_told() {
     let mut arguments = SMALL.to_vec();
     arguments.extend(["--kind", "wait", "--plot", "/nowhere/plot.svg"]);
     let output = program(&arguments);
-    assert_eq!(output.status.code(), Some(1));
-    let said = stderr(&output);
+    assert_eq!(output.code, Some(1));
+    let said = output.err;
     assert!(said.contains("cannot write /nowhere/plot.svg: "), "{said}");
 }
 
 #[test]
 fn help_names_every_option() {
-    let output = program(&["--help"]);
-    assert_eq!(output.status.code(), Some(0));
-    let text = stdout(&output);
-    let options = [
-        "--kind",
-        "--tasks",
-        "--every",
-        "--short-us",
-        "--long-us",
-        "--load",
-        "--workers",
-        "--more",
-        "--prefetch",
-        "--seed",
-        "--plot",
-    ];
-    for option in options {
-        assert!(text.contains(option), "{option}");
-    }
+    assert_help_names(
+        program,
+        &[
+            "--kind",
+            "--tasks",
+            "--every",
+            "--short-us",
+            "--long-us",
+            "--load",
+            "--workers",
+            "--more",
+            "--prefetch",
+            "--seed",
+            "--plot",
+        ],
+    );
 }
 
 #[test]
 fn wrong_options_are_refused_with_what_to_do() {
-    for (arguments, told) in [
-        (&["--kind", "sleep"][..], "possible values: wait, compute"),
-        (&["--tasks", "0"], "1..=1000000"),
-        (&["--load", "100"], "1..=99"),
-        (&["--workers", "-1"], "1..=64"),
-        (&["--more", "1"], "2..=16"),
-        (&["--task", "3"], "--tasks"),
-    ] {
-        let output = program(arguments);
-        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
-        assert!(
-            stderr(&output).contains(told),
-            "{arguments:?}: {}",
-            stderr(&output)
-        );
-        assert_eq!(stdout(&output), "", "{arguments:?}");
-    }
+    assert_refuses(
+        program,
+        &[
+            (&["--kind", "sleep"], "possible values: wait, compute"),
+            (&["--tasks", "0"], "1..=1000000"),
+            (&["--load", "100"], "1..=99"),
+            (&["--workers", "-1"], "1..=64"),
+            (&["--more", "1"], "2..=16"),
+            (&["--task", "3"], "--tasks"),
+        ],
+    );
 }

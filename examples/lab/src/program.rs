@@ -1,0 +1,133 @@
+//! A program as it is called: what it prints, and its exit code. For the examples' tests.
+
+use std::process::Command;
+
+/// What came of a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ran {
+    /// The exit code; none if a signal has ended it.
+    pub code: Option<i32>,
+    /// What it has printed on standard output.
+    pub out: String,
+    /// And on standard error.
+    pub err: String,
+}
+
+/// Calls a program and waits for its end.
+///
+/// # Panics
+/// If it cannot be started, or prints what is no UTF-8.
+///
+/// # Examples
+///
+/// ```
+/// use std::process::Command;
+/// use lab::program::ran;
+///
+/// let ran = ran(Command::new("sh").args(["-c", "echo hello; exit 3"]));
+/// assert_eq!((ran.code, ran.out.as_str(), ran.err.as_str()), (Some(3), "hello\n", ""));
+/// ```
+#[must_use]
+pub fn ran(command: &mut Command) -> Ran {
+    let output = match command.output() {
+        Ok(output) => output,
+        Err(error) => panic!("cannot start {command:?}: {error}"),
+    };
+    let text = |bytes| match String::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(error) => panic!("{command:?} has printed what is no text: {error}"),
+    };
+    Ran {
+        code: output.status.code(),
+        out: text(output.stdout),
+        err: text(output.stderr),
+    }
+}
+
+impl Ran {
+    /// What it has printed, if it has ended with this exit code.
+    ///
+    /// # Panics
+    /// If it has ended otherwise, with what it said.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::process::Command;
+    /// use lab::program::ran;
+    ///
+    /// assert_eq!(ran(Command::new("echo").arg("hello")).ended(0), "hello\n");
+    /// ```
+    #[must_use]
+    pub fn ended(&self, code: i32) -> &str {
+        let Self { out, err, .. } = self;
+        assert_eq!(self.code, Some(code), "it said\n{out}{err}");
+        out
+    }
+
+    /// As [`ended`](Self::ended), and nothing on standard error: where that is no terminal, progress is not shown.
+    ///
+    /// # Panics
+    /// If it has ended otherwise, or said something there.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::process::Command;
+    /// use lab::program::ran;
+    ///
+    /// assert_eq!(ran(Command::new("echo").arg("hello")).ended_quietly(0), "hello\n");
+    /// ```
+    #[must_use]
+    pub fn ended_quietly(&self, code: i32) -> &str {
+        let out = self.ended(code);
+        assert_eq!(self.err, "");
+        out
+    }
+}
+
+/// Checks that the help of a program names all of these.
+///
+/// # Panics
+/// If there is none, or it lacks one.
+///
+/// # Examples
+///
+/// ```
+/// use std::process::Command;
+/// use lab::program::{assert_help_names, ran};
+///
+/// let echo = |arguments: &[&str]| ran(Command::new("echo").args(arguments).arg("--size"));
+/// assert_help_names(echo, &["--help", "--size"]);
+/// ```
+pub fn assert_help_names(call: impl Fn(&[&str]) -> Ran, options: &[&str]) {
+    let help = call(&["--help"]);
+    let text = help.ended_quietly(0);
+    for option in options {
+        assert!(text.contains(option), "{option} is not in\n{text}");
+    }
+}
+
+/// Checks that a program refuses each of these arguments, as clap does, before it has printed anything, and that it
+/// says this.
+///
+/// # Panics
+/// If it does not.
+///
+/// # Examples
+///
+/// ```
+/// use std::process::Command;
+/// use lab::program::{assert_refuses, ran};
+///
+/// let picky = |_: &[&str]| ran(Command::new("sh").args(["-c", "echo '1 to 9' >&2; exit 2"]));
+/// assert_refuses(picky, &[(&["--size", "0"], "1 to 9")]);
+/// ```
+pub fn assert_refuses(call: impl Fn(&[&str]) -> Ran, all: &[(&[&str], &str)]) {
+    for (arguments, told) in all {
+        let ran = call(arguments);
+        assert_eq!(ran.code, Some(2), "{arguments:?}: {ran:?}");
+        assert!(ran.err.contains(told), "{arguments:?}: {}", ran.err);
+        assert_eq!(ran.out, "", "{arguments:?}");
+    }
+}
