@@ -274,7 +274,7 @@ impl Builder {
     ///
     /// [`build`](Self::build) waits until each of the first workers has its state. If one has none,
     /// there is no pool, but [`BuildError::State`] with the error. A worker that is started later,
-    /// since the pool [grows](Self::min_workers) or another is [blocked](crate::blocking), leaves
+    /// since the pool [grows](Self::min_workers) or another is [blocked](crate::blocking()), leaves
     /// again without having run a task, as if the system had not started it: the work waits for the
     /// workers that there are, and with the next that finds nobody free a worker is started anew. The
     /// error of such a one is dropped; `make` may log it. So no task ever runs without the state.
