@@ -1705,6 +1705,13 @@ MUTANTS = [
         "        self.queued() == 0",
     ),
     (
+        "process sim: what a condemned worker had is not cancelled with the rest",
+        "process-pool",
+        "src/state/workers.rs",
+        "if job.is_cancelled() || self.is_final {",
+        "if job.is_cancelled() || self.is_killed {",
+    ),
+    (
         "process sim: what waits to be tried again is not cancelled",
         "process-pool",
         "src/state/stop.rs",

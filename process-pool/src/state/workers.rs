@@ -254,7 +254,8 @@ impl<P: Process> State<P> {
             ended.push((job, error));
         }
         for job in rest.into_iter().rev() {
-            if job.is_cancelled() || self.is_killed {
+            // What a condemned worker had could not be cancelled with the rest.
+            if job.is_cancelled() || self.is_final {
                 ended.push((job, TaskError::Cancelled));
             } else {
                 self.requeued.push_front(job);
