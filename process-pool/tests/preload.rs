@@ -98,12 +98,22 @@ fn what_was_preloaded_once_is_in_all_workers_also_in_those_that_replace_others()
 fn workers_that_may_run_few_tasks_are_forked_off_one_after_the_other() {
     let _guard = guard();
     let builder = ProcessPoolExecutor::builder().workers(2).nice(1);
-    let builder = builder.max_tasks_per_worker(1).memory_limit(1 << 30);
+    let builder = builder.max_tasks_per_worker(1);
     let pool = builder.preload(|()| (), ()).build().unwrap();
     let mut pids: Vec<u32> = (0..50).map(|_| pid_of_worker(&pool)).collect();
     pids.sort_unstable();
     pids.dedup();
     assert!(pids.len() > 40, "{pids:?}");
+}
+
+#[test]
+fn a_forked_worker_is_under_a_memory_limit() {
+    let _guard = guard();
+    let builder = ProcessPoolExecutor::builder().workers(1);
+    let builder = builder.memory_limit(1 << 30);
+    let pool = builder.preload(|()| (), ()).build().unwrap();
+    let is_refused = |bytes: usize| Vec::<u8>::new().try_reserve_exact(bytes).is_err();
+    assert!(soon(pool.submit(is_refused, 2 << 30)).unwrap());
 }
 
 #[test]
