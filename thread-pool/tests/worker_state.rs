@@ -301,12 +301,13 @@ fn what_waits_for_a_worker_without_a_state_is_run_by_the_others_and_its_mail_is_
 fn what_the_making_has_submitted_is_run_also_if_there_is_no_state() {
     let pool = Arc::new(OnceLock::<ThreadPoolExecutor>::new());
     let (sender, handles) = channel();
-    let inside = Arc::clone(&pool);
+    // Or the pool would keep itself.
+    let inside = Arc::downgrade(&pool);
     let make = move |index| {
         if index == 0 {
             return Ok(());
         }
-        if let Some(pool) = inside.get() {
+        if let Some(pool) = inside.upgrade().as_ref().and_then(|it| it.get()) {
             sender.send(pool.submit(thread::current)).unwrap();
         }
         Err("none")
