@@ -66,8 +66,12 @@ pub(super) struct Fact {
     pub(super) has_ended: bool,
     /// The whole answer is in the pipe, and nothing before it breaks the rules.
     pub(super) is_answered: bool,
-    /// Nothing is to be tried again any more.
+    /// The pool has it.
+    pub(super) is_submitted: bool,
+    /// It is not to be tried again any more.
     pub(super) is_final: bool,
+    /// All were cancelled when the pool had it already: it is not to begin any more.
+    pub(super) is_over: bool,
     /// What its handle has got for cancelling it.
     pub(super) cancel: Option<Cancel>,
 }
@@ -96,7 +100,9 @@ impl Fact {
             is_running: false,
             has_ended: false,
             is_answered: false,
+            is_submitted: false,
             is_final: false,
+            is_over: false,
             cancel: None,
         }
     }
@@ -111,6 +117,7 @@ impl Fact {
             self.attempts == 0 || !self.is_final,
             "a task is tried again after all were cancelled"
         );
+        assert!(!self.is_over, "a task begins that was cancelled with all");
         assert!(self.attempts <= self.retries.left, "a task runs too often");
         if let Some(at) = self.ended_at {
             // Twice as long each time, and half of it at least.

@@ -121,6 +121,7 @@ impl Owner {
         }
         let job = Job::new(bytes, Terms { limit, retries }, completer, read).with_parts(parts);
         self.call(|core| core.submit(job));
+        self.world.lock().facts[number].is_submitted = true;
         Task {
             number,
             handle,
@@ -203,11 +204,19 @@ impl Owner {
                 self.call(Core::close);
             }
             Ending::Cancel => {
-                self.world.lock().deeds.cancels_queued = true;
+                let there = {
+                    let mut inner = self.world.lock();
+                    inner.deeds.cancels_queued = true;
+                    let there = inner.facts.iter().map(|fact| fact.is_submitted);
+                    there.collect::<Vec<_>>()
+                };
                 self.call(Core::cancel_queued);
-                for fact in &mut self.world.lock().facts {
+                let mut inner = self.world.lock();
+                for (at, fact) in inner.facts.iter_mut().enumerate() {
                     fact.is_final = true;
+                    fact.is_over = there.get(at) == Some(&true);
                 }
+                drop(inner);
                 self.end(Ending::Drain);
             }
             Ending::Kill => {
