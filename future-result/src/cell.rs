@@ -14,6 +14,7 @@
 //! | [`RawToken`] | a cancel token |
 //! | [`Listener`] | a cancel token with a waker, which is woken when the cell is cancelled |
 //! | [`RawClaim`] | a token that may also claim the task |
+//! | [`WakeRef`] | a waker that lies in the cell, or a token for it |
 //! | [`Hook`] | not a party: what a pool leaves in a cell, to be told that work that runs is to stop |
 //!
 //! # Layout
@@ -33,6 +34,7 @@ mod ring;
 mod runner;
 mod task;
 mod token;
+mod waker;
 mod writer;
 
 use std::alloc::{Layout, handle_alloc_error};
@@ -57,7 +59,8 @@ use self::runner::Company;
 pub(crate) use self::task::RawTask;
 pub use self::token::{CellId, is_running};
 pub(crate) use self::token::{RawToken, running};
-pub(crate) use self::writer::Writer;
+pub use self::waker::{WakeRef, WakerRef, Wakes, waker_of};
+pub(crate) use self::writer::{SlimWriter, Writer};
 
 /// What every cell begins with, whatever it is a cell of.
 #[repr(C)]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::cell::Writer;
+use crate::cell::{SlimWriter, WakerRef, Wakes, Writer};
 use crate::{CancelToken, CellId, JoinHandle, PoolId, TaskError};
 
 /// Makes a result that somebody will put in by hand, and the handle that gets it.
@@ -34,6 +34,15 @@ where
     H: Fn() + Send + Sync + 'static,
 {
     let (writer, reader) = Writer::hooked(Some(pool), move |_| hook());
+    (Completer { writer }, JoinHandle::new(reader))
+}
+
+/// As [`pair_with_hook`], for a pool whose tasks are woken: the hook also does that, so that a task's
+/// [waker](Completer::waker) is a place in its cell.
+#[doc(hidden)]
+#[inline]
+pub fn pair_with_waker<T, H: Wakes>(pool: PoolId, hook: H) -> (Completer<T>, JoinHandle<T>) {
+    let (writer, reader) = Writer::waking(Some(pool), hook);
     (Completer { writer }, JoinHandle::new(reader))
 }
 
@@ -161,6 +170,23 @@ impl<T> Completer<T> {
         self.writer.id()
     }
 
+    /// The waker that lies in the cell, if it was made with one.
+    #[doc(hidden)]
+    #[inline]
+    #[must_use]
+    pub fn waker(&self) -> Option<WakerRef<'_>> {
+        self.writer.waker()
+    }
+
+    /// The same in one pointer, for who has many.
+    #[doc(hidden)]
+    #[inline]
+    pub fn into_slim(self) -> SlimCompleter<T> {
+        SlimCompleter {
+            writer: self.writer.into_slim(),
+        }
+    }
+
     /// A token that tells the same, to be given to others who take part in the work.
     ///
     /// # Examples
@@ -177,6 +203,42 @@ impl<T> Completer<T> {
     #[must_use]
     pub fn token(&self) -> CancelToken {
         CancelToken::new(self.writer.token())
+    }
+}
+
+/// A [`Completer`] in one pointer.
+#[doc(hidden)]
+#[must_use = "dropping a completer ends its handle's wait with an error"]
+pub struct SlimCompleter<T> {
+    writer: SlimWriter<T>,
+}
+
+impl<T> SlimCompleter<T> {
+    /// As [`Completer::start`].
+    #[inline]
+    #[must_use = "work that was cancelled need not begin"]
+    pub fn start(&mut self) -> bool {
+        self.writer.start()
+    }
+
+    /// As [`Completer::waker`].
+    #[inline]
+    #[must_use]
+    pub fn waker(&self) -> Option<WakerRef<'_>> {
+        self.writer.waker()
+    }
+
+    /// Undoes [`Completer::into_slim`].
+    #[inline]
+    pub fn into_completer(self) -> Completer<T> {
+        let writer = self.writer.into_writer();
+        Completer { writer }
+    }
+}
+
+impl<T> fmt::Debug for SlimCompleter<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SlimCompleter").finish_non_exhaustive()
     }
 }
 

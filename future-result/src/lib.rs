@@ -32,11 +32,11 @@ pub use self::blocker::{Blocker, PoolId, block_until, with_blocker};
 pub use self::blocker::{OwnQueue, Waiting, can_have_blocker};
 pub use self::cancel::{CancelOnDrop, CancelToken, Cancelled};
 #[doc(hidden)]
-pub use self::cell::{CellId, is_running};
+pub use self::cell::{CellId, WakeRef, WakerRef, Wakes, is_running, waker_of};
 pub use self::cell::{TaskDeque, TaskInbox, TaskList, TaskStealer};
-#[doc(hidden)]
-pub use self::completer::pair_with_hook;
 pub use self::completer::{Completer, pair};
+#[doc(hidden)]
+pub use self::completer::{SlimCompleter, pair_with_hook, pair_with_waker};
 pub use self::completion::{AsCompleted, CompletionSet, IntoIter, IterMut, as_completed};
 #[doc(hidden)]
 pub use self::deadlock::Awaited;

@@ -4,7 +4,8 @@
 //! [`Task`](crate::Task) or an unstarted [`Completer`](crate::Completer)), the *runner* (whoever
 //! won the right to produce the outcome), and the *handle*; cancel tokens keep the memory, and only
 //! the memory, alive besides. There is no reference count: each party is a bit, and the party whose
-//! transition leaves no owner behind frees the cell.
+//! transition leaves no owner behind frees the cell. A waker that [lies in the cell](crate::cell) is a token,
+//! too.
 //!
 //! # What is in the word
 //!
@@ -195,6 +196,12 @@ impl Snapshot {
     #[inline]
     pub(crate) const fn is_lone_value(self) -> bool {
         self.0 & !(CANCEL | HEARD) == VALUE | HANDLE
+    }
+
+    /// Whether the task side has let go of the cell, or is its runner.
+    #[inline]
+    pub(crate) const fn has_left_queue(self) -> bool {
+        self.0 & TASK == 0
     }
 
     #[inline]
@@ -529,6 +536,17 @@ impl State {
         if self.0.fetch_add(TOKEN, Ordering::Relaxed) > TOKENS_MAX {
             std::process::abort();
         }
+    }
+
+    /// As [`State::add_token`], for those that can do without: false, and nothing has changed, if there are
+    /// so many that not even all threads at once could make them too many.
+    pub(crate) fn try_add_token(&self) -> bool {
+        // ORDERING: Relaxed; only a count, and the caller is an owner.
+        let is_room = self.0.load(Ordering::Relaxed) < TOKENS_MAX / 2;
+        if is_room {
+            self.add_token();
+        }
+        is_room
     }
 
     /// A token goes.

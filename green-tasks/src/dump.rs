@@ -253,7 +253,7 @@ pub(crate) fn of(scheduler: &Scheduler) -> Vec<TaskInfo> {
             Doing::Rests(rest) => TaskState::Waiting {
                 what: rest.what,
                 at: rest.at,
-                since: now.saturating_duration_since(task.since.get()),
+                since: now.saturating_duration_since(scheduler.since(task)),
             },
         },
     };

@@ -5,24 +5,32 @@
 //! while it is suspended: what lies on its stack would have to be dropped at a moment that nobody has
 //! chosen, and a destructor that suspends meanwhile could not. One that cannot be finished is leaked
 //! together with its stack, so that whatever points into it stays valid.
+//!
+//! What is known of a fiber lies on its stack, above its first frame, in a page that is there anyway: so
+//! a fiber is a pointer, and where nothing is suspended no room is kept for one.
 #![expect(
     unsafe_code,
     reason = "switches stacks, which the compiler knows nothing of"
 )]
 
-use std::mem::ManuallyDrop;
 use std::num::NonZeroUsize;
 use std::ptr::NonNull;
 
 use corosensei::{Coroutine, CoroutineResult, Yielder};
 use future_result::abort_on_unwind;
 
-use crate::stack::Stack;
+use crate::stack::{ROOM, Stack, fetch_room};
 
-/// A closure that can stop in the middle.
+type Laid = Coroutine<(), (), (), Mounted>;
+
+/// It fits where it is put.
+const _: () = assert!(size_of::<Laid>() <= ROOM && align_of::<Laid>() <= 16);
+
+/// A closure that can stop in the middle. Dropped, it is leaked together with its stack.
 pub(crate) struct Fiber {
-    /// Never dropped while suspended, which would unwind its stack.
-    coroutine: ManuallyDrop<Coroutine<(), (), (), Mounted>>,
+    /// In the room above the stack that it has itself, and which is no other fiber's until
+    /// [`Fiber::into_stack`] has moved it out. Never dropped while suspended, which would unwind its stack.
+    coroutine: NonNull<Laid>,
 }
 
 /// What a fiber has done until it returned from [`Fiber::resume`].
@@ -38,28 +46,54 @@ pub(crate) enum Step {
 impl Fiber {
     /// Lays `entry` onto a stack. It gets what it needs to suspend, and must not unwind.
     pub(crate) fn new(stack: Stack, entry: impl FnOnce(Suspender) + 'static) -> Self {
+        let room = stack.room().cast::<Laid>();
         let coroutine = Coroutine::with_stack(Mounted(stack), |yielder: &Yielder<(), ()>, ()| {
             let suspender = Suspender(NonNull::from(yielder));
             abort_on_unwind(|| entry(suspender));
         });
-        Self {
-            coroutine: ManuallyDrop::new(coroutine),
-        }
+        // SAFETY: the room has the size and the alignment, it is above all frames, and whoever has the
+        // stack has the room: nobody else.
+        unsafe { room.write(coroutine) };
+        Self { coroutine: room }
     }
 
     /// Goes on, until the fiber suspends or ends.
     #[inline(always)]
     pub(crate) fn resume(&mut self) -> Step {
-        match self.coroutine.resume(()) {
+        // SAFETY: written by `new` and still there, as the field says; and the fiber's own code, which runs
+        // meanwhile, knows nothing of it.
+        let coroutine = unsafe { self.coroutine.as_mut() };
+        match coroutine.resume(()) {
             CoroutineResult::Yield(()) => Step::Suspended,
             CoroutineResult::Return(()) => Step::Ended,
         }
     }
 
+    /// Has the CPU fetch what it needs to go on with it, but for its frames.
+    #[inline]
+    pub(crate) fn fetch(&self) {
+        fetch_room(self.coroutine.addr().get());
+    }
+
+    /// The same fiber once more.
+    ///
+    /// # Safety
+    ///
+    /// Of the two, one alone is used at a time: the other one's methods are not called meanwhile, and not
+    /// at all once one was taken apart by [`Fiber::into_stack`].
+    #[inline(always)]
+    pub(crate) unsafe fn alias(&self) -> Self {
+        Self {
+            coroutine: self.coroutine,
+        }
+    }
+
     /// The stack that it was laid onto; `None` if it has not ended, and now never will.
     pub(crate) fn into_stack(self) -> Option<Stack> {
-        let has_ended = self.coroutine.done();
-        has_ended.then(|| ManuallyDrop::into_inner(self.coroutine).into_stack().0)
+        // SAFETY: written by `new` and still there, as the field says.
+        let has_ended = unsafe { self.coroutine.as_ref() }.done();
+        // SAFETY: as above; and with this fiber goes the only pointer to it.
+        has_ended.then(|| unsafe { self.coroutine.read() }.into_stack().0)
     }
 }
 

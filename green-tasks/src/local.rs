@@ -65,10 +65,10 @@ impl Locals {
     }
 }
 
-/// Shows `f` the calling code's list. `None` at the end of a thread, when its locals are gone.
+/// Shows `f` the calling code's list. `None` if that is empty, and at the end of a thread, when its locals are gone.
 fn with_locals<R>(f: impl FnOnce(&Locals) -> R) -> Option<R> {
     match current::get() {
-        Some(scheduler) => Some(f(&scheduler.current().locals)),
+        Some(scheduler) => scheduler.current().get_locals().map(f),
         None => OUTSIDE.try_with(f).ok(),
     }
 }
@@ -230,7 +230,7 @@ impl<T: 'static> LocalKey<T> {
         impl Drop for Leave {
             fn drop(&mut self) {
                 match &self.0 {
-                    Some(task) => task.locals.pop(),
+                    Some(task) => task.locals().pop(),
                     None => drop(OUTSIDE.try_with(Locals::pop)),
                 }
             }
@@ -239,7 +239,7 @@ impl<T: 'static> LocalKey<T> {
         let task = current::get().map(|scheduler| scheduler.current());
         let enter = |locals: &Locals| locals.push(self.address(), Rc::clone(value));
         match &task {
-            Some(task) => enter(&task.locals),
+            Some(task) => enter(task.locals()),
             None => drop(OUTSIDE.try_with(enter)),
         }
         let _leave = Leave(task);

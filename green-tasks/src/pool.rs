@@ -272,7 +272,7 @@ impl GreenPool {
         while !self.is_empty() {
             self.crowd
                 .joining
-                .wait("waits for the tasks of a pool", Location::caller(), || ());
+                .wait(&"waits for the tasks of a pool", Location::caller(), || ());
         }
     }
 
@@ -335,7 +335,7 @@ impl Crowd {
         let Some(scheduler) = current::get() else {
             return homeless().handle;
         };
-        self.permits.acquire_for("waits for room in a pool", at);
+        self.permits.acquire_for(&"waits for room in a pool", at);
         let member = Member::new(self);
         let number = member.number;
         let spawned = scheduler.spawn_call(at, move || {

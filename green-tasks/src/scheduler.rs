@@ -85,12 +85,13 @@ use std::io;
 use std::panic::Location;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use future_result::PoolId;
 
 pub(crate) use self::crew::{Crew, Post};
 pub(crate) use self::inbox::{Inbox, Mail};
-pub(crate) use self::interrupt::{Interrupts, Unwind};
+pub(crate) use self::interrupt::Unwind;
 pub(crate) use self::job::{Call, Job};
 use self::pace::Pace;
 use self::run_queue::RunQueue;
@@ -126,6 +127,10 @@ pub(crate) struct Scheduler {
     /// `None` if closures cannot be tasks.
     stacks: Option<StackPool>,
     pub(crate) timers: Timers,
+    start: Instant,
+    /// What the clock said when it was last looked at, in nanoseconds from the start: half of an `Instant`, of
+    /// which each task has one.
+    seen: Cell<u64>,
     /// Made when the first socket has to be waited for.
     reactor: OnceCell<Rc<Reactor>>,
     /// How many times sockets may still be used before others have a turn.
@@ -161,7 +166,7 @@ impl Scheduler {
         let tasks = Table::new();
         let timers = Timers::new(settings.seed.is_some());
         let now = timers.seen();
-        let main = tasks.enter_main(caller, now);
+        let main = tasks.enter_main(caller);
         let (id, inbox) = match &settings.post {
             None => (PoolId::new(), Arc::new(Inbox::new())),
             Some(post) => (post.crew.id(), Arc::clone(post.crew.inbox(post.place))),
@@ -177,6 +182,8 @@ impl Scheduler {
             current: RefCell::new(main),
             stacks: settings.stacks,
             timers,
+            start: now,
+            seen: Cell::new(0),
             reactor: OnceCell::new(),
             io_budget: Cell::new(IO_BUDGET),
             pace: Pace::new(now),
@@ -240,6 +247,23 @@ impl Scheduler {
         Rc::clone(&self.current.borrow())
     }
 
+    /// Looks at the clock.
+    fn look_at_clock(&self) {
+        self.timers.look();
+        self.note_clock();
+    }
+
+    fn note_clock(&self) {
+        let seen = self.timers.seen().saturating_duration_since(self.start);
+        self.seen
+            .set(u64::try_from(seen.as_nanos()).unwrap_or(u64::MAX));
+    }
+
+    /// When a task's last rest began, as far as the clock had been looked at.
+    pub(crate) fn since(&self, task: &Task) -> Instant {
+        self.start + Duration::from_nanos(task.since.get())
+    }
+
     /// What waits for sockets.
     pub(crate) fn reactor(&self) -> io::Result<&Rc<Reactor>> {
         if self.reactor.get().is_none() {
@@ -271,7 +295,7 @@ impl Scheduler {
             return;
         }
         let task = self.current();
-        if task.interrupts.is_pinned() {
+        if task.is_pinned() {
             return self.io_budget.set(0);
         }
         task.wake_self();

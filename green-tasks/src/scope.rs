@@ -23,7 +23,7 @@ use std::rc::Rc;
 
 use future_result::{JoinHandle, TaskError, abort_on_unwind};
 
-use crate::scheduler::{Call, Ends, Interrupts, Job, Rest, Scheduler, Task, current, homeless};
+use crate::scheduler::{Call, Ends, Job, Rest, Scheduler, Task, current, homeless};
 
 /// Runs `f` with a [`Scope`], in which tasks may borrow what outlives this call. Returns when all of
 /// these tasks have ended.
@@ -72,11 +72,11 @@ where
     };
     let task = scheduler.current();
     assert!(
-        !task.interrupts.is_pinned(),
+        !task.is_pinned(),
         "a scope waits for its tasks, which it cannot within `no_suspend`; move it out of there"
     );
     let rest = Rest {
-        what: "waits for the tasks of a scope",
+        what: &"waits for the tasks of a scope",
         at: Some(Location::caller()),
         ends: Ends::Here,
     };
@@ -90,17 +90,17 @@ where
     let result = catch_unwind(AssertUnwindSafe(|| f(&scope)));
     // Nothing may end this frame before what borrows from it is gone.
     abort_on_unwind(|| {
-        let _hold = task.interrupts.hold();
+        let _hold = task.interrupts().hold();
         let mut is_ending = result.is_err();
         while !children.tasks.borrow().is_empty() {
-            if is_ending || task.interrupts.wants_out() {
+            if is_ending || task.wants_out() {
                 is_ending = true;
                 children.cancel_all(&scheduler);
             }
             scheduler.rest(&task, rest);
         }
     });
-    task.interrupts.raise();
+    task.raise();
     result.unwrap_or_else(|payload| resume_unwind(payload))
 }
 
@@ -250,9 +250,9 @@ impl<F: FnOnce() -> T, T> Job for ScopedCall<F, T> {
         self.call.start()
     }
 
-    fn run(self: Box<Self>, interrupts: &Interrupts) {
+    fn run(self: Box<Self>, task: &Task) {
         let Self { call, presence } = *self;
-        call.run(interrupts);
+        call.run(task);
         drop(presence);
     }
 

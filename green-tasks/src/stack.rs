@@ -7,8 +7,8 @@ mod slab;
 
 pub(crate) use self::overflow::{Label, SignalStack};
 pub(crate) use self::pool::{NoStack, StackPool};
-pub(crate) use self::prefetch::Frame;
-pub(crate) use self::slab::{Guards, Slab, Stack};
+pub(crate) use self::prefetch::{Frame, fetch_room};
+pub(crate) use self::slab::{Guards, ROOM, Slab, Stack};
 
 /// What a task's stack has room for unless the runtime's builder says something else. Unoptimised code
 /// needs several times as much as optimised code.

@@ -157,7 +157,8 @@ pub fn await_future<F: Future>(future: F) -> F::Output {
 /// })?;
 /// # Ok::<(), green_tasks::RuntimeError>(())
 /// ```
-#[inline]
+// Inlined also where it is called in several places: see `Scheduler::rest`.
+#[inline(always)]
 pub fn yield_now() {
     match current::get() {
         Some(scheduler) => {
@@ -195,7 +196,7 @@ pub fn yield_now() {
 /// ```
 pub fn checkpoint() {
     if let Some(scheduler) = current::get() {
-        scheduler.current().interrupts.raise();
+        scheduler.current().raise();
     }
 }
 
@@ -224,7 +225,7 @@ pub fn checkpoint() {
 /// ```
 pub fn shield<R>(f: impl FnOnce() -> R) -> R {
     let task = current::get().map(|scheduler| scheduler.current());
-    let _shield = task.as_ref().map(|task| task.interrupts.shield());
+    let _shield = task.as_ref().map(|task| task.interrupts().shield());
     f()
 }
 
@@ -249,7 +250,7 @@ pub fn shield<R>(f: impl FnOnce() -> R) -> R {
 /// ```
 pub fn no_suspend<R>(f: impl FnOnce() -> R) -> R {
     let task = current::get().map(|scheduler| scheduler.current());
-    let _pin = task.as_ref().map(|task| task.interrupts.pin());
+    let _pin = task.as_ref().map(|task| task.interrupts().pin());
     f()
 }
 

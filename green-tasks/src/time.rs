@@ -197,7 +197,7 @@ pub fn sleep(duration: Duration) {
     let task = scheduler.current();
     let deadline = scheduler.timers.after(duration);
     let rest = Rest {
-        what: "sleeps",
+        what: &"sleeps",
         at,
         ends: Ends::Here,
     };
@@ -245,7 +245,7 @@ pub fn timeout<R>(limit: Duration, f: impl FnOnce() -> R) -> Result<R, Elapsed> 
     let Some(at) = scheduler.timers.after(limit) else {
         return Ok(f());
     };
-    let limit = task.interrupts.enter_limit();
+    let limit = task.interrupts().enter_limit();
     let alarm = Alarm::Limit(Rc::clone(&task), limit.depth);
     let armed = scheduler.timers.arm(at, alarm);
     // Unwind safety: what is not ours goes on unwinding; and ours tells of it by an error.

@@ -3,10 +3,14 @@
 //! It lies behind the payload, where only the cell's own table knows to find it. It is written before
 //! anybody else knows the cell, never changed, and dropped by the last owner: so every owner may call
 //! it at any time.
+//!
+//! A hook may besides be what the task is woken by ([`waker`](super::waker)).
 
 use std::mem::{MaybeUninit, offset_of};
 use std::ptr::NonNull;
+use std::task::RawWakerVTable;
 
+use super::waker::Wakes;
 use super::{CellId, Header, Room};
 use crate::panic::contain;
 
@@ -22,6 +26,8 @@ pub(super) struct Hooked<F, T, H> {
 pub(super) struct Hook {
     call: unsafe fn(NonNull<Header>),
     drop: unsafe fn(NonNull<Header>),
+    /// Of its wakers, whose data is the cell, if it has any.
+    waker: Option<&'static RawWakerVTable>,
 }
 
 impl Hook {
@@ -30,7 +36,21 @@ impl Hook {
         Self {
             call: call::<F, T, H>,
             drop: drop_hook::<F, T, H>,
+            waker: None,
         }
+    }
+
+    /// For those of a [`Hooked<(), T, H>`] that the task is also woken by, with the table of such wakers.
+    pub(super) const fn waking<T, H: Wakes>(waker: &'static RawWakerVTable) -> Self {
+        Self {
+            call: cancel::<T, H>,
+            drop: drop_hook::<(), T, H>,
+            waker: Some(waker),
+        }
+    }
+
+    pub(super) const fn waker(self) -> Option<&'static RawWakerVTable> {
+        self.waker
     }
 
     /// # Safety
@@ -67,7 +87,7 @@ pub(super) unsafe fn put_hook<F, T, H>(cell: NonNull<Header>, hook: H) {
 ///
 /// The cell was allocated with the layout of a [`Hooked<F, T, H>`].
 #[inline]
-unsafe fn place<F, T, H>(cell: NonNull<Header>) -> NonNull<H> {
+pub(super) unsafe fn place<F, T, H>(cell: NonNull<Header>) -> NonNull<H> {
     // SAFETY: inside the allocation, says the caller.
     unsafe { cell.byte_add(offset_of!(Hooked<F, T, H>, hook)) }.cast()
 }
@@ -81,6 +101,17 @@ unsafe fn call<F, T, H: Fn(CellId)>(cell: NonNull<Header>) {
     // SAFETY: filled before anybody knew the cell, never written again, and the caller keeps the cell.
     let hook = unsafe { place.as_ref() };
     hook(CellId::new(cell));
+}
+
+/// # Safety
+///
+/// As [`Hook::call`] says, with the types that the cell was made with.
+unsafe fn cancel<T, H: Wakes>(cell: NonNull<Header>) {
+    // SAFETY: passed on to the caller.
+    let place = unsafe { place::<(), T, H>(cell) };
+    // SAFETY: filled before anybody knew the cell, never written again, and the caller keeps the cell.
+    let hook = unsafe { place.as_ref() };
+    hook.cancel();
 }
 
 /// # Safety

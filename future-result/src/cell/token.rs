@@ -150,6 +150,14 @@ impl RawToken {
         Self(cell)
     }
 
+    /// # Safety
+    ///
+    /// A token of the cell that somebody had counted, and gives up.
+    #[inline]
+    pub(super) unsafe fn from_cell(cell: NonNull<Header>) -> Self {
+        Self(cell)
+    }
+
     /// A token of the task that this thread is running.
     pub(crate) fn current() -> Option<Self> {
         let cell = RUNNING.try_with(|running| running.cells().next()).ok()??;

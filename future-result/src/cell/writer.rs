@@ -3,13 +3,16 @@
 use std::alloc::Layout;
 use std::any::type_name;
 use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 
 use super::hook::{Hook, Hooked, put_hook};
 use super::runner::{Company, Runner, conclude, discard};
 use super::task::drop_callbacks;
+use super::waker::{self, WakerRef, Wakes};
 use super::{
     CellId, Header, RawToken, Reader, Role, VTable, allocate, free_if_last, put, state, take,
+    vtable,
 };
 use crate::blocker::PoolId;
 use crate::state::{Completion, Outcome, State};
@@ -47,6 +50,31 @@ impl<T> Writer<T> {
         unsafe { put_hook::<(), T, H>(cell, hook) };
         // SAFETY: a new cell with this type of value, given up once.
         unsafe { Self::of(cell) }
+    }
+
+    /// As [`Writer::hooked`], with a hook that also is what the task is woken by.
+    #[inline]
+    pub(crate) fn waking<H: Wakes>(home: Option<PoolId>, hook: H) -> (Self, Reader<T>) {
+        let cell = allocate(State::new(), waking_table::<T, H>(), home);
+        // SAFETY: nobody else knows the cell yet, and its layout is that of a `Hooked<(), T, H>`.
+        unsafe { put_hook::<(), T, H>(cell, hook) };
+        // SAFETY: a new cell with this type of value, given up once.
+        unsafe { Self::of(cell) }
+    }
+
+    /// The waker that lies in the cell, if one does.
+    #[inline]
+    pub(crate) fn waker(&self) -> Option<WakerRef<'_>> {
+        // SAFETY: an owner, by `TASK` or as the runner.
+        let table = unsafe { vtable(self.cell) }.hook?.waker()?;
+        // SAFETY: an owner, until it is completed, which takes this half; so it outlives the borrow.
+        Some(unsafe { WakerRef::new(self.cell, table) })
+    }
+
+    /// The same in one pointer.
+    #[inline]
+    pub(crate) fn into_slim(self) -> SlimWriter<T> {
+        SlimWriter(ManuallyDrop::new(self).cell, PhantomData)
     }
 
     /// # Safety
@@ -166,6 +194,54 @@ impl<T> Drop for Writer<T> {
     }
 }
 
+/// A [`Writer`] in one pointer, for who has many: whether it has started, it reads in the cell.
+pub(crate) struct SlimWriter<T>(NonNull<Header>, PhantomData<fn(T)>);
+
+// SAFETY: as a writer.
+unsafe impl<T: Send> Send for SlimWriter<T> {}
+// SAFETY: as a writer.
+unsafe impl<T: Send> Sync for SlimWriter<T> {}
+
+impl<T> SlimWriter<T> {
+    /// Undoes [`Writer::into_slim`].
+    #[inline]
+    pub(crate) fn into_writer(self) -> Writer<T> {
+        ManuallyDrop::into_inner(ManuallyDrop::new(self).writer())
+    }
+
+    /// What it stands for, which owns the cell in its place as long as it is not dropped.
+    #[inline]
+    fn writer(&self) -> ManuallyDrop<Writer<T>> {
+        ManuallyDrop::new(Writer {
+            cell: self.0,
+            // Only the task side gives up `TASK`: when it starts, or by letting go of the cell.
+            // SAFETY: an owner, by `TASK` or as the runner.
+            started: unsafe { state(self.0) }.load().has_left_queue(),
+            _value: PhantomData,
+        })
+    }
+
+    #[inline]
+    pub(crate) fn start(&mut self) -> bool {
+        self.writer().start()
+    }
+
+    /// As [`Writer::waker`].
+    #[inline]
+    pub(crate) fn waker(&self) -> Option<WakerRef<'_>> {
+        // SAFETY: an owner, by `TASK` or as the runner.
+        let table = unsafe { vtable(self.0) }.hook?.waker()?;
+        // SAFETY: an owner, until it is completed, which takes this; so it outlives the borrow.
+        Some(unsafe { WakerRef::new(self.0, table) })
+    }
+}
+
+impl<T> Drop for SlimWriter<T> {
+    fn drop(&mut self) {
+        drop(ManuallyDrop::into_inner(self.writer()));
+    }
+}
+
 /// The table for pairs.
 fn table<T>() -> &'static VTable {
     const {
@@ -191,6 +267,23 @@ fn hooked_table<T, H: Fn(CellId) + Send + Sync + 'static>() -> &'static VTable {
             detached: false,
             by_hand: true,
             hook: Some(Hook::new::<(), T, H>()),
+            role: Role::Task,
+            name: type_name::<T>,
+            run: run::<T>,
+            fail: fail::<T>,
+            drop_callbacks: drop_callbacks::<T>,
+        }
+    }
+}
+
+/// The table for pairs with a hook that wakes.
+fn waking_table<T, H: Wakes>() -> &'static VTable {
+    const {
+        &VTable {
+            layout: Layout::new::<Hooked<(), T, H>>(),
+            detached: false,
+            by_hand: true,
+            hook: Some(Hook::waking::<T, H>(waker::table::<T, H>())),
             role: Role::Task,
             name: type_name::<T>,
             run: run::<T>,

@@ -127,7 +127,7 @@ impl<T: AsFd> Io<T> {
         }
         let is_drained = |scheduler: &Rc<Scheduler>| {
             // Who must not wait tries, since more may have come of which nobody has been told.
-            let may_wait = !scheduler.current().interrupts.is_pinned();
+            let may_wait = !scheduler.current().is_pinned();
             self.source.is_drained(scheduler) && may_wait
         };
         if interest == Interest::Write || !scheduler.as_ref().is_some_and(is_drained) {
@@ -156,8 +156,8 @@ impl<T: AsFd> Io<T> {
         let is_over = || alarm.as_ref().is_some_and(Armed::is_over);
         let rest = Rest {
             what: match interest {
-                Interest::Read => "waits to read from a socket",
-                Interest::Write => "waits to write to a socket",
+                Interest::Read => &"waits to read from a socket",
+                Interest::Write => &"waits to write to a socket",
             },
             at: Some(at),
             ends: Ends::Elsewhere,

@@ -31,7 +31,7 @@ impl Blocker for Scheduler {
     fn block_on(&self, deadline: Option<Instant>, waiting: &mut dyn Waiting) {
         let task = self.current();
         // Unwinding would have the whole thread wait.
-        let _hold = waiting.is_held().then(|| task.interrupts.hold());
+        let _hold = waiting.is_held().then(|| task.interrupts().hold());
         self.wait(deadline, waiting, Rest::HANDLES);
     }
 }
@@ -50,7 +50,7 @@ impl Scheduler {
             if task.polling(|| waiting.poll(&mut context)).is_ready() || is_over {
                 return;
             }
-            if task.asked.take() && rest.ends == Ends::Ask {
+            if task.take_asked() && rest.ends == Ends::Ask {
                 answered = Some(self.answer(&task, waiting.awaited()));
             }
             let is_answered = answered.is_some();

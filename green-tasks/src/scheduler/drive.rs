@@ -1,10 +1,8 @@
 //! Running tasks: whose turn it is goes on until it rests or ends.
 
-use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
 use std::thread::panicking;
 
 use future_result::{Cause, Rejection, TaskError, contain};
@@ -41,8 +39,8 @@ impl Scheduler {
     // than the one that the CPU expects.
     #[inline(always)]
     pub(crate) fn rest(&self, task: &Rc<Task>, rest: Rest) {
-        task.interrupts.raise();
-        if task.interrupts.is_pinned() {
+        task.raise();
+        if task.is_pinned() {
             refuse_to_rest(rest);
         }
         // Nothing of the task happens while it rests: what is true of it now is true afterwards.
@@ -50,18 +48,14 @@ impl Scheduler {
         if may_unwind {
             self.note_unsure(task);
         }
-        task.rest.set(Some(rest));
-        task.since.set(self.timers.seen());
+        task.begin_rest(rest, self.seen.get());
         // By value, since what a caller's constant says is then decided when this is compiled.
         self.switch(task, rest.ends);
-        task.rest.set(None);
-        if task.polls.get() > 0 {
-            task.owed.set(true);
-        }
+        task.end_rest();
         if may_unwind {
-            task.interrupts.raise();
+            task.raise();
         } else {
-            task.interrupts.raise_surely();
+            task.raise_surely();
         }
     }
 
@@ -126,7 +120,7 @@ impl Scheduler {
     fn be_sure(&self) {
         for task in self.unsure.take() {
             task.is_unsure.set(false);
-            if task.interrupts.is_wanted() {
+            if task.is_wanted() {
                 self.wake(&task);
             }
         }
@@ -137,31 +131,25 @@ impl Scheduler {
         debug_assert_eq!(task.phase.get(), Phase::Queued);
         task.phase.set(Phase::Running);
         self.beat(Some(&task));
-        let mut body = task.body.borrow_mut();
-        if let Body::Fiber(fiber) = &mut *body {
-            if self.resume(&task, fiber) == Step::Suspended {
-                return;
+        match self.resume_in_place(task) {
+            Ok((_, Step::Suspended)) => {}
+            Ok((task, Step::Ended)) => {
+                if let Body::Fiber(fiber) = task.body.take() {
+                    self.end(&task, fiber);
+                }
             }
-        } else {
-            drop(body);
-            return self.run_another(task);
-        }
-        let ended = mem::replace(&mut *body, Body::Elsewhere);
-        drop(body);
-        if let Body::Fiber(fiber) = ended {
-            self.end(&task, fiber);
+            Err(task) => self.run_another(task),
         }
     }
 
     /// Runs a task that is not in the middle of a stack of its own.
     fn run_another(&self, task: Rc<Task>) {
-        match task.body.replace(Body::Elsewhere) {
+        match task.body.take() {
             Body::Unstarted(job) => self.start(task, job),
             Body::Future(future) => self.poll(task, future),
             // It rests further down on this very stack. (Fibers are resumed by the caller.)
             Body::Fiber(_) | Body::Elsewhere => {
-                let is_elsewhere =
-                    matches!(task.rest.get(), Some(rest) if rest.ends == Ends::Elsewhere);
+                let is_elsewhere = task.rest_ends() == Some(Ends::Elsewhere);
                 self.elsewhere
                     .set(self.elsewhere.get() - usize::from(is_elsewhere));
                 task.phase.set(Phase::Due);
@@ -171,7 +159,7 @@ impl Scheduler {
 
     fn start(&self, task: Rc<Task>, mut job: Box<dyn Job>) {
         let started = job.start();
-        let refused = task.interrupts.reason().or_else(|| {
+        let refused = task.reason().or_else(|| {
             // Its handle has its outcome already.
             (!started).then_some(TaskError::Cancelled)
         });
@@ -186,7 +174,7 @@ impl Scheduler {
         let stack = match stack {
             Ok(stack) => stack,
             Err(error) => {
-                task.interrupts.close();
+                task.close();
                 self.as_current(&task, || job.refuse(error));
                 return self.retire(&task);
             }
@@ -196,26 +184,23 @@ impl Scheduler {
             let task = Rc::clone(&task);
             move |suspender| {
                 task.suspender.set(Some(suspender));
-                job.run(&task.interrupts);
+                job.run(&task);
                 // The destructors of what the job has left may still suspend, up to here.
                 task.suspender.set(None);
             }
         });
-        match self.resume(&task, &mut fiber) {
-            Step::Suspended => {
-                let former = task.body.replace(Body::Fiber(fiber));
-                debug_assert!(matches!(former, Body::Elsewhere));
-            }
-            Step::Ended => self.end(&task, fiber),
+        match self.resume(task, &mut fiber) {
+            (task, Step::Suspended) => task.put_back(Body::Fiber(fiber)),
+            (task, Step::Ended) => self.end(&task, fiber),
         }
     }
 
     #[inline(always)]
-    fn resume(&self, task: &Rc<Task>, fiber: &mut Fiber) -> Step {
-        let before = self.current.replace(Rc::clone(task));
+    pub(super) fn resume(&self, task: Rc<Task>, fiber: &mut Fiber) -> (Rc<Task>, Step) {
+        let before = self.current.replace(task);
         let step = fiber.resume();
-        self.current.replace(before);
-        step
+        // Whoever is current meanwhile restores who was.
+        (self.current.replace(before), step)
     }
 
     /// The fiber of a task has ended.
@@ -227,18 +212,16 @@ impl Scheduler {
     }
 
     fn poll(&self, task: Rc<Task>, mut future: Pin<Box<dyn FutureJob>>) {
-        if task.rest.take().is_some() {
+        if task.stop_awaiting() {
             self.elsewhere.set(self.elsewhere.get() - 1);
         }
         let polled = self.as_current(&task, || {
-            if let Some(error) = task.interrupts.reason() {
-                task.interrupts.close();
+            if let Some(error) = task.reason() {
+                task.close();
                 future.refuse(error);
                 return None;
             }
-            let mut context = Context::from_waker(task.waker(&self.inbox));
-            let polled = task.polling(|| future.as_mut().poll(&mut context, &task.interrupts));
-            if polled == Poll::Pending {
+            if future.as_mut().poll(&task).is_pending() {
                 return Some(future);
             }
             contain(|| drop(future));
@@ -247,10 +230,8 @@ impl Scheduler {
         let Some(future) = polled else {
             return self.retire(&task);
         };
-        let former = task.body.replace(Body::Future(future));
-        debug_assert!(matches!(former, Body::Elsewhere));
-        task.rest.set(Some(Rest::AWAITS));
-        task.since.set(self.timers.seen());
+        task.put_back(Body::Future(future));
+        task.begin_rest(Rest::AWAITS, self.seen.get());
         self.elsewhere.set(self.elsewhere.get() + 1);
         if task.woken.take() {
             task.phase.set(Phase::Queued);
@@ -277,7 +258,7 @@ impl Scheduler {
 
     /// Has a task stop: it ends with `error`, unless it makes something else of it.
     pub(crate) fn stop(&self, task: &Rc<Task>, error: TaskError) {
-        task.interrupts.stop(error);
+        task.interrupts().stop(error);
         self.wake(task);
     }
 
@@ -309,7 +290,7 @@ impl Scheduler {
 
     fn retire_main(&self) {
         let main = self.current();
-        main.interrupts.close();
+        main.close();
         self.retire(&main);
     }
 
@@ -334,7 +315,7 @@ impl Scheduler {
         {
             // Tells whoever has asked for a dump that none will come; see `ring`.
             let current = self.current();
-            let _pin = current.interrupts.pin();
+            let _pin = current.interrupts().pin();
             contain(|| self.inbox.close());
         }
         if let Some(post) = &self.post {

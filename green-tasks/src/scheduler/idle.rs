@@ -30,7 +30,7 @@ enum Hope {
 impl Scheduler {
     /// Does what other threads and the clock have for us.
     pub(super) fn look_outside(&self) {
-        self.timers.look();
+        self.look_at_clock();
         let are_fewer = self.pace.stop(self.timers.seen());
         self.read_mail();
         self.ring();
@@ -47,12 +47,12 @@ impl Scheduler {
         {
             // As in `ring`: it calls wakers.
             let current = self.current();
-            let _pin = current.interrupts.pin();
+            let _pin = current.interrupts().pin();
             reactor.look();
         }
         // The look is not a part of the turns, and costs more than the clock where these are long.
         if are_fewer {
-            self.timers.look();
+            self.look_at_clock();
         }
         self.pace.start(self.timers.seen());
     }
@@ -63,7 +63,7 @@ impl Scheduler {
             && reactor.is_armed()
         {
             let current = self.current();
-            let _pin = current.interrupts.pin();
+            let _pin = current.interrupts().pin();
             reactor.drop_wakers();
         }
     }
@@ -72,18 +72,19 @@ impl Scheduler {
         // A waker may be anybody's code. Whoever is current here rests already, or has ended, so that
         // it must not rest once more.
         let current = self.current();
-        let _pin = current.interrupts.pin();
+        let _pin = current.interrupts().pin();
         let due = self.timers.take_due();
         for alarm in due.iter().take(FETCHED) {
-            if let Alarm::Rouse(_, frame) = alarm {
+            if let Alarm::Rouse(task, frame) = alarm {
                 frame.fetch();
+                task.fetch_fiber();
             }
         }
         for alarm in due {
             match alarm {
                 Alarm::Rouse(task, _) | Alarm::Wake(task) => self.wake(&task),
                 Alarm::Limit(task, depth) => {
-                    task.interrupts.expire(depth);
+                    task.interrupts().expire(depth);
                     self.wake(&task);
                 }
                 Alarm::Poll(waker) => future_result::contain(|| waker.wake()),
@@ -93,7 +94,7 @@ impl Scheduler {
 
     /// The run queue is empty: sleeps until there is something to do, unless there is already.
     pub(super) fn idle(&self) {
-        self.timers.look();
+        self.look_at_clock();
         self.pace.stop(self.timers.seen());
         self.pace.start_with_next(self.timers.seen());
         self.read_mail();
@@ -104,6 +105,7 @@ impl Scheduler {
             return;
         }
         if self.timers.skip() {
+            self.note_clock();
             return self.ring();
         }
         if let Some(parcel) = self.post.as_ref().and_then(|post| post.crew.take()) {
@@ -144,7 +146,7 @@ impl Scheduler {
             Some(reactor) => {
                 if self.inbox.lie_down(Sleeper::Polling(reactor.poller())) {
                     let current = self.current();
-                    let _pin = current.interrupts.pin();
+                    let _pin = current.interrupts().pin();
                     reactor.wait(next);
                     self.inbox.get_up();
                 }
@@ -153,7 +155,7 @@ impl Scheduler {
         if let Some(stacks) = stacks {
             stacks.trim();
         }
-        self.timers.look();
+        self.look_at_clock();
         self.pace.start_with_next(self.timers.seen());
     }
 
@@ -167,15 +169,12 @@ impl Scheduler {
         let current = self.current();
         for task in self.tasks.all() {
             // Also of one that has to wait for others on the thread's stack, which is due already.
-            let Some(rest) = task.rest.get() else {
-                continue;
-            };
-            if rest.ends != Ends::Ask || task.phase.get() != Phase::Resting {
+            if task.rest_ends() != Some(Ends::Ask) || task.phase.get() != Phase::Resting {
                 continue;
             }
             // Further down on the thread's own stack nobody can answer.
             if task.suspender.get().is_some() || Rc::ptr_eq(&task, &current) {
-                task.asked.set(true);
+                task.ask();
                 self.wake(&task);
                 asked = true;
             } else {
@@ -224,7 +223,7 @@ impl Scheduler {
             io::stderr(),
             "{report}\nsome of them wait in destructors, so that they can neither go on nor be ended"
         );
-        if !current.interrupts.dare() {
+        if !current.dare() {
             std::process::abort();
         }
         self.wake(&current);

@@ -10,6 +10,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use future_result::WakeRef;
 use future_result::sync::Mutex;
 use future_result::sync::atomic::{AtomicBool, Ordering};
 use future_result::sync::{now, thread};
@@ -29,7 +30,7 @@ pub(crate) struct Inbox {
 
 /// What somebody else wants.
 pub(crate) enum Mail {
-    Wake(Arc<WakeHandle>),
+    Wake(WakeRef<WakeHandle>),
     Cancel(Key),
     /// There is something that nobody has started.
     Search,

@@ -77,7 +77,7 @@ impl Scheduler {
         let tasks = self.tasks.all();
         let is_told = |reason: Option<TaskError>| matches!(reason, Some(TaskError::Deadlock(_)));
         Testimony {
-            is_news: tasks.iter().any(|task| !is_told(task.interrupts.reason())),
+            is_news: tasks.iter().any(|task| !is_told(task.reason())),
             is_held: self.current().phase.get() != Phase::Ended,
             tasks: tasks.iter().map(Record::of).collect(),
         }
@@ -107,7 +107,7 @@ impl Scheduler {
     fn stop_all(&self, report: &Deadlock) {
         let error = TaskError::Deadlock(Cause::new(report.to_string()));
         for task in self.tasks.all() {
-            let told = matches!(task.interrupts.reason(), Some(TaskError::Deadlock(_)));
+            let told = matches!(task.reason(), Some(TaskError::Deadlock(_)));
             if !told {
                 self.stop(&task, error.clone());
             }

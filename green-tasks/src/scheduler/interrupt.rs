@@ -12,7 +12,7 @@
 //!   raised. What was not panicking when the task began to rest is not unwinding when it goes on; but
 //!   where the thread was, it cannot be told whether it was this task or another one. Such a task has to
 //!   wait until the thread is panicking no more, and the scheduler then wakes it again. If that will
-//!   never be, and `run` could not return without it, it takes the risk ([`Interrupts::dare`]);
+//!   never be, and `run` could not return without it, it takes the risk ([`Task::dare`]);
 //! - at the end of a [`scope`](crate::scope()), before all of the scope's tasks have ended: they borrow
 //!   from its frames. The same is true of a scope of another pool, whose wait says so;
 //! - once its closure has ended, while its value is handed over.
@@ -24,7 +24,9 @@ use std::thread::panicking;
 
 use future_result::TaskError;
 
-/// Why a task is to unwind, and whether it may.
+use super::Task;
+
+/// Why a task is to unwind, and whether it may. Few tasks ever have any of this.
 #[derive(Default)]
 pub(crate) struct Interrupts {
     /// One of the next two was set once: so a task that nobody ever interrupts looks here alone.
@@ -40,7 +42,6 @@ pub(crate) struct Interrupts {
     pins: Cell<u32>,
     /// How many frames it is in that must not be left before others are done with them.
     holds: Cell<u32>,
-    is_closed: Cell<bool>,
     /// It is to unwind this once though the thread is panicking.
     dares: Cell<bool>,
 }
@@ -64,15 +65,6 @@ impl Interrupts {
         }
     }
 
-    /// Why it is to stop.
-    #[inline]
-    pub(super) fn reason(&self) -> Option<TaskError> {
-        if !self.is_noted.get() {
-            return None;
-        }
-        self.look(|stop| stop.cloned())
-    }
-
     /// Shows `f` why it is to stop.
     fn look<R>(&self, f: impl FnOnce(Option<&TaskError>) -> R) -> R {
         let stop = self.stop.take();
@@ -81,23 +73,9 @@ impl Interrupts {
         result
     }
 
-    /// From now on it unwinds no more.
-    pub(super) fn close(&self) {
-        self.is_closed.set(true);
-    }
-
-    #[inline]
+    /// To where it is to unwind, if its closure has not ended.
     fn wanted(&self) -> Option<Unwind> {
-        if self.is_noted.get() {
-            self.noted()
-        } else {
-            None
-        }
-    }
-
-    #[cold]
-    fn noted(&self) -> Option<Unwind> {
-        if self.is_closed.get() || self.holds.get() > 0 {
+        if !self.is_noted.get() || self.holds.get() > 0 {
             return None;
         }
         let is_shielded = self.shields.get() > 0;
@@ -113,55 +91,6 @@ impl Interrupts {
         (expired > 0 && !is_shielded).then_some(Unwind::Limit(expired))
     }
 
-    /// Whether it is to unwind.
-    pub(super) fn is_wanted(&self) -> bool {
-        self.wanted().is_some()
-    }
-
-    /// Lets it unwind without knowing whether it is unwinding already, in which case the process aborts.
-    /// False if it would not unwind all the same.
-    pub(super) fn dare(&self) -> bool {
-        let is_wanted = self.is_wanted();
-        self.dares.set(is_wanted);
-        is_wanted
-    }
-
-    /// Unwinds if it is to, and may.
-    #[inline]
-    pub(crate) fn raise(&self) {
-        if self.is_noted.get() {
-            self.raise_if_not_panicking();
-        }
-    }
-
-    #[cold]
-    fn raise_if_not_panicking(&self) {
-        if self.dares.get() || !panicking() {
-            self.raise_surely();
-        }
-    }
-
-    /// As [`raise`](Self::raise), for a task that is known not to be unwinding, whatever std says of its
-    /// thread.
-    #[inline]
-    pub(super) fn raise_surely(&self) {
-        if let Some(unwind) = self.wanted() {
-            self.unwind(unwind);
-        }
-    }
-
-    #[cold]
-    fn unwind(&self, unwind: Unwind) -> ! {
-        self.dares.set(false);
-        resume_unwind(Box::new(unwind))
-    }
-
-    /// Whether it has said that it will not suspend.
-    #[inline]
-    pub(crate) fn is_pinned(&self) -> bool {
-        self.pins.get() > 0
-    }
-
     /// Until the guard is dropped, the task does not unwind.
     pub(crate) fn shield(&self) -> Raised<'_> {
         Raised::new(&self.shields)
@@ -170,13 +99,6 @@ impl Interrupts {
     /// Until the guard is dropped, the task does not unwind, whatever comes.
     pub(crate) fn hold(&self) -> Raised<'_> {
         Raised::new(&self.holds)
-    }
-
-    /// Whether it is to unwind, or would be if it were not held.
-    pub(crate) fn wants_out(&self) -> bool {
-        let is_shielded = self.shields.get() > 0;
-        let is_wanted = self.look(|stop| stop.is_some()) || self.expired.get() > 0;
-        is_wanted && !is_shielded
     }
 
     /// Until the guard is dropped, the task must not suspend.
@@ -202,6 +124,98 @@ impl Interrupts {
         };
         self.expired.set(outermost);
         self.is_noted.set(true);
+    }
+}
+
+impl Task {
+    /// Its interrupts, if there ever was one.
+    #[inline]
+    fn noted(&self) -> Option<&Interrupts> {
+        let interrupts = &self.get_rare()?.interrupts;
+        interrupts.is_noted.get().then_some(interrupts)
+    }
+
+    /// Why it is to stop.
+    #[inline]
+    pub(super) fn reason(&self) -> Option<TaskError> {
+        self.noted()?.look(|stop| stop.cloned())
+    }
+
+    /// From now on it unwinds no more.
+    pub(super) fn close(&self) {
+        self.is_closed.set(true);
+    }
+
+    #[inline]
+    fn wanted(&self) -> Option<Unwind> {
+        let interrupts = self.noted()?;
+        if self.is_closed.get() {
+            return None;
+        }
+        interrupts.wanted()
+    }
+
+    /// Whether it is to unwind.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.wanted().is_some()
+    }
+
+    /// Whether it is to unwind, or would be if it were not held.
+    pub(crate) fn wants_out(&self) -> bool {
+        self.noted().is_some_and(|interrupts| {
+            let is_stop = interrupts.look(|stop| stop.is_some());
+            let is_wanted = is_stop || interrupts.expired.get() > 0;
+            is_wanted && interrupts.shields.get() == 0
+        })
+    }
+
+    /// Lets it unwind without knowing whether it is unwinding already, in which case the process aborts.
+    /// False if it would not unwind all the same.
+    pub(super) fn dare(&self) -> bool {
+        let is_wanted = self.is_wanted();
+        if let Some(interrupts) = self.noted() {
+            interrupts.dares.set(is_wanted);
+        }
+        is_wanted
+    }
+
+    /// Unwinds if it is to, and may.
+    #[inline]
+    pub(crate) fn raise(&self) {
+        if let Some(interrupts) = self.noted() {
+            self.raise_if_not_panicking(interrupts);
+        }
+    }
+
+    #[cold]
+    fn raise_if_not_panicking(&self, interrupts: &Interrupts) {
+        if interrupts.dares.get() || !panicking() {
+            self.raise_surely();
+        }
+    }
+
+    /// As [`raise`](Self::raise), for a task that is known not to be unwinding, whatever std says of its
+    /// thread.
+    #[inline]
+    pub(super) fn raise_surely(&self) {
+        if let Some(interrupts) = self.noted() {
+            self.raise_noted(interrupts);
+        }
+    }
+
+    #[cold]
+    fn raise_noted(&self, interrupts: &Interrupts) {
+        if let Some(unwind) = self.wanted() {
+            interrupts.dares.set(false);
+            resume_unwind(Box::new(unwind))
+        }
+    }
+
+    /// Whether it has said that it will not suspend.
+    #[inline]
+    pub(crate) fn is_pinned(&self) -> bool {
+        self.get_rare()
+            .is_some_and(|rare| rare.interrupts.pins.get() > 0)
     }
 }
 

@@ -8,9 +8,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use future_result::{Completer, Panic, TaskError, contain};
+use future_result::{Completer, Panic, SlimCompleter, TaskError, contain};
 
-use super::interrupt::{Interrupts, Unwind};
+use super::interrupt::Unwind;
+use super::task::Task;
 
 /// A closure with a place for its value.
 pub(crate) trait Job {
@@ -18,7 +19,7 @@ pub(crate) trait Job {
     fn start(&mut self) -> bool;
 
     /// Runs it to its end. Does not unwind.
-    fn run(self: Box<Self>, interrupts: &Interrupts);
+    fn run(self: Box<Self>, task: &Task);
 
     /// Drops the closure, and gives its handle an error. Does not unwind.
     fn refuse(self: Box<Self>, error: TaskError);
@@ -27,7 +28,7 @@ pub(crate) trait Job {
 /// A future with a place for its value.
 pub(crate) trait FutureJob {
     /// Goes on with it. Does not unwind.
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>, interrupts: &Interrupts) -> Poll<()>;
+    fn poll(self: Pin<&mut Self>, task: &Task) -> Poll<()>;
 
     /// Drops the future, and gives its handle an error, unless it is done. Does not unwind.
     fn refuse(self: Pin<Box<Self>>, error: TaskError);
@@ -43,12 +44,12 @@ impl<F: FnOnce() -> T, T> Job for Call<F, T> {
         self.completer.start()
     }
 
-    fn run(self: Box<Self>, interrupts: &Interrupts) {
+    fn run(self: Box<Self>, task: &Task) {
         let Self { closure, completer } = *self;
         // Unwind safety: the closure is consumed, and its panic is told to whoever waits.
         let result = catch_unwind(AssertUnwindSafe(closure));
-        interrupts.close();
-        finish(completer, result, interrupts);
+        task.close();
+        finish(completer, result, task);
     }
 
     fn refuse(self: Box<Self>, error: TaskError) {
@@ -60,20 +61,20 @@ impl<F: FnOnce() -> T, T> Job for Call<F, T> {
 
 pub(crate) struct Polled<F, T> {
     future: F,
-    /// `None` once completed.
-    completer: Option<Completer<T>>,
+    /// `None` once completed. It was made with a waker.
+    completer: Option<SlimCompleter<T>>,
 }
 
 impl<F, T> Polled<F, T> {
     pub(crate) fn new(future: F, completer: Completer<T>) -> Self {
         Self {
             future,
-            completer: Some(completer),
+            completer: Some(completer.into_slim()),
         }
     }
 
     /// The future, which stays pinned, and the rest, which never is.
-    fn project(self: Pin<&mut Self>) -> (Pin<&mut F>, &mut Option<Completer<T>>) {
+    fn project(self: Pin<&mut Self>) -> (Pin<&mut F>, &mut Option<SlimCompleter<T>>) {
         // SAFETY: nothing is moved out of `future` through this, here or below.
         let this = unsafe { self.get_unchecked_mut() };
         // SAFETY: `future` is pinned as long as the whole is: it is only ever dropped in place, and
@@ -84,19 +85,24 @@ impl<F, T> Polled<F, T> {
 }
 
 impl<F: Future<Output = T>, T> FutureJob for Polled<F, T> {
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>, interrupts: &Interrupts) -> Poll<()> {
+    fn poll(self: Pin<&mut Self>, task: &Task) -> Poll<()> {
         let (future, place) = self.project();
-        if !place.as_mut().is_some_and(Completer::start) {
+        if !place.as_mut().is_some_and(SlimCompleter::start) {
             return Poll::Ready(());
         }
-        let result = match catch_unwind(AssertUnwindSafe(|| future.poll(context))) {
+        let Some(waker) = place.as_ref().and_then(SlimCompleter::waker) else {
+            return Poll::Ready(());
+        };
+        let mut context = Context::from_waker(&waker);
+        let poll = AssertUnwindSafe(|| task.polling(|| future.poll(&mut context)));
+        let result = match catch_unwind(poll) {
             Ok(Poll::Pending) => return Poll::Pending,
             Ok(Poll::Ready(value)) => Ok(value),
             Err(payload) => Err(payload),
         };
-        interrupts.close();
+        task.close();
         if let Some(completer) = place.take() {
-            finish(completer, result, interrupts);
+            finish(completer.into_completer(), result, task);
         }
         Poll::Ready(())
     }
@@ -105,17 +111,13 @@ impl<F: Future<Output = T>, T> FutureJob for Polled<F, T> {
         let completer = self.as_mut().project().1.take();
         contain(|| drop(self));
         if let Some(completer) = completer {
-            completer.fail(error);
+            completer.into_completer().fail(error);
         }
     }
 }
 
 /// Hands the outcome over.
-fn finish<T>(
-    completer: Completer<T>,
-    result: Result<T, Box<dyn Any + Send>>,
-    interrupts: &Interrupts,
-) {
+fn finish<T>(completer: Completer<T>, result: Result<T, Box<dyn Any + Send>>, task: &Task) {
     match result {
         Ok(value) => {
             if let Err(unwanted) = completer.complete(value) {
@@ -124,7 +126,7 @@ fn finish<T>(
         }
         // One that has no reason to stop has unwound with what it caught in another.
         Err(payload) if payload.is::<Unwind>() => {
-            completer.fail(interrupts.reason().unwrap_or(TaskError::Cancelled));
+            completer.fail(task.reason().unwrap_or(TaskError::Cancelled));
         }
         Err(payload) => completer.fail(TaskError::Panicked(Panic::from_payload(payload))),
     }

@@ -58,7 +58,7 @@ impl Scheduler {
             return job.refuse(TaskError::Rejected(Rejection::Full));
         };
         place.settle(&self.inbox, key);
-        let now = self.timers.seen();
+        let now = self.seen.get();
         let body = Body::Unstarted(job);
         let task = Task::new(key, serial, spawned_at, Some(cell), now, body);
         self.queue.push(self.tasks.enter(task));

@@ -7,12 +7,14 @@ use std::sync::Arc;
 
 use future_result::{
     Cause, CellId, Completer, JoinHandle, Rejection, TaskError, pair, pair_with_hook,
+    pair_with_waker,
 };
 
+use super::Scheduler;
 use super::job::{Call, Job, Polled};
 use super::parcel::{Parcel, Place};
 use super::task::{Body, Key, Task};
-use super::{Scheduler, waker};
+use super::waker::WakeHandle;
 
 /// A task and the handle to its outcome.
 pub(crate) struct Spawned<T> {
@@ -121,7 +123,7 @@ impl Scheduler {
         let serial = self.next_serial();
         let (completer, handle) = self.cell(key);
         let cell: CellId = completer.id();
-        let now = self.timers.seen();
+        let now = self.seen.get();
         let task = Task::new(key, serial, spawned_at, Some(cell), now, body(completer));
         let task = self.tasks.enter(task);
         self.queue.push(Rc::clone(&task));
@@ -131,10 +133,10 @@ impl Scheduler {
         }
     }
 
-    /// A place for an outcome, by whose handle the task can be cancelled from anywhere.
+    /// A place for an outcome, by whose handle the task can be cancelled from anywhere, and by whose wakers
+    /// it can be woken.
     fn cell<T>(&self, key: Key) -> (Completer<T>, JoinHandle<T>) {
-        let inbox = Arc::clone(&self.inbox);
-        pair_with_hook(self.id, move || waker::cancel(&inbox, key))
+        pair_with_waker(self.id, WakeHandle::new(Arc::clone(&self.inbox), key))
     }
 }
 

@@ -1,12 +1,48 @@
-//! The one place where a task leaves its stack.
-#![expect(unsafe_code, reason = "suspends the running fiber")]
+//! The one place where a task leaves its stack, and where it goes on.
+#![expect(
+    unsafe_code,
+    reason = "suspends the running fiber, and resumes it where it lies"
+)]
 
 use std::rc::Rc;
 
+use super::task::Body;
 use super::{Scheduler, Task};
-use crate::engine::Suspender;
+use crate::engine::{Step, Suspender};
+
+impl Task {
+    /// Has the CPU fetch what it needs to go on with it, but for its frames.
+    #[inline]
+    pub(super) fn fetch_fiber(&self) {
+        // SAFETY: tasks stay on their thread, and nothing that could replace the body runs while it is looked at.
+        if let Body::Fiber(fiber) = unsafe { &*self.body.as_ptr() } {
+            fiber.fetch();
+        }
+    }
+}
 
 impl Scheduler {
+    /// Goes on with a task in the middle of a stack of its own, whose turn it is. Gives it back if it has none.
+    ///
+    /// The fiber stays in the task, whatever happens: taken out and put back, the larger half of a `Body`
+    /// would be read in one before the CPU has written it in two, and a yield take 17 ns instead of 12.
+    #[inline(always)]
+    pub(super) fn resume_in_place(&self, task: Rc<Task>) -> Result<(Rc<Task>, Step), Rc<Task>> {
+        // SAFETY: tasks stay on their thread, and nothing that could replace the body runs while it is looked
+        // at: the reference ends with this statement.
+        let fiber = match unsafe { &*task.body.as_ptr() } {
+            // SAFETY: the one in the task is not used meanwhile: it is only looked at when it is the task's turn,
+            // which it is now and once. If the fiber ends, the caller takes the one in the task, and this one
+            // is gone.
+            Body::Fiber(fiber) => Some(unsafe { fiber.alias() }),
+            _ => None,
+        };
+        match fiber {
+            Some(mut fiber) => Ok(self.resume(task, &mut fiber)),
+            None => Err(task),
+        }
+    }
+
     /// Switches from the stack of `task`, which is running there, back to the scheduler.
     #[inline(always)]
     pub(super) fn suspend(&self, task: &Rc<Task>, suspender: Suspender) {

@@ -1,17 +1,18 @@
 //! The tasks that have not ended, each in a slot. A slot is used again with another generation, so that
-//! a waker that outlives its task finds nobody.
+//! a waker that outlives its task finds nobody. The generation is a part of the task's key; when it has ended,
+//! the next one is in the list of free keys.
 
 use std::cell::{Cell, RefCell};
 use std::panic::Location;
 use std::rc::Rc;
-use std::time::Instant;
 
 use super::task::{Body, Key, Phase, Task};
 
 /// All tasks of a scheduler.
 pub(super) struct Table {
-    slots: RefCell<Vec<Slot>>,
-    free: RefCell<Vec<u32>>,
+    slots: RefCell<Vec<Option<Rc<Task>>>>,
+    /// Of empty slots, the keys of their next tasks.
+    free: RefCell<Vec<Key>>,
     len: Cell<usize>,
     /// Of some tasks that have ended, the memory, so that the next ones need not ask for any.
     spares: RefCell<Vec<Rc<Task>>>,
@@ -19,11 +20,6 @@ pub(super) struct Table {
 
 /// So many are kept at most.
 const SPARES: usize = 64;
-
-struct Slot {
-    generation: u32,
-    task: Option<Rc<Task>>,
-}
 
 impl Table {
     pub(super) fn new() -> Self {
@@ -36,17 +32,14 @@ impl Table {
     }
 
     /// Enters the main task, which is running.
-    pub(super) fn enter_main(&self, caller: &'static Location<'static>, now: Instant) -> Rc<Task> {
+    pub(super) fn enter_main(&self, caller: &'static Location<'static>) -> Rc<Task> {
         let key = Key {
             slot: 0,
             generation: 0,
         };
-        let main = Rc::new(Task::new(key, 0, caller, None, now, Body::Elsewhere));
+        let main = Rc::new(Task::new(key, 0, caller, None, 0, Body::Elsewhere));
         main.phase.set(Phase::Running);
-        self.slots.borrow_mut().push(Slot {
-            generation: 0,
-            task: Some(Rc::clone(&main)),
-        });
+        self.slots.borrow_mut().push(Some(Rc::clone(&main)));
         self.len.set(1);
         main
     }
@@ -60,11 +53,7 @@ impl Table {
     #[inline]
     pub(super) fn reserve(&self) -> Option<Key> {
         let free = self.free.borrow_mut().pop();
-        let Some(slot) = free else {
-            return self.add_slot();
-        };
-        let generation = self.slots.borrow()[slot as usize].generation;
-        Some(Key { slot, generation })
+        free.or_else(|| self.add_slot())
     }
 
     /// Enters a task, whose key was reserved.
@@ -72,7 +61,7 @@ impl Table {
     pub(super) fn enter(&self, task: Task) -> Rc<Task> {
         let place = task.key.slot as usize;
         let task = self.in_place(task);
-        self.slots.borrow_mut()[place].task = Some(Rc::clone(&task));
+        self.slots.borrow_mut()[place] = Some(Rc::clone(&task));
         self.len.set(self.len.get() + 1);
         task
     }
@@ -89,13 +78,11 @@ impl Table {
         Rc::new(task)
     }
 
+    #[cold]
     fn add_slot(&self) -> Option<Key> {
         let mut slots = self.slots.borrow_mut();
         let slot = u32::try_from(slots.len()).ok()?;
-        slots.push(Slot {
-            generation: 0,
-            task: None,
-        });
+        slots.push(None);
         Some(Key {
             slot,
             generation: 0,
@@ -104,31 +91,22 @@ impl Table {
 
     pub(super) fn get(&self, key: Key) -> Option<Rc<Task>> {
         let slots = self.slots.borrow();
-        let slot = slots.get(key.slot as usize)?;
-        slot.task
-            .as_ref()
-            .filter(|_| slot.generation == key.generation)
-            .cloned()
+        let task = slots.get(key.slot as usize)?.as_ref();
+        task.filter(|task| task.key == key).cloned()
     }
 
     /// Forgets a task.
     pub(super) fn remove(&self, key: Key) {
         let mut slots = self.slots.borrow_mut();
-        let Some(slot) = slots.get_mut(key.slot as usize) else {
-            return;
-        };
-        if slot.generation != key.generation {
-            return;
-        }
-        let task = slot.task.take();
-        // A slot whose generations are used up stays empty.
-        if let Some(next) = slot.generation.checked_add(1) {
-            slot.generation = next;
-            self.free.borrow_mut().push(key.slot);
-        }
+        let slot = slots.get_mut(key.slot as usize);
+        let task = slot.and_then(|slot| slot.take_if(|task| task.key == key));
         drop(slots);
         if let Some(task) = task {
             self.len.set(self.len.get() - 1);
+            // A slot whose generations are used up stays empty.
+            if let Some(generation) = key.generation.checked_add(1) {
+                self.free.borrow_mut().push(Key { generation, ..key });
+            }
             let mut spares = self.spares.borrow_mut();
             if spares.len() < SPARES {
                 spares.push(task);
@@ -139,6 +117,6 @@ impl Table {
     /// All of them, in the order of their slots.
     pub(super) fn all(&self) -> Vec<Rc<Task>> {
         let slots = self.slots.borrow();
-        slots.iter().filter_map(|slot| slot.task.clone()).collect()
+        slots.iter().flatten().cloned().collect()
     }
 }

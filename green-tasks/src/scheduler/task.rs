@@ -5,7 +5,6 @@ use std::panic::Location;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Waker;
-use std::time::Instant;
 
 use future_result::CellId;
 
@@ -39,6 +38,7 @@ pub(crate) enum Phase {
 }
 
 /// What runs when it is a task's turn.
+#[derive(Default)]
 pub(crate) enum Body {
     /// A closure that has not started.
     Unstarted(Box<dyn Job>),
@@ -47,6 +47,7 @@ pub(crate) enum Body {
     /// A closure that has suspended at least once, and how to go on with it.
     Fiber(Fiber),
     /// Nothing of these: it is running, or rests on the thread's own stack, or has ended.
+    #[default]
     Elsewhere,
 }
 
@@ -54,7 +55,7 @@ pub(crate) enum Body {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rest {
     /// As in "task 1 *waits for a lock*".
-    pub(crate) what: &'static str,
+    pub(crate) what: &'static &'static str,
     /// Whose call that was, if it is known.
     pub(crate) at: Option<&'static Location<'static>>,
     /// Who can end it.
@@ -64,19 +65,19 @@ pub(crate) struct Rest {
 impl Rest {
     /// A task goes on as soon as the others have had a turn.
     pub(crate) const YIELDS: Self = Self {
-        what: "lets others have a turn",
+        what: &"lets others have a turn",
         at: None,
         ends: Ends::Here,
     };
     /// A future waits, for whatever its waker was given to.
     pub(super) const AWAITS: Self = Self {
-        what: "awaits something",
+        what: &"awaits something",
         at: None,
         ends: Ends::Elsewhere,
     };
     /// A task waits for handles.
     pub(super) const HANDLES: Self = Self {
-        what: "waits for a result",
+        what: &"waits for a result",
         at: None,
         ends: Ends::Ask,
     };
@@ -103,54 +104,63 @@ pub(crate) enum Ends {
     Elsewhere,
 }
 
-/// What a task has found out when it was asked; in a box, since few ever are.
-struct Answer {
-    awaited: Vec<CellId>,
+/// What few tasks have.
+#[derive(Default)]
+pub(super) struct Rare {
+    pub(super) interrupts: Interrupts,
+    /// Its values of its own.
+    locals: Locals,
+    /// Asked to find out what it waits for.
+    asked: Cell<bool>,
+    /// What it found.
+    awaited: RefCell<Vec<CellId>>,
+    waker: OnceCell<Waker>,
 }
 
 /// A task of a scheduler. Never leaves its thread.
+///
+/// In this order, what each turn needs lies in the first two cache lines with the counts of its `Rc`.
+#[repr(C)]
 pub(crate) struct Task {
+    pub(super) phase: Cell<Phase>,
+    /// It was woken while it was running, so its next rest is short.
+    pub(super) woken: Cell<bool>,
+    /// It is in a poll of a future or of handles.
+    is_polling: Cell<bool>,
+    /// A rest within a poll has swallowed a wake-up that may have been meant for the poll.
+    owed: Cell<bool>,
+    /// It was given what it waits for; see [`WaitQueue`](crate::sync::WaitQueue).
+    pub(crate) granted: Cell<bool>,
+    /// It is in the scheduler's list of those that may be unwinding.
+    pub(super) is_unsure: Cell<bool>,
+    /// Its closure or future has ended, so that it unwinds no more.
+    pub(super) is_closed: Cell<bool>,
+    /// Who can end its rest, if it rests.
+    ends: Cell<Ends>,
+    pub(super) body: Cell<Body>,
+    /// Set while it runs on a stack of its own.
+    pub(super) suspender: Cell<Option<Suspender>>,
+    /// In a box, which it gets when it first needs it.
+    rare: OnceCell<Box<Rare>>,
+    /// What it rests for and whose call that was, if it rests.
+    resting: Cell<Option<(&'static &'static str, Option<&'static Location<'static>>)>>,
+    /// When its last rest began, as the scheduler [counts](super::Scheduler::since).
+    pub(super) since: Cell<u64>,
     pub(crate) key: Key,
     /// Its number, in the order of spawning on one thread; no other task of the run has it.
     pub(crate) serial: u64,
     pub(crate) spawned_at: &'static Location<'static>,
     /// Its outcome's cell, if it has one.
     pub(crate) cell: Option<CellId>,
-    pub(super) phase: Cell<Phase>,
-    /// It was woken while it was running, so its next rest is short.
-    pub(super) woken: Cell<bool>,
-    /// While a fiber runs it is borrowed, and stays where it is: moved there and back, its last word would be
-    /// read before the CPU has it.
-    pub(super) body: RefCell<Body>,
-    /// How many polls of futures or handles it is in, one inside the other.
-    pub(super) polls: Cell<u32>,
-    /// A rest within a poll has swallowed a wake-up that may have been meant for the poll.
-    pub(super) owed: Cell<bool>,
-    pub(super) rest: Cell<Option<Rest>>,
-    /// When its last rest began, as far as the clock had been looked at.
-    pub(crate) since: Cell<Instant>,
-    /// Its values of its own.
-    pub(crate) locals: Locals,
-    /// Asked to find out what it waits for, and what it found.
-    pub(super) asked: Cell<bool>,
-    answer: Cell<Option<Box<Answer>>>,
-    /// It is in the scheduler's list of those that may be unwinding.
-    pub(super) is_unsure: Cell<bool>,
-    pub(crate) interrupts: Interrupts,
-    /// It was given what it waits for; see [`WaitQueue`](crate::sync::WaitQueue).
-    pub(crate) granted: Cell<bool>,
-    /// Set while it runs on a stack of its own.
-    pub(super) suspender: Cell<Option<Suspender>>,
-    waker: OnceCell<Waker>,
 }
 
-/// As much as a future that is a task costs, besides its outcome's cell and its waker; the checkers' types are
+/// So that with the counts of its `Rc` and the allocator's word it is two cache lines; the checkers' types are
 /// larger.
 #[cfg(all(
     target_pointer_width = "64",
     not(any(pool_loom, pool_sim, pool_unpooled))
 ))]
-const _: () = assert!(size_of::<Task>() <= 232);
+const _: () = assert!(size_of::<Task>() <= 104);
 
 impl Task {
     #[inline]
@@ -159,7 +169,7 @@ impl Task {
         serial: u64,
         spawned_at: &'static Location<'static>,
         cell: Option<CellId>,
-        now: Instant,
+        now: u64,
         body: Body,
     ) -> Self {
         Self {
@@ -169,26 +179,50 @@ impl Task {
             cell,
             phase: Cell::new(Phase::Queued),
             woken: Cell::new(false),
-            body: RefCell::new(body),
-            polls: Cell::new(0),
+            is_polling: Cell::new(false),
             owed: Cell::new(false),
-            rest: Cell::new(None),
-            since: Cell::new(now),
-            locals: Locals::new(),
-            asked: Cell::new(false),
-            answer: Cell::new(None),
-            is_unsure: Cell::new(false),
-            interrupts: Interrupts::default(),
             granted: Cell::new(false),
+            is_unsure: Cell::new(false),
+            is_closed: Cell::new(false),
+            ends: Cell::new(Ends::Here),
+            resting: Cell::new(None),
+            since: Cell::new(now),
+            body: Cell::new(body),
             suspender: Cell::new(None),
-            waker: OnceCell::new(),
+            rare: OnceCell::new(),
         }
+    }
+
+    /// What few tasks have, if it has any of it.
+    #[inline]
+    pub(super) fn get_rare(&self) -> Option<&Rare> {
+        self.rare.get().map(Box::as_ref)
+    }
+
+    #[inline]
+    fn rare(&self) -> &Rare {
+        self.rare.get_or_init(Box::default)
+    }
+
+    /// Its interrupts, for those who raise one or keep it from them.
+    pub(crate) fn interrupts(&self) -> &Interrupts {
+        &self.rare().interrupts
+    }
+
+    /// Its values of its own, to enter one.
+    pub(crate) fn locals(&self) -> &Locals {
+        &self.rare().locals
+    }
+
+    /// The same, if there may be any.
+    pub(crate) fn get_locals(&self) -> Option<&Locals> {
+        self.get_rare().map(|rare| &rare.locals)
     }
 
     /// Its waker, which other threads may have.
     pub(super) fn waker(&self, inbox: &Arc<Inbox>) -> &Waker {
-        self.waker
-            .get_or_init(|| WakeHandle::waker(Arc::clone(inbox), self.key))
+        let waker = &self.rare().waker;
+        waker.get_or_init(|| WakeHandle::waker(Arc::clone(inbox), self.key))
     }
 
     /// Has its next rest end as soon as the others have had a turn.
@@ -199,12 +233,42 @@ impl Task {
 
     /// What it rests for, if it rests.
     pub(crate) fn rest(&self) -> Option<Rest> {
-        self.rest.get()
+        let (what, at) = self.resting.get()?;
+        let ends = self.ends.get();
+        Some(Rest { what, at, ends })
+    }
+
+    /// Who can end its rest, if it rests.
+    #[inline]
+    pub(super) fn rest_ends(&self) -> Option<Ends> {
+        self.resting.get().map(|_| self.ends.get())
+    }
+
+    #[inline]
+    pub(super) fn begin_rest(&self, rest: Rest, now: u64) {
+        self.resting.set(Some((rest.what, rest.at)));
+        self.ends.set(rest.ends);
+        self.since.set(now);
+    }
+
+    /// It rests no more. If that was within a poll, the poll may have to be repeated.
+    #[inline]
+    pub(super) fn end_rest(&self) {
+        self.resting.set(None);
+        if self.is_polling.get() {
+            self.owed.set(true);
+        }
+    }
+
+    /// A future is polled. Whether it rested.
+    #[inline]
+    pub(super) fn stop_awaiting(&self) -> bool {
+        self.resting.take().is_some()
     }
 
     /// What it does, for those that ask.
     pub(crate) fn doing(&self) -> Doing {
-        match (self.phase.get(), self.rest.get()) {
+        match (self.phase.get(), self.rest()) {
             (Phase::Resting, Some(rest)) => Doing::Rests(rest),
             (Phase::Running, _) => Doing::Runs,
             _ => Doing::IsReady,
@@ -213,37 +277,60 @@ impl Task {
 
     /// Whom it waits for, if it rests and was asked.
     pub(crate) fn awaited(&self) -> Vec<CellId> {
-        let answer = self.answer.take();
-        let awaited = answer.as_ref().map(|answer| answer.awaited.clone());
-        self.answer.set(answer);
+        let awaited = self.get_rare().map(|rare| rare.awaited.borrow().clone());
         awaited.unwrap_or_default()
     }
 
     /// Notes whom it waits for.
     pub(super) fn set_awaited(&self, awaited: Vec<CellId>) {
-        self.answer.set(Some(Box::new(Answer { awaited })));
+        self.rare().awaited.replace(awaited);
     }
 
     /// It waits for nobody any more.
     pub(super) fn forget_awaited(&self) {
-        self.answer.set(None);
+        self.set_awaited(Vec::new());
+    }
+
+    /// Asks it what it waits for.
+    pub(super) fn ask(&self) {
+        self.rare().asked.set(true);
+    }
+
+    /// Whether it was asked since the last call.
+    pub(super) fn take_asked(&self) -> bool {
+        self.get_rare().is_some_and(|rare| rare.asked.take())
+    }
+
+    /// What it has to do rests again, or has never begun.
+    #[inline]
+    pub(super) fn put_back(&self, body: Body) {
+        let former = self.body.replace(body);
+        debug_assert!(matches!(former, Body::Elsewhere));
+        // Else a destructor would be looked for that there is not.
+        std::mem::forget(former);
     }
 
     /// Runs `poll`, and sees to it that no wake-up is lost to a rest within it.
     pub(super) fn polling<R>(&self, poll: impl FnOnce() -> R) -> R {
-        struct Polling<'a>(&'a Task);
+        struct Polling<'a> {
+            task: &'a Task,
+            is_inner: bool,
+        }
 
         impl Drop for Polling<'_> {
+            #[inline]
             fn drop(&mut self) {
-                self.0.polls.set(self.0.polls.get() - 1);
-                if self.0.owed.take() {
-                    self.0.woken.set(true);
+                self.task.is_polling.set(self.is_inner);
+                if self.task.owed.take() {
+                    self.task.woken.set(true);
                 }
             }
         }
 
-        self.polls.set(self.polls.get() + 1);
-        let _polling = Polling(self);
+        let _polling = Polling {
+            task: self,
+            is_inner: self.is_polling.replace(true),
+        };
         poll()
     }
 }

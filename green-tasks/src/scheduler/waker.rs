@@ -1,13 +1,16 @@
-//! The waker of a task: where its scheduler can be told, and the task's key.
+//! What wakes a task, or asks it to stop: where its scheduler can be told, and the task's key.
 //!
-//! It owns nothing of the task, since its last clone may be dropped on any thread and at any time, and
-//! what lies on a task's stack may not.
+//! It owns nothing of the task, since the last waker may be dropped on any thread and at any time, and
+//! what lies on a task's stack may not. It lies in the cell of the task's outcome, which is there as long as
+//! somebody needs it. So a future that waits has no other waker. A closure's cell is its handle's alone once
+//! it has ended, while its destructors may still wait; and the main task has none. So these have a cell
+//! for it, if they ever wait for anything that wakes by wakers.
 
 use std::sync::Arc;
-use std::task::{Wake, Waker};
+use std::task::Waker;
 
-use future_result::contain;
 use future_result::sync::atomic::{AtomicBool, Ordering};
+use future_result::{WakeRef, Wakes, contain, waker_of};
 
 use super::inbox::{Inbox, Mail};
 use super::task::Key;
@@ -23,12 +26,18 @@ pub(crate) struct WakeHandle {
 }
 
 impl WakeHandle {
-    pub(crate) fn waker(inbox: Arc<Inbox>, key: Key) -> Waker {
-        Waker::from(Arc::new(Self {
+    #[inline]
+    pub(super) fn new(inbox: Arc<Inbox>, key: Key) -> Self {
+        Self {
             inbox,
             key,
             is_sent: AtomicBool::new(false),
-        }))
+        }
+    }
+
+    /// In a cell of its own.
+    pub(super) fn waker(inbox: Arc<Inbox>, key: Key) -> Waker {
+        waker_of(Self::new(inbox, key))
     }
 
     /// Whom to wake. From now on, another wake-up is sent again.
@@ -39,25 +48,29 @@ impl WakeHandle {
         self.key
     }
 
-    fn send(self: &Arc<Self>) {
+    fn send(this: &WakeRef<Self>) {
         // ORDERING: Release pairs with the Acquire in `receive`. If it was set, that comes later, and
         // reads this swap or one that continues its release sequence.
-        if !self.is_sent.swap(true, Ordering::Release) {
-            self.inbox.send(Mail::Wake(Arc::clone(self)));
+        if !this.is_sent.swap(true, Ordering::Release) {
+            this.inbox.send(Mail::Wake(WakeRef::clone(this)));
         }
     }
 }
 
-impl Wake for WakeHandle {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
+impl Wakes for WakeHandle {
+    fn cancel(&self) {
+        cancel(&self.inbox, self.key);
     }
 
-    fn wake_by_ref(self: &Arc<Self>) {
-        match current::of_inbox(&self.inbox) {
-            Some(scheduler) => scheduler.wake_key(self.key),
-            None => self.send(),
+    fn wake(this: &WakeRef<Self>) {
+        match current::of_inbox(&this.inbox) {
+            Some(scheduler) => scheduler.wake_key(this.key),
+            None => Self::send(this),
         }
+    }
+
+    fn another(&self) -> Self {
+        Self::new(Arc::clone(&self.inbox), self.key)
     }
 }
 
@@ -87,7 +100,7 @@ impl Scheduler {
                 Mail::Dump(asked) => {
                     // What is called back may be anybody's code; see `ring`.
                     let current = self.current();
-                    let _pin = current.interrupts.pin();
+                    let _pin = current.interrupts().pin();
                     let tasks = dump::of(self);
                     contain(|| asked.answer(tasks));
                 }

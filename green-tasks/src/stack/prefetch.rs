@@ -13,6 +13,8 @@ use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 use std::ptr;
 
+use super::ROOM;
+
 const LINE: usize = 64;
 /// So much of a stack is needed when its task starts and goes to sleep: down from its base.
 const AT_BASE: usize = 12 * LINE;
@@ -39,10 +41,16 @@ impl Frame {
     }
 }
 
-/// For a task that starts on a stack with this base.
+/// For a task that starts on a stack with this base, with the room above it.
 #[inline]
 pub(super) fn fetch_base(base: usize) {
-    fetch(base.wrapping_sub(AT_BASE), AT_BASE);
+    fetch(base.wrapping_sub(AT_BASE), AT_BASE + ROOM);
+}
+
+/// What is known of a fiber, at this address.
+#[inline]
+pub(crate) fn fetch_room(room: usize) {
+    fetch(room, ROOM);
 }
 
 #[inline]

@@ -1,8 +1,8 @@
 //! One mapping that holds all stacks of a scheduler: each thread of a runtime has its own.
 //!
 //! ```text
-//! │ guard │ … the stack grows down … │ colour │ label │ guard │ …
-//!         ▲ limit is below the guard         ▲ base
+//! │ guard │ … the stack grows down … │ room │ colour │ label │ guard │ …
+//!         ▲ limit is below the guard  ▲ base
 //! ```
 //!
 //! The mapping reserves addresses and no memory. A page costs memory once it is touched, and the pages
@@ -28,6 +28,8 @@ use super::prefetch::fetch_base;
 /// The distance between two colours: a cache line.
 const COLOUR: usize = 64;
 const COLOURS: usize = 32;
+/// What is known of the fiber on a stack lies above its base, in so many bytes: a cache line.
+pub(crate) const ROOM: usize = 64;
 /// After so many stacks, with a page between each two, the next cache begins anew (64 KiB).
 const PAGES_BETWEEN: usize = 16;
 
@@ -144,15 +146,15 @@ impl Slab {
         unsafe { bottom.byte_add(self.stride - size_of::<Label>()) }.cast()
     }
 
-    /// Where a stack begins, to grow down from; a multiple of 16.
+    /// Where a stack begins, to grow down from; a multiple of [`ROOM`].
     #[inline]
     fn base(&self, index: u32) -> NonZeroUsize {
         // Stacks that the next cache sees at the same page have different colours, too.
         let place = index as usize;
         let colour = (place + place / PAGES_BETWEEN) % COLOURS * COLOUR;
         // Labels are that far above, in the same page: a stack has several pages, so this is not 0.
-        let base = self.label(index).addr().get() - colour;
-        NonZeroUsize::new(base & !15).unwrap_or(NonZeroUsize::MIN)
+        let base = self.label(index).addr().get() - colour - ROOM;
+        NonZeroUsize::new(base & !(ROOM - 1)).unwrap_or(NonZeroUsize::MIN)
     }
 
     /// Has the CPU fetch what a task that starts on a stack needs first.
@@ -244,10 +246,16 @@ impl Stack {
         self.index
     }
 
-    /// Where the stack begins, to grow down from; a multiple of 16.
+    /// Where the stack begins, to grow down from; a multiple of [`ROOM`].
     #[inline]
     pub(crate) fn base(&self) -> NonZeroUsize {
         self.base
+    }
+
+    /// The room above the base: [`ROOM`] bytes, aligned to as many, of which the stack's owner alone knows.
+    #[inline]
+    pub(crate) fn room(&self) -> NonNull<u8> {
+        self.slab.bottom(self.index).with_addr(self.base)
     }
 
     /// The lowest address of the guard; a multiple of 16.

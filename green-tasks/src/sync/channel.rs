@@ -144,7 +144,7 @@ impl<T> Sender<T> {
             };
             shared
                 .sending
-                .wait("waits for room in a channel", at, pass_on);
+                .wait(&"waits for room in a channel", at, pass_on);
         }
     }
 
@@ -232,7 +232,7 @@ impl<T> Receiver<T> {
             };
             shared
                 .receiving
-                .wait("waits for a value of a channel", at, pass_on);
+                .wait(&"waits for a value of a channel", at, pass_on);
         }
     }
 

@@ -69,7 +69,7 @@ impl Condvar {
         // Nobody runs between these two.
         drop(guard);
         self.waiting
-            .wait("waits for a condition", at, || self.notify_one());
+            .wait(&"waits for a condition", at, || self.notify_one());
         // Cancelled before it has the lock, it has not looked at what it was told of.
         let unused = Unused(self);
         let guard = mutex.lock();

@@ -69,7 +69,7 @@ impl Event {
     pub fn wait(&self) {
         if !self.is_set.get() {
             self.waiting
-                .wait("waits for an event", Location::caller(), || ());
+                .wait(&"waits for an event", Location::caller(), || ());
         }
     }
 }

@@ -75,7 +75,7 @@ impl<T> Mutex<T> {
     #[track_caller]
     pub fn lock(&self) -> MutexGuard<'_, T> {
         self.lock
-            .acquire_for("waits for a lock", Location::caller());
+            .acquire_for(&"waits for a lock", Location::caller());
         MutexGuard { mutex: self }
     }
 

@@ -129,7 +129,7 @@ impl WaitQueue {
     #[inline]
     pub(crate) fn wait(
         &self,
-        what: &'static str,
+        what: &'static &'static str,
         at: &'static Location<'static>,
         pass_on: impl Fn(),
     ) {

@@ -99,7 +99,7 @@ impl<T> RwLock<T> {
         if !self.take_read() {
             let at = Location::caller();
             self.reading
-                .wait("waits to read what is locked", at, || self.release_read());
+                .wait(&"waits to read what is locked", at, || self.release_read());
         }
         RwLockReadGuard { lock: self }
     }
@@ -123,8 +123,9 @@ impl<T> RwLock<T> {
         if !self.take_write() {
             let at = Location::caller();
             let _settle = Settle(self);
-            self.writing
-                .wait("waits to write what is locked", at, || self.release_write());
+            self.writing.wait(&"waits to write what is locked", at, || {
+                self.release_write()
+            });
         }
         RwLockWriteGuard { lock: self }
     }

@@ -257,7 +257,7 @@ impl<'a, R> Select<'a, R> {
             panic!("outside of a runtime this would never end: the select at {at}");
         };
         let rest = Rest {
-            what: "waits for the first of several channels",
+            what: &"waits for the first of several channels",
             at: Some(at),
             ends: Ends::Here,
         };

@@ -60,7 +60,7 @@ impl Semaphore {
     /// A task that is cancelled while it waits has no permit.
     #[track_caller]
     pub fn acquire(&self) -> Permit<'_> {
-        self.acquire_for("waits for a permit", Location::caller());
+        self.acquire_for(&"waits for a permit", Location::caller());
         Permit { semaphore: self }
     }
 
@@ -70,7 +70,7 @@ impl Semaphore {
     }
 
     /// Waits for a permit that has no guard; [`release`](Self::release) gives it back.
-    pub(crate) fn acquire_for(&self, what: &'static str, at: &'static Location<'static>) {
+    pub(crate) fn acquire_for(&self, what: &'static &'static str, at: &'static Location<'static>) {
         if !self.take() {
             self.waiting.wait(what, at, || self.release());
         }
