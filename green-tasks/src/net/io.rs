@@ -19,6 +19,9 @@ use crate::reactor::{Interest, Source, block};
 use crate::scheduler::{Ends, Rest, Scheduler, current};
 use crate::time::{Alarm, Armed, sleep};
 
+/// So long an accept waits that has found no descriptor left.
+const SHORTAGE_PAUSE: Duration = Duration::from_millis(5);
+
 /// A socket that does not block its thread.
 pub struct Io<T> {
     source: Source<T>,
@@ -73,6 +76,22 @@ impl<T: AsFd> Io<T> {
             self.source.note_short_read(&scheduler);
         }
         Ok(read)
+    }
+
+    /// As [`read`](Self::read), from a listener. What waits there stays if there is no descriptor or no memory for it,
+    /// and whoever accepts is told so at once each time: if that just tried again, it would do nothing else. So it
+    /// has to wait a little before it is told, in which others may give something back.
+    pub(super) fn accept<R>(
+        &self,
+        at: &'static Location<'static>,
+        operation: impl FnMut(&T) -> io::Result<R>,
+    ) -> io::Result<R> {
+        let accepted = self.read(at, operation);
+        let may_wait = || current::get().is_none_or(|scheduler| !scheduler.current().is_pinned());
+        if accepted.as_ref().is_err_and(is_shortage) && may_wait() {
+            sleep(SHORTAGE_PAUSE);
+        }
+        accepted
     }
 
     pub(super) fn write<R>(
@@ -185,6 +204,14 @@ impl<T: AsFd> Io<T> {
             }
         })
     }
+}
+
+/// Whether there is too little of something that others may give back.
+fn is_shortage(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+
+    let shortages = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
+    Errno::from_io_error(error).is_some_and(|error| shortages.contains(&error))
 }
 
 fn would_block<R>(result: &io::Result<R>) -> bool {
