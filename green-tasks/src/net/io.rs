@@ -3,13 +3,14 @@
 use std::cell::Cell;
 use std::fmt;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::panic::Location;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use future_result::sync::now;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::ioctl_fionbio;
 use rustix::net::{AddressFamily, SocketType};
 #[cfg(not(target_vendor = "apple"))]
@@ -22,9 +23,14 @@ use crate::time::{Alarm, Armed, sleep};
 /// So long an accept waits that has found no descriptor left.
 const SHORTAGE_PAUSE: Duration = Duration::from_millis(5);
 
+/// So long async code waits until it tries again, where nobody tells when there is room.
+const NO_ROOM_PAUSE: Duration = Duration::from_millis(1);
+
 /// A socket that does not block its thread.
 pub struct Io<T> {
     source: Source<T>,
+    /// Whether the system tells when it is worth trying to write again.
+    tells_room: bool,
     pub(super) read_limit: Cell<Option<Duration>>,
     pub(super) write_limit: Cell<Option<Duration>>,
 }
@@ -35,8 +41,18 @@ impl<T: AsFd> Io<T> {
         ioctl_fionbio(&socket, true)?;
         Ok(Self {
             source: Source::new(socket),
+            tells_room: true,
             read_limit: Cell::new(None),
             write_limit: Cell::new(None),
+        })
+    }
+
+    /// As [`new`](Self::new), for a socket that may be told whom to send to each time. To the system it can always
+    /// be written to then, whether there is room at the other end or not, and an attempt that fails is an event.
+    pub(super) fn unaware_of_room(socket: T) -> io::Result<Self> {
+        Ok(Self {
+            tells_room: false,
+            ..Self::new(socket)?
         })
     }
 
@@ -126,6 +142,11 @@ impl<T: AsFd> Io<T> {
         if !would_block(&result) {
             return Poll::Ready(result);
         }
+        if interest == Interest::Write && !self.tells_room && is_writable(self.socket().as_fd()) {
+            let waker = context.waker().clone();
+            scheduler.timers.ring(NO_ROOM_PAUSE, Alarm::Poll(waker));
+            return Poll::Pending;
+        }
         self.source.arm(reactor, interest, context.waker())?;
         if reactor.looks() != looks {
             context.waker().wake_by_ref();
@@ -212,6 +233,12 @@ fn is_shortage(error: &io::Error) -> bool {
 
     let shortages = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
     Errno::from_io_error(error).is_some_and(|error| shortages.contains(&error))
+}
+
+/// Whether the system says that a socket can be written to.
+fn is_writable(socket: BorrowedFd<'_>) -> bool {
+    let mut socket = [PollFd::from_borrowed_fd(socket, PollFlags::OUT)];
+    poll(&mut socket, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
 }
 
 fn would_block<R>(result: &io::Result<R>) -> bool {

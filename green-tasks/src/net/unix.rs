@@ -229,7 +229,7 @@ impl UnixDatagram {
     ///
     /// If it cannot be set to not block.
     pub fn from_std(socket: net::UnixDatagram) -> io::Result<Self> {
-        Ok(Self(Io::new(socket)?))
+        Ok(Self(Io::unaware_of_room(socket)?))
     }
 
     /// Sends a datagram to whom the socket is connected to.
