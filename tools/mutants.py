@@ -1249,8 +1249,57 @@ MUTANTS = [
         "green: who always has something to do leaves what nobody has started",
         "green-tasks",
         "src/scheduler/idle.rs",
-        "            for parcel in post.crew.share() {",
-        "            for parcel in post.crew.share().into_iter().take(0) {",
+        "            for parcel in post.crew.share(post.place, self.queue.len(), self.timers.seen()) {",
+        "            for parcel in post.crew.share(post.place, 0, self.timers.seen()).into_iter().take(0) {",
+    ),
+    (
+        "who has enough to do takes what another is on its way for",
+        "green-tasks",
+        "src/scheduler/crew.rs",
+        "        self.searching > 0\n            || others.any(",
+        "        others.any(",
+    ),
+    (
+        "who has more to do than another takes as much as that",
+        "green-tasks",
+        "src/scheduler/crew.rs",
+        "            load.due < due && ",
+        "            load.due > due + 99 && ",
+    ),
+    (
+        "what another had to do long ago counts",
+        "green-tasks",
+        "src/scheduler/crew.rs",
+        "saturating_duration_since(at) < STALE;",
+        "saturating_duration_since(at) < STALE * 2;",
+    ),
+    (
+        "green: calls within calls are made by the same threads",
+        "green-tasks",
+        "src/offload.rs",
+        "    set_level(level + 1);",
+        "    set_level(level);",
+    ),
+    (
+        "green: threads of a run within a call are not known to be that",
+        "green-tasks",
+        "src/threads.rs",
+        "                offload::set_level(level);",
+        "                let _ = level;",
+    ),
+    (
+        "green: a datagram's room is an event",
+        "green-tasks",
+        "src/net/io.rs",
+        "            tells_room: false,",
+        "            tells_room: true,",
+    ),
+    (
+        "green: who accepts in vain is told at once",
+        "green-tasks",
+        "src/net/io.rs",
+        "            sleep(SHORTAGE_PAUSE);",
+        "            let _ = SHORTAGE_PAUSE;",
     ),
     (
         "green: a socket stays where it was entered first",
@@ -1912,7 +1961,7 @@ def survives(mutant, work):
         tests, checker = ["--lib", "sim::"], "pool_sim"
     if name.startswith("green:"):
         # The real thing: no cfg that anything knows.
-        tests, checker = ["--lib", "--test", "suite"], "pool_real"
+        tests, checker = ["--lib", "--test", "suite", "--test", "descriptors"], "pool_real"
     command = ["cargo", "test", "--quiet", "--release", "-p", tested, *tests]
     if checker == "pool_real":
         # What hangs there is to be ended with all its processes.

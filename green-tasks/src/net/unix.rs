@@ -48,10 +48,11 @@ impl UnixListener {
     ///
     /// # Errors
     ///
-    /// What std says.
+    /// As of [`TcpListener::accept`](super::TcpListener::accept).
     #[track_caller]
     pub fn accept(&self) -> io::Result<(UnixStream, SocketAddr)> {
-        let (socket, address) = self.0.read(Location::caller(), net::UnixListener::accept)?;
+        let accept = net::UnixListener::accept;
+        let (socket, address) = self.0.accept(Location::caller(), accept)?;
         Ok((UnixStream::from_std(socket)?, address))
     }
 }
@@ -228,7 +229,7 @@ impl UnixDatagram {
     ///
     /// If it cannot be set to not block.
     pub fn from_std(socket: net::UnixDatagram) -> io::Result<Self> {
-        Ok(Self(Io::new(socket)?))
+        Ok(Self(Io::unaware_of_room(socket)?))
     }
 
     /// Sends a datagram to whom the socket is connected to.

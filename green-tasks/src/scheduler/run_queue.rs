@@ -39,6 +39,10 @@ impl RunQueue {
         tasks.pop_front()
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.tasks.borrow().len()
+    }
+
     #[inline]
     pub(super) fn is_empty(&self) -> bool {
         self.tasks.borrow().is_empty()

@@ -14,6 +14,7 @@ mod outlast;
 mod points;
 mod polled;
 mod pool;
+mod reentry;
 mod rwlock;
 mod scope;
 mod select;
