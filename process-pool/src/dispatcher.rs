@@ -112,6 +112,8 @@ impl<S: System> Dispatcher<S> {
         if self.patience.look(is_there) {
             return failed;
         }
+        // While nobody waits for this thread, so far as it knows.
+        system.keep_spare(self.core.with(|state, _| state.spare()));
         let arguments = system.arguments();
         if arguments.is_dirty() {
             let kept_until = now().checked_add(KEPT);

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::frame::{self, Decoder, Header};
 use crate::memory::Watch;
@@ -22,11 +23,15 @@ pub(crate) const BROKEN: i32 = 70;
 
 const STORED_TASK: u32 = TASK | STORED;
 
+/// How long to wait for the first message at a time.
+const WAIT: Duration = Duration::from_secs(3600);
+
 /// A buffer for answers that has grown beyond this is given back.
 const KEPT_MAX: usize = 1 << 20;
 
 struct Worker {
-    origin: Origin,
+    /// It was started as a new program.
+    is_program: bool,
     /// The pool's process, until a thread watches it.
     pool: Option<u32>,
     tasks: Descriptor,
@@ -47,12 +52,13 @@ struct Worker {
 }
 
 /// How a worker has come to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) enum Origin {
     /// It was started as a new program.
     Program,
-    /// It was forked off, and has what the zygote has agreed upon with the pool.
-    Zygote,
+    /// It was forked off, and has what the zygote has agreed upon with the pool. It may have been ahead of time, so it
+    /// waits for its first message, or for the end of the pool's process.
+    Zygote { pool: Descriptor },
 }
 
 /// Why a worker ends.
@@ -75,13 +81,21 @@ impl From<io::Error> for End {
 
 /// Works until it is told to leave, and exits.
 pub(crate) fn serve(passed: Passed, origin: Origin) -> ! {
-    if origin == Origin::Program {
+    let is_program = matches!(origin, Origin::Program);
+    if is_program {
         report::install();
     }
-    let mut worker = Worker::new(passed, origin);
+    let mut worker = Worker::new(passed, is_program);
     // It lives until the process ends: a task may have closed what it would close.
     let end = match &mut worker {
-        Ok(worker) => worker.run(),
+        Ok(worker) => match &origin {
+            Origin::Zygote { pool } if !worker.is_wanted(pool) => End::Abandoned,
+            _ => {
+                // Nobody waits for that any more.
+                drop(origin);
+                worker.run()
+            }
+        },
         Err(error) => End::Broken(format!("the worker could not begin: {error}")),
     };
     match end {
@@ -100,9 +114,9 @@ pub(crate) fn complain(text: &str, status: i32) -> ! {
 }
 
 impl Worker {
-    fn new(passed: Passed, origin: Origin) -> io::Result<Self> {
+    fn new(passed: Passed, is_program: bool) -> io::Result<Self> {
         Ok(Self {
-            origin,
+            is_program,
             pool: Some(passed.pool),
             page: Page::open(&passed.page)?,
             tasks: passed.tasks,
@@ -126,6 +140,21 @@ impl Worker {
             };
             if let Err(end) = end {
                 return end;
+            }
+        }
+    }
+
+    /// Waits for the first message. False if the pool has ended before, which this descriptor tells, too: the program
+    /// may have been forked, and then the pipe stays open.
+    fn is_wanted(&self, pool: &Descriptor) -> bool {
+        let read = Some(Interest::Read);
+        loop {
+            match sys::wait_any([(&self.tasks, read), (pool, read)], WAIT) {
+                Ok([_, true]) => return false,
+                // Or it is the pipe's end, which reading tells.
+                Ok([true, false]) => return true,
+                // Time is over, or a signal has come.
+                Ok([false, false]) | Err(_) => {}
             }
         }
     }
@@ -251,7 +280,7 @@ impl Worker {
     fn set_up(&mut self, place: std::ops::Range<usize>) -> Result<Ready, String> {
         let body = self.decoder.body(place);
         let setup = Setup::read(body)?;
-        if self.origin == Origin::Program {
+        if self.is_program {
             agree(&setup)?;
         }
         let ours = Ready {

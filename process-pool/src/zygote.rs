@@ -54,11 +54,18 @@ pub(crate) fn serve(socket: Descriptor, setup: &Descriptor, pool: u32) -> ! {
         };
         match sys::fork() {
             Ok(Fork::Child) => {
-                drop(process);
-                begin(socket, request);
+                begin(socket, request, process);
             }
-            // The worker tells its number itself.
-            Ok(Fork::Parent) => {}
+            // It says so itself, too: one of the two may be killed before.
+            Ok(Fork::Parent(pid)) => {
+                let _ = say(
+                    &socket,
+                    &Word::Born {
+                        id: request.id,
+                        pid,
+                    },
+                );
+            }
             Err(error) => {
                 let text = cut(&error.to_string());
                 let _ = say(
@@ -74,7 +81,7 @@ pub(crate) fn serve(socket: Descriptor, setup: &Descriptor, pool: u32) -> ! {
 }
 
 /// Becomes a worker, in a process that was just forked off.
-fn begin(socket: Descriptor, request: Request) -> ! {
+fn begin(socket: Descriptor, request: Request, pool: Descriptor) -> ! {
     let pid = std::process::id();
     // Before it leaves the zygote's group, where the pool finds it if it does not get the message.
     let is_begun = say(
@@ -90,7 +97,7 @@ fn begin(socket: Descriptor, request: Request) -> ! {
         exit(worker::BROKEN);
     }
     drop((socket, request.printer));
-    worker::serve(request.passed.into_private(), Origin::Zygote)
+    worker::serve(request.passed.into_private(), Origin::Zygote { pool })
 }
 
 /// Runs the preload function, and looks whether this process can be forked then.

@@ -41,6 +41,13 @@ impl<P: Process> State<P> {
         self.next
     }
 
+    /// The number of the next worker, if that may be started [ahead of time](crate::spare): unless the pool is
+    /// about to end, or its workers were to leave. One that is wanted already comes first.
+    pub(crate) fn spare(&self) -> Option<u64> {
+        let may_be = self.closed.is_none() && !self.is_at_rest && self.starting == 0;
+        may_be.then_some(self.next)
+    }
+
     /// The lowest place that no worker has. There is one, since another worker is only wanted then.
     fn free_place(&self) -> usize {
         let is_free = |index: &usize| {
@@ -65,6 +72,7 @@ impl<P: Process> State<P> {
         let id = self.next;
         self.next += 1;
         self.is_spawning = false;
+        self.is_at_rest = false;
         self.active += 1;
         self.starting += 1;
         let mut lane = Lane::default();
