@@ -154,6 +154,10 @@ impl System for Host {
         }
     }
 
+    fn has_spare(&self) -> bool {
+        self.nursery.is_some() && self.spare.lock().is_kept()
+    }
+
     fn place(&self, index: usize) -> &[u8] {
         self.plan.places.get(index).map_or(&[], Vec::as_slice)
     }

@@ -57,6 +57,10 @@ impl<T> Spare<T> {
         self.kept.is_none() && self.losses < LOSSES_MAX
     }
 
+    pub(crate) const fn is_kept(&self) -> bool {
+        self.kept.is_some()
+    }
+
     /// Keeps this one, if it could be made.
     pub(crate) fn keep(&mut self, number: u64, made: Option<T>) {
         self.losses += u32::from(made.is_none());

@@ -39,6 +39,9 @@ pub(crate) trait System: fmt::Debug + Send + Sync + 'static {
     /// time, to be given by [`spawn`](Self::spawn); else none is kept. See [`spare`](crate::spare).
     fn keep_spare(&self, next: Option<u64>);
 
+    /// Whether [`spawn`](Self::spawn) has one to give. Then it takes no time, and nothing of the system's.
+    fn has_spare(&self) -> bool;
+
     /// What comes before the first message to the worker in this place, complete; or nothing.
     fn place(&self, index: usize) -> &[u8];
 

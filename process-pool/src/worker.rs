@@ -23,15 +23,11 @@ pub(crate) const BROKEN: i32 = 70;
 
 const STORED_TASK: u32 = TASK | STORED;
 
-/// How long to wait for the first message at a time.
-const WAIT: Duration = Duration::from_secs(3600);
-
 /// A buffer for answers that has grown beyond this is given back.
 const KEPT_MAX: usize = 1 << 20;
 
 struct Worker {
-    /// It was started as a new program.
-    is_program: bool,
+    origin: Origin,
     /// The pool's process, until a thread watches it.
     pool: Option<u32>,
     tasks: Descriptor,
@@ -52,13 +48,12 @@ struct Worker {
 }
 
 /// How a worker has come to be.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
     /// It was started as a new program.
     Program,
-    /// It was forked off, and has what the zygote has agreed upon with the pool. It may have been ahead of time, so it
-    /// waits for its first message, or for the end of the pool's process.
-    Zygote { pool: Descriptor },
+    /// It was forked off, and has what the zygote has agreed upon with the pool.
+    Zygote,
 }
 
 /// Why a worker ends.
@@ -81,20 +76,15 @@ impl From<io::Error> for End {
 
 /// Works until it is told to leave, and exits.
 pub(crate) fn serve(passed: Passed, origin: Origin) -> ! {
-    let is_program = matches!(origin, Origin::Program);
-    if is_program {
+    if origin == Origin::Program {
         report::install();
     }
-    let mut worker = Worker::new(passed, is_program);
+    let mut worker = Worker::new(passed, origin);
     // It lives until the process ends: a task may have closed what it would close.
     let end = match &mut worker {
-        Ok(worker) => match &origin {
-            Origin::Zygote { pool } if !worker.is_wanted(pool) => End::Abandoned,
-            _ => {
-                // Nobody waits for that any more.
-                drop(origin);
-                worker.run()
-            }
+        Ok(worker) => match worker.prepare() {
+            Ok(()) => worker.run(),
+            Err(error) => End::Broken(error),
         },
         Err(error) => End::Broken(format!("the worker could not begin: {error}")),
     };
@@ -114,9 +104,9 @@ pub(crate) fn complain(text: &str, status: i32) -> ! {
 }
 
 impl Worker {
-    fn new(passed: Passed, is_program: bool) -> io::Result<Self> {
+    fn new(passed: Passed, origin: Origin) -> io::Result<Self> {
         Ok(Self {
-            is_program,
+            origin,
             pool: Some(passed.pool),
             page: Page::open(&passed.page)?,
             tasks: passed.tasks,
@@ -144,19 +134,14 @@ impl Worker {
         }
     }
 
-    /// Waits for the first message. False if the pool has ended before, which this descriptor tells, too: the program
-    /// may have been forked, and then the pipe stays open.
-    fn is_wanted(&self, pool: &Descriptor) -> bool {
-        let read = Some(Interest::Read);
-        loop {
-            match sys::wait_any([(&self.tasks, read), (pool, read)], WAIT) {
-                Ok([_, true]) => return false,
-                // Or it is the pipe's end, which reading tells.
-                Ok([true, false]) => return true,
-                // Time is over, or a signal has come.
-                Ok([false, false]) | Err(_) => {}
-            }
-        }
+    /// Whoever was forked off ahead of time may have to wait for long, and has the time to start the thread. That is
+    /// not only for speed: where the program was forked meanwhile, the pipe does not end with the pool. The thread
+    /// does not come along when the worker is given a place, but it never runs again as long as the pool lives.
+    fn prepare(&mut self) -> Result<(), String> {
+        let tasks = (&self.tasks, Some(Interest::Read));
+        let is_early = self.origin == Origin::Zygote
+            && !matches!(sys::wait_any([tasks], Duration::ZERO), Ok([true]));
+        if is_early { self.watch_pool() } else { Ok(()) }
     }
 
     /// Before anything of the user's runs: a worker that waits sees the end of the pipe.
@@ -280,7 +265,7 @@ impl Worker {
     fn set_up(&mut self, place: std::ops::Range<usize>) -> Result<Ready, String> {
         let body = self.decoder.body(place);
         let setup = Setup::read(body)?;
-        if self.is_program {
+        if self.origin == Origin::Program {
             agree(&setup)?;
         }
         let ours = Ready {

@@ -54,7 +54,8 @@ pub(crate) fn serve(socket: Descriptor, setup: &Descriptor, pool: u32) -> ! {
         };
         match sys::fork() {
             Ok(Fork::Child) => {
-                begin(socket, request, process);
+                drop(process);
+                begin(socket, request);
             }
             // It says so itself, too: one of the two may be killed before.
             Ok(Fork::Parent(pid)) => {
@@ -81,7 +82,7 @@ pub(crate) fn serve(socket: Descriptor, setup: &Descriptor, pool: u32) -> ! {
 }
 
 /// Becomes a worker, in a process that was just forked off.
-fn begin(socket: Descriptor, request: Request, pool: Descriptor) -> ! {
+fn begin(socket: Descriptor, request: Request) -> ! {
     let pid = std::process::id();
     // Before it leaves the zygote's group, where the pool finds it if it does not get the message.
     let is_begun = say(
@@ -97,7 +98,7 @@ fn begin(socket: Descriptor, request: Request, pool: Descriptor) -> ! {
         exit(worker::BROKEN);
     }
     drop((socket, request.printer));
-    worker::serve(request.passed.into_private(), Origin::Zygote { pool })
+    worker::serve(request.passed.into_private(), Origin::Zygote)
 }
 
 /// Runs the preload function, and looks whether this process can be forked then.

@@ -297,6 +297,10 @@ impl System for World {
         inner.spare.keep(id, made.map(|values| (id, values)));
     }
 
+    fn has_spare(&self) -> bool {
+        self.stir().spare.is_kept()
+    }
+
     fn place(&self, _: usize) -> &[u8] {
         &[]
     }

@@ -206,11 +206,9 @@ impl<P: Process> State<P> {
         }
     }
 
-    /// A worker has ended, and all that it had written was read.
-    pub(crate) fn bury(&mut self, poller: &P::Poller, id: u64, ended: &mut Ended) {
-        let Some(worker) = self.workers.remove(&id) else {
-            return;
-        };
+    /// A worker has ended, and all that it had written was read. Gives what the pool has of it, which may go at any time.
+    pub(crate) fn bury(&mut self, poller: &P::Poller, id: u64, ended: &mut Ended) -> Option<P> {
+        let worker = self.workers.remove(&id)?;
         self.idle.retain(|&idle| idle != id);
         if worker.stage != Stage::Leaving {
             self.active -= 1;
@@ -273,6 +271,7 @@ impl<P: Process> State<P> {
         if !has_begun && was_wanted && !is_killed && !is_blameless {
             self.count_failure(ended);
         }
+        Some(worker.process)
     }
 
     /// Has a task tried again after a pause, or gives it back if it is not to be.
