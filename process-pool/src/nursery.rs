@@ -7,7 +7,7 @@
 //! | it is | from | the pool |
 //! |---|---|---|
 //! | expected | the request | counts it as a worker that starts |
-//! | born | its own word, with its number | watches its end, as that of any worker |
+//! | born | its own word, or the zygote's, with its process id | watches its end, as that of any worker |
 //! | never to be | the zygote's end, or its word that it cannot | buries it, as a worker that has died |
 //!
 //! To kill an expected worker is to kill the zygote: it is asked for only if the pool is killed, or something is
@@ -15,10 +15,10 @@
 //!
 //! # Why none is lost
 //!
-//! A new worker belongs to the zygote's process group until it has told its number. So whoever is killed and when,
-//! the pool has the number, or finds the worker in the group when it buries the zygote. And it does bury it: a worker
-//! that ends before it has said a word closes its pipe, like any other that falls silent; when that has not ended in
-//! time it is killed, with the zygote, since it is still expected.
+//! Zygote and worker both tell the worker's process id. The worker belongs to the zygote's process group until it has told
+//! it, or the pool has heard it from the zygote. So whoever is killed and when, the pool has the number, or finds the
+//! worker in the group when it buries the zygote. A worker that ends before it has said a word is told of by its zygote,
+//! and its end is seen as that of any other.
 
 use std::collections::BTreeMap;
 use std::io;

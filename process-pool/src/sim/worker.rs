@@ -186,7 +186,9 @@ impl Worker {
         if self.exit.is_some() {
             return false;
         }
-        if self.is_killed && random.one_in(2) {
+        // A spare one may be wanted again until its end is seen.
+        let chance = if self.is_spare { 20 } else { 2 };
+        if self.is_killed && random.one_in(chance) {
             self.die(
                 facts,
                 Exit::Signal {

@@ -138,7 +138,7 @@ impl World {
         };
         let (due, may_spare) = core.with(|state, _| {
             state.check();
-            (state.due(), state.spare().is_some())
+            (state.due(), state.may_spare())
         });
         (due.map(|at| at.saturating_duration_since(now())), may_spare)
     }
@@ -254,6 +254,7 @@ impl System for World {
         let values = match inner.spare.take() {
             Some(Taken::Good((number, values))) if inner.worker(number).exit.is_none() => {
                 assert_eq!(number, id, "a spare one of another number");
+                assert!(!inner.worker(id).is_killed, "a spare one that was killed");
                 values
             }
             Some(Taken::Good((number, _)) | Taken::Doomed((number, _))) => {
