@@ -79,6 +79,11 @@ impl State<Sim> {
         Some(next.map_or(start, |next| next.min(start)))
     }
 
+    /// Whether there may be a spare worker, if the pool's thread knows all that has happened.
+    pub(crate) const fn may_spare(&self) -> bool {
+        self.closed.is_none() && !self.is_at_rest
+    }
+
     /// Nothing is left.
     pub(crate) fn check_end(&self) {
         self.check();

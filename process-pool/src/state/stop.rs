@@ -94,6 +94,7 @@ impl<P: Process> State<P> {
             && let Some(&coldest) = self.idle.first()
         {
             self.leave(poller, coldest);
+            self.is_at_rest = self.active == 0;
         }
         for id in self.select(|worker| worker.stalls_at().is_some_and(|at| at <= time)) {
             self.service = self.service.max(STALL);
