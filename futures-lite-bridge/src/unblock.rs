@@ -8,8 +8,11 @@
 //! A bound of the pool's queue is not heeded, since async code cannot wait for room there; it is at most
 //! one job for each adapter.
 
+mod ahead;
+mod gathered;
 mod iter;
 mod reader;
+mod turn;
 mod writer;
 
 use std::io;
