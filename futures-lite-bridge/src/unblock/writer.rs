@@ -69,7 +69,7 @@ enum State {
 }
 
 impl<W: Write + Send + 'static> UnblockWriter<W> {
-    /// With a buffer of 64 KiB, which grows up to 1 MiB while the writer does not keep up.
+    /// With a buffer of 64 KiB, which grows up to 512 KiB while the writer does not keep up.
     #[must_use]
     pub fn new(pool: &ThreadPoolExecutor, writer: W) -> Self {
         Self::growing(CAPACITY, WRITE_MAX, pool, writer)
