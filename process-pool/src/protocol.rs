@@ -74,7 +74,7 @@ use serde::{Deserialize, Serialize};
 use crate::call::{CALL, Call};
 
 /// Changes with every change of what this module describes.
-pub(crate) const VERSION: u32 = 6;
+pub(crate) const VERSION: u32 = 7;
 
 /// To the worker: a [`Setup`].
 pub(crate) const SETUP: u32 = 1;
@@ -103,7 +103,8 @@ pub(crate) const FAILED: u32 = 20;
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Setup<'a> {
     pub(crate) version: u32,
-    /// Of the pool's executable.
+    /// Of the pool's executable. As long in every build, so that a simulated program is the same in each.
+    #[serde(with = "postcard::fixint::le")]
     pub(crate) build: u64,
     /// The worker need not be of that executable. It says `build` again if it agrees, and is sent no
     /// calls but those by name.
@@ -154,6 +155,8 @@ pub(crate) struct Conduct {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Ready {
     pub(crate) version: u32,
+    /// As in the [`Setup`].
+    #[serde(with = "postcard::fixint::le")]
     pub(crate) build: u64,
     pub(crate) pid: u32,
 }
