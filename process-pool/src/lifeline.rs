@@ -8,8 +8,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use future_result::sync::atomic::{AtomicBool, Ordering};
-use future_result::sync::thread;
+use future_result::sync::{Mutex, thread};
 
 use crate::sys::{Descriptor, await_pool, kill_own_group, parent, pool_of_this_worker, private};
 
@@ -20,12 +19,11 @@ const INTERVAL: Duration = Duration::from_millis(50);
 /// which is the pool, or was.
 pub(crate) fn during<R>(work: impl FnOnce() -> R) -> io::Result<R> {
     let before = parent();
-    let is_over = Arc::new(AtomicBool::new(false));
+    let is_over = Arc::new(Mutex::new(false));
     let theirs = Arc::clone(&is_over);
     let builder = thread::Builder::new().name("process-pool lifeline".to_owned());
     let thread = builder.spawn(move || {
-        // ORDERING: Relaxed; it publishes nothing.
-        while !theirs.load(Ordering::Relaxed) {
+        while !*theirs.lock() {
             if parent() != before {
                 kill_own_group();
             }
@@ -33,8 +31,8 @@ pub(crate) fn during<R>(work: impl FnOnce() -> R) -> io::Result<R> {
         }
     })?;
     let result = work();
-    // ORDERING: Relaxed; as above. Whoever is unparked afterwards sees it.
-    is_over.store(true, Ordering::Relaxed);
+    // Whoever looks after it was unparked sees it.
+    *is_over.lock() = true;
     thread.thread().unpark();
     // It does not panic.
     let _ = thread.join();

@@ -142,7 +142,7 @@ mod tests {
     fn plan(executable: &str) -> Plan {
         Plan {
             executable: Some(executable.into()),
-            setup: builder::setup(None, &[], true, Conduct::default()).unwrap(),
+            setup: builder::start::setup(None, &[], true, Conduct::default()).unwrap(),
             ..Plan::default()
         }
     }

@@ -105,7 +105,8 @@ pub(crate) const FAILED: u32 = 20;
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Setup<'a> {
     pub(crate) version: u32,
-    /// Of the pool's executable.
+    /// Of the pool's executable. As long in every build, so that a simulated program is the same in each.
+    #[serde(with = "postcard::fixint::le")]
     pub(crate) build: u64,
     /// The worker need not be of that executable. It says `build` again if it agrees, and is sent no
     /// calls but those by name.
@@ -156,6 +157,8 @@ pub(crate) struct Conduct {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Ready {
     pub(crate) version: u32,
+    /// As in the [`Setup`].
+    #[serde(with = "postcard::fixint::le")]
     pub(crate) build: u64,
     pub(crate) pid: u32,
 }

@@ -8,7 +8,8 @@
 //! together.
 //!
 //! Run by `./check.sh sim`. `SIM_RUNS` says how many programs, `SIM_SEED` which one is the first; a failure
-//! prints the seed that replays it.
+//! prints the seed that replays it. A seed is the same program in every build of the same code: no length of a message
+//! depends on where the linker has put something, and no other byte of it is looked at to decide anything.
 
 #![expect(clippy::expect_used, reason = "a failed expectation is a failed test")]
 
@@ -122,17 +123,21 @@ fn every_task_of_any_program_ends_once_and_as_it_should() {
     let first = number("SIM_SEED").unwrap_or(0);
     let runs = number("SIM_RUNS").unwrap_or(RUNS);
     let threads = thread::available_parallelism().map_or(1, |it| it.get() as u64);
-    thread::scope(|scope| {
-        for thread in 0..threads {
+    let all = thread::scope(|scope| {
+        let start = |thread| {
             scope.spawn(move || {
                 let seeds = first..first.saturating_add(runs);
-                for seed in seeds.skip(thread as usize).step_by(threads as usize) {
-                    simulate(seed);
-                }
-            });
-        }
+                let seeds = seeds.skip(thread as usize).step_by(threads as usize);
+                seeds.fold(0, |all, seed| all ^ simulate(seed).rotate_left(seed as u32))
+            })
+        };
+        let started: Vec<_> = (0..threads).map(start).collect();
+        let ended = started.into_iter().map(|thread| thread.join());
+        ended.fold(0, |all, part| {
+            all ^ part.expect("a failure prints its seed")
+        })
     });
-    println!("sim: {runs} programs");
+    println!("sim: {runs} programs; of all that happened in them: {all:016x}");
 }
 
 #[test]

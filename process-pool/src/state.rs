@@ -16,9 +16,9 @@
 //! says which tasks of a worker had begun. One that is queued again stays started, and is kept apart, so
 //! that a request to stop it is found.
 //!
-//! A worker has more than one task if tasks are short ([`depth`](State::depth)). What turns out to wait for
-//! long behind another is taken back ([`recall`](State::recall)), and so is everything that waits behind a
-//! task that is about to be killed with its worker.
+//! A worker has more than one task if tasks are short ([`depth`](State::depth)). What waits behind another while
+//! somebody could run it, or for much longer than tasks take, is taken back ([`recall`](State::recall)), and so is
+//! everything that waits behind a task that is about to be killed with its worker.
 //!
 //! # The life of a worker
 //!
@@ -36,6 +36,7 @@
 #[cfg(all(test, pool_sim))]
 mod check;
 mod process;
+mod stall;
 mod stop;
 mod worker;
 mod workers;
@@ -53,12 +54,14 @@ use self::worker::{Stage, Worker};
 use crate::job::Job;
 
 /// So much work a worker has before it, by the running mean: enough for it not to have to wait for the
-/// pool's thread, and little to wait for a task that comes after it.
-const QUEUED_WORK: Duration = Duration::from_micros(200);
+/// pool's thread, which may wait for a CPU itself.
+const QUEUED_WORK: Duration = Duration::from_millis(2);
 /// So many tasks at most.
 const DEPTH_MAX: u128 = 128;
-/// What waits behind a task that takes longer than this is given to others.
-const STALL: Duration = Duration::from_millis(1);
+/// Of tasks that take longer a worker has one at a time: to wait for the next one is nothing beside it.
+const LONG: Duration = Duration::from_millis(10);
+/// How long a task is thought to take before any has told.
+const FIRST_GUESS: Duration = Duration::from_micros(500);
 
 /// Tasks that have ended without an answer, to be told when the lock is released.
 pub(crate) type Ended = Vec<(Job, TaskError)>;
@@ -142,7 +145,7 @@ impl<P: Process> State<P> {
             delays: 0,
             is_final: false,
             is_killed: false,
-            service: QUEUED_WORK,
+            service: FIRST_GUESS,
             workers: BTreeMap::new(),
             idle: Vec::new(),
             next: 0,
@@ -168,6 +171,11 @@ impl<P: Process> State<P> {
         pids.filter(|&pid| pid != 0).collect()
     }
 
+    /// How many tasks workers have.
+    fn held(&self) -> usize {
+        self.workers.values().map(|it| it.lane.len()).sum()
+    }
+
     /// Takes a task: hands it to an idle worker, or queues it. Says whether the pool's thread has to be
     /// woken: there is room for another worker, or a time limit that it does not know of.
     pub(crate) fn submit(&mut self, poller: &P::Poller, job: Job, ended: &mut Ended) -> bool {
@@ -180,6 +188,7 @@ impl<P: Process> State<P> {
         }
         self.queue.push_back(job);
         self.dispatch(poller, ended);
+        self.lend(poller, ended);
         self.sweep(ended);
         self.is_overslept || self.wants_worker()
     }
@@ -246,11 +255,11 @@ impl<P: Process> State<P> {
         }
         if was_empty {
             worker.begin_front();
-            let due = [worker.deadline, worker.stalls_at()];
             let until = self.waits_until;
-            let is_sooner = |at: &Instant| until.is_none_or(|until| *at < until);
-            self.is_overslept |= due.iter().flatten().any(is_sooner);
+            let is_sooner = |at: Instant| until.is_none_or(|until| at < until);
+            self.is_overslept |= worker.deadline.is_some_and(is_sooner);
             self.idle.retain(|&idle| idle != id);
+            self.is_overslept |= self.stall_deadline(id).is_some_and(is_sooner);
         }
         self.flush(poller, id);
     }
@@ -262,12 +271,11 @@ impl<P: Process> State<P> {
             None => {
                 let worth = QUEUED_WORK.as_nanos() / self.service.as_nanos().max(1);
                 // Whoever has nothing to go on with waits for two threads to wake up, its own and the pool's.
-                // What would be taken back before its turn is of no use for that.
-                let least = if self.service < STALL { 2 } else { 1 };
+                let least = if self.service < LONG { 2 } else { 1 };
                 worth.clamp(least, DEPTH_MAX) as usize
             }
         };
-        let share = self.queued().div_ceil(self.active.max(1));
+        let share = (self.queued() + self.held()).div_ceil(self.active.max(1));
         depth.min(share).max(1)
     }
 
@@ -355,9 +363,11 @@ impl<P: Process> State<P> {
         if cancels {
             self.stop_cancelled(poller, ended);
         }
-        if self.next_deadline().is_some_and(|next| next <= now()) {
-            self.expire(poller);
+        let time = now();
+        if self.next_deadline().is_some_and(|next| next <= time) {
+            self.expire(poller, time);
         }
+        self.unstick(poller, time);
         self.dispatch(poller, ended);
         // Only now: what was just given to a worker has a deadline, too.
         let mut next = self.next_deadline();
@@ -381,14 +391,13 @@ impl<P: Process> State<P> {
     }
 
     fn next_deadline(&self) -> Option<Instant> {
-        let deadlines = self.workers.values().filter_map(|worker| {
-            let stall = worker.stalls_at();
-            let deadline = worker.deadline;
-            stall.map_or(deadline, |stall| {
-                Some(deadline.map_or(stall, |it| it.min(stall)))
-            })
-        });
+        let deadlines = self.workers.values().filter_map(|worker| worker.deadline);
+        let stalls = self
+            .workers
+            .keys()
+            .filter_map(|&id| self.stall_deadline(id));
         let delayed = self.delayed.first_key_value().map(|((at, _), _)| *at);
-        deadlines.chain(delayed).chain(self.idle_until()).min()
+        let all = deadlines.chain(stalls).chain(delayed);
+        all.chain(self.idle_until()).min()
     }
 }

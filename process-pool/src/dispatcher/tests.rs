@@ -18,7 +18,7 @@ use crate::{builder, job};
 
 fn dispatcher() -> Dispatcher<Host> {
     let plan = Plan {
-        setup: builder::setup(None, &[], false, Conduct::default()).unwrap(),
+        setup: builder::start::setup(None, &[], false, Conduct::default()).unwrap(),
         ..Plan::default()
     };
     let limits = Limits {

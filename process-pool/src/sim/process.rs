@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io::{self, IoSlice};
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::facts::{last_words, peak_rss};
 use super::world::{Inner, World};
@@ -153,6 +154,11 @@ impl Sim {
     /// Whether it has too much memory.
     pub(crate) fn is_really_full(&self) -> bool {
         self.claims.is_full()
+    }
+
+    /// Since when the pool could know that it runs a task which is not the last before `next`, if it does.
+    pub(crate) fn runs_since(&self, next: u64) -> Option<Instant> {
+        self.world.lock().worker(self.id).runs_since(next)
     }
 
     /// Up to which number the pool has taken tasks back.

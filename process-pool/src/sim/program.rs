@@ -239,7 +239,7 @@ pub(super) fn run(seed: u64) {
         tasks: random.one_in(4).then(|| 1 + random.below(4)),
         prefetch: random.one_in(3).then(|| 1 + random.below(4) as usize),
     };
-    let setup = builder::setup(None, &[], false, Conduct::default()).expect("it is short");
+    let setup = builder::start::setup(None, &[], false, Conduct::default()).expect("it is short");
     let world = World::new(seed, setup);
     let core = Arc::new(Core::new(world.clone(), world.clone(), limits));
     world.watch(&core);

@@ -46,6 +46,7 @@ struct Running {
     how: How,
     /// How much comes back besides the number.
     result: usize,
+    since: Instant,
     /// When it ends; `None` is never.
     until: Option<Instant>,
 }
@@ -95,6 +96,8 @@ pub(super) struct Worker {
     pub(super) watches_results: bool,
     pub(super) watches_room: bool,
     pub(super) watches_end: bool,
+    /// When the pool has read of its results last.
+    pub(super) read_at: Option<Instant>,
     /// The end of what was taken back last.
     pub(super) taken: u64,
     /// How many tasks it was given, as the pool has seen when it had too much memory.
@@ -145,6 +148,7 @@ impl Worker {
             watches_results: false,
             watches_room: false,
             watches_end: false,
+            read_at: None,
             taken: 0,
             given_when_full: None,
         }
@@ -179,6 +183,16 @@ impl Worker {
         }
         let running = self.running.as_ref().and_then(|it| it.until);
         self.wakes_at.or(running)
+    }
+
+    /// Since when the pool could know that this worker runs a task which is not the last before `next`, if it does.
+    pub(super) fn runs_since(&self, next: u64) -> Option<Instant> {
+        let running = self.running.as_ref()?;
+        let is_read = self.output.bytes.is_empty() && self.results.is_empty();
+        let since = self
+            .read_at
+            .map_or(running.since, |at| running.since.max(at));
+        (is_read && running.sequence + 1 < next).then_some(since)
     }
 
     /// Does something, if there is anything to do now.
@@ -405,6 +419,7 @@ impl Worker {
                     task: order.task,
                     how: order.how,
                     result: order.result,
+                    since: now(),
                     until,
                 });
             }

@@ -398,6 +398,7 @@ impl System for World {
             .min(most)
             .min(room.capacity() - room.len());
         room.extend(worker.results.drain(..most));
+        worker.read_at = Some(now());
         // It may be an answer, after which failures are counted anew.
         inner.failed_starts = 0;
         inner.pauses_until = None;

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use future_result::sync::now;
 
+use super::stall::{IDLE_STALL, STALL};
 use super::{Stage, State};
 use crate::job::Job;
 use crate::sim::Sim;
@@ -71,7 +72,7 @@ impl State<Sim> {
         if is_unwanted || (self.queued() > 0 && !self.idle.is_empty()) {
             return Some(now());
         }
-        let next = self.next_deadline();
+        let next = self.next_deadline().into_iter().chain(self.stuck()).min();
         if !self.wants_worker() {
             return next;
         }
@@ -82,6 +83,21 @@ impl State<Sim> {
     /// Whether there may be a spare worker, if the pool's thread knows all that has happened.
     pub(crate) const fn may_spare(&self) -> bool {
         self.closed.is_none() && !self.is_at_rest
+    }
+
+    /// When somebody who could run it has waited for long enough for a task that has not begun behind another.
+    fn stuck(&self) -> Option<Instant> {
+        let limit = if !self.idle.is_empty() {
+            IDLE_STALL
+        } else if self.active < self.limits.workers {
+            STALL
+        } else {
+            return None;
+        };
+        let workers = self.workers.values();
+        let waiting = workers.filter(|it| it.condemned.is_none() && it.lane.len() >= 2);
+        let since = waiting.filter_map(|it| it.process.runs_since(it.lane.next()));
+        since.map(|since| since + limit).min()
     }
 
     /// Nothing is left.

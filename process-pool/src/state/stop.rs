@@ -1,12 +1,12 @@
 //! What ends before its time: cancelled, late, or killed with the whole pool.
 
 use std::collections::VecDeque;
+use std::time::Instant;
 
 use future_result::TaskError;
-use future_result::sync::now;
 
 use super::worker::{Why, Worker};
-use super::{Ended, Process, STALL, State};
+use super::{Ended, Process, State};
 use crate::job::Job;
 
 /// A shorter queue is not worth a sweep.
@@ -81,10 +81,9 @@ impl<P: Process> State<P> {
         }
     }
 
-    /// Kills the workers whose time is over, takes back what waits behind slow tasks, queues what is to be tried
-    /// again, and has workers leave that were idle for too long.
-    pub(super) fn expire(&mut self, poller: &P::Poller) {
-        let time = now();
+    /// Kills the workers whose time is over, queues what is to be tried again, and has workers leave that were idle for
+    /// too long.
+    pub(super) fn expire(&mut self, poller: &P::Poller, time: Instant) {
         while let Some(entry) = self.delayed.first_entry()
             && entry.key().0 <= time
         {
@@ -95,13 +94,6 @@ impl<P: Process> State<P> {
         {
             self.leave(poller, coldest);
             self.is_at_rest = self.active == 0;
-        }
-        for id in self.select(|worker| worker.stalls_at().is_some_and(|at| at <= time)) {
-            self.service = self.service.max(STALL);
-            self.recall(poller, id);
-            if let Some(worker) = self.workers.get_mut(&id) {
-                worker.since = time;
-            }
         }
         for id in self.select(|worker| worker.deadline.is_some_and(|deadline| deadline <= time)) {
             let Some(worker) = self.workers.get_mut(&id) else {

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use future_result::sync::now;
 
-use super::{Process, STALL};
+use super::Process;
 use crate::job::Job;
 use crate::lane::Lane;
 
@@ -64,12 +64,9 @@ impl<P: Process> Worker<P> {
         self.deadline = limit.and_then(|limit| self.since.checked_add(limit));
     }
 
-    /// When what waits behind its first task has waited for too long.
-    pub(super) fn stalls_at(&self) -> Option<Instant> {
-        if self.lane.len() < 2 || self.condemned.is_some() {
-            return None;
-        }
-        self.since.checked_add(STALL)
+    /// Whether something waits behind its first task that could be taken back.
+    pub(super) fn has_waiting(&self) -> bool {
+        self.lane.len() >= 2 && self.condemned.is_none()
     }
 
     pub(super) fn flush(&mut self, poller: &P::Poller, id: u64) -> io::Result<()> {
