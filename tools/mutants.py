@@ -1302,6 +1302,27 @@ MUTANTS = [
         "            let _ = SHORTAGE_PAUSE;",
     ),
     (
+        "green: to be cancelled is a panic",
+        "green-tasks",
+        "src/scheduler/interrupt.rs",
+        "            resume_unwind(Box::new(unwind))",
+        "            std::panic::panic_any(unwind)",
+    ),
+    (
+        "green: a waker is dropped while the wheel is borrowed",
+        "green-tasks",
+        "src/time.rs",
+        "        self.wheel.borrow_mut().remove(key)\n",
+        "        let mut wheel = self.wheel.borrow_mut();\n        drop(wheel.remove(key));\n        None\n",
+    ),
+    (
+        "green: a closure that never starts is dropped while it is noted who runs",
+        "green-tasks",
+        "src/scheduler/drive.rs",
+        "                self.as_current(&task, || job.refuse(error));",
+        "                self.as_current(&task, || {\n                    let _held = self.current.borrow_mut();\n                    job.refuse(error)\n                });",
+    ),
+    (
         "green: a socket stays where it was entered first",
         "green-tasks",
         "src/reactor.rs",
