@@ -1589,8 +1589,8 @@ MUTANTS = [
         "process sim: a requeued task is forgotten",
         "process-pool",
         "src/state/workers.rs",
-        "                self.requeued.push_front(job);\n            }\n        }\n        if !has_begun",
-        "                drop(job);\n            }\n        }\n        if !has_begun",
+        "                self.requeued.push_front(job);\n            }\n        }\n        let is_killed",
+        "                drop(job);\n            }\n        }\n        let is_killed",
     ),
     (
         "process sim: the dead's tasks run again",
