@@ -351,10 +351,13 @@ impl Builder {
     /// in its pipe, so that it need not wait for this process between two tasks. 0 counts as 1, with which
     /// each task is given to the first worker that is free.
     ///
-    /// By default it follows the time that tasks take: one at a time of those that take a millisecond or longer,
-    /// of shorter ones another one to go on with, and up to 128 of the shortest. What waits behind a task that
-    /// takes longer than a millisecond is taken back and given to other workers, whatever is set here, so no
-    /// task has to wait for longer than that while a worker is idle.
+    /// By default it follows the time that tasks take: one at a time of those that take ten milliseconds or longer,
+    /// of shorter ones another one to go on with, or so many as take two milliseconds together, but at most 128.
+    ///
+    /// Whatever is set here, what waits behind another task is taken back and given to an idle worker as soon as that
+    /// task takes longer than 100 µs; to a worker that could be started, a millisecond. While all workers are busy, it
+    /// is given to the next that is free if the task takes twice as long as others do, but a millisecond at least,
+    /// and 20 at most.
     ///
     /// # Examples
     ///

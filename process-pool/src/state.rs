@@ -110,8 +110,8 @@ pub(crate) struct State<P> {
     is_final: bool,
     /// Nothing is to run any more.
     is_killed: bool,
-    /// How long a task takes, a running mean.
-    service: Duration,
+    /// How long a task takes, a running mean, once any has been answered.
+    service: Option<Duration>,
     workers: BTreeMap<u64, Worker<P>>,
     /// Ready and without a task; the last one is the warmest.
     idle: Vec<u64>,
@@ -145,7 +145,7 @@ impl<P: Process> State<P> {
             delays: 0,
             is_final: false,
             is_killed: false,
-            service: FIRST_GUESS,
+            service: None,
             workers: BTreeMap::new(),
             idle: Vec::new(),
             next: 0,
@@ -264,14 +264,19 @@ impl<P: Process> State<P> {
         self.flush(poller, id);
     }
 
+    fn service(&self) -> Duration {
+        self.service.unwrap_or(FIRST_GUESS)
+    }
+
     /// How many tasks a worker may have: by their mean time, and no more than its share of what there is.
     fn depth(&self) -> usize {
         let depth = match self.limits.prefetch {
             Some(depth) => depth,
             None => {
-                let worth = QUEUED_WORK.as_nanos() / self.service.as_nanos().max(1);
+                let service = self.service();
+                let worth = QUEUED_WORK.as_nanos() / service.as_nanos().max(1);
                 // Whoever has nothing to go on with waits for two threads to wake up, its own and the pool's.
-                let least = if self.service < LONG { 2 } else { 1 };
+                let least = if service < LONG { 2 } else { 1 };
                 worth.clamp(least, DEPTH_MAX) as usize
             }
         };
@@ -325,7 +330,7 @@ impl<P: Process> State<P> {
         };
         if tasks > 0 && worker.stage == Stage::Ready {
             let took = now().saturating_duration_since(worker.since) / tasks;
-            self.service = (self.service * 3 + took) / 4;
+            self.service = Some(self.service.map_or(took, |mean| (mean * 3 + took) / 4));
             worker.begin_front();
         }
     }

@@ -7,8 +7,9 @@ mod support;
 
 use std::io::{Read, Write};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
-use process_pool::{FutureResult, ProcessPoolExecutor, TaskError, WorkerDied};
+use process_pool::{FutureResult, JoinHandle, ProcessPoolExecutor, TaskError, WorkerDied};
 use support::{Gate, guard, knock, soon, visit};
 
 fn works(pool: &ProcessPoolExecutor) {
@@ -204,6 +205,41 @@ fn a_task_that_starts_its_own_executable_starts_no_worker() {
         listed.contains("a_task_that_starts_its_own_executable"),
         "{listed}"
     );
+}
+
+#[test]
+fn a_task_that_ignores_every_polite_signal_is_stopped_all_the_same() {
+    let _guard = guard();
+    let pool = ProcessPoolExecutor::new(1).unwrap();
+    let gate = Gate::new();
+    let ignore = |path: String| {
+        for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGQUIT] {
+            #[expect(unsafe_code, reason = "a task may do that")]
+            // SAFETY: a disposition that needs no handler.
+            unsafe {
+                libc::signal(signal, libc::SIG_IGN)
+            };
+        }
+        let _stream = knock(path);
+        loop {
+            std::hint::spin_loop();
+        }
+    };
+    let cancelled: JoinHandle<()> = pool.submit(ignore, gate.path());
+    let visitor = gate.next();
+    let _ = cancelled.cancel();
+    assert!(matches!(soon(cancelled), Err(TaskError::Cancelled)));
+    visitor.wait_until_gone();
+    let task = pool.task().time_limit(Duration::from_millis(50));
+    let late: JoinHandle<()> = task.submit(ignore, gate.path());
+    assert!(matches!(soon(late), Err(TaskError::TimedOut)));
+    let running: JoinHandle<()> = pool.submit(ignore, gate.path());
+    let visitors = [gate.next(), gate.next()];
+    pool.kill().unwrap();
+    assert!(matches!(soon(running), Err(TaskError::Cancelled)));
+    visitors
+        .into_iter()
+        .for_each(support::Visitor::wait_until_gone);
 }
 
 #[test]

@@ -4,7 +4,7 @@
 #[expect(dead_code, reason = "each test uses a part of it")]
 mod support;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use process_pool::{Bytes, Cancel, FutureResult, JoinHandle, ProcessPoolExecutor, TaskError};
@@ -339,6 +339,45 @@ fn what_waits_behind_a_slow_task_is_given_to_others_and_runs_once() {
         soon(handle).unwrap();
     }
     assert!(gate.is_quiet());
+}
+
+/// No worker is ever idle, so that what waits has to be had back for the next that is free.
+#[test]
+fn what_waits_behind_a_slow_task_runs_while_the_other_worker_always_has_more_to_do() {
+    let _guard = guard();
+    let builder = ProcessPoolExecutor::builder().workers(2);
+    let pool = builder.prefetch(8).build().unwrap();
+    let gate = Gate::new();
+    let held = [0; 2].map(|_| pool.submit(visit, gate.path()));
+    let [first, second] = [gate.next(), gate.next()];
+    let slow = pool.submit(maybe_visit, gate.path());
+    let behind: Vec<_> = (0..7)
+        .map(|_| pool.submit(maybe_visit, String::new()))
+        .collect();
+    let mut busy: VecDeque<_> = (0..200)
+        .map(|_| pool.submit(maybe_visit, String::new()))
+        .collect();
+    drop(first);
+    let slow_visitor = gate.next();
+    drop(second);
+    // For more than long enough.
+    for _ in 0..200_000 {
+        if behind.iter().all(FutureResult::is_done) {
+            break;
+        }
+        busy.push_back(pool.submit(maybe_visit, String::new()));
+        soon(busy.pop_front().unwrap()).unwrap();
+    }
+    assert!(behind.iter().all(FutureResult::is_done));
+    assert!(!slow.is_done());
+    for handle in behind {
+        assert_ne!(soon(handle).unwrap(), slow_visitor.pid);
+    }
+    drop(slow_visitor);
+    soon(slow).unwrap();
+    for handle in held {
+        soon(handle).unwrap();
+    }
 }
 
 #[test]

@@ -16,7 +16,9 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Ended, Process, Stage, State};
+use future_result::sync::now;
+
+use super::{Ended, LONG, Process, Stage, State};
 
 /// Longer than it takes a worker to answer a tiny task, with the way of the answer.
 pub(super) const IDLE_STALL: Duration = Duration::from_micros(100);
@@ -35,7 +37,7 @@ impl<P: Process> State<P> {
         } else if self.active < self.limits.workers {
             STALL
         } else {
-            (self.service * 2).clamp(STALL, STALL_MAX)
+            (self.service() * 2).clamp(STALL, STALL_MAX)
         }
     }
 
@@ -66,7 +68,7 @@ impl<P: Process> State<P> {
                 let waited = waited(worker.since);
                 if waited >= STALL {
                     // The mean does not know of this task yet.
-                    self.service = self.service.max(waited);
+                    self.service = self.service.max(Some(waited));
                 }
                 worker.since = time;
             }
@@ -82,11 +84,20 @@ impl<P: Process> State<P> {
         // If there are more, each worker gets several with its next answer, by one message.
         let are_few = (1..=self.active).contains(&self.queued())
             && self.queued() + self.held() <= 2 * self.active;
-        if !are_few || !are_all_there || self.service < WORTH_LENDING {
+        let is_worth = self
+            .service
+            .is_some_and(|mean| mean >= WORTH_LENDING && mean < LONG);
+        if !are_few || !are_all_there || !is_worth {
             return;
         }
+        let patience = self.patience();
+        let time = now();
         let has_one = self.workers.iter().filter(|(_, worker)| {
-            worker.stage == Stage::Ready && worker.condemned.is_none() && worker.lane.len() == 1
+            worker.stage == Stage::Ready
+                && worker.condemned.is_none()
+                && worker.lane.len() == 1
+                // Behind a slow one it would be taken back at once.
+                && time.saturating_duration_since(worker.since) < patience
         });
         let next = has_one.min_by_key(|(_, worker)| worker.since);
         if let Some(id) = next.map(|(&id, _)| id) {

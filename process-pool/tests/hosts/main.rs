@@ -102,6 +102,9 @@ const TESTS: &[(&str, fn())] = &[
     ),
     ("a_stranger_is_still_heard", a_stranger_is_still_heard),
     ("an_idle_pool_uses_no_cpu", || pass("idle")),
+    ("a_worker_that_has_forgotten_init_starts_no_other", || {
+        pass("forgotten")
+    }),
     ("a_forked_program_leaves_the_pool_to_its_parent", || {
         pass("forks")
     }),

@@ -1,11 +1,13 @@
 //! What the program does when it is started again.
 
 use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
 use process_pool::{
-    Builder, Bytes, FutureResult, JoinHandle, ProcessPoolExecutor, TaskError, WorkerDied,
+    BuildError, Builder, Bytes, FutureResult, JoinHandle, ProcessPoolExecutor, TaskError,
+    WorkerDied,
 };
 use rustix::process::Signal;
 
@@ -36,6 +38,7 @@ pub(super) const SCENARIOS: &[(&str, fn())] = &[
     ("words", words),
     ("stranger", stranger),
     ("idle", idle),
+    ("forgotten", forgotten),
     ("forks", forks),
 ];
 
@@ -421,6 +424,32 @@ fn idle() {
         all() == before
     });
     assert!(quiet);
+}
+
+/// As a worker is started, but it comes to `main`: as where no loader calls constructors.
+fn forgotten() {
+    let (socket, _other) = UnixStream::pair().unwrap();
+    let number = rustix::fs::fstat(&socket).unwrap().st_ino;
+    rustix::stdio::dup2_stdin(&socket).unwrap();
+    #[expect(
+        unsafe_code,
+        reason = "where is no constructor, the variable was there before"
+    )]
+    // SAFETY: no other thread looks at the environment.
+    unsafe {
+        std::env::set_var(
+            "PROCESS_POOL_WORKER",
+            format!("{} {number}", env!("CARGO_PKG_VERSION")),
+        );
+    }
+    let error = ProcessPoolExecutor::new(1).unwrap_err();
+    assert!(matches!(error, BuildError::NotInitialized), "{error}");
+    assert!(error.to_string().contains("init"), "{error}");
+    assert!(children().is_empty());
+    // What is started by it is an ordinary program.
+    let (_socket, other) = UnixStream::pair().unwrap();
+    rustix::stdio::dup2_stdin(&other).unwrap();
+    works(&ProcessPoolExecutor::new(1).unwrap());
 }
 
 /// The child has the pool's memory and descriptors, but not its thread.
