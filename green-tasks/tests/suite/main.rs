@@ -22,3 +22,4 @@ mod support;
 mod sync;
 mod tasks;
 mod threads;
+mod waits;
