@@ -71,3 +71,4 @@ mod support;
 mod sync;
 mod tasks;
 mod threads;
+mod waits;
