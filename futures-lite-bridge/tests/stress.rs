@@ -138,7 +138,11 @@ struct Counting {
 
 impl Read for Counting {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let wanted = if self.next.is_multiple_of(5) { 3 } else { usize::MAX };
+        let wanted = if self.next.is_multiple_of(5) {
+            3
+        } else {
+            usize::MAX
+        };
         let bytes = buffer.len().min(wanted).min(self.end - self.next);
         for byte in &mut buffer[..bytes] {
             *byte = self.next as u8;
