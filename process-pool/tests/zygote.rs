@@ -355,7 +355,7 @@ fn a_forked_worker_for_which_no_descriptor_is_left_is_killed_and_reaped() {
     let before = getrlimit(Resource::Nofile);
     let few = Rlimit {
         current: Some(256),
-        ..before.clone()
+        ..before
     };
     setrlimit(Resource::Nofile, few).unwrap();
     let files: Vec<File> = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
