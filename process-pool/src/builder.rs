@@ -185,7 +185,7 @@ impl Builder {
     /// [`build`](Self::build) waits for its end. It must leave no thread behind, and no memory that is shared for
     /// writing; then `build` refuses with [`BuildError::Preload`]. What starts threads belongs into the
     /// [`initializer`](Self::initializer), which still runs in each worker. If the process dies later, workers live on,
-    /// and for the next one that is started the function is called again, in a new process.
+    /// and for the next one that is forked the function is called again, in a new process.
     ///
     /// Whatever the function has left is the same in all workers: open files with one position for all, random
     /// generators that go on with the same numbers. Handlers for forks (`pthread_atfork`) are not called. So what must

@@ -223,7 +223,7 @@ impl Nursery {
         Ok(birth)
     }
 
-    /// Whether a worker that is asked for need not wait until something is preloaded.
+    /// Whether there is one to ask, without starting it.
     pub(crate) fn has_zygote(&self) -> bool {
         self.inner.lock().zygote.is_some()
     }

@@ -62,9 +62,10 @@
 //! ```
 //!
 //! The pool waits for none of this, but for the first `Ready`: the pipes are there before the worker is. It may be
-//! asked for [ahead of time](crate::spare): then its Setup comes when it is wanted, and it watches the pool meanwhile. The
-//! numbers are those of the requests, not of the workers. [`nursery`](crate::nursery) says what it takes an expected worker for, and why none is lost. A forked worker does
-//! not agree upon executable and names again. The zygote ends when its socket does, or the pool's process.
+//! asked for [ahead of time](crate::spare): then its Setup comes when it is wanted, and it watches the pool meanwhile.
+//! The numbers are those of the requests, not of the workers. [`nursery`](crate::nursery) says what the pool takes an
+//! expected worker for, and why none is lost. A forked worker does not agree upon executable and names again. The zygote
+//! ends when its socket does, or the pool's process.
 //!
 //! # Another executable
 //!
