@@ -209,10 +209,7 @@ fn few_descriptors() {
         }
         assert!(pools.len() < 64);
     };
-    assert!(
-        matches!(error, process_pool::BuildError::Spawn(_)),
-        "{error}"
-    );
+    assert!(matches!(error, BuildError::Spawn(_)), "{error}");
     assert!(pools.len() > 2);
     pools.iter().for_each(works);
     let before = pools.len();
@@ -245,10 +242,7 @@ fn no_process() {
     };
     rustix::process::setrlimit(rustix::process::Resource::Nproc, limit).unwrap();
     let error = ProcessPoolExecutor::new(1).unwrap_err();
-    assert!(
-        matches!(error, process_pool::BuildError::Spawn(_)),
-        "{error}"
-    );
+    assert!(matches!(error, BuildError::Spawn(_)), "{error}");
     assert!(children().is_empty());
 }
 
