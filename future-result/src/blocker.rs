@@ -83,6 +83,12 @@ pub trait Waiting {
     /// `poll`.
     fn awaited(&self) -> Option<Vec<Awaited>>;
 
+    /// Whether polling would find it ready, if that can be told without a waker; `None` if it cannot. Once
+    /// it is, it need not be polled.
+    fn look(&mut self) -> Option<bool> {
+        None
+    }
+
     /// Whether it must not be left before it is ready, neither by returning nor by unwinding, since others
     /// use its caller's frame until then. A blocker that unwinds nevertheless has the thread park for
     /// the rest of the wait.
@@ -184,6 +190,11 @@ pub(crate) trait Wait {
     /// Those tasks; `None` if it cannot be told what ends the wait.
     fn awaited(&self) -> Option<Vec<Edge>>;
 
+    /// Whether polling would find it ready, if that can be told without a waker. Once it is, it need not be polled.
+    fn look(&self) -> Option<bool> {
+        None
+    }
+
     /// Tasks whose ends are all needed, if the wait is for that and cannot give up.
     fn members(&self) -> Option<Arc<dyn Members>> {
         None
@@ -237,6 +248,12 @@ impl Waiting for Watched<'_> {
     fn awaited(&self) -> Option<Vec<Awaited>> {
         let edges = self.waiting.awaited()?;
         Some(edges.into_iter().map(|edge| edge.task).collect())
+    }
+
+    fn look(&mut self) -> Option<bool> {
+        let is_ready = self.waiting.look()?;
+        self.is_ready |= is_ready;
+        Some(is_ready)
     }
 
     fn is_held(&self) -> bool {

@@ -327,6 +327,10 @@ impl<F: FutureResult + ?Sized> Wait for WaitForOne<'_, F> {
         let task = self.handle.awaited()?;
         Some(vec![Edge { place: 0, task }])
     }
+
+    fn look(&self) -> Option<bool> {
+        (!self.may_run).then(|| self.handle.is_done())
+    }
 }
 
 /// Whether a waiting worker may still begin a task in place.

@@ -151,6 +151,10 @@ fn a_waker_without_a_task_and_a_pair_without_a_waker() {
 
 /// More would abort, if they were all counted in one cell.
 #[test]
+#[cfg_attr(
+    miri,
+    ignore = "two million clones, which takes it longer than all else"
+)]
 fn wakers_are_cloned_without_end() {
     let hook = Hook::default();
     let first = waker_of(hook.clone());

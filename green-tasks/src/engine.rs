@@ -19,7 +19,7 @@ use std::ptr::NonNull;
 use corosensei::{Coroutine, CoroutineResult, Yielder};
 use future_result::abort_on_unwind;
 
-use crate::stack::{ROOM, Stack, fetch_room};
+use crate::stack::{ROOM, Stack, fetch_room, fetch_top};
 
 type Laid = Coroutine<(), (), (), Mounted>;
 
@@ -61,7 +61,7 @@ impl Fiber {
     #[inline(always)]
     pub(crate) fn resume(&mut self) -> Step {
         // SAFETY: written by `new` and still there, as the field says; and the fiber's own code, which runs
-        // meanwhile, knows nothing of it.
+        // meanwhile, knows nothing of it. An alias is not resumed within this call, as its maker has promised.
         let coroutine = unsafe { self.coroutine.as_mut() };
         match coroutine.resume(()) {
             CoroutineResult::Yield(()) => Step::Suspended,
@@ -75,12 +75,19 @@ impl Fiber {
         fetch_room(self.coroutine.addr().get());
     }
 
+    /// The same, and what lies next to it on the stack: the frames of a fiber that is in few calls.
+    #[inline(always)]
+    pub(crate) fn fetch_top(&self) {
+        fetch_top(self.coroutine.addr().get());
+    }
+
     /// The same fiber once more.
     ///
     /// # Safety
     ///
-    /// Of the two, one alone is used at a time: the other one's methods are not called meanwhile, and not
-    /// at all once one was taken apart by [`Fiber::into_stack`].
+    /// Of the two, one alone is used at a time: while one is in [`Fiber::resume`], the other is at most
+    /// [fetched](Fiber::fetch), and neither once one was taken apart by [`Fiber::into_stack`], which cannot tell a
+    /// fiber that is running from one that has ended.
     #[inline(always)]
     pub(crate) unsafe fn alias(&self) -> Self {
         Self {
@@ -90,7 +97,8 @@ impl Fiber {
 
     /// The stack that it was laid onto; `None` if it has not ended, and now never will.
     pub(crate) fn into_stack(self) -> Option<Stack> {
-        // SAFETY: written by `new` and still there, as the field says.
+        // SAFETY: written by `new` and still there, as the field says. Nobody else has a reference: this one is
+        // not being resumed, since it is here by value, and an alias is not, as its maker has promised.
         let has_ended = unsafe { self.coroutine.as_ref() }.done();
         // SAFETY: as above; and with this fiber goes the only pointer to it.
         has_ended.then(|| unsafe { self.coroutine.read() }.into_stack().0)

@@ -1,15 +1,23 @@
 //! Calls that block their thread are made on other threads, so that they block no tasks.
+//!
+//! # Calls within calls
+//!
+//! Such a call may itself have calls made, and wait for them. If all threads did, and the calls that they wait for
+//! were queued for these very threads, nobody would ever go on. So a call has a *level*: one more than that of the
+//! call which makes it. Each level has a queue and threads of its own. Those of a level wait for calls of
+//! the next one alone, those of the last for none: so none waits for ever.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 
-use future_result::sync::{Mutex, statics, thread};
+use future_result::sync::{Mutex, statics, thread, thread_locals};
 use future_result::{JoinHandle, contain, task};
 
 use crate::scheduler::current;
 
-/// So many threads of our own there are at most, in the whole process.
+/// So many threads of our own there are at most for each level, in the whole process.
 const MOST: usize = 16;
 
 type Call = Box<dyn FnOnce() + Send>;
@@ -47,7 +55,9 @@ impl fmt::Debug for Offload {
 /// outside of a runtime, they are at most 16 in the process, started when there is something to do for
 /// them and ended when there is no more.
 ///
-/// The closure is not a task: what it calls blocks, and it cannot be interrupted.
+/// The closure is not a task: what it calls blocks, and it cannot be interrupted. It may call `unblock`, and wait
+/// for that, too: for the calls that are made by such calls there are 16 threads more, and so on. But those of which
+/// one waits for what another does, such as 17 at a barrier, need a thread each: name threads enough.
 ///
 /// # Cancel safety
 ///
@@ -85,52 +95,76 @@ where
     handle
 }
 
-/// What our own threads have to do. One of them ends only when nothing is queued, under the same lock.
+thread_locals! {
+    /// Of which level the calls are that the calling thread makes.
+    static LEVEL: Cell<usize> = Cell::new(0);
+}
+
+/// Of which level the calls are that the calling thread makes.
+pub(crate) fn level() -> usize {
+    LEVEL.try_with(Cell::get).unwrap_or_default()
+}
+
+/// Has the calls of this thread be of a level, until it ends: it works for a call of the one before.
+pub(crate) fn set_level(level: usize) {
+    // If the thread ends, it makes no calls.
+    let _ = LEVEL.try_with(|current| current.set(level));
+}
+
+/// What our own threads have to do for calls of one level. One of them ends only when nothing is queued, under the
+/// same lock.
+#[derive(Default)]
 struct Own {
     queue: VecDeque<Call>,
     threads: usize,
 }
 
 statics! {
-    static OWN: Mutex<Own> = Mutex::new(Own {
-        queue: VecDeque::new(),
-        threads: 0,
-    });
+    static OWN: Mutex<Vec<Own>> = Mutex::new(Vec::new());
 }
 
 fn run_on_own(call: Call) {
-    let mut own = OWN.lock();
+    let level = level();
+    let mut levels = OWN.lock();
+    if levels.len() <= level {
+        levels.resize_with(level + 1, Own::default);
+    }
+    let own = &mut levels[level];
     own.queue.push_back(call);
     if own.threads == MOST {
         return;
     }
     own.threads += 1;
-    drop(own);
+    drop(levels);
     let name = String::from("green-tasks-blocking");
-    if thread::Builder::new().name(name).spawn(work).is_err() {
-        leave_undone();
+    let thread = thread::Builder::new().name(name);
+    if thread.spawn(move || work(level)).is_err() {
+        leave_undone(level);
     }
 }
 
-fn work() {
+fn work(level: usize) {
+    set_level(level + 1);
     loop {
-        let mut own = OWN.lock();
+        let mut levels = OWN.lock();
+        let own = &mut levels[level];
         let Some(call) = own.queue.pop_front() else {
             own.threads -= 1;
             return;
         };
-        drop(own);
+        drop(levels);
         contain(call);
     }
 }
 
 /// The system gives no thread. If there is no other, the handles say that their work is lost.
-fn leave_undone() {
-    let mut own = OWN.lock();
+fn leave_undone(level: usize) {
+    let mut levels = OWN.lock();
+    let own = &mut levels[level];
     own.threads -= 1;
     if own.threads == 0 {
         let undone = std::mem::take(&mut own.queue);
-        drop(own);
+        drop(levels);
         contain(|| drop(undone));
     }
 }

@@ -7,7 +7,7 @@ mod slab;
 
 pub(crate) use self::overflow::{Label, SignalStack};
 pub(crate) use self::pool::{NoStack, StackPool};
-pub(crate) use self::prefetch::{Frame, fetch_room};
+pub(crate) use self::prefetch::{Frame, fetch_room, fetch_task, fetch_top};
 pub(crate) use self::slab::{Guards, ROOM, Slab, Stack};
 
 /// What a task's stack has room for unless the runtime's builder says something else. Unoptimised code

@@ -9,6 +9,7 @@ use future_result::sync::thread;
 use future_result::{Blocker, abort_on_unwind, with_blocker};
 
 use crate::deadlock::Deadlock;
+use crate::offload;
 use crate::runtime::Builder;
 use crate::scheduler::{Crew, Post, Scheduler, Settings, current};
 use crate::stack::{SignalStack, Slab, StackPool};
@@ -32,12 +33,14 @@ impl Threads {
             crew: Arc::clone(crew),
             handles: Vec::with_capacity(slabs.len()),
         };
+        let level = offload::level();
         for (index, slab) in slabs.into_iter().enumerate() {
             let place = index + 1;
             let (crew, offload) = (Arc::clone(crew), builder.offload.clone());
             let watchdog = builder.watch.clone().map(Watchdog::start).transpose()?;
             let thread = thread::Builder::new().name(format!("green-tasks-{place}"));
             let handle = thread.spawn(move || {
+                offload::set_level(level);
                 let settings = Settings {
                     stacks: slab.map(StackPool::new),
                     post: Some(Post { crew, place }),

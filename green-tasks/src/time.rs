@@ -119,6 +119,13 @@ impl Timers {
         }
     }
 
+    /// Has something happen after some time, in any case.
+    pub(crate) fn ring(&self, after: Duration, alarm: Alarm) {
+        if let Some(at) = self.after(after) {
+            self.insert(at, alarm);
+        }
+    }
+
     /// When to look again; `None` if nobody waits for a time.
     pub(crate) fn next(&self) -> Option<Instant> {
         let tick = self.wheel.borrow().next()?;

@@ -191,7 +191,11 @@ impl Builder {
     /// generators that go on with the same numbers. Handlers for forks (`pthread_atfork`) are not called. So what must
     /// differ is for the initializer to set up, seeds among it. The function's memory is shared until it is written
     /// to, but counts as every worker's own for [`max_rss`](Self::max_rss) and [`memory_limit`](Self::memory_limit), of
-    /// which the process itself has none.
+    /// which the process itself has none. All workers have the same addresses, which were drawn at random once, for that
+    /// process.
+    ///
+    /// One worker more than the pool has is forked ahead of time, and takes the place of the next one that ends. It runs
+    /// nothing until then, not even the initializer, and is not among the [`pids`](crate::ProcessPoolExecutor::pids).
     ///
     /// # Examples
     ///

@@ -36,7 +36,6 @@ pub(crate) struct Plan {
 /// [`reap`](Self::reap).
 #[derive(Debug)]
 pub(crate) struct Child {
-    id: u64,
     birth: Arc<Birth>,
     /// What it is expected from, if it is.
     nursery: Option<Arc<Nursery>>,
@@ -107,7 +106,6 @@ pub(crate) fn spawn(
         values: Arc::new(values),
     };
     let child = Child {
-        id,
         birth,
         nursery,
         tasks,
@@ -173,6 +171,11 @@ impl Child {
         &self.tasks
     }
 
+    /// Whether it has ended, or is never to begin.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.birth.has_ended()
+    }
+
     /// Kills it, and waits for its end.
     pub(crate) fn abandon(self) -> End {
         self.kill();
@@ -228,7 +231,7 @@ impl Process for Child {
     fn kill(&self) {
         match (self.birth.process(), &self.nursery) {
             (Some(process), _) => process.kill(),
-            (None, Some(nursery)) => nursery.kill(self.id, &self.birth),
+            (None, Some(nursery)) => nursery.kill(&self.birth),
             (None, None) => {}
         }
     }
@@ -236,7 +239,7 @@ impl Process for Child {
     fn await_end(&self) {
         match (self.birth.process(), &self.nursery) {
             (Some(process), _) => process.await_end(),
-            (None, Some(nursery)) => nursery.await_end(self.id, &self.birth),
+            (None, Some(nursery)) => nursery.await_end(&self.birth),
             (None, None) => {}
         }
     }

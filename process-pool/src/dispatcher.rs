@@ -25,7 +25,7 @@ use crate::frame::{Decoder, Header};
 use crate::job::Job;
 use crate::patience::Patience;
 use crate::protocol::{DONE, FAILED, PANICKED, READY, REFUSED, Ready, STORED, VERSION};
-use crate::state::{State, Step, Why};
+use crate::state::{Ended, State, Step, Why};
 use crate::store::KEPT;
 use crate::sys::{Event, Image};
 use crate::system::{System, Wait};
@@ -42,6 +42,15 @@ pub(crate) struct Dispatcher<S: System> {
     core: Arc<Core<S>>,
     inboxes: BTreeMap<u64, Inbox<S>>,
     patience: Patience,
+    /// What was buried and not cleared away: that can wait until another one has begun.
+    remains: Vec<Remains<S>>,
+}
+
+/// What the pool still has of a dead worker.
+struct Remains<S: System> {
+    id: u64,
+    _process: Option<S::Process>,
+    _inbox: Option<Inbox<S>>,
 }
 
 /// What comes from one worker.
@@ -71,6 +80,7 @@ impl<S: System> Dispatcher<S> {
             core,
             inboxes: BTreeMap::new(),
             patience: Patience::new(),
+            remains: Vec::new(),
         };
         this.spawn()?;
         Ok(this)
@@ -103,6 +113,7 @@ impl<S: System> Dispatcher<S> {
 
     /// Waits until something comes, or this deadline is reached: for a moment by looking, then asleep.
     fn wait(&mut self, events: &mut Vec<Event>, deadline: Option<Instant>) -> io::Result<()> {
+        self.clear_away();
         let system = &self.core.system;
         let mut failed = Ok(());
         let is_there = || {
@@ -112,6 +123,8 @@ impl<S: System> Dispatcher<S> {
         if self.patience.look(is_there) {
             return failed;
         }
+        // While nobody waits for this thread, so far as it knows.
+        system.keep_spare(self.core.with(|state, _| state.spare()));
         let arguments = system.arguments();
         if arguments.is_dirty() {
             let kept_until = now().checked_add(KEPT);
@@ -145,6 +158,10 @@ impl<S: System> Dispatcher<S> {
 
     fn spawn(&mut self) -> io::Result<()> {
         let core = Arc::clone(&self.core);
+        if !core.system.has_spare() {
+            // The dead may have the descriptors that are needed now.
+            self.clear_away();
+        }
         let id = core.with(|state, _| state.next_worker());
         let (process, results) = core.system.spawn(id)?;
         let inbox = Inbox {
@@ -177,14 +194,26 @@ impl<S: System> Dispatcher<S> {
     }
 
     fn bury(&mut self, id: u64) {
-        if let Some(inbox) = self.inboxes.remove(&id)
+        let inbox = self.inboxes.remove(&id);
+        if let Some(inbox) = &inbox
             && inbox.is_open
         {
             self.core.system.unwatch_results(&inbox.results);
         }
-        self.core
-            .with(|state, ended| state.bury(&self.core.system, id, ended));
-        self.core.system.buried(id);
+        let bury = |state: &mut State<S::Process>, ended: &mut Ended| {
+            state.bury(&self.core.system, id, ended)
+        };
+        self.remains.push(Remains {
+            id,
+            _process: self.core.with(bury),
+            _inbox: inbox,
+        });
+    }
+
+    fn clear_away(&mut self) {
+        for Remains { id, .. } in self.remains.drain(..) {
+            self.core.system.buried(id);
+        }
     }
 
     /// Reads what a worker has written; of a dead one all there is.
@@ -218,12 +247,16 @@ impl<S: System> Dispatcher<S> {
     fn give_up(&mut self) {
         let core = Arc::clone(&self.core);
         core.with(|state, ended| state.kill(&core.system, ended));
-        for id in std::mem::take(&mut self.inboxes).into_keys() {
-            core.with(|state, ended| {
+        for (id, inbox) in std::mem::take(&mut self.inboxes) {
+            let process = core.with(|state, ended| {
                 state.await_end(id);
-                state.bury(&core.system, id, ended);
+                state.bury(&core.system, id, ended)
             });
-            core.system.buried(id);
+            self.remains.push(Remains {
+                id,
+                _process: process,
+                _inbox: Some(inbox),
+            });
         }
     }
 }
@@ -234,6 +267,7 @@ impl<S: System> Drop for Dispatcher<S> {
         if !self.inboxes.is_empty() {
             self.give_up();
         }
+        self.clear_away();
         self.core.system.end();
     }
 }

@@ -9,6 +9,8 @@ use future_result::sync::{Mutex, now};
 use crate::child::{self, Child, Plan, Results};
 use crate::forwarder::Forwarder;
 use crate::nursery::Nursery;
+use crate::spare::{Spare, Taken};
+use crate::state::Process;
 use crate::store::{self, Store};
 use crate::sys::{self, Descriptor, Event, EventFd, Interest, Poller};
 use crate::system::{System, Wait};
@@ -24,6 +26,8 @@ pub(crate) struct Host {
     forwarder: Arc<Mutex<Option<Forwarder>>>,
     /// What workers are forked off, if they are.
     nursery: Option<Arc<Nursery>>,
+    /// The one that was forked off ahead of time. For the pool's thread alone.
+    spare: Mutex<Spare<(Child, Results)>>,
 }
 
 impl Host {
@@ -44,6 +48,7 @@ impl Host {
         });
         let host = Self {
             nursery: nursery.transpose()?,
+            spare: Mutex::new(Spare::new()),
             poller,
             plan,
             arguments,
@@ -63,6 +68,34 @@ impl Host {
 
     pub(crate) fn poller(&self) -> &Poller {
         &self.poller
+    }
+
+    fn start(&self, id: u64) -> io::Result<(Child, Results)> {
+        let source = match &self.nursery {
+            Some(nursery) => child::Source::Zygote(nursery),
+            None => child::Source::Program(&self.plan),
+        };
+        child::spawn(id, &source, &self.arguments)
+    }
+
+    /// The spare one, if it is there and lives.
+    fn take_spare(&self) -> Option<(Child, Results)> {
+        let taken = self.spare.lock().take()?;
+        match taken {
+            Taken::Good(spare) if !spare.0.has_ended() => Some(spare),
+            Taken::Good((child, _)) | Taken::Doomed((child, _)) => {
+                self.put_away(child);
+                None
+            }
+        }
+    }
+
+    /// Ends a worker that has never been the state's, if it has not ended.
+    fn put_away(&self, child: Child) {
+        if let Some(process) = child.process_fd() {
+            self.poller.remove(process);
+        }
+        let _unused = child.abandon();
     }
 
     fn watch(&self, id: u64, child: &Child, results: &Descriptor) -> io::Result<()> {
@@ -88,11 +121,10 @@ impl System for Host {
     type Bell = EventFd;
 
     fn spawn(&self, id: u64) -> io::Result<(Child, Results)> {
-        let source = match &self.nursery {
-            Some(nursery) => child::Source::Zygote(nursery),
-            None => child::Source::Program(&self.plan),
+        let (child, results) = match self.take_spare() {
+            Some(spare) => spare,
+            None => self.start(id)?,
         };
-        let (child, results) = child::spawn(id, &source, &self.arguments)?;
         if let Err(error) = self.watch(id, &child, &results.pipe) {
             self.poller.remove(&results.pipe);
             if let Some(process) = child.process_fd() {
@@ -102,6 +134,28 @@ impl System for Host {
             return Err(error);
         }
         Ok((child, results))
+    }
+
+    fn keep_spare(&self, next: Option<u64>) {
+        let Some(nursery) = &self.nursery else {
+            return;
+        };
+        let mut spare = self.spare.lock();
+        if let Some(id) = next {
+            if spare.has_room() && nursery.has_zygote() {
+                spare.keep(id, self.start(id).ok());
+            }
+            return;
+        }
+        // Where it is still expected, that would cost the zygote.
+        let is_there = |(child, _): &(Child, Results)| child.process_fd().is_some();
+        if let Some((child, _)) = spare.doom(is_there) {
+            child.kill();
+        }
+    }
+
+    fn has_spare(&self) -> bool {
+        self.nursery.is_some() && self.spare.lock().is_kept()
     }
 
     fn place(&self, index: usize) -> &[u8] {
@@ -125,6 +179,10 @@ impl System for Host {
             self.poller.wait(events, limit)?;
             nursery.attend(events);
         }
+        let lost = self.spare.lock().lose(events);
+        if let Some((child, _)) = lost {
+            self.put_away(child);
+        }
         Ok(())
     }
 
@@ -139,6 +197,10 @@ impl System for Host {
     }
 
     fn end(&self) {
+        let spare = self.spare.lock().take();
+        if let Some(Taken::Good((child, _)) | Taken::Doomed((child, _))) = spare {
+            self.put_away(child);
+        }
         if let Some(nursery) = &self.nursery {
             nursery.end();
         }

@@ -46,6 +46,7 @@ mod run;
 mod shutdown;
 #[cfg(all(test, pool_sim))]
 mod sim;
+mod spare;
 mod state;
 mod store;
 mod sys;

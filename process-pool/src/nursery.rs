@@ -7,7 +7,7 @@
 //! | it is | from | the pool |
 //! |---|---|---|
 //! | expected | the request | counts it as a worker that starts |
-//! | born | its own word, with its number | watches its end, as that of any worker |
+//! | born | its own word, or the zygote's, with its process id | watches its end, as that of any worker |
 //! | never to be | the zygote's end, or its word that it cannot | buries it, as a worker that has died |
 //!
 //! To kill an expected worker is to kill the zygote: it is asked for only if the pool is killed, or something is
@@ -15,10 +15,10 @@
 //!
 //! # Why none is lost
 //!
-//! A new worker belongs to the zygote's process group until it has told its number. So whoever is killed and when,
-//! the pool has the number, or finds the worker in the group when it buries the zygote. And it does bury it: a worker
-//! that ends before it has said a word closes its pipe, like any other that falls silent; when that has not ended in
-//! time it is killed, with the zygote, since it is still expected.
+//! Zygote and worker both tell the worker's process id. The worker belongs to the zygote's process group until it has told
+//! it, or the pool has heard it from the zygote. So whoever is killed and when, the pool has the number, or finds the
+//! worker in the group when it buries the zygote. A worker that ends before it has said a word is told of by its zygote,
+//! and its end is seen as that of any other.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -40,7 +40,11 @@ const WAIT: Duration = Duration::from_secs(3600);
 
 /// A worker's process: there, expected, or never to be.
 #[derive(Debug, Default)]
-pub(crate) struct Birth(OnceLock<Outcome>);
+pub(crate) struct Birth {
+    /// The number of the request for it, if it was asked for.
+    request: u64,
+    outcome: OnceLock<Outcome>,
+}
 
 #[derive(Debug)]
 enum Outcome {
@@ -58,20 +62,32 @@ impl Birth {
 
     /// If it is there.
     pub(crate) fn process(&self) -> Option<&ProcessHandle> {
-        match self.0.get() {
+        match self.outcome.get() {
             Some(Outcome::Born(process)) => Some(process),
             _ => None,
         }
     }
 
+    /// Whether it has ended, or is never to be.
+    pub(crate) fn has_ended(&self) -> bool {
+        match self.outcome.get() {
+            Some(Outcome::Born(process)) => process.has_ended(),
+            Some(Outcome::Never { .. }) => true,
+            None => false,
+        }
+    }
+
     /// See [`Process::is_blameless`](crate::state::Process::is_blameless).
     pub(crate) fn is_blameless(&self) -> bool {
-        matches!(self.0.get(), Some(Outcome::Never { is_blameless: true }))
+        matches!(
+            self.outcome.get(),
+            Some(Outcome::Never { is_blameless: true })
+        )
     }
 
     fn decide(&self, outcome: Outcome) {
         // It is decided once: whoever does has taken it out of the list of those that are expected.
-        let _ = self.0.set(outcome);
+        let _ = self.outcome.set(outcome);
     }
 }
 
@@ -90,16 +106,19 @@ struct Inner {
     zygote: Option<Arc<Zygote>>,
     /// The number of the next zygote.
     next: u64,
-    /// By the numbers of the workers.
+    /// How many workers were asked for.
+    requests: u64,
+    /// By the numbers of the requests: a worker's number is given again if nothing has come of the first one.
     expected: BTreeMap<u64, Expected>,
-    /// Workers that are never to be, of which the pool was not told.
-    lost: Vec<u64>,
+    /// Requests of which nothing will ever come, with the worker's number. The pool was not told of them yet.
+    lost: Vec<(u64, u64)>,
     /// What the zygote has said of itself.
     verdict: Option<Result<(), String>>,
 }
 
 #[derive(Debug)]
 struct Expected {
+    worker: u64,
     birth: Arc<Birth>,
     /// It is to be killed when it is there.
     is_doomed: bool,
@@ -182,20 +201,31 @@ impl Nursery {
     /// # Errors
     ///
     /// If it cannot be started, or asked. Nothing is left behind then.
-    pub(crate) fn ask_for(&self, id: u64, fds: [&Descriptor; 6]) -> io::Result<Arc<Birth>> {
+    pub(crate) fn ask_for(&self, worker: u64, fds: [&Descriptor; 6]) -> io::Result<Arc<Birth>> {
         let mut inner = self.inner.lock();
         let zygote = match &inner.zygote {
             Some(zygote) => Arc::clone(zygote),
             None => self.start(&mut inner)?,
         };
-        sys::ask_for(&zygote.socket, id, fds)?;
-        let birth = Arc::new(Birth::default());
+        let request = inner.requests;
+        sys::ask_for(&zygote.socket, request, fds)?;
+        inner.requests += 1;
+        let birth = Arc::new(Birth {
+            request,
+            outcome: OnceLock::new(),
+        });
         let expected = Expected {
+            worker,
             birth: Arc::clone(&birth),
             is_doomed: false,
         };
-        inner.expected.insert(id, expected);
+        inner.expected.insert(request, expected);
         Ok(birth)
+    }
+
+    /// Whether a worker that is asked for need not wait until something is preloaded.
+    pub(crate) fn has_zygote(&self) -> bool {
+        self.inner.lock().zygote.is_some()
     }
 
     fn start(&self, inner: &mut MutexGuard<'_, Inner>) -> io::Result<Arc<Zygote>> {
@@ -267,7 +297,7 @@ impl Nursery {
         let lost = std::mem::take(&mut self.inner.lock().lost);
         let ends = lost
             .iter()
-            .map(|&id| Event(token::new(id, Source::Process)));
+            .map(|&(_, worker)| Event(token::new(worker, Source::Process)));
         events.extend(ends);
         !lost.is_empty()
     }
@@ -289,15 +319,17 @@ impl Nursery {
                 Ok(Word::Refused(text)) => inner.verdict = Some(Err(text)),
                 Ok(Word::Born { id, pid }) => {
                     if let Some(expected) = inner.expected.remove(&id) {
-                        let is_born = self.welcome(id, pid, &expected);
-                        inner.lost.extend((!is_born).then_some(id));
+                        let is_born = self.welcome(pid, &expected);
+                        inner
+                            .lost
+                            .extend((!is_born).then_some((id, expected.worker)));
                     }
                 }
                 Ok(Word::Unborn { id, .. }) => {
                     if let Some(expected) = inner.expected.remove(&id) {
                         let is_blameless = false;
                         expected.birth.decide(Outcome::Never { is_blameless });
-                        inner.lost.push(id);
+                        inner.lost.push((id, expected.worker));
                     }
                 }
                 // It is none of ours.
@@ -307,7 +339,7 @@ impl Nursery {
     }
 
     /// A worker is there. False if it is gone already.
-    fn welcome(&self, id: u64, pid: u32, expected: &Expected) -> bool {
+    fn welcome(&self, pid: u32, expected: &Expected) -> bool {
         let process = match ProcessHandle::adopt(pid) {
             Ok(Some(process)) => process,
             // It has ended, one way or the other.
@@ -317,7 +349,7 @@ impl Nursery {
                 return false;
             }
         };
-        let token = token::new(id, Source::Process);
+        let token = token::new(expected.worker, Source::Process);
         let is_watched = self.poller.add(process.fd(), token, Interest::Read).is_ok();
         if expected.is_doomed || !is_watched {
             process.kill();
@@ -338,18 +370,18 @@ impl Nursery {
         self.listen(inner, &zygote);
         let exit = self.put_down(&zygote);
         let expected = std::mem::take(&mut inner.expected);
-        for (index, (id, expected)) in expected.into_iter().enumerate() {
+        for (index, (request, expected)) in expected.into_iter().enumerate() {
             let is_blameless = index > 0;
             expected.birth.decide(Outcome::Never { is_blameless });
-            inner.lost.push(id);
+            inner.lost.push((request, expected.worker));
         }
         Some(exit)
     }
 
     /// Kills a worker that is expected, by killing the zygote; one that is there now, directly.
-    pub(crate) fn kill(&self, id: u64, birth: &Birth) {
+    pub(crate) fn kill(&self, birth: &Birth) {
         let mut inner = self.inner.lock();
-        if let Some(expected) = inner.expected.get_mut(&id) {
+        if let Some(expected) = inner.expected.get_mut(&birth.request) {
             expected.is_doomed = true;
             if let Some(zygote) = &inner.zygote {
                 zygote.process.kill();
@@ -359,12 +391,14 @@ impl Nursery {
         }
     }
 
-    /// Waits until a worker that was killed while it was expected has ended, or is never to be.
-    pub(crate) fn await_end(&self, id: u64, birth: &Birth) {
+    /// Waits until a worker that was killed while it was expected has ended, or is never to be. The pool is not told of
+    /// that again.
+    pub(crate) fn await_end(&self, birth: &Birth) {
         let mut inner = self.inner.lock();
-        if inner.expected.contains_key(&id) {
+        if inner.expected.contains_key(&birth.request) {
             self.bury(&mut inner);
         }
+        inner.lost.retain(|&(request, _)| request != birth.request);
         drop(inner);
         if let Some(process) = birth.process() {
             process.await_end();

@@ -55,13 +55,15 @@
 //! pool                                        zygote
 //!  │ spawn, bootstrap ──────────────────────►  runs the preload function (if it fails: Refused)
 //!  │ ◄─────────────────────────────── Ready
-//!  │ number, descriptors of worker 7 ───────►  forks                      worker 7
-//!  │ ◄───────────────────────────────────────────────────────────────── Born 7, with its process id
-//!  │ Setup, and all that follows, by the pipes of worker 7 ───────────►
+//!  │ request 7, descriptors of a worker ────►  forks                      worker
+//!  │ ◄───────────── Born 7, with its process id
+//!  │ ◄───────────────────────────────────────────────────────── Born 7, again
+//!  │ Setup, and all that follows, by the worker's pipes ──────────────►
 //! ```
 //!
-//! The pool waits for none of this, but for the first `Ready`: the pipes are there before the worker is.
-//! [`nursery`](crate::nursery) says what it takes an expected worker for, and why none is lost. A forked worker does
+//! The pool waits for none of this, but for the first `Ready`: the pipes are there before the worker is. It may be
+//! asked for [ahead of time](crate::spare): then its Setup comes when it is wanted, and it watches the pool meanwhile. The
+//! numbers are those of the requests, not of the workers. [`nursery`](crate::nursery) says what it takes an expected worker for, and why none is lost. A forked worker does
 //! not agree upon executable and names again. The zygote ends when its socket does, or the pool's process.
 //!
 //! # Another executable
@@ -127,16 +129,16 @@ impl<'a> Setup<'a> {
     }
 }
 
-/// What a zygote says, and what a worker that was forked off says first of all.
+/// What a zygote says; and what a worker that was forked off says first of all, which is the third of these.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Word {
     /// It has preloaded.
     Ready,
     /// It does not fork; the text says why.
     Refused(String),
-    /// The worker with the number `id` is this process.
+    /// What was asked for by the number `id` is the process `pid`.
     Born { id: u64, pid: u32 },
-    /// The worker with this number could not be forked off; the text says why.
+    /// What was asked for by this number could not be forked; the text says why.
     Unborn { id: u64, text: String },
 }
 

@@ -129,6 +129,8 @@ pub(crate) struct State<P> {
     waits_until: Option<Instant>,
     /// Something is due before that.
     is_overslept: bool,
+    /// All workers have left since there was nothing to do.
+    is_at_rest: bool,
 }
 
 impl<P: Process> State<P> {
@@ -154,6 +156,7 @@ impl<P: Process> State<P> {
             retry_at: None,
             waits_until: None,
             is_overslept: false,
+            is_at_rest: false,
         }
     }
 

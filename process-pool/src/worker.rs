@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::frame::{self, Decoder, Header};
 use crate::memory::Watch;
@@ -81,7 +82,10 @@ pub(crate) fn serve(passed: Passed, origin: Origin) -> ! {
     let mut worker = Worker::new(passed, origin);
     // It lives until the process ends: a task may have closed what it would close.
     let end = match &mut worker {
-        Ok(worker) => worker.run(),
+        Ok(worker) => match worker.prepare() {
+            Ok(()) => worker.run(),
+            Err(error) => End::Broken(error),
+        },
         Err(error) => End::Broken(format!("the worker could not begin: {error}")),
     };
     match end {
@@ -128,6 +132,16 @@ impl Worker {
                 return end;
             }
         }
+    }
+
+    /// Whoever was forked off ahead of time may have to wait for long, and has the time to start the thread. That is
+    /// not only for speed: where the program was forked meanwhile, the pipe does not end with the pool. The thread
+    /// does not come along when the worker is given a place, but it never runs again as long as the pool lives.
+    fn prepare(&mut self) -> Result<(), String> {
+        let tasks = (&self.tasks, Some(Interest::Read));
+        let is_early = self.origin == Origin::Zygote
+            && !matches!(sys::wait_any([tasks], Duration::ZERO), Ok([true]));
+        if is_early { self.watch_pool() } else { Ok(()) }
     }
 
     /// Before anything of the user's runs: a worker that waits sees the end of the pipe.

@@ -57,8 +57,16 @@ pub(crate) fn serve(socket: Descriptor, setup: &Descriptor, pool: u32) -> ! {
                 drop(process);
                 begin(socket, request);
             }
-            // The worker tells its number itself.
-            Ok(Fork::Parent) => {}
+            // It says so itself, too: one of the two may be killed before.
+            Ok(Fork::Parent(pid)) => {
+                let _ = say(
+                    &socket,
+                    &Word::Born {
+                        id: request.id,
+                        pid,
+                    },
+                );
+            }
             Err(error) => {
                 let text = cut(&error.to_string());
                 let _ = say(

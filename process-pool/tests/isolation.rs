@@ -92,7 +92,7 @@ fn a_task_that_closes_everything_and_goes_on_is_told_what_it_did() {
             std::thread::park();
         }
     };
-    let handle: process_pool::JoinHandle<()> = pool.submit(close_and_hang, ());
+    let handle: JoinHandle<()> = pool.submit(close_and_hang, ());
     let error = soon(handle).unwrap_err();
     let text = error.to_string();
     assert!(text.contains("close descriptors"), "{text}");

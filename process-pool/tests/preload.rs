@@ -1,5 +1,4 @@
-//! Workers that are forked off a process that has preloaded: what they have, how that process may fail or die,
-//! and that nothing is lost by it.
+//! Workers that are forked off a process that has preloaded: what they have, and how that process may fail.
 #![expect(clippy::unwrap_used, reason = "the helpers of tests unwrap")]
 
 #[expect(dead_code, reason = "each test uses a part of it")]
@@ -7,9 +6,8 @@ mod support;
 
 use std::sync::OnceLock;
 
-use process_pool::{BuildError, JoinHandle, ProcessPoolExecutor, Rejection, TaskError, WorkerDied};
-use rustix::process::Signal;
-use support::{Gate, guard, knock, send_signal, soon, visit, wait_until_at_rest};
+use process_pool::{BuildError, ProcessPoolExecutor, WorkerDied};
+use support::{Gate, guard, knock, soon, visit};
 
 static LOADED: OnceLock<Vec<u64>> = OnceLock::new();
 
@@ -252,127 +250,4 @@ impl serde::Serialize for Unwritable {
     fn serialize<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
         Err(serde::ser::Error::custom("unwritable"))
     }
-}
-
-#[test]
-fn a_zygote_that_is_killed_while_idle_costs_no_worker_and_the_next_one_preloads_again() {
-    let _guard = guard();
-    let gate = Gate::new();
-    let (pool, zygote) = pool_at(&gate, 1);
-    let worker = pid_of_worker(&pool);
-    send_signal(zygote, Signal::KILL);
-    support::wait_for_end(zygote);
-    assert_eq!(pid_of_worker(&pool), worker);
-    // Not even a zombie.
-    while std::path::Path::new(&format!("/proc/{zygote}")).exists() {
-        std::thread::yield_now();
-    }
-    send_signal(worker, Signal::KILL);
-    let handle = pool.submit(|()| (std::process::id(), loaded()), ());
-    gate.next().permit();
-    let (next, count) = soon(handle).unwrap();
-    assert_ne!(next, worker);
-    assert_eq!(count, 1000);
-}
-
-/// Has the pool need another zygote. Nobody has let that in yet.
-fn lose_zygote_and_worker(pool: &ProcessPoolExecutor, zygote: u32) {
-    send_signal(zygote, Signal::KILL);
-    while std::path::Path::new(&format!("/proc/{zygote}")).exists() {
-        std::thread::yield_now();
-    }
-    pool.pids()
-        .into_iter()
-        .for_each(|pid| send_signal(pid, Signal::KILL));
-}
-
-#[test]
-fn a_zygote_that_is_killed_while_workers_are_started_costs_no_task() {
-    let _guard = guard();
-    let gate = Gate::new();
-    // More than fail in a row when a pool is broken.
-    let (pool, zygote) = pool_at(&gate, 8);
-    lose_zygote_and_worker(&pool, zygote);
-    let handles: Vec<_> = (0..8).map(|n: u32| pool.submit(|n| n, n)).collect();
-    for _ in 0..3 {
-        let zygote = gate.next();
-        wait_until_at_rest("process-pool");
-        assert!(pool.pids().is_empty(), "{:?}", pool.pids());
-        send_signal(zygote.pid, Signal::KILL);
-        zygote.wait_until_gone();
-    }
-    gate.next().permit();
-    for (n, handle) in handles.into_iter().enumerate() {
-        assert_eq!(soon(handle).unwrap(), n as u32);
-    }
-}
-
-#[test]
-fn while_a_zygote_preloads_again_other_workers_answer() {
-    let _guard = guard();
-    let gate = Gate::new();
-    let (pool, zygote) = pool_at(&gate, 2);
-    send_signal(zygote, Signal::KILL);
-    support::wait_for_end(zygote);
-    let inner = Gate::new();
-    let held = pool.submit(visit, inner.path());
-    let visitor = inner.next();
-    // It wants another worker, which has to wait for its zygote.
-    let waiting = pool.submit(|n: u32| n, 1);
-    let preloading = gate.next();
-    drop(visitor);
-    soon(held).unwrap();
-    assert_eq!(soon(waiting).unwrap(), 1);
-    for n in 0..100 {
-        assert_eq!(soon(pool.submit(|n: u32| n, n)).unwrap(), n);
-    }
-    drop(preloading);
-}
-
-#[test]
-fn a_preload_function_that_always_fails_later_breaks_the_pool() {
-    let _guard = guard();
-    let gate = Gate::new();
-    let (pool, zygote) = pool_at(&gate, 2);
-    lose_zygote_and_worker(&pool, zygote);
-    let handles = [1, 2].map(|n: u32| pool.submit(|n| n, n));
-    for _ in 0..5 {
-        drop(gate.next());
-    }
-    for handle in handles {
-        let outcome = soon(handle);
-        assert!(
-            matches!(outcome, Err(TaskError::Rejected(Rejection::Broken))),
-            "{outcome:?}"
-        );
-    }
-}
-
-#[test]
-fn a_pool_is_killed_while_its_zygote_preloads_again() {
-    let _guard = guard();
-    let gate = Gate::new();
-    let (pool, zygote) = pool_at(&gate, 2);
-    lose_zygote_and_worker(&pool, zygote);
-    let handle: JoinHandle<u32> = pool.submit(|n| n, 1);
-    let zygote = gate.next();
-    pool.kill().unwrap();
-    assert!(matches!(soon(handle), Err(TaskError::Cancelled)));
-    zygote.wait_until_gone();
-}
-
-#[test]
-fn a_pool_that_is_drained_waits_for_a_zygote_that_preloads_again() {
-    let _guard = guard();
-    let gate = Gate::new();
-    let (pool, zygote) = pool_at(&gate, 2);
-    lose_zygote_and_worker(&pool, zygote);
-    let handle: JoinHandle<u32> = pool.submit(|n| n, 1);
-    let zygote = gate.next();
-    std::thread::scope(|scope| {
-        let end = scope.spawn(|| pool.shutdown().unwrap());
-        zygote.permit();
-        end.join().unwrap();
-    });
-    assert_eq!(soon(handle).unwrap(), 1);
 }

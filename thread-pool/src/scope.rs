@@ -3,7 +3,8 @@
 //! # Why what they borrow outlives them
 //!
 //! Each task carries a [`Presence`](crate::crowd::Presence) as its guard, which is dropped when nothing is left of the task
-//! but its value, and then belongs to a handle that cannot leave `'scope`. [`Crowd::wait_until_empty`]
+//! but its value, and then belongs to a handle that cannot leave `'scope`. So closures and handles borrow the crowd,
+//! which the presence alone has to own: it looks at it once more when it has counted itself out. [`Crowd::wait_until_empty`]
 //! returns when all of them are gone. [`ThreadPoolExecutor::scope`] calls it before it returns, whether
 //! its closure has returned or unwound; and nobody else can end `'scope`, since a [`Scope`] is only
 //! ever lent out. Leaking a handle leaks a value that nobody looks at any more, and leaking the scope
@@ -180,8 +181,9 @@ impl<'scope> Scope<'scope, '_> {
         F: FnOnce() -> T + Send + 'scope,
         T: Send + 'scope,
     {
+        let crowd: &'scope Crowd = &self.crowd;
         let fate = Fate {
-            crowd: Arc::clone(&self.crowd),
+            crowd,
             is_good: false,
         };
         let closure = move || {
@@ -217,7 +219,7 @@ impl<'scope> Scope<'scope, '_> {
         });
         ScopedHandle {
             inner,
-            crowd: Arc::clone(&self.crowd),
+            crowd,
             is_seen: AtomicBool::new(false),
             scope: PhantomData,
         }
@@ -232,19 +234,19 @@ impl fmt::Debug for Scope<'_, '_> {
 
 /// Goes along with a task's closure, and counts a failure if it is dropped before the task has ended
 /// well: it has panicked, or was never run.
-struct Fate {
-    crowd: Arc<Crowd>,
+struct Fate<'scope> {
+    crowd: &'scope Crowd,
     is_good: bool,
 }
 
-impl Fate {
+impl Fate<'_> {
     /// The task has ended well. By value, so that a closure captures it whole.
     fn end_well(mut self) {
         self.is_good = true;
     }
 }
 
-impl Drop for Fate {
+impl Drop for Fate<'_> {
     fn drop(&mut self) {
         if !self.is_good {
             self.crowd.fail();
@@ -273,7 +275,7 @@ impl Drop for Fate {
 /// ```
 pub struct ScopedHandle<'scope, T> {
     inner: JoinHandle<T>,
-    crowd: Arc<Crowd>,
+    crowd: &'scope Crowd,
     /// Whether a failure of the task is known to whoever has the handle.
     is_seen: AtomicBool,
     /// The value may borrow, so it must not get out of the scope.

@@ -26,6 +26,8 @@ const TINY: u64 = 20_000;
 const BATCH: usize = 512;
 /// So many workers are killed one after the other.
 const RESPAWNS: u64 = 20;
+/// So long each of them has lived: long enough for another one to be forked ahead of time.
+const LIFE: Duration = Duration::from_millis(1);
 /// So many large arguments are given out at once.
 const OUTSTANDING: usize = 8;
 /// How many of them a run sends one by one.
@@ -77,13 +79,14 @@ pub(super) fn groups() -> Vec<Group> {
             .peer("procspawn", start::<Procspawn>)
             .python(PYTHON),
         Group::new("process_start/respawn", RESPAWNS, 3)
-            .about("From the end of the only worker, which was killed, to the first result of the next one.")
+            .about("From the end of the only worker, which was killed, to the first result of the next one. It has lived for a millisecond, or was killed after its first result.")
             .aim_time(Duration::from_micros(200))
-            .ours("process-pool: preload", || {
-                respawn(ProcessPoolExecutor::builder().preload(|()| (), ()))
+            .ours("process-pool: preload", || respawn(preloading(), LIFE))
+            .ours("process-pool: preload, killed at once", || {
+                respawn(preloading(), Duration::ZERO)
             })
             .reference("process-pool: without", || {
-                respawn(ProcessPoolExecutor::builder())
+                respawn(ProcessPoolExecutor::builder(), LIFE)
             }),
     ];
     let by_size = [
@@ -251,8 +254,12 @@ fn start<P: Processes>() -> Workload {
     })
 }
 
+fn preloading() -> Builder {
+    ProcessPoolExecutor::builder().preload(|()| (), ())
+}
+
 /// The time until a worker that was killed has ended is not measured: it is the system's alone.
-fn respawn(builder: Builder) -> Workload {
+fn respawn(builder: Builder, life: Duration) -> Workload {
     let pool = done(builder.workers(1).build());
     let pid = move || {
         let pid = done(pool.submit(|()| std::process::id(), ()).result());
@@ -261,6 +268,7 @@ fn respawn(builder: Builder) -> Workload {
     Box::new(move || {
         each((0..RESPAWNS).map(|_| {
             let worker = done(pidfd_open(pid(), PidfdFlags::empty()));
+            thread::sleep(life);
             done(pidfd_send_signal(&worker, Signal::KILL));
             done(poll(&mut [PollFd::new(&worker, PollFlags::IN)], None));
             let start = Instant::now();

@@ -62,7 +62,7 @@ fn threads(tasks: u64) -> Workload {
 pub(super) fn groups() -> Vec<Group> {
     let group = |name, tasks, runs| {
         Group::new(name, tasks, runs)
-            .about("Empty tasks that borrow from the caller, who is no worker, and end before it goes on.")
+            .about("Empty tasks that borrow from the caller, who is no worker, and end before it goes on. forte has the caller run them, and shares them only at its next heartbeat; the others wake a worker at the first.")
             .aim_everywhere(1.0, None)
             .ours("thread-pool", move || ours(tasks))
             .peer("rayon: in_place_scope", move || rayon(tasks))

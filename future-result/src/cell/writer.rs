@@ -28,7 +28,8 @@ pub(crate) struct Writer<T> {
 
 // SAFETY: it moves a `T` to the handle's thread, and callbacks and wakers are `Send`.
 unsafe impl<T: Send> Send for Writer<T> {}
-// SAFETY: through a shared reference there are only atomic loads.
+// SAFETY: through a shared reference there are only atomic operations: loads, and tokens that are counted. A waker
+// is a token, and its hook is `Sync`.
 unsafe impl<T: Send> Sync for Writer<T> {}
 
 impl<T> Writer<T> {

@@ -3,13 +3,14 @@
 use std::cell::Cell;
 use std::fmt;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::panic::Location;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use future_result::sync::now;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::ioctl_fionbio;
 use rustix::net::{AddressFamily, SocketType};
 #[cfg(not(target_vendor = "apple"))]
@@ -19,9 +20,17 @@ use crate::reactor::{Interest, Source, block};
 use crate::scheduler::{Ends, Rest, Scheduler, current};
 use crate::time::{Alarm, Armed, sleep};
 
+/// So long an accept waits that has found no descriptor left.
+const SHORTAGE_PAUSE: Duration = Duration::from_millis(5);
+
+/// So long async code waits until it tries again, where nobody tells when there is room.
+const NO_ROOM_PAUSE: Duration = Duration::from_millis(1);
+
 /// A socket that does not block its thread.
 pub struct Io<T> {
     source: Source<T>,
+    /// Whether the system tells when it is worth trying to write again.
+    tells_room: bool,
     pub(super) read_limit: Cell<Option<Duration>>,
     pub(super) write_limit: Cell<Option<Duration>>,
 }
@@ -32,8 +41,18 @@ impl<T: AsFd> Io<T> {
         ioctl_fionbio(&socket, true)?;
         Ok(Self {
             source: Source::new(socket),
+            tells_room: true,
             read_limit: Cell::new(None),
             write_limit: Cell::new(None),
+        })
+    }
+
+    /// As [`new`](Self::new), for a socket that may be told whom to send to each time. To the system it can always
+    /// be written to then, whether there is room at the other end or not, and an attempt that fails is an event.
+    pub(super) fn unaware_of_room(socket: T) -> io::Result<Self> {
+        Ok(Self {
+            tells_room: false,
+            ..Self::new(socket)?
         })
     }
 
@@ -75,6 +94,22 @@ impl<T: AsFd> Io<T> {
         Ok(read)
     }
 
+    /// As [`read`](Self::read), from a listener. What waits there stays if there is no descriptor or no memory for it,
+    /// and whoever accepts is told so at once each time: if that just tried again, it would do nothing else. So it
+    /// has to wait a little before it is told, in which others may give something back.
+    pub(super) fn accept<R>(
+        &self,
+        at: &'static Location<'static>,
+        operation: impl FnMut(&T) -> io::Result<R>,
+    ) -> io::Result<R> {
+        let accepted = self.read(at, operation);
+        let may_wait = || current::get().is_none_or(|scheduler| !scheduler.current().is_pinned());
+        if accepted.as_ref().is_err_and(is_shortage) && may_wait() {
+            sleep(SHORTAGE_PAUSE);
+        }
+        accepted
+    }
+
     pub(super) fn write<R>(
         &self,
         at: &'static Location<'static>,
@@ -106,6 +141,11 @@ impl<T: AsFd> Io<T> {
         let result = retry(|| operation(self.socket()));
         if !would_block(&result) {
             return Poll::Ready(result);
+        }
+        if interest == Interest::Write && !self.tells_room && is_writable(self.socket().as_fd()) {
+            let waker = context.waker().clone();
+            scheduler.timers.ring(NO_ROOM_PAUSE, Alarm::Poll(waker));
+            return Poll::Pending;
         }
         self.source.arm(reactor, interest, context.waker())?;
         if reactor.looks() != looks {
@@ -185,6 +225,20 @@ impl<T: AsFd> Io<T> {
             }
         })
     }
+}
+
+/// Whether there is too little of something that others may give back.
+fn is_shortage(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+
+    let shortages = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
+    Errno::from_io_error(error).is_some_and(|error| shortages.contains(&error))
+}
+
+/// Whether the system says that a socket can be written to.
+fn is_writable(socket: BorrowedFd<'_>) -> bool {
+    let mut socket = [PollFd::from_borrowed_fd(socket, PollFlags::OUT)];
+    poll(&mut socket, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
 }
 
 fn would_block<R>(result: &io::Result<R>) -> bool {

@@ -69,7 +69,8 @@ pub trait Polled: AsIo {
         self.io().poll(Interest::Read, context, operation)
     }
 
-    /// Does something for which the socket has to be writable, likewise.
+    /// Does something for which the socket has to be writable, likewise. If that is to send a datagram to a path
+    /// where too many wait already, it is woken every millisecond, since the system does not tell when there is room.
     fn poll_write_with<R>(
         &self,
         context: &mut Context<'_>,

@@ -78,10 +78,13 @@ impl TcpListener {
     ///
     /// # Errors
     ///
-    /// What std says; mostly, that there are too many open files.
+    /// What std says; mostly, that there are too many open files. The connection waits on then, and so this
+    /// call lets the task sleep for 5 ms before it returns: a loop that just tries again takes no time
+    /// from the others, which may close some.
     #[track_caller]
     pub fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
-        let (socket, address) = self.0.read(Location::caller(), net::TcpListener::accept)?;
+        let accept = net::TcpListener::accept;
+        let (socket, address) = self.0.accept(Location::caller(), accept)?;
         Ok((TcpStream::from_std(socket)?, address))
     }
 
@@ -95,7 +98,8 @@ impl TcpListener {
         Self::from_std(self.0.socket().try_clone()?)
     }
 
-    /// Accepts one connection after the other, without end.
+    /// Accepts one connection after the other, without end. An error is one [`accept`](Self::accept)'s: the next may
+    /// succeed.
     pub fn incoming(&self) -> Incoming<'_> {
         Incoming { listener: self }
     }

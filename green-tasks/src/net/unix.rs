@@ -48,10 +48,11 @@ impl UnixListener {
     ///
     /// # Errors
     ///
-    /// What std says.
+    /// As of [`TcpListener::accept`](super::TcpListener::accept).
     #[track_caller]
     pub fn accept(&self) -> io::Result<(UnixStream, SocketAddr)> {
-        let (socket, address) = self.0.read(Location::caller(), net::UnixListener::accept)?;
+        let accept = net::UnixListener::accept;
+        let (socket, address) = self.0.accept(Location::caller(), accept)?;
         Ok((UnixStream::from_std(socket)?, address))
     }
 }
@@ -228,7 +229,7 @@ impl UnixDatagram {
     ///
     /// If it cannot be set to not block.
     pub fn from_std(socket: net::UnixDatagram) -> io::Result<Self> {
-        Ok(Self(Io::new(socket)?))
+        Ok(Self(Io::unaware_of_room(socket)?))
     }
 
     /// Sends a datagram to whom the socket is connected to.
@@ -307,6 +308,12 @@ impl AsFd for UnixStream {
     }
 }
 
+impl AsFd for UnixListener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.socket().as_fd()
+    }
+}
+
 impl fmt::Debug for UnixListener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.socket().fmt(f)
@@ -316,6 +323,12 @@ impl fmt::Debug for UnixListener {
 impl fmt::Debug for UnixStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.socket().fmt(f)
+    }
+}
+
+impl AsFd for UnixDatagram {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.socket().as_fd()
     }
 }
 

@@ -18,6 +18,14 @@
 //! it has got up there. The wake-up is mail, and nobody lies down on mail, so that it is not lost if it
 //! comes in between.
 //!
+//! # Who takes from the queue
+//!
+//! Whoever has nothing to do takes the first task, one at a time. Whoever has enough to do looks into the queue as
+//! well, every millisecond or so, since all may have; but a task that it takes waits for its other tasks, and can
+//! be given to nobody else any more. So it takes none while somebody is searching, nor while another has less to do
+//! that looks often enough to take them. One that has not looked for long is in the middle of a long turn, and
+//! what it has to do says nothing.
+//!
 //! # When nothing can ever go on
 //!
 //! A scheduler lies down *without hope* if nothing but its own run could wake any of its tasks. If
@@ -33,6 +41,7 @@ mod model;
 use std::collections::VecDeque;
 use std::panic::Location;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use future_result::PoolId;
 use future_result::sync::Mutex;
@@ -43,6 +52,9 @@ use super::parcel::Parcel;
 
 /// A scheduler that has enough to do takes as many tasks at a time from the queue, and no more.
 const SHARE: usize = 8;
+
+/// What a scheduler had to do so long ago says nothing any more. Two looks.
+const STALE: Duration = Duration::from_millis(2);
 
 /// The schedulers of a run.
 pub(crate) struct Crew {
@@ -55,6 +67,8 @@ struct State {
     /// The tasks that nobody has started.
     unstarted: VecDeque<Parcel>,
     members: Box<[Member]>,
+    /// What each had to do when it last looked into the queue.
+    loads: Box<[Load]>,
     /// Those that are asleep; whoever lay down last is woken first.
     sleepers: Vec<usize>,
     /// How many are searching.
@@ -76,6 +90,13 @@ enum Member {
     Gone,
 }
 
+/// How many turns were due, and when.
+#[derive(Clone, Copy, Debug, Default)]
+struct Load {
+    due: usize,
+    at: Option<Instant>,
+}
+
 /// Which of a crew's schedulers one is.
 pub(crate) struct Post {
     pub(crate) crew: Arc<Crew>,
@@ -90,6 +111,7 @@ impl Crew {
             state: Mutex::new(State {
                 unstarted: VecDeque::new(),
                 members: vec![Member::Up; size].into(),
+                loads: vec![Load::default(); size].into(),
                 sleepers: Vec::with_capacity(size),
                 searching: 0,
                 is_closed: false,
@@ -124,16 +146,29 @@ impl Crew {
         Ok(())
     }
 
-    /// The first task that nobody has started.
-    pub(super) fn take(&self) -> Option<Parcel> {
-        self.state.lock().unstarted.pop_front()
+    /// The first task that nobody has started, for one who has nothing to do.
+    pub(super) fn take(&self, place: usize, now: Instant) -> Option<Parcel> {
+        let mut state = self.state.lock();
+        state.loads[place] = Load {
+            due: 0,
+            at: Some(now),
+        };
+        state.unstarted.pop_front()
     }
 
-    /// A fair share of what nobody has started, for one who has something else to do.
-    pub(super) fn share(&self) -> Vec<Parcel> {
+    /// A fair share of what nobody has started, for one who has something else to do: so many turns are due.
+    pub(super) fn share(&self, place: usize, due: usize, now: Instant) -> Vec<Parcel> {
         let mut state = self.state.lock();
-        let fair = state.unstarted.len().div_ceil(self.size());
-        state.unstarted.drain(..fair.min(SHARE)).collect()
+        let fair = if state.is_left_to_others(place, due, now) {
+            0
+        } else {
+            state.unstarted.len().div_ceil(self.size()).min(SHARE)
+        };
+        state.loads[place] = Load {
+            due: due + fair,
+            at: Some(now),
+        };
+        state.unstarted.drain(..fair).collect()
     }
 
     /// The numbers of the tasks that nobody has started, and where they were spawned.
@@ -253,6 +288,19 @@ impl Crew {
 }
 
 impl State {
+    /// Whether another than this one is to take what has not been started.
+    fn is_left_to_others(&self, place: usize, due: usize, now: Instant) -> bool {
+        let mut others = self.members.iter().zip(&self.loads).enumerate();
+        let has_less = |load: &Load| {
+            let is_fresh = |at| now.saturating_duration_since(at) < STALE;
+            load.due < due && load.at.is_some_and(is_fresh)
+        };
+        self.searching > 0
+            || others.any(|(other, (&member, load))| {
+                other != place && member == Member::Up && has_less(load)
+            })
+    }
+
     /// Has a sleeper search, if there is something to find, and nobody does.
     fn rouse(&mut self) -> Option<usize> {
         if self.unstarted.is_empty() || self.searching > 0 {

@@ -35,7 +35,10 @@ impl Scheduler {
         self.read_mail();
         self.ring();
         if let Some(post) = &self.post {
-            for parcel in post.crew.share() {
+            for parcel in post
+                .crew
+                .share(post.place, self.queue.len(), self.timers.seen())
+            {
                 self.adopt(parcel);
             }
         }
@@ -108,7 +111,9 @@ impl Scheduler {
             self.note_clock();
             return self.ring();
         }
-        if let Some(parcel) = self.post.as_ref().and_then(|post| post.crew.take()) {
+        if let Some(post) = &self.post
+            && let Some(parcel) = post.crew.take(post.place, self.timers.seen())
+        {
             return self.adopt(parcel);
         }
         let next = self.timers.next();

@@ -1,10 +1,17 @@
 //! Whose turn it is next: first in, first out; or, in a deterministic runtime, whoever the seed says.
+//!
+//! Where many wait for their turn, what each needs to go on has left the nearest cache since its last one. It is known
+//! beforehand who comes next, so it is fetched while others have their turn: of the second next the
+//! [`Task`], and of the next what that leads to, its fiber and the frames on its stack.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 
 use super::task::Task;
+
+/// If so many are in the queue, they are fetched beforehand: fewer stay in the nearest cache.
+const MANY: usize = 32;
 
 /// The tasks that can go on.
 pub(super) struct RunQueue {
@@ -36,12 +43,31 @@ impl RunQueue {
             // The first one takes its place.
             return tasks.swap_remove_front(place as usize);
         }
-        tasks.pop_front()
+        let first = tasks.pop_front();
+        if tasks.len() >= MANY {
+            fetch_next(&tasks);
+        }
+        first
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.tasks.borrow().len()
     }
 
     #[inline]
     pub(super) fn is_empty(&self) -> bool {
         self.tasks.borrow().is_empty()
+    }
+}
+
+/// Has the CPU fetch who comes next, and whom it leads to.
+#[inline(always)]
+fn fetch_next(tasks: &VecDeque<Rc<Task>>) {
+    if let Some(task) = tasks.get(1) {
+        Task::fetch(task);
+    }
+    if let Some(task) = tasks.front() {
+        task.fetch_stack();
     }
 }
 

@@ -9,6 +9,7 @@ use std::rc::Rc;
 use super::task::Body;
 use super::{Scheduler, Task};
 use crate::engine::{Step, Suspender};
+use crate::stack::fetch_task;
 
 impl Task {
     /// Has the CPU fetch what it needs to go on with it, but for its frames.
@@ -18,6 +19,21 @@ impl Task {
         if let Body::Fiber(fiber) = unsafe { &*self.body.as_ptr() } {
             fiber.fetch();
         }
+    }
+
+    /// The same, with its frames, if it is in few calls.
+    #[inline(always)]
+    pub(super) fn fetch_stack(&self) {
+        // SAFETY: as in `fetch_fiber`. It may be called of any task: nothing is read but a pointer.
+        if let Body::Fiber(fiber) = unsafe { &*self.body.as_ptr() } {
+            fiber.fetch_top();
+        }
+    }
+
+    /// Has the CPU fetch a task.
+    #[inline(always)]
+    pub(super) fn fetch(this: &Rc<Self>) {
+        fetch_task(Rc::as_ptr(this).addr());
     }
 }
 
@@ -31,9 +47,9 @@ impl Scheduler {
         // SAFETY: tasks stay on their thread, and nothing that could replace the body runs while it is looked
         // at: the reference ends with this statement.
         let fiber = match unsafe { &*task.body.as_ptr() } {
-            // SAFETY: the one in the task is not used meanwhile: it is only looked at when it is the task's turn,
-            // which it is now and once. If the fiber ends, the caller takes the one in the task, and this one
-            // is gone.
+            // SAFETY: the one in the task is not resumed meanwhile: that is done here alone, when the queue has
+            // given the task out, in which it is at most once and not while it runs (`Phase`). It is fetched at
+            // most. If the fiber ends, the caller takes the one in the task, and this one is gone.
             Body::Fiber(fiber) => Some(unsafe { fiber.alias() }),
             _ => None,
         };

@@ -146,6 +146,7 @@ impl StackPool {
 
     /// Takes back a stack on which nothing lies any more.
     pub(crate) fn give_back(&self, stack: Stack) {
+        debug_assert!(stack.is_of(&self.slab));
         self.in_a_row.set(false);
         self.free.borrow_mut().push(stack.index());
     }

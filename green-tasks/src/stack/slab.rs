@@ -241,6 +241,12 @@ impl Stack {
         Self { slab, index, base }
     }
 
+    /// Whether it is a part of this slab.
+    #[inline]
+    pub(super) fn is_of(&self, slab: &Rc<Slab>) -> bool {
+        Rc::ptr_eq(&self.slab, slab)
+    }
+
     #[inline]
     pub(super) fn index(&self) -> u32 {
         self.index

@@ -1,11 +1,14 @@
 //! Calls that block are made elsewhere, and a task that waits for one can be cancelled at once.
 
 use std::rc::Rc;
-use std::sync::mpsc;
+use std::sync::{Arc, Barrier, mpsc};
 use std::thread;
+use std::time::Duration;
 
 use green_tasks::net::{TcpListener, TcpStream};
-use green_tasks::{FutureResult, TaskError, spawn_local, unblock, yield_now};
+use green_tasks::{
+    FutureResult, JoinHandle, Runtime, TaskError, spawn, spawn_local, unblock, yield_now,
+};
 
 use crate::support::{OnDrop, run, stackful};
 
@@ -29,6 +32,59 @@ fn more_calls_than_threads_all_come_to_their_turn() {
             .map(|handle| handle.result().unwrap())
             .sum();
         assert_eq!(sum, 199 * 200 / 2);
+    });
+}
+
+/// For all threads that there are for calls of one level.
+const THREADS: usize = 16;
+
+/// Has so many calls be under way at once that no thread is left for others, each of which goes on with `then`.
+fn all_at_once<T: Send + 'static>(then: fn() -> T) -> Vec<T> {
+    let all_there = Arc::new(Barrier::new(THREADS));
+    let call = |_| {
+        let all_there = Arc::clone(&all_there);
+        unblock(move || {
+            all_there.wait();
+            then()
+        })
+    };
+    let calls: Vec<_> = (0..THREADS).map(call).collect();
+    calls
+        .into_iter()
+        .map(|call| call.result().unwrap())
+        .collect()
+}
+
+/// A limit that is never reached, unless nobody would ever go on.
+fn is_made(call: JoinHandle<()>) -> bool {
+    call.result_timeout(Duration::from_secs(10)).is_ok()
+}
+
+/// One test, since two would take the threads from each other.
+#[test]
+fn calls_that_wait_for_calls_of_their_own_leave_threads_for_those() {
+    run(|| {
+        let made = all_at_once(|| is_made(unblock(|| unblock(|| ()).result().unwrap())));
+        assert_eq!(made, [true; THREADS]);
+
+        // Made by the task of a runtime within the call.
+        let made = all_at_once(|| {
+            let made = Runtime::new().run(|| is_made(unblock(|| ())));
+            made.unwrap()
+        });
+        assert_eq!(made, [true; THREADS]);
+
+        // On a thread of that runtime.
+        let made = all_at_once(|| {
+            let made = stackful().threads(2).build().unwrap().run(|| {
+                let (sender, receiver) = mpsc::channel();
+                drop(spawn(move || sender.send(is_made(unblock(|| ())))));
+                // Keeps this thread, so that the other one starts the task.
+                receiver.recv().unwrap()
+            });
+            made.unwrap()
+        });
+        assert_eq!(made, [true; THREADS]);
     });
 }
 

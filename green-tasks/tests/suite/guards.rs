@@ -7,7 +7,9 @@ use std::rc::Rc;
 use std::sync::{PoisonError, TryLockError, mpsc};
 use std::task::Poll;
 use std::thread::{self, ThreadId};
+use std::time::Duration;
 
+use future_result::sync::atomic::{AtomicU32, Ordering};
 use future_result::{CancelToken, block_until};
 use green_tasks::sync::Event;
 use green_tasks::{
@@ -360,13 +362,77 @@ fn the_payload_of_one_task_ends_another_as_cancelled_and_harms_nobody() {
         first.result().unwrap();
         let caught = payload.take().unwrap();
         let second = spawn_local(move || {
-            let limited = timeout(std::time::Duration::MAX, || {
-                std::panic::resume_unwind(caught)
-            });
+            let limited = timeout(Duration::MAX, || std::panic::resume_unwind(caught));
             limited.unwrap();
         });
         assert!(matches!(second.result(), Err(TaskError::Cancelled)));
     });
+}
+
+/// To users a cancelled task is no panic, so no report of one is printed.
+#[test]
+fn the_panic_hook_is_not_called_for_a_task_that_is_cancelled() {
+    static CALLS: AtomicU32 = AtomicU32::new(0);
+
+    // Other tests panic meanwhile, so only what is said of this thread counts.
+    let here = thread::current().id();
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        CALLS.fetch_add(u32::from(thread::current().id() == here), Ordering::SeqCst);
+        before(info);
+    }));
+    run(|| {
+        let waiting = spawn_local(|| Event::new().wait());
+        let limited = spawn_local(|| timeout(Duration::ZERO, || Event::new().wait()));
+        yield_now();
+        let _ = waiting.cancel();
+        assert!(matches!(waiting.result(), Err(TaskError::Cancelled)));
+        assert!(limited.result().unwrap().is_err());
+        drop(spawn_local(|| Event::new().wait()));
+        yield_now();
+    });
+    assert_eq!(CALLS.load(Ordering::SeqCst), 0);
+}
+
+/// Others may point into it, so its addresses are nobody else's ever after.
+#[test]
+fn the_stack_of_a_task_that_is_left_behind_is_never_another_tasks() {
+    const STACK: usize = 64 << 10;
+
+    fn address() -> usize {
+        let local = 0_u8;
+        (&raw const *std::hint::black_box(&local)).addr()
+    }
+
+    let other = thread::spawn(|| {
+        let left = Rc::new(Cell::new(0));
+        let ran = stackful().stack_size(STACK).build().unwrap().run(|| {
+            let left = Rc::clone(&left);
+            let stuck = spawn_local(move || {
+                left.set(address());
+                let _on_drop = OnDrop(|| Event::new().wait());
+                Event::new().wait();
+            });
+            yield_now();
+            let _ = stuck.cancel();
+            yield_now();
+        });
+        assert!(matches!(ran, Err(RuntimeError::Stuck(_))));
+        left.get()
+    });
+    let left = other.join().unwrap();
+    let ran = stackful().stack_size(STACK).build().unwrap().run(|| {
+        let tasks = (0..1000).map(|_| {
+            spawn_local(|| {
+                yield_now();
+                address()
+            })
+        });
+        let tasks: Vec<_> = tasks.collect();
+        let addresses = tasks.into_iter().map(|task| task.result().unwrap());
+        addresses.map(|address| address.abs_diff(left)).min()
+    });
+    assert!(ran.unwrap().unwrap() > STACK / 2);
 }
 
 /// The list of what a thread is running has its entries in the frames that run it; one of them is left.

@@ -2,14 +2,15 @@
 //! that it guards.
 
 use std::cell::Cell;
+use std::future::poll_fn;
 use std::io::{ErrorKind, Read, Write};
 use std::net::Shutdown;
 use std::path::PathBuf;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use green_tasks::net::{TcpListener, TcpStream, UnixDatagram, UnixListener, UnixStream};
-use green_tasks::{FutureResult, no_suspend, spawn_local, timeout, yield_now};
+use green_tasks::net::{Polled, TcpListener, TcpStream, UnixDatagram, UnixListener, UnixStream};
+use green_tasks::{FutureResult, no_suspend, sleep, spawn_future, spawn_local, timeout, yield_now};
 
 use crate::support::run;
 
@@ -92,6 +93,53 @@ fn a_datagram_to_whom_others_have_filled_up_is_sent_when_there_is_room() {
         let received = timeout(LONG, || receiver.recv(&mut buffer).unwrap());
         assert_eq!(received, Ok(4));
         assert_eq!(sending.result().unwrap(), 4);
+    });
+}
+
+/// An attempt that fails is an event in itself, by which one could wake oneself without end.
+#[test]
+fn async_code_sends_a_datagram_when_there_is_room_and_tries_rarely_until_then() {
+    let folder = Folder::new("polled-datagrams");
+    let path = folder.0.join("receiver");
+    run(|| {
+        let receiver = UnixDatagram::bind(&path).unwrap();
+        // Those that are connected are told.
+        for is_connected in [false, true] {
+            let sender = std::os::unix::net::UnixDatagram::unbound().unwrap();
+            if is_connected {
+                sender.connect(&path).unwrap();
+            }
+            let sender = UnixDatagram::from_std(sender).unwrap();
+            let attempts = Rc::new(Cell::new(0));
+            let sending = spawn_future({
+                let (path, attempts) = (path.clone(), Rc::clone(&attempts));
+                async move {
+                    for _ in 0..1000 {
+                        let send = |socket: &std::os::unix::net::UnixDatagram| {
+                            attempts.set(attempts.get() + 1);
+                            if is_connected {
+                                socket.send(b"datagram")
+                            } else {
+                                socket.send_to(b"datagram", &path)
+                            }
+                        };
+                        poll_fn(|context| sender.poll_write_with(context, send))
+                            .await
+                            .unwrap();
+                    }
+                }
+            });
+            look();
+            let (attempts_before, start) = (attempts.get(), Instant::now());
+            sleep(Duration::from_millis(20));
+            let most = start.elapsed().as_millis() + 1;
+            assert!(attempts.get() - attempts_before <= most);
+            for _ in 0..1000 {
+                let received = timeout(LONG, || receiver.recv(&mut [0; 8]).unwrap());
+                assert_eq!(received, Ok(8));
+            }
+            sending.result().unwrap();
+        }
     });
 }
 

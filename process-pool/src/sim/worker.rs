@@ -89,6 +89,8 @@ pub(super) struct Worker {
     pub(super) exit: Option<Exit>,
     /// It has too much memory after so many tasks more, if ever.
     fills_after: Option<u64>,
+    /// It is not the pool's yet.
+    pub(super) is_spare: bool,
     pub(super) is_reaped: bool,
     pub(super) is_buried: bool,
     pub(super) watches_results: bool,
@@ -142,9 +144,10 @@ impl Worker {
             fills_after: random.one_in(6).then(|| random.below(5)),
             is_reaped: false,
             is_buried: false,
-            watches_results: true,
+            is_spare: true,
+            watches_results: false,
             watches_room: false,
-            watches_end: true,
+            watches_end: false,
             read_at: None,
             taken: 0,
             given_when_full: None,
@@ -197,7 +200,9 @@ impl Worker {
         if self.exit.is_some() {
             return false;
         }
-        if self.is_killed && random.one_in(2) {
+        // A spare one may be wanted again until its end is seen.
+        let chance = if self.is_spare { 20 } else { 2 };
+        if self.is_killed && random.one_in(chance) {
             self.die(
                 facts,
                 Exit::Signal {

@@ -16,6 +16,7 @@ use super::worker::Worker;
 use crate::claims::Claims;
 use crate::core::Core;
 use crate::notifier::Bell;
+use crate::spare::{Spare, Taken};
 use crate::store::Store;
 use crate::sys::{Descriptor, Event};
 use crate::system::{System, Wait};
@@ -36,6 +37,12 @@ pub(super) struct Inner {
     pub(super) random: Random,
     pub(super) faults: Faults,
     pub(super) workers: BTreeMap<u64, Worker>,
+    /// One of them may be a spare, with where its values are.
+    spare: Spare<(u64, Descriptor)>,
+    /// Whether the program's workers are forked off at all.
+    has_spares: bool,
+    /// How many were made since a worker was wanted.
+    spares: u32,
     pub(super) facts: Vec<Fact>,
     pub(super) deeds: Deeds,
     /// How many threads are in the middle of a call to the pool.
@@ -80,12 +87,16 @@ impl World {
             wait: random.pick(&[0, 0, 0, 0, 100]),
             pipe: random.pick(&[0, 0, 200]),
         };
+        let has_spares = random.one_in(2);
         let arguments = Store::create(random.pick(&STORES)).expect("a store");
         let readable = Arc::new(arguments.read_only().expect("a descriptor"));
         let inner = Mutex::new(Inner {
             random,
             faults,
             workers: BTreeMap::new(),
+            spare: Spare::new(),
+            has_spares,
+            spares: 0,
             facts: Vec::new(),
             deeds: Deeds::default(),
             busy: 0,
@@ -122,14 +133,27 @@ impl World {
         inner
     }
 
-    /// Whether the pool's numbers agree, and its thread, which is about to sleep, knows what is due.
-    fn look_after(&self) -> Option<Duration> {
-        let core = self.lock().core.upgrade()?;
-        let due = core.with(|state, _| {
+    /// Whether the pool's numbers agree, and its thread, which is about to sleep, knows what is due; and whether there
+    /// may be a spare worker.
+    fn look_after(&self) -> (Option<Duration>, bool) {
+        let Some(core) = self.lock().core.upgrade() else {
+            return (None, true);
+        };
+        let (due, may_spare) = core.with(|state, _| {
             state.check();
-            state.due()
-        })?;
-        Some(due.saturating_duration_since(now()))
+            (state.due(), state.may_spare())
+        });
+        (due.map(|at| at.saturating_duration_since(now())), may_spare)
+    }
+
+    /// A new worker, with where its values are.
+    fn start(&self, inner: &mut Inner, id: u64) -> io::Result<Descriptor> {
+        let values = Store::create(inner.random.pick(&STORES))?.into_fd();
+        let theirs = Store::open(values.try_clone()?)?;
+        let worker = Worker::new(&mut inner.random, Arc::clone(&self.0.readable), theirs);
+        let before = inner.workers.insert(id, worker);
+        assert!(before.is_none(), "two workers of one number");
+        Ok(values)
     }
 }
 
@@ -146,7 +170,8 @@ impl Inner {
             let was_alive = worker.exit.is_none();
             if worker.step(&mut self.random, &mut self.facts) {
                 let is_dead = worker.exit.is_some();
-                let counts = was_alive && is_dead && !worker.is_blameless;
+                // Of a spare one the pool does not hear.
+                let counts = was_alive && is_dead && !worker.is_blameless && !worker.is_spare;
                 self.deeds.failures += u32::from(counts);
                 self.note(id << 1 | u64::from(is_dead));
                 return true;
@@ -174,6 +199,12 @@ impl Inner {
         worker
     }
 
+    /// A spare worker that has never been the pool's is gone.
+    fn forget(&mut self, id: u64) {
+        let worker = self.workers.remove(&id).expect("a worker that there is");
+        assert!(worker.is_spare && worker.tasks.is_empty());
+    }
+
     fn events(&mut self) -> Vec<Event> {
         let mut events = Vec::new();
         if self.is_ringing {
@@ -187,7 +218,7 @@ impl Inner {
             if worker.watches_room && worker.room() > 0 {
                 tell(Source::Tasks);
             }
-            if worker.watches_end && worker.exit.is_some() {
+            if (worker.watches_end || worker.is_spare) && worker.exit.is_some() {
                 tell(Source::Process);
             }
         }
@@ -222,12 +253,24 @@ impl System for World {
         }
         inner.failed_starts = 0;
         inner.pauses_until = None;
-        let values = Store::create(inner.random.pick(&STORES))?.into_fd();
-        let theirs = Store::open(values.try_clone()?)?;
-        let worker = Worker::new(&mut inner.random, Arc::clone(&self.0.readable), theirs);
+        inner.spares = 0;
+        let values = match inner.spare.take() {
+            Some(Taken::Good((number, values))) if inner.worker(number).exit.is_none() => {
+                assert_eq!(number, id, "a spare one of another number");
+                assert!(!inner.worker(id).is_killed, "a spare one that was killed");
+                values
+            }
+            Some(Taken::Good((number, _)) | Taken::Doomed((number, _))) => {
+                inner.forget(number);
+                self.start(&mut inner, id)?
+            }
+            None => self.start(&mut inner, id)?,
+        };
+        let worker = inner.worker(id);
+        worker.is_spare = false;
+        worker.watches_results = true;
+        worker.watches_end = true;
         let claims = Arc::clone(&worker.claims);
-        let before = inner.workers.insert(id, worker);
-        assert!(before.is_none(), "two workers of one number");
         let world = self.clone();
         let results = Results {
             id,
@@ -235,6 +278,31 @@ impl System for World {
             values: Arc::new(values),
         };
         Ok((Sim { world, id, claims }, results))
+    }
+
+    fn keep_spare(&self, next: Option<u64>) {
+        let mut inner = self.stir();
+        let Some(id) = next else {
+            if let Some(&(doomed, _)) = inner.spare.doom(|_| true) {
+                inner.worker(doomed).is_killed = true;
+            }
+            return;
+        };
+        if !inner.has_spares || !inner.spare.has_room() {
+            return;
+        }
+        inner.spares += 1;
+        assert!(inner.spares <= 5, "spare workers without end");
+        let chance = inner.faults.spawn;
+        let made = match inner.random.one_in(chance) {
+            true => None,
+            false => self.start(&mut inner, id).ok(),
+        };
+        inner.spare.keep(id, made.map(|values| (id, values)));
+    }
+
+    fn has_spare(&self) -> bool {
+        self.stir().spare.is_kept()
     }
 
     fn place(&self, _: usize) -> &[u8] {
@@ -258,7 +326,7 @@ impl System for World {
             assert!(inner.overdue < 20, "what is due is not done");
         }
         loop {
-            let due = self.look_after();
+            let (due, may_spare) = self.look_after();
             let mut inner = self.stir();
             let chance = inner.faults.wait;
             if inner.random.one_in(chance) {
@@ -266,7 +334,11 @@ impl System for World {
                 return Err(io::Error::other("the poller is broken"));
             }
             *events = inner.events();
-            let is_over = deadline.is_some_and(|at| at <= now());
+            let lost = inner.spare.lose(events);
+            let is_over = lost.is_some() || deadline.is_some_and(|at| at <= now());
+            if let Some((lost, _)) = lost {
+                inner.forget(lost);
+            }
             if !events.is_empty() || is_over || inner.random.one_in(30) {
                 let what = events
                     .iter()
@@ -282,6 +354,11 @@ impl System for World {
             inner.sleeper = Some(thread::current());
             let passes = inner.random.one_in(2);
             let is_quiet = inner.busy == 0 && !inner.is_ringing;
+            let is_kept = inner
+                .workers
+                .values()
+                .any(|it| it.is_spare && !it.is_killed);
+            assert!(!is_quiet || may_spare || !is_kept, "a spare worker is kept");
             drop(inner);
             let Some(next) = next else {
                 assert!(!is_quiet || due.is_none(), "what is due is slept through");
@@ -345,7 +422,11 @@ impl System for World {
     }
 
     fn end(&self) {
-        assert!(self.stir().workers.values().all(|it| it.is_buried));
+        let mut inner = self.stir();
+        if let Some(Taken::Good((spare, _)) | Taken::Doomed((spare, _))) = inner.spare.take() {
+            inner.forget(spare);
+        }
+        assert!(inner.workers.values().all(|it| it.is_buried));
     }
 
     fn unwatch_results(&self, results: &Results) {

@@ -80,6 +80,11 @@ impl State<Sim> {
         Some(next.map_or(start, |next| next.min(start)))
     }
 
+    /// Whether there may be a spare worker, if the pool's thread knows all that has happened.
+    pub(crate) const fn may_spare(&self) -> bool {
+        self.closed.is_none() && !self.is_at_rest
+    }
+
     /// When somebody who could run it has waited for long enough for a task that has not begun behind another.
     fn stuck(&self) -> Option<Instant> {
         let limit = if !self.idle.is_empty() {

@@ -93,6 +93,7 @@ impl<P: Process> State<P> {
             && let Some(&coldest) = self.idle.first()
         {
             self.leave(poller, coldest);
+            self.is_at_rest = self.active == 0;
         }
         for id in self.select(|worker| worker.deadline.is_some_and(|deadline| deadline <= time)) {
             let Some(worker) = self.workers.get_mut(&id) else {

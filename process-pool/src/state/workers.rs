@@ -41,6 +41,13 @@ impl<P: Process> State<P> {
         self.next
     }
 
+    /// The number of the next worker, if that may be started [ahead of time](crate::spare): unless the pool is
+    /// about to end, or its workers were to leave. One that is wanted already comes first.
+    pub(crate) fn spare(&self) -> Option<u64> {
+        let may_be = self.closed.is_none() && !self.is_at_rest && self.starting == 0;
+        may_be.then_some(self.next)
+    }
+
     /// The lowest place that no worker has. There is one, since another worker is only wanted then.
     fn free_place(&self) -> usize {
         let is_free = |index: &usize| {
@@ -65,6 +72,7 @@ impl<P: Process> State<P> {
         let id = self.next;
         self.next += 1;
         self.is_spawning = false;
+        self.is_at_rest = false;
         self.active += 1;
         self.starting += 1;
         let mut lane = Lane::default();
@@ -198,11 +206,9 @@ impl<P: Process> State<P> {
         }
     }
 
-    /// A worker has ended, and all that it had written was read.
-    pub(crate) fn bury(&mut self, poller: &P::Poller, id: u64, ended: &mut Ended) {
-        let Some(worker) = self.workers.remove(&id) else {
-            return;
-        };
+    /// A worker has ended, and all that it had written was read. Gives what the pool has of it, which may go at any time.
+    pub(crate) fn bury(&mut self, poller: &P::Poller, id: u64, ended: &mut Ended) -> Option<P> {
+        let worker = self.workers.remove(&id)?;
         self.idle.retain(|&idle| idle != id);
         if worker.stage != Stage::Leaving {
             self.active -= 1;
@@ -265,6 +271,7 @@ impl<P: Process> State<P> {
         if !has_begun && was_wanted && !is_killed && !is_blameless {
             self.count_failure(ended);
         }
+        Some(worker.process)
     }
 
     /// Has a task tried again after a pause, or gives it back if it is not to be.

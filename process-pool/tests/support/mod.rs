@@ -124,8 +124,13 @@ pub(crate) struct Visitor {
 
 impl Visitor {
     /// Lets it go on with one byte to read.
-    pub(crate) fn permit(mut self) {
-        self.stream.write_all(&[1]).unwrap();
+    pub(crate) fn permit(self) {
+        self.let_in();
+    }
+
+    /// The same, and keeps this end.
+    pub(crate) fn let_in(&self) {
+        (&self.stream).write_all(&[1]).unwrap();
     }
 
     /// Whether some process still has its end.
@@ -136,6 +141,12 @@ impl Visitor {
         };
         let flags = PollFlags::IN | PollFlags::RDHUP;
         poll(&mut [PollFd::new(&self.stream, flags)], Some(&now)) == Ok(0)
+    }
+
+    /// Waits until it says another byte.
+    pub(crate) fn wait_until_said(&mut self) {
+        self.stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        self.stream.read_exact(&mut [0]).unwrap();
     }
 
     /// Lets it go on, and waits until it has let go of its end.

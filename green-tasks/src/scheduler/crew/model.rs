@@ -6,8 +6,9 @@
 use std::panic::Location;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Instant;
 
-use future_result::sync::Counter;
+use future_result::sync::{Counter, now};
 use future_result::{FutureResult, Rejection, TaskError, pair};
 
 use super::{Crew, Parcel, Post};
@@ -178,6 +179,53 @@ fn one_sleeper_at_a_time_is_woken_and_whoever_has_looked_wakes_the_next() {
         assert!(crew.get_up(1).is_none());
         assert!(crew.push(parcel()).is_ok());
         assert!(mail(&crew).is_empty());
+    });
+}
+
+/// How many of what nobody has started one takes who has so much else to do.
+fn share(crew: &Crew, place: usize, due: usize, now: Instant) -> usize {
+    crew.share(place, due, now).len()
+}
+
+#[test]
+fn whoever_has_enough_to_do_leaves_what_is_there_to_the_one_that_is_on_its_way() {
+    loom::model(|| {
+        let (crew, now) = (Crew::new(2), now());
+        assert!(crew.lie_down(1, false).is_none());
+        for _ in 0..3 {
+            assert!(crew.push(parcel()).is_ok());
+        }
+        assert_eq!(share(&crew, 0, 1, now), 0);
+        assert!(crew.get_up(1).is_some());
+        // It has taken one and is as busy.
+        assert_eq!(share(&crew, 0, 1, now), 1);
+    });
+}
+
+#[test]
+fn whoever_has_more_to_do_than_another_leaves_it_to_that_unless_that_does_not_come_to_it() {
+    loom::model(|| {
+        let (crew, now) = (Crew::new(2), now());
+        for _ in 0..16 {
+            assert!(crew.push(parcel()).is_ok());
+        }
+        // Nothing is known of the other one.
+        assert_eq!(share(&crew, 0, 9, now), 8);
+        assert_eq!(share(&crew, 1, 3, now), 4);
+        // They have 17 and 7.
+        assert_eq!(share(&crew, 0, 17, now), 0);
+        assert_eq!(share(&crew, 1, 7, now), 2);
+        // As many to do: both take some.
+        assert_eq!(share(&crew, 0, 9, now), 1);
+        assert_eq!(share(&crew, 1, 9, now), 1);
+        // Whoever comes for the next one has nothing else to do.
+        for _ in 0..4 {
+            assert!(crew.push(parcel()).is_ok());
+        }
+        assert!(crew.take(1, now).is_some());
+        assert_eq!(share(&crew, 0, 1, now), 0);
+        // But that was long ago: it is in the middle of a long turn.
+        assert_eq!(share(&crew, 0, 1, now + super::STALE), 2);
     });
 }
 

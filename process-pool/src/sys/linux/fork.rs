@@ -28,7 +28,8 @@ use std::ptr;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fork {
     Child,
-    Parent,
+    /// With the child's process id.
+    Parent(u32),
 }
 
 /// The order in which the system takes the arguments is another one on S/390.
@@ -67,7 +68,9 @@ pub(crate) fn fork() -> io::Result<Fork> {
             unsafe { libc::syscall(libc::SYS_set_robust_list, head, size) };
             Ok(Fork::Child)
         }
-        _ => Ok(Fork::Parent),
+        pid => u32::try_from(pid)
+            .map(Fork::Parent)
+            .map_err(io::Error::other),
     }
 }
 

@@ -67,7 +67,7 @@ pub(super) fn receive_start(socket: impl AsFd) -> io::Result<Start> {
     }
 }
 
-/// Asks a zygote for a worker with this number; the descriptors are those that a worker is passed, and where it
+/// Asks a zygote for a worker, by a number of this request; the descriptors are those that a worker is passed, and where it
 /// prints to.
 ///
 /// # Errors

@@ -7,7 +7,7 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::process::{
     Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, getpgrp, getpid, getppid,
@@ -58,7 +58,8 @@ impl ProcessHandle {
         })
     }
 
-    /// Of a child that was forked off by another one, a zygote, and has told its number. `None` if it is not there
+    /// Of a child that was forked off by another one, a zygote, and whose number was told. From then on it leads a
+    /// group of its own. `None` if it is not there
     /// any more, since the system, or this program, has reaped it; then the number may be another's.
     ///
     /// # Errors
@@ -86,7 +87,12 @@ impl ProcessHandle {
         // It has never had this program's memory.
         this.inherited_peak = 0;
         let options = WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-        Ok(this.wait(options).is_ok().then_some(this))
+        if this.wait(options).is_err() {
+            return Ok(None);
+        }
+        // As it does itself, but the zygote's group may be killed before that.
+        let _ = setpgid(Some(this.pid), None);
+        Ok(Some(this))
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -121,6 +127,14 @@ impl ProcessHandle {
         {
             let _ = kill_process_group(self.pid, Signal::KILL);
         }
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        let now = Timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        poll(&mut [PollFd::new(&self.fd, PollFlags::IN)], Some(&now)) == Ok(1)
     }
 
     /// Waits for its end.
