@@ -319,7 +319,7 @@ impl System for World {
             Wait::Look => Some(now()),
             Wait::Until(deadline) => deadline,
         };
-        let is_due = self.look_after() == Some(Duration::ZERO);
+        let is_due = self.look_after().0 == Some(Duration::ZERO);
         if let Wait::Until(_) = wait {
             let mut inner = self.lock();
             inner.overdue = if is_due { inner.overdue + 1 } else { 0 };
