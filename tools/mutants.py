@@ -1694,8 +1694,8 @@ MUTANTS = [
         "process sim: what has waited for too long is left where it is",
         "process-pool",
         "src/state/stall.rs",
-        "                worker.since = time;\n            }\n            self.recall(poller, id);",
-        "                worker.since = time;\n            }\n            let _ = poller;",
+        "            self.recall(poller, id);\n            if let",
+        "            let _ = poller;\n            if let",
     ),
     (
         "process sim: an idle worker gets nothing where several have something that waits",

@@ -183,7 +183,7 @@ impl Builder {
     /// warm caches.
     ///
     /// [`build`](Self::build) waits for its end. It must leave no thread behind, and no memory that is shared for
-    /// writing; then `build` refuses with [`BuildError::Preload`]. What starts threads belongs into the
+    /// writing; then `build` refuses with [`BuildError::Preload`](crate::BuildError::Preload). What starts threads belongs into the
     /// [`initializer`](Self::initializer), which still runs in each worker. If the process dies later, workers live on,
     /// and for the next one that is forked the function is called again, in a new process.
     ///

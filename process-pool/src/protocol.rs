@@ -183,3 +183,7 @@ pub(crate) fn split_task(body: &[u8]) -> Result<(Call, &[u8]), String> {
         None => Err(format!("a task of {} bytes is no task", body.len())),
     }
 }
+
+#[cfg(test)]
+#[cfg(not(any(pool_loom, pool_sim)))]
+mod tests;

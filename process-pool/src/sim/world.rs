@@ -53,6 +53,8 @@ pub(super) struct Inner {
     failed_starts: u32,
     pauses_until: Option<std::time::Instant>,
     core: Weak<Core<World>>,
+    /// So often in a row the pool's thread was to sleep when something was due.
+    overdue: u32,
     /// Of all that happened.
     pub(super) digest: u64,
 }
@@ -103,6 +105,7 @@ impl World {
             failed_starts: 0,
             pauses_until: None,
             core: Weak::new(),
+            overdue: 0,
             digest: 0,
         });
         Self(Arc::new(Shared {
@@ -316,6 +319,12 @@ impl System for World {
             Wait::Look => Some(now()),
             Wait::Until(deadline) => deadline,
         };
+        let is_due = self.look_after().0 == Some(Duration::ZERO);
+        if let Wait::Until(_) = wait {
+            let mut inner = self.lock();
+            inner.overdue = if is_due { inner.overdue + 1 } else { 0 };
+            assert!(inner.overdue < 20, "what is due is not done");
+        }
         loop {
             let (due, may_spare) = self.look_after();
             let mut inner = self.stir();

@@ -64,15 +64,16 @@ impl<P: Process> State<P> {
             stuck.truncate(self.idle.len());
         }
         for id in stuck {
-            if let Some(worker) = self.workers.get_mut(&id) {
-                let waited = waited(worker.since);
-                if waited >= STALL {
-                    // The mean does not know of this task yet.
-                    self.service = self.service.max(Some(waited));
-                }
+            let waited = self.workers.get(&id).map(|it| waited(it.since));
+            // The mean does not know of a task yet that takes long.
+            self.service = self.service.max(waited.filter(|it| *it >= STALL));
+            self.recall(poller, id);
+            if let Some(worker) = self.workers.get_mut(&id)
+                && worker.has_waiting()
+            {
+                // It has begun all of them, and some answers are on their way.
                 worker.since = time;
             }
-            self.recall(poller, id);
         }
     }
 
