@@ -1,15 +1,21 @@
 //! Blocking readers, writers and iterators as async ones: the blocking calls are made on a thread pool.
 //!
 //! Each adapter owns what it adapts, and lends it to one job at a time. A job is there only while there is
-//! something to do for it: a reader reads when somebody wants bytes and none are left, or one buffer ahead of
+//! something to do for it: a reader reads when somebody wants bytes and none are left, or a few buffers ahead of
 //! that if reading fills them, an iterator fills its buffer, a writer writes what it was given. So whoever is slow
-//! holds no worker, and one buffer is all that is ever ahead of the consumer.
+//! holds no worker. A job goes on while there is more of that, for the length of a [turn](turn), since each
+//! hand-over costs as much as a buffer.
 //!
 //! A bound of the pool's queue is not heeded, since async code cannot wait for room there; it is at most
 //! one job for each adapter.
 
+mod ahead;
+mod gathered;
 mod iter;
+#[cfg(all(test, pool_loom))]
+mod model;
 mod reader;
+mod turn;
 mod writer;
 
 use std::io;
@@ -25,7 +31,7 @@ pub use self::writer::UnblockWriter;
 const CAPACITY: usize = 64 * 1024;
 /// Up to which a writer's buffers grow then, while they are too small: a job for each 64 KiB costs more than copying
 /// that.
-const WRITE_MAX: usize = 1024 * 1024;
+const WRITE_MAX: usize = 512 * 1024;
 /// Up to which a reader's do. Both of them are to stay in a cache.
 const READ_MAX: usize = 256 * 1024;
 

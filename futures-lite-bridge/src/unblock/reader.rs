@@ -4,21 +4,24 @@ use std::fmt;
 use std::future::Future;
 use std::io::{self, Read};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use future_result::{CancelOnDrop, FutureResult, JoinHandle};
+use future_result::{CancelOnDrop, FutureResult, JoinHandle, TaskError};
 use futures_io::{AsyncBufRead, AsyncRead};
 use thread_pool::{Submitter, ThreadPoolExecutor};
 
-use super::{CAPACITY, READ_MAX, gone, lost, retry, submit};
+use super::ahead::{AHEAD, Ahead, Chunk, Filled, Source};
+use super::turn::Turn;
+use super::{CAPACITY, READ_MAX, gone, lost, submit};
 
 /// A blocking reader, such as a file, as an [`AsyncRead`] and [`AsyncBufRead`]: it is read on the workers of
 /// a thread pool, a buffer at a time, when somebody wants bytes and none are left.
 ///
-/// As long as reading fills the buffer, the next one is read while that is taken: so bytes of the reader may
-/// be used up, and a worker may wait for them, though nobody has asked for them yet; but never for more than one
-/// buffer, and not after a read that has brought less. A terminal or a socket is mostly asked when somebody
-/// wants its bytes.
+/// As long as reading fills its buffer, the next ones are read while that is taken: so bytes of the reader may
+/// be used up, and a worker may wait for them, though nobody has asked for them yet; but never for more than three
+/// buffers, and not after a read that has brought less. A terminal or a socket is mostly asked when somebody
+/// wants its bytes. Where three buffers are ahead, or nobody takes any, no worker is held.
 ///
 /// # Errors
 ///
@@ -29,7 +32,8 @@ use super::{CAPACITY, READ_MAX, gone, lost, retry, submit};
 /// # Cancel safety
 ///
 /// Dropping a future that reads loses nothing: what its job brings is there for the next. Dropping the
-/// adapter itself loses what was read and not taken, cancels a job that has not started; one that is running ends, and drops the reader.
+/// adapter itself loses what was read and not taken, and cancels a job that has not started; one that is running ends
+/// after the read that it is at, and drops the reader.
 ///
 /// # Examples
 ///
@@ -48,47 +52,34 @@ use super::{CAPACITY, READ_MAX, gone, lost, retry, submit};
 pub struct UnblockReader<R> {
     submitter: Submitter,
     state: State<R>,
-    /// What the last job has read.
+    ahead: Arc<Ahead>,
+    /// The chunk that is being taken.
     buffer: Vec<u8>,
     /// Which part of that is still to be taken.
     from: usize,
     to: usize,
-    /// For the next job, unless one has it.
-    spare: Vec<u8>,
-    /// Of that.
-    capacity: usize,
-    /// Up to which the capacity grows.
-    capacity_max: usize,
 }
 
 enum State<R> {
     /// The reader is here.
-    Idle(R),
-    Reading(CancelOnDrop<JoinHandle<Chunk<R>>>),
+    Idle(Source<R>),
+    Reading(CancelOnDrop<JoinHandle<Filled<R>>>),
+    /// To be told after what is ahead.
+    Failed(TaskError),
     Gone,
-}
-
-/// What a job gives back.
-struct Chunk<R> {
-    reader: R,
-    buffer: Vec<u8>,
-    read: io::Result<usize>,
 }
 
 // The reader is moved about, and never pinned.
 impl<R> Unpin for UnblockReader<R> {}
 
 impl<R: Read + Send + 'static> UnblockReader<R> {
-    /// With two buffers of 64 KiB, which grow up to 256 KiB while reading fills them.
+    /// With four buffers of 64 KiB, which grow up to 256 KiB while reading fills them.
     #[must_use]
     pub fn new(pool: &ThreadPoolExecutor, reader: R) -> Self {
-        Self {
-            capacity_max: READ_MAX,
-            ..Self::with_capacity(CAPACITY, pool, reader)
-        }
+        Self::growing(CAPACITY, READ_MAX, pool, reader)
     }
 
-    /// With two buffers of so many bytes; 0 counts as 1.
+    /// With four buffers of so many bytes; 0 counts as 1.
     ///
     /// # Examples
     ///
@@ -106,51 +97,71 @@ impl<R: Read + Send + 'static> UnblockReader<R> {
     /// ```
     #[must_use]
     pub fn with_capacity(bytes: usize, pool: &ThreadPoolExecutor, reader: R) -> Self {
+        Self::growing(bytes.max(1), bytes.max(1), pool, reader)
+    }
+
+    fn growing(
+        capacity: usize,
+        capacity_max: usize,
+        pool: &ThreadPoolExecutor,
+        reader: R,
+    ) -> Self {
+        let source = Source {
+            reader,
+            capacity,
+            capacity_max,
+            goes_on: false,
+        };
         Self {
             submitter: pool.submitter(),
-            state: State::Idle(reader),
+            state: State::Idle(source),
+            ahead: Arc::default(),
             buffer: Vec::new(),
             from: 0,
             to: 0,
-            spare: Vec::new(),
-            capacity: bytes.max(1),
-            capacity_max: bytes.max(1),
         }
     }
 
-    /// Has a job fill the spare buffer. The reader is here.
-    fn start(&mut self) -> io::Result<()> {
-        let State::Idle(mut reader) = std::mem::replace(&mut self.state, State::Gone) else {
-            return Err(gone());
-        };
-        let mut buffer = std::mem::take(&mut self.spare);
-        if buffer.len() != self.capacity {
-            // Not resized, which would copy what is of no use any more.
-            buffer = vec![0; self.capacity];
+    /// Has a job read. The reader is here.
+    fn start(&mut self) {
+        if let State::Idle(source) = std::mem::replace(&mut self.state, State::Gone) {
+            let ahead = Arc::clone(&self.ahead);
+            let handle = submit(&self.submitter, move || {
+                let turn = Turn::begin();
+                ahead.fill(source, || turn.is_over())
+            });
+            self.state = State::Reading(handle.cancel_on_drop());
         }
-        let handle = submit(&self.submitter, move || {
-            let read = retry(|| reader.read(&mut buffer));
-            Chunk {
-                reader,
-                buffer,
-                read,
-            }
-        });
-        self.state = State::Reading(handle.cancel_on_drop());
-        Ok(())
     }
 
-    /// Takes what a job has read. What was there before has been taken.
-    fn arrive(&mut self, chunk: Chunk<R>) -> io::Result<()> {
-        self.state = State::Idle(chunk.reader);
-        self.spare = std::mem::replace(&mut self.buffer, chunk.buffer);
+    /// Ready when no job has the reader. What the last one has read is ahead then.
+    fn poll_idle(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if let State::Reading(handle) = &mut self.state {
+            self.state = match ready!(Pin::new(handle).poll(context)) {
+                Ok(filled) => {
+                    self.ahead.add(filled.last);
+                    State::Idle(filled.source)
+                }
+                Err(error) => State::Failed(error),
+            };
+        }
+        Poll::Ready(())
+    }
+
+    /// Takes what was read. What was there before has been taken.
+    fn arrive(&mut self, chunk: Chunk, context: &mut Context<'_>) -> io::Result<()> {
+        self.buffer = chunk.buffer;
         (self.from, self.to) = (0, 0);
-        // A reader that claims too much is at fault, but not to be believed.
-        self.to = chunk.read?.min(self.buffer.len());
-        if self.to == self.buffer.len() {
-            self.capacity = self.capacity.saturating_mul(2).min(self.capacity_max);
-            self.start()?;
+        if matches!(&self.state, State::Reading(handle) if handle.is_done()) {
+            let _ = self.poll_idle(context);
         }
+        // Not for each buffer, so that there are few jobs.
+        if matches!(&self.state, State::Idle(source) if source.goes_on)
+            && self.ahead.len() <= AHEAD / 2
+        {
+            self.start();
+        }
+        self.to = chunk.read?;
         Ok(())
     }
 
@@ -160,19 +171,19 @@ impl<R: Read + Send + 'static> UnblockReader<R> {
             return Poll::Ready(Ok(()));
         }
         loop {
-            match &mut self.state {
-                State::Idle(_) => self.start()?,
-                State::Reading(handle) => {
-                    let read = ready!(Pin::new(handle).poll(context));
-                    return Poll::Ready(match read {
-                        Ok(chunk) => self.arrive(chunk),
-                        Err(error) => {
-                            self.state = State::Gone;
-                            Err(lost(error))
-                        }
-                    });
+            if let Some(chunk) = self.ahead.take(&mut self.buffer, context.waker()) {
+                return Poll::Ready(self.arrive(chunk, context));
+            }
+            match &self.state {
+                State::Idle(_) => self.start(),
+                State::Reading(_) => ready!(self.poll_idle(context)),
+                State::Failed(_) | State::Gone => {
+                    let state = std::mem::replace(&mut self.state, State::Gone);
+                    return Poll::Ready(Err(match state {
+                        State::Failed(error) => lost(error),
+                        _ => gone(),
+                    }));
                 }
-                State::Gone => return Poll::Ready(Err(gone())),
             }
         }
     }

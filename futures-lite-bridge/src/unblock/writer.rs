@@ -4,19 +4,22 @@ use std::fmt;
 use std::future::Future;
 use std::io::{self, Write};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use future_result::{FutureResult, JoinHandle};
 use futures_io::AsyncWrite;
 use thread_pool::{Submitter, ThreadPoolExecutor};
 
-use super::{CAPACITY, WRITE_MAX, gone, lost, retry, submit};
+use super::gathered::{Gathered, Job, Look};
+use super::turn::Turn;
+use super::{CAPACITY, WRITE_MAX, gone, lost, submit};
 
 /// A blocking writer, such as a file, as an [`AsyncWrite`]: it is written to on the workers of a thread
 /// pool.
 ///
-/// What is given to it goes into a buffer; a job writes that, while the next is gathered. A write waits
-/// when the buffer is full.
+/// What is given to it goes into a buffer; a job writes that, while the next is gathered, and goes on with it. A write waits
+/// when the buffer is full. No worker is held while there is nothing to write.
 ///
 /// # Errors
 ///
@@ -51,46 +54,25 @@ use super::{CAPACITY, WRITE_MAX, gone, lost, retry, submit};
 /// ```
 pub struct UnblockWriter<W> {
     submitter: Submitter,
-    state: State<W>,
-    /// Not yet with a job.
-    buffer: Vec<u8>,
-    /// Empty: the memory of what was written last.
-    spare: Vec<u8>,
-    capacity: usize,
-    /// Up to which the capacity grows.
-    capacity_max: usize,
-    /// Whether something was written that was not flushed.
-    is_dirty: bool,
+    gathered: Arc<Gathered<W>>,
+    /// The last one, unless it is known how it has ended.
+    job: Option<JoinHandle<()>>,
+    state: State,
 }
 
-enum State<W> {
-    /// The writer is here.
-    Idle(W),
-    Writing(JoinHandle<Written<W>>),
+enum State {
+    Open,
     Closing(JoinHandle<()>),
     Closed,
+    /// Lost with a job.
     Gone,
 }
 
-/// What a job gives back.
-struct Written<W> {
-    writer: W,
-    /// To be used again.
-    buffer: Vec<u8>,
-    result: io::Result<()>,
-}
-
-// The writer is moved about, and never pinned.
-impl<W> Unpin for UnblockWriter<W> {}
-
 impl<W: Write + Send + 'static> UnblockWriter<W> {
-    /// With a buffer of 64 KiB, which grows up to 1 MiB while the writer does not keep up.
+    /// With a buffer of 64 KiB, which grows up to 512 KiB while the writer does not keep up.
     #[must_use]
     pub fn new(pool: &ThreadPoolExecutor, writer: W) -> Self {
-        Self {
-            capacity_max: WRITE_MAX,
-            ..Self::with_capacity(CAPACITY, pool, writer)
-        }
+        Self::growing(CAPACITY, WRITE_MAX, pool, writer)
     }
 
     /// With a buffer of so many bytes; 0 counts as 1. As many again may be with the job.
@@ -110,59 +92,46 @@ impl<W: Write + Send + 'static> UnblockWriter<W> {
     /// ```
     #[must_use]
     pub fn with_capacity(bytes: usize, pool: &ThreadPoolExecutor, writer: W) -> Self {
+        Self::growing(bytes.max(1), bytes.max(1), pool, writer)
+    }
+
+    fn growing(
+        capacity: usize,
+        capacity_max: usize,
+        pool: &ThreadPoolExecutor,
+        writer: W,
+    ) -> Self {
         Self {
             submitter: pool.submitter(),
-            state: State::Idle(writer),
-            buffer: Vec::new(),
-            spare: Vec::new(),
-            capacity: bytes.max(1),
-            capacity_max: bytes.max(1),
-            is_dirty: false,
+            gathered: Arc::new(Gathered::new(capacity, capacity_max, writer)),
+            job: None,
+            state: State::Open,
         }
     }
 
-    /// Ready when no job has the writer.
-    fn poll_idle(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let State::Writing(handle) = &mut self.state else {
-            return Poll::Ready(Ok(()));
-        };
-        match ready!(Pin::new(handle).poll(context)) {
-            Ok(written) => {
-                self.state = State::Idle(written.writer);
-                self.spare = written.buffer;
-                // What was to be flushed then may have been kept back.
-                self.is_dirty |= written.result.is_err();
-                Poll::Ready(written.result)
-            }
-            Err(error) => {
-                self.state = State::Gone;
-                Poll::Ready(Err(lost(error)))
-            }
-        }
+    fn is_done(&self) -> bool {
+        self.job.as_ref().is_some_and(FutureResult::is_done)
     }
 
-    /// Has a job write what is in the buffer, and then flush. The writer is here.
-    fn start(&mut self, flush: bool) -> io::Result<()> {
-        let State::Idle(mut writer) = std::mem::replace(&mut self.state, State::Gone) else {
-            return Err(gone());
+    fn start(&mut self, job: Job<W>) {
+        let gathered = Arc::clone(&self.gathered);
+        self.job = Some(submit(&self.submitter, move || {
+            let turn = Turn::begin();
+            gathered.write_out(job, || turn.is_over());
+        }));
+    }
+
+    /// Ready when the last job has ended.
+    fn poll_job(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Some(handle) = &mut self.job else {
+            return Poll::Ready(Err(gone()));
         };
-        let spare = std::mem::take(&mut self.spare);
-        let mut buffer = std::mem::replace(&mut self.buffer, spare);
-        self.is_dirty = !flush;
-        let handle = submit(&self.submitter, move || {
-            let mut result = writer.write_all(&buffer);
-            buffer.clear();
-            if flush && result.is_ok() {
-                result = retry(|| writer.flush());
-            }
-            Written {
-                writer,
-                buffer,
-                result,
-            }
-        });
-        self.state = State::Writing(handle);
-        Ok(())
+        let ended = ready!(Pin::new(handle).poll(context));
+        self.job = None;
+        Poll::Ready(ended.map_err(|error| {
+            self.state = State::Gone;
+            lost(error)
+        }))
     }
 }
 
@@ -172,49 +141,51 @@ impl<W: Write + Send + 'static> AsyncWrite for UnblockWriter<W> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let this = &mut *self;
-        let is_done = matches!(&this.state, State::Writing(handle) if handle.is_done());
-        let is_full = this.buffer.len() >= this.capacity;
-        if is_done || is_full {
-            ready!(this.poll_idle(context))?;
-        }
-        if matches!(this.state, State::Gone | State::Closed | State::Closing(_)) {
+        if !matches!(self.state, State::Open) {
             return Poll::Ready(Err(gone()));
         }
-        if is_full {
-            this.start(false)?;
-            this.capacity = this.capacity.saturating_mul(2).min(this.capacity_max);
+        loop {
+            let is_done = self.is_done();
+            match self.gathered.add(bytes, is_done, context.waker()) {
+                Look::Done(taken) => return Poll::Ready(Ok(taken)),
+                Look::Start(job, taken) => {
+                    self.start(job);
+                    if let Some(taken) = taken {
+                        return Poll::Ready(Ok(taken));
+                    }
+                }
+                Look::Wait => ready!(self.poll_job(context))?,
+                Look::Failed(error) => return Poll::Ready(Err(error)),
+            }
         }
-        let taken = bytes.len().min(this.capacity - this.buffer.len());
-        this.buffer.extend_from_slice(&bytes[..taken]);
-        if matches!(this.state, State::Idle(_)) && taken > 0 {
-            this.start(false)?;
-        }
-        Poll::Ready(Ok(taken))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.state {
+            State::Open => {}
+            State::Closing(_) | State::Closed => return Poll::Ready(Ok(())),
+            State::Gone => return Poll::Ready(Err(gone())),
+        }
         loop {
-            ready!(self.poll_idle(context))?;
-            match self.state {
-                State::Idle(_) if self.is_dirty || !self.buffer.is_empty() => self.start(true)?,
-                State::Gone => return Poll::Ready(Err(gone())),
-                _ => return Poll::Ready(Ok(())),
+            match self.gathered.flush(context.waker()) {
+                Look::Done(()) => return Poll::Ready(Ok(())),
+                Look::Start(job, _) => self.start(job),
+                Look::Wait => ready!(self.poll_job(context))?,
+                Look::Failed(error) => return Poll::Ready(Err(error)),
             }
         }
     }
 
     fn poll_close(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.as_mut().poll_flush(context))?;
-        let this = &mut *self;
-        if matches!(this.state, State::Idle(_))
-            && let State::Idle(writer) = std::mem::replace(&mut this.state, State::Gone)
+        if matches!(self.state, State::Open)
+            && let Some(writer) = self.gathered.take_writer()
         {
-            this.state = State::Closing(submit(&this.submitter, move || drop(writer)));
+            self.state = State::Closing(submit(&self.submitter, move || drop(writer)));
         }
-        if let State::Closing(handle) = &mut this.state {
+        if let State::Closing(handle) = &mut self.state {
             let dropped = ready!(Pin::new(handle).poll(context));
-            this.state = State::Closed;
+            self.state = State::Closed;
             dropped.map_err(lost)?;
         }
         Poll::Ready(Ok(()))
@@ -223,9 +194,10 @@ impl<W: Write + Send + 'static> AsyncWrite for UnblockWriter<W> {
 
 impl<W> fmt::Debug for UnblockWriter<W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (buffered, is_writing) = self.gathered.state();
         f.debug_struct("UnblockWriter")
-            .field("is_writing", &matches!(self.state, State::Writing(_)))
-            .field("buffered", &self.buffer.len())
+            .field("is_writing", &is_writing)
+            .field("buffered", &buffered)
             .finish_non_exhaustive()
     }
 }
