@@ -1,5 +1,5 @@
 //! Many futures, woken, cancelled and left waiting from several threads: each ends once, and is dropped
-//! once. Made for the sanitizers: `./check.sh asan tsan`.
+//! once. Readers, writers and iterators on a pool, whose bytes and items all come, in order. Made for the sanitizers: `./check.sh asan tsan`.
 //!
 //! `STRESS_TASKS` says how many; 100,000 unless set.
 #![expect(
@@ -9,13 +9,15 @@
 )]
 
 use std::future::{pending, poll_fn};
+use std::io::{Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 use std::thread;
 
 use future_result::pair;
-use futures_lite_bridge::spawn;
+use futures_lite::{AsyncReadExt, AsyncWriteExt, StreamExt};
+use futures_lite_bridge::{UnblockIter, UnblockReader, UnblockWriter, block_on, spawn};
 use thread_pool::{FutureResult, TaskError, ThreadPoolExecutor};
 
 fn main() {
@@ -25,6 +27,7 @@ fn main() {
     });
     woken_and_cancelled_at_once(tasks / 2);
     pools_end_with_futures_that_wait(tasks / 1000);
+    bytes_go_through_readers_and_writers(tasks / 10);
     println!("stress: {tasks} futures, each to its end once");
 }
 
@@ -125,4 +128,76 @@ fn pools_end_with_futures_that_wait(pools: usize) {
         }
         assert_eq!(gone.load(Ordering::Relaxed), 21);
     }
+}
+
+/// Counts upwards, a byte each; every so often it gives less than it is asked for.
+struct Counting {
+    next: usize,
+    end: usize,
+}
+
+impl Read for Counting {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let wanted = if self.next % 5 == 0 { 3 } else { usize::MAX };
+        let bytes = buffer.len().min(wanted).min(self.end - self.next);
+        for byte in &mut buffer[..bytes] {
+            *byte = self.next as u8;
+            self.next += 1;
+        }
+        Ok(bytes)
+    }
+}
+
+/// Expects that.
+struct Expecting(Counting);
+
+impl Write for Expecting {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let mut expected = vec![0; bytes.len()];
+        let expected = &mut expected[..bytes.len()];
+        let taken = self.0.read(expected)?;
+        assert_eq!(&bytes[..taken], &expected[..taken]);
+        Ok(taken)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Two at a time on each of a few pools, from the one to the other, with small buffers and so with many hand-overs.
+fn bytes_go_through_readers_and_writers(bytes: usize) {
+    let pool = ThreadPoolExecutor::new(2).expect("threads can be started");
+    thread::scope(|scope| {
+        for capacity in [1, 7, 100] {
+            let pool = &pool;
+            scope.spawn(move || {
+                let all = || Counting {
+                    next: 0,
+                    end: bytes,
+                };
+                block_on(async {
+                    let mut reader = UnblockReader::with_capacity(capacity, pool, all());
+                    let expecting = Expecting(all());
+                    let mut writer = UnblockWriter::with_capacity(capacity + 1, pool, expecting);
+                    let mut buffer = [0; 10];
+                    loop {
+                        let read = reader.read(&mut buffer).await.expect("it does not fail");
+                        if read == 0 {
+                            break;
+                        }
+                        let written = writer.write_all(&buffer[..read]).await;
+                        written.expect("all is as expected");
+                    }
+                    writer.close().await.expect("all is as expected");
+                    let mut items = UnblockIter::new(pool, capacity, 0..bytes);
+                    for n in 0..bytes {
+                        let item = items.next().await.expect("it has not ended");
+                        assert_eq!(item.expect("it does not panic"), n);
+                    }
+                });
+            });
+        }
+    });
+    pool.shutdown().expect("not a worker");
 }

@@ -23,6 +23,9 @@ use super::{CAPACITY, READ_MAX, gone, lost, submit};
 /// buffers, and not after a read that has brought less. A terminal or a socket is mostly asked when somebody
 /// wants its bytes. Where three buffers are ahead, or nobody takes any, no worker is held.
 ///
+/// At its end it is read again by the next read, as a file may have grown. As an `AsyncBufRead` it stays there until
+/// `consume` is called, if only with 0, which the methods for lines do.
+///
 /// # Errors
 ///
 /// What the reader says, after all bytes that it has given before. If it panics, or the pool is shut down, an error of kind
@@ -58,6 +61,8 @@ pub struct UnblockReader<R> {
     /// Which part of that is still to be taken.
     from: usize,
     to: usize,
+    /// Whether that is the end, which stays so until it is consumed: who polls for the buffer may do so twice.
+    is_end: bool,
 }
 
 enum State<R> {
@@ -100,12 +105,7 @@ impl<R: Read + Send + 'static> UnblockReader<R> {
         Self::growing(bytes.max(1), bytes.max(1), pool, reader)
     }
 
-    fn growing(
-        capacity: usize,
-        capacity_max: usize,
-        pool: &ThreadPoolExecutor,
-        reader: R,
-    ) -> Self {
+    fn growing(capacity: usize, capacity_max: usize, pool: &ThreadPoolExecutor, reader: R) -> Self {
         let source = Source {
             reader,
             capacity,
@@ -119,6 +119,7 @@ impl<R: Read + Send + 'static> UnblockReader<R> {
             buffer: Vec::new(),
             from: 0,
             to: 0,
+            is_end: false,
         }
     }
 
@@ -162,12 +163,13 @@ impl<R: Read + Send + 'static> UnblockReader<R> {
             self.start();
         }
         self.to = chunk.read?;
+        self.is_end = self.to == 0;
         Ok(())
     }
 
     /// Ready when there are bytes in the buffer, or at the end.
     fn poll_fill(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.from < self.to {
+        if self.from < self.to || self.is_end {
             return Poll::Ready(Ok(()));
         }
         loop {
@@ -197,6 +199,7 @@ impl<R: Read + Send + 'static> AsyncBufRead for UnblockReader<R> {
     }
 
     fn consume(mut self: Pin<&mut Self>, bytes: usize) {
+        self.is_end = false;
         self.from = self.from.saturating_add(bytes).min(self.to);
     }
 }

@@ -95,12 +95,7 @@ impl<W: Write + Send + 'static> UnblockWriter<W> {
         Self::growing(bytes.max(1), bytes.max(1), pool, writer)
     }
 
-    fn growing(
-        capacity: usize,
-        capacity_max: usize,
-        pool: &ThreadPoolExecutor,
-        writer: W,
-    ) -> Self {
+    fn growing(capacity: usize, capacity_max: usize, pool: &ThreadPoolExecutor, writer: W) -> Self {
         Self {
             submitter: pool.submitter(),
             gathered: Arc::new(Gathered::new(capacity, capacity_max, writer)),

@@ -13,9 +13,9 @@ use std::task::{Context, Poll};
 
 use async_io::{Async, Timer};
 use future_result::Shared;
-use futures_lite::AsyncRead;
 use futures_lite::future::yield_now;
-use futures_lite_bridge::{BlockOn, UnblockReader, block_on, spawn};
+use futures_lite::{AsyncRead, AsyncWrite, Stream};
+use futures_lite_bridge::{BlockOn, UnblockIter, UnblockReader, UnblockWriter, block_on, spawn};
 use green_tasks::{FutureResult, JoinHandle, TaskError, spawn_local};
 
 use crate::common::{Counted, pool, stackful};
@@ -86,6 +86,36 @@ impl<R: AsyncRead + Unpin> AsyncRead for Watched<'_, R> {
     }
 }
 
+impl<W: AsyncWrite + Unpin> AsyncWrite for Watched<'_, W> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.0.poll();
+        Pin::new(&mut self.1).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.poll();
+        Pin::new(&mut self.1).poll_flush(context)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.poll();
+        Pin::new(&mut self.1).poll_close(context)
+    }
+}
+
+impl<S: Stream + Unpin> Stream for Watched<'_, S> {
+    type Item = S::Item;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<S::Item>> {
+        self.0.poll();
+        Pin::new(&mut self.1).poll_next(context)
+    }
+}
+
 #[test]
 fn block_on_in_a_green_task_that_is_cancelled_in_each_poll_drops_its_future_once() {
     static DROPS: AtomicUsize = AtomicUsize::new(0);
@@ -144,6 +174,54 @@ fn a_reader_in_a_green_task_that_is_cancelled_in_each_poll_is_left_whole() {
         too_late
     });
     assert!(points >= 10, "{points}");
+}
+
+#[test]
+fn a_writer_in_a_green_task_that_is_cancelled_in_each_poll_has_written_what_it_was_told() {
+    let pool = pool(1);
+    let points = at_each_point(|polls| {
+        let (mut input, output) = io::pipe().unwrap();
+        let writer = UnblockWriter::with_capacity(2, &pool, output);
+        let writer = Rc::new(RefCell::new(writer));
+        let told = Rc::new(Cell::new(0));
+        let (same, told_it) = (Rc::clone(&writer), Rc::clone(&told));
+        let too_late = cancelled_after(polls, move |canceller| {
+            let mut writer = same.borrow_mut();
+            let mut writer = BlockOn::new(Watched(canceller, &mut *writer));
+            while told_it.get() < 20 {
+                let next = told_it.get();
+                told_it.set(next + writer.write(&[next, next + 1][..]).unwrap() as u8);
+            }
+            writer.flush().unwrap();
+        });
+        BlockOn::new(&mut *writer.borrow_mut()).close().unwrap();
+        let mut written = Vec::new();
+        input.read_to_end(&mut written).unwrap();
+        assert!(written.into_iter().eq(0..told.get()));
+        too_late
+    });
+    assert!(points >= 5, "{points}");
+}
+
+#[test]
+fn a_stream_in_a_green_task_that_is_cancelled_in_each_poll_loses_no_item() {
+    let pool = pool(1);
+    let points = at_each_point(|polls| {
+        let items = Rc::new(RefCell::new(UnblockIter::new(&pool, 2, 0..20)));
+        let received = Rc::new(RefCell::new(Vec::new()));
+        let (same, received_by_it) = (Rc::clone(&items), Rc::clone(&received));
+        let too_late = cancelled_after(polls, move |canceller| {
+            let mut items = same.borrow_mut();
+            for item in BlockOn::new(Watched(canceller, &mut *items)) {
+                received_by_it.borrow_mut().push(item.unwrap());
+            }
+        });
+        let mut received = received.take();
+        received.extend(BlockOn::new(&mut *items.borrow_mut()).map(Result::unwrap));
+        assert!(received.into_iter().eq(0..20));
+        too_late
+    });
+    assert!(points >= 5, "{points}");
 }
 
 #[test]

@@ -15,6 +15,7 @@ mod green;
 #[cfg(feature = "green")]
 mod green_io;
 mod points;
+mod resumed;
 mod runtimes;
 mod spawn;
 mod stream;

@@ -19,7 +19,7 @@ use green_tasks::{Runtime, spawn_future};
 use crate::common::{Counted, pool};
 
 /// Awaits `future` up to its `points`th await point, and drops it there; `None` if it was not ready before.
-async fn up_to<F: Future>(points: usize, future: F) -> Option<F::Output> {
+pub(crate) async fn up_to<F: Future>(points: usize, future: F) -> Option<F::Output> {
     let mut future = pin!(future);
     let mut left = points;
     poll_fn(|context| match future.as_mut().poll(context) {

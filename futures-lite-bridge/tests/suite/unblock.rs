@@ -131,6 +131,29 @@ fn a_reader_that_gives_less_than_a_buffer_is_read_when_it_is_asked_for() {
 }
 
 #[test]
+fn the_end_stays_until_it_is_consumed_and_is_then_read_again() {
+    let pool = pool(1);
+    let script = [Ok(2), Ok(0), Ok(3), Ok(0)];
+    let reads = Arc::new(AtomicUsize::new(0));
+    let input = Scripted(script.into_iter(), Arc::clone(&reads));
+    let mut reader = UnblockReader::with_capacity(4, &pool, input);
+    block_on(async {
+        for _ in 0..2 {
+            let bytes = reader.fill_buf().await.unwrap().len();
+            reader.consume(bytes);
+            for _ in 0..3 {
+                assert_eq!(reader.fill_buf().await.unwrap(), b"");
+            }
+            reader.consume(0);
+        }
+        assert_eq!(reads.load(Ordering::SeqCst), 4);
+        assert_eq!(reader.read(&mut [0]).await.unwrap(), 0);
+        assert_eq!(reader.read(&mut [0]).await.unwrap(), 0);
+    });
+    assert_eq!(reads.load(Ordering::SeqCst), 6);
+}
+
+#[test]
 fn what_goes_wrong_ahead_is_told_after_the_bytes_before_it() {
     let pool = pool(1);
     let script = [Ok(4), Err(io::ErrorKind::TimedOut.into()), Ok(4), Ok(5)];
