@@ -138,7 +138,11 @@ struct Counting {
 
 impl Read for Counting {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let wanted = if self.next % 5 == 0 { 3 } else { usize::MAX };
+        let wanted = if self.next.is_multiple_of(5) {
+            3
+        } else {
+            usize::MAX
+        };
         let bytes = buffer.len().min(wanted).min(self.end - self.next);
         for byte in &mut buffer[..bytes] {
             *byte = self.next as u8;
@@ -154,8 +158,7 @@ struct Expecting(Counting);
 impl Write for Expecting {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         let mut expected = vec![0; bytes.len()];
-        let expected = &mut expected[..bytes.len()];
-        let taken = self.0.read(expected)?;
+        let taken = self.0.read(&mut expected)?;
         assert_eq!(&bytes[..taken], &expected[..taken]);
         Ok(taken)
     }
