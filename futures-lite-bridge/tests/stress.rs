@@ -158,8 +158,7 @@ struct Expecting(Counting);
 impl Write for Expecting {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         let mut expected = vec![0; bytes.len()];
-        let expected = &mut expected[..bytes.len()];
-        let taken = self.0.read(expected)?;
+        let taken = self.0.read(&mut expected)?;
         assert_eq!(&bytes[..taken], &expected[..taken]);
         Ok(taken)
     }

@@ -1,4 +1,9 @@
 //! Models of a job and of whoever it works for, at once.
+#![expect(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "the tests' helpers unwrap"
+)]
 
 use std::future::Future;
 use std::io::{self, Read, Write};

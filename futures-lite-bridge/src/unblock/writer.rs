@@ -31,7 +31,7 @@ use super::{CAPACITY, WRITE_MAX, gone, lost, submit};
 /// # Cancel safety
 ///
 /// Dropping a future that writes loses nothing that it was told was written; a flush or a close that was
-/// dropped is taken up by the next. Dropping the adapter itself loses what is in the buffer; what a job has is
+/// dropped is taken up by the next. Dropping the adapter itself may lose what is in the buffer; what a job has is
 /// still written. So flush it, or close it, before that. Closing also drops the writer on the pool, which for
 /// some is what ends the output.
 ///

@@ -199,9 +199,9 @@ fn a_future_in_tokio_is_dropped_at_each_point_inside_of_its_runtime() {
         let steps = in_tokio(runtime.handle(), async move {
             let _needy = needy;
             for _ in 0..3 {
-                let never = std::future::pending::<()>();
-                let over = tokio::time::timeout(Duration::from_millis(1), never);
-                assert!(over.await.is_err());
+                let soon = Duration::from_millis(1);
+                let waited = tokio::time::timeout(soon, std::future::pending::<()>()).await;
+                assert!(waited.is_err());
                 yield_now().await;
             }
         });
