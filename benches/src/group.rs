@@ -104,7 +104,7 @@ pub struct Aim {
     pub most: Most,
 }
 
-/// A time, in times of what it is compared with.
+/// A time, mostly in times of what it is compared with.
 #[derive(Clone, Copy, Debug)]
 pub enum Most {
     /// In times of the best peer of all.
@@ -113,6 +113,8 @@ pub enum Most {
     Of(f64, &'static str),
     /// So long.
     Time(Duration),
+    /// So much longer than the row with this name.
+    Beyond(Duration, &'static str),
 }
 
 /// One workload and its rows.
@@ -178,8 +180,17 @@ impl Group {
     }
 
     /// A task of ours is to take so long at the most, wherever threads run.
-    pub(crate) fn aim_time(mut self, time: Duration) -> Self {
-        let (row, most) = (None, Most::Time(time));
+    pub(crate) fn aim_time(self, time: Duration) -> Self {
+        self.aim_at(Most::Time(time))
+    }
+
+    /// A task of ours is to take so much longer than this row at the most, wherever threads run.
+    pub(crate) fn aim_beyond(self, time: Duration, row: &'static str) -> Self {
+        self.aim_at(Most::Beyond(time, row))
+    }
+
+    fn aim_at(mut self, most: Most) -> Self {
+        let row = None;
         self.aims
             .extend([Pin::Free, Pin::One].map(|pin| Aim { row, pin, most }));
         self

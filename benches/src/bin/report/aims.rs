@@ -32,6 +32,15 @@ pub(crate) fn verdict(group: &Group, aim: &Aim, data: &Data) -> Verdict {
                 is_reached: ours.is_some_and(|is| is <= aim),
             };
         }
+        Most::Beyond(time, name) => {
+            let aim = time.as_nanos() as f64;
+            let is = ours.zip(peer(name)).map(|(ours, peer)| ours - peer);
+            return Verdict {
+                aim: format!("{} more than {name}", human_time(aim)),
+                is: is.map(human_time),
+                is_reached: is.is_some_and(|is| is <= aim),
+            };
+        }
         Most::Of(ratio, name) => (ratio, peer(name), name.to_owned()),
         Most::OfBest(ratio) => match best(&entries, Kind::Peer) {
             Some((median, row)) => (ratio, Some(median), format!("the best peer ({row})")),
