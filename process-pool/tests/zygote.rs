@@ -333,7 +333,8 @@ fn a_worker_that_is_killed_before_its_first_word_is_seen_at_once() {
         "{outcome:?}"
     );
     // If a worker was only found by not saying anything, its zygote would have been killed for it.
-    assert_eq!(children(), [zygote.pid]);
+    // A broken pool ends, and takes its zygote along.
+    assert!(children().iter().all(|&it| it == zygote.pid));
     assert!(gate.is_quiet());
     drop(pool);
     assert!(children().is_empty());
@@ -369,7 +370,8 @@ fn a_forked_worker_for_which_no_descriptor_is_left_is_killed_and_reaped() {
         matches!(outcome, Err(TaskError::Rejected(Rejection::Broken))),
         "{outcome:?}"
     );
-    assert_eq!(children(), [zygote.pid]);
+    // A broken pool ends, and takes its zygote along.
+    assert!(children().iter().all(|&it| it == zygote.pid));
     drop(pool);
     assert!(children().is_empty());
 }
