@@ -3,7 +3,7 @@
 //! Each adapter owns what it adapts, and lends it to one job at a time. A job is there only while there is
 //! something to do for it: a reader reads when somebody wants bytes and none are left, or a few buffers ahead of
 //! that if reading fills them, an iterator fills its buffer, a writer writes what it was given. So whoever is slow
-//! holds no worker. A job goes on while there is more of that, for the length of a [turn](turn), since each
+//! holds no worker. A job goes on while there is more of that, for the length of a [turn], since each
 //! hand-over costs as much as a buffer.
 //!
 //! A bound of the pool's queue is not heeded, since async code cannot wait for room there; it is at most

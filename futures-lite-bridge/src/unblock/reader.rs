@@ -29,7 +29,7 @@ use super::{CAPACITY, READ_MAX, gone, lost, submit};
 /// # Errors
 ///
 /// What the reader says, after all bytes that it has given before. If it panics, or the pool is shut down, an error of kind
-/// [`Other`](io::ErrorKind::Other) whose source is a [`TaskError`](future_result::TaskError); the reader
+/// [`Other`](io::ErrorKind::Other) whose source is a [`TaskError`]; the reader
 /// is then lost.
 ///
 /// # Cancel safety
