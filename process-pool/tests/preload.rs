@@ -7,44 +7,8 @@ mod support;
 use std::sync::OnceLock;
 
 use process_pool::{BuildError, ProcessPoolExecutor, WorkerDied};
-use support::{Gate, guard, knock, soon, visit};
-
-static LOADED: OnceLock<Vec<u64>> = OnceLock::new();
-
-/// Says at the gate that it runs; fails unless it is told that it may go on.
-fn load(path: String) {
-    with_permission(path);
-    LOADED.set((0..1000).collect()).unwrap();
-}
-
-fn with_permission(path: String) {
-    let mut stream = knock(path).unwrap();
-    std::io::Read::read_exact(&mut stream, &mut [0]).unwrap();
-}
-
-fn loaded() -> usize {
-    LOADED.get().map_or(0, Vec::len)
-}
-
-/// Builds a pool, and lets its first zygote in, whose process id it gives, too.
-fn pool_at(gate: &Gate, workers: usize) -> (ProcessPoolExecutor, u32) {
-    let builder = ProcessPoolExecutor::builder().workers(workers);
-    let builder = builder.preload(load, gate.path());
-    std::thread::scope(|scope| {
-        let pool = scope.spawn(|| builder.build().unwrap());
-        let zygote = gate.next();
-        let pid = zygote.pid;
-        zygote.permit();
-        let pool = pool.join().unwrap();
-        // Or the zygote's end might be that of the first worker, too.
-        pid_of_worker(&pool);
-        (pool, pid)
-    })
-}
-
-fn pid_of_worker(pool: &ProcessPoolExecutor) -> u32 {
-    soon(pool.submit(|()| std::process::id(), ())).unwrap()
-}
+use support::zygotes::{loaded, pid_of_worker, pool_at, set_loaded};
+use support::{Gate, guard, soon, visit};
 
 fn refused(function: fn(())) -> String {
     let builder = ProcessPoolExecutor::builder().workers(1);
@@ -58,7 +22,7 @@ fn refused(function: fn(())) -> String {
 fn what_was_preloaded_once_is_in_all_workers_also_in_those_that_replace_others() {
     let _guard = guard();
     let gate = Gate::new();
-    let (pool, zygote) = pool_at(&gate, 2);
+    let (pool, zygote) = pool_at(&gate, |it| it.workers(2));
     let inner = Gate::new();
     let look = |path: String| {
         let pid = visit(path);
@@ -89,7 +53,7 @@ fn what_was_preloaded_once_is_in_all_workers_also_in_those_that_replace_others()
     assert!(!pool.pids().contains(&zygote));
     // Nobody has preloaded again.
     assert!(gate.is_quiet());
-    assert!(LOADED.get().is_none());
+    assert!(loaded() == 0);
 }
 
 #[test]
@@ -170,7 +134,7 @@ fn an_initializer_runs_in_each_forked_worker() {
     static INITIALIZED: OnceLock<u32> = OnceLock::new();
     let gate = Gate::new();
     let builder = ProcessPoolExecutor::builder().workers(2);
-    let builder = builder.preload(|()| LOADED.set(vec![1; 5]).unwrap(), ());
+    let builder = builder.preload(|()| set_loaded(vec![1; 5]), ());
     let initialize = |preloaded: usize| {
         assert_eq!(loaded(), preloaded);
         INITIALIZED.set(std::process::id()).unwrap();

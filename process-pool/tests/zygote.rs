@@ -10,10 +10,11 @@ use std::fs::File;
 use std::process::Command;
 use std::sync::OnceLock;
 
-use process_pool::{Builder, JoinHandle, ProcessPoolExecutor, Rejection, TaskError};
+use process_pool::{JoinHandle, ProcessPoolExecutor, Rejection, TaskError};
 use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
+use support::zygotes::{loaded, pid_of_worker, pool_at};
 use support::{
-    Gate, children, descriptors, guard, knock, send_signal, soon, visit, wait_for_end,
+    Gate, children, descriptors, guard, knock, run_tests, send_signal, soon, visit, wait_for_end,
     wait_until_at_rest,
 };
 
@@ -24,17 +25,7 @@ fn main() {
     if let Ok(path) = std::env::var(GATE) {
         return hold(path);
     }
-    // As the harness's list and filter, so far as they make sense here.
-    let filter = std::env::args()
-        .skip(1)
-        .find(|argument| !argument.starts_with('-'));
-    let filter = filter.unwrap_or_default();
-    for (name, test) in TESTS {
-        if name.contains(&filter) {
-            test();
-            println!("test {name} ... ok");
-        }
-    }
+    run_tests(TESTS);
 }
 
 const TESTS: &[(&str, fn())] = &[
@@ -95,39 +86,6 @@ const TESTS: &[(&str, fn())] = &[
         a_pool_that_is_drained_waits_for_a_zygote_that_preloads_again,
     ),
 ];
-
-static LOADED: OnceLock<Vec<u64>> = OnceLock::new();
-
-/// Says at the gate that it runs; fails unless it is told that it may go on.
-fn load(path: String) {
-    let mut stream = knock(path).unwrap();
-    std::io::Read::read_exact(&mut stream, &mut [0]).unwrap();
-    LOADED.set((0..1000).collect()).unwrap();
-}
-
-fn loaded() -> usize {
-    LOADED.get().map_or(0, Vec::len)
-}
-
-/// Builds a pool, of one worker unless `set` says otherwise, and gives its zygote's process id, too.
-fn pool_at(gate: &Gate, set: impl FnOnce(Builder) -> Builder) -> (ProcessPoolExecutor, u32) {
-    let builder = ProcessPoolExecutor::builder().workers(1);
-    let builder = set(builder.preload(load, gate.path()));
-    std::thread::scope(|scope| {
-        let pool = scope.spawn(|| builder.build().unwrap());
-        let zygote = gate.next();
-        let pid = zygote.pid;
-        zygote.permit();
-        let pool = pool.join().unwrap();
-        // Or the zygote's end might be that of the first worker, too.
-        pid_of_worker(&pool);
-        (pool, pid)
-    })
-}
-
-fn pid_of_worker(pool: &ProcessPoolExecutor) -> u32 {
-    soon(pool.submit(|()| std::process::id(), ())).unwrap()
-}
 
 /// Waits until this program has so many children, and gives them.
 fn children_when_there_are(count: usize) -> Vec<u32> {

@@ -12,7 +12,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
 use scenarios::SCENARIOS;
-use support::{Gate, Visitor, guard};
+use support::{Gate, Visitor, guard, run_tests};
 
 const SCENARIO: &str = "PROCESS_POOL_TEST_SCENARIO";
 const GATE: &str = "PROCESS_POOL_TEST_GATE";
@@ -26,17 +26,7 @@ fn main() {
             .unwrap();
         return run();
     }
-    // As the harness's list and filter, so far as they make sense here.
-    let filter = std::env::args()
-        .skip(1)
-        .find(|argument| !argument.starts_with('-'));
-    let filter = filter.unwrap_or_default();
-    for (name, test) in TESTS {
-        if name.contains(&filter) {
-            test();
-            println!("test {name} ... ok");
-        }
-    }
+    run_tests(TESTS);
 }
 
 const TESTS: &[(&str, fn())] = &[

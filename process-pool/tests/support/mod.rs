@@ -1,5 +1,7 @@
 //! What several tests need: meeting points for tasks, and guards against hanging for ever.
 
+pub(crate) mod zygotes;
+
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -47,6 +49,21 @@ pub(crate) fn guard() -> Guard {
         }
     });
     Guard(alive)
+}
+
+/// What a program does whose tests run one after the other: as the harness's list and filter, so far as they
+/// make sense there.
+pub(crate) fn run_tests(tests: &[(&str, fn())]) {
+    let filter = std::env::args()
+        .skip(1)
+        .find(|argument| !argument.starts_with('-'));
+    let filter = filter.unwrap_or_default();
+    for (name, test) in tests {
+        if name.contains(&filter) {
+            test();
+            println!("test {name} ... ok");
+        }
+    }
 }
 
 /// The outcome, which must come at some time.
