@@ -14,8 +14,8 @@ use process_pool::{JoinHandle, ProcessPoolExecutor, Rejection, TaskError};
 use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
 use support::zygotes::{loaded, pid_of_worker, pool_at};
 use support::{
-    Gate, children, descriptors, guard, knock, run_tests, send_signal, soon, visit, wait_for_end,
-    wait_until_at_rest,
+    Gate, children, descriptors, guard, kill_if_there, knock, run_tests, send_signal, soon, visit,
+    wait_for_end, wait_until_at_rest,
 };
 
 const GATE: &str = "PROCESS_POOL_TEST_GATE";
@@ -302,12 +302,7 @@ fn a_forked_worker_for_which_no_descriptor_is_left_is_killed_and_reaped() {
     let gate = Gate::new();
     let (pool, zygote) = pool_at(&gate, |it| it);
     spare_of(pid_of_worker(&pool), zygote);
-    // Without a zygote no spare one is made.
-    kill_and_wait(zygote);
-    children_when_there_are(2)
-        .into_iter()
-        .for_each(kill_and_wait);
-    children_when_there_are(0);
+    lose_all(zygote);
     let handle = pool.submit(|n: u32| n, 1);
     let zygote = gate.next();
     wait_until_at_rest("process-pool");
@@ -354,15 +349,14 @@ fn lose_all(zygote: u32) {
 }
 
 fn lose_all_but(zygote: u32, kept: &[u32]) {
-    if children().contains(&zygote) {
-        send_signal(zygote, Signal::KILL);
-    }
+    kill_if_there(zygote);
     // Only when it is buried no spare one is made any more.
     while children().contains(&zygote) {
         std::thread::yield_now();
     }
+    // A spare one that had hardly begun may be ending with its zygote.
     let others = children().into_iter().filter(|pid| !kept.contains(pid));
-    others.for_each(|pid| send_signal(pid, Signal::KILL));
+    others.for_each(kill_if_there);
     // Not even zombies.
     children_when_there_are(kept.len());
 }

@@ -13,6 +13,7 @@ use std::time::Duration;
 use future_result::sync::atomic::{AtomicU32, Ordering};
 use process_pool::{FutureResult, TaskError};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 
 /// Far more than anything takes on a busy machine. Nothing is ordered by it.
@@ -202,6 +203,13 @@ pub(crate) fn knock(path: String) -> Option<UnixStream> {
 pub(crate) fn send_signal(pid: u32, signal: Signal) {
     let pid = Pid::from_raw(pid.try_into().unwrap()).unwrap();
     kill_process(pid, signal).unwrap();
+}
+
+/// Kills a process, unless it is gone.
+pub(crate) fn kill_if_there(pid: u32) {
+    let pid = Pid::from_raw(pid.try_into().unwrap()).unwrap();
+    let killed = kill_process(pid, Signal::KILL);
+    assert!(matches!(killed, Ok(()) | Err(Errno::SRCH)), "{killed:?}");
 }
 
 /// Waits until a process is gone, or at least a zombie.
