@@ -14,6 +14,7 @@ use thread_pool::blocking;
 /// | on a plain thread | the thread sleeps |
 /// | in a green task | the task is suspended, and its thread goes on with others |
 /// | on a worker of a thread pool | the thread sleeps, and another worker stands in, as with [`blocking`] |
+/// | in async code on another executor | its thread sleeps, and so does all else that it would run: await there |
 ///
 /// So it may be nested: in a task of a pool, for a future that needs that very pool; in a future that a
 /// pool polls, though awaiting is the better way there; and in another `block_on`.

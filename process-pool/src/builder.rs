@@ -333,12 +333,11 @@ impl Builder {
     ///
     /// ```
     /// use std::time::Duration;
-    /// use process_pool::{FutureResult, ProcessPoolExecutor, TaskError};
+    /// use process_pool::{FutureResult, JoinHandle, ProcessPoolExecutor, TaskError};
     ///
     /// let builder = ProcessPoolExecutor::builder().workers(1);
     /// let pool = builder.time_limit(Duration::from_millis(50)).build()?;
-    /// let endless = pool.submit(|()| loop { std::hint::spin_loop() }, ());
-    /// # let endless: process_pool::JoinHandle<()> = endless;
+    /// let endless: JoinHandle<()> = pool.submit(|()| loop { std::hint::spin_loop() }, ());
     /// assert!(matches!(endless.result(), Err(TaskError::TimedOut)));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

@@ -274,7 +274,11 @@ fn explain(error: &postcard::Error) -> String {
         postcard::Error::SerdeSerCustom | postcard::Error::SerdeDeCustom => {
             embedded::take_reason().unwrap_or_else(|| error.to_string())
         }
-        other => other.to_string(),
+        // It has read what was meant for something else.
+        other => format!(
+            "{other}; do its Serialize and Deserialize agree? With serde's `skip_serializing_if` they do \
+             not, but inside of `Json` or `MsgPack` (features `json`, `msgpack`)"
+        ),
     }
 }
 
@@ -294,7 +298,9 @@ mod tests {
     fn what_is_cut_off_or_too_long_is_an_error() {
         let mut bytes = Vec::new();
         encode(&"text", &mut bytes).unwrap();
-        assert!(decode::<String>(&bytes[..3]).is_err());
+        assert!(
+            decode::<String>(&bytes[..3]).is_err_and(|text| text.contains("skip_serializing_if"))
+        );
         bytes.push(0);
         assert!(decode::<String>(&bytes).is_err_and(|text| text.contains("1 bytes are left over")));
     }

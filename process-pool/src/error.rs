@@ -111,13 +111,13 @@ impl Error for BuildError {
 ///
 /// ```
 /// use std::time::Duration;
-/// use process_pool::{ProcessPoolExecutor, ShutdownError};
+/// use process_pool::{JoinHandle, ProcessPoolExecutor, ShutdownError};
 ///
 /// let pool = ProcessPoolExecutor::new(1)?;
-/// let endless = pool.submit(|()| loop { std::thread::park() }, ());
+/// let endless: JoinHandle<()> = pool.submit(|()| loop { std::thread::park() }, ());
 /// assert_eq!(pool.shutdown_timeout(Duration::ZERO), Err(ShutdownError::TimedOut));
 /// pool.kill()?;
-/// # drop::<process_pool::JoinHandle<()>>(endless);
+/// # drop(endless);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -161,6 +161,9 @@ impl ProcessPoolExecutor {
     /// If the pool does not accept the task, or the argument cannot be turned into bytes, the handle says
     /// so. The argument is encoded here and dropped; it is the worker's copy that the function gets.
     ///
+    /// Types of your own derive serde's `Serialize` and `Deserialize`. Of a function that never returns the compiler
+    /// wants to know what it would: `let handle: JoinHandle<()> = pool.submit(|()| std::process::abort(), ())`.
+    ///
     /// # Examples
     ///
     /// ```

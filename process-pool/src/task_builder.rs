@@ -83,7 +83,7 @@ impl<'a> TaskBuilder<'a> {
     ///
     /// ```
     /// use std::time::Duration;
-    /// use process_pool::{FutureResult, ProcessPoolExecutor, WorkerDied};
+    /// use process_pool::{FutureResult, JoinHandle, ProcessPoolExecutor, WorkerDied};
     ///
     /// /// Crashes whenever there is no file with this name, and makes it.
     /// fn crash_once(file: String) -> bool {
@@ -100,8 +100,7 @@ impl<'a> TaskBuilder<'a> {
     /// let file = std::env::temp_dir().join(name).display().to_string();
     /// assert!(task.submit(crash_once, file).result()?);
     ///
-    /// let lost = task.submit(|()| std::process::exit(1), ());
-    /// # let lost: process_pool::JoinHandle<()> = lost;
+    /// let lost: JoinHandle<()> = task.submit(|()| std::process::exit(1), ());
     /// let error = lost.result().unwrap_err();
     /// assert_eq!(WorkerDied::of(&error).map(WorkerDied::attempts), Some(3));
     /// # Ok::<(), Box<dyn std::error::Error>>(())

@@ -68,8 +68,9 @@ impl WorkerDied {
     /// # Examples
     ///
     /// ```
-    /// # use process_pool::{FutureResult, JoinHandle, ProcessPoolExecutor, WorkerDied};
-    /// # let pool = ProcessPoolExecutor::new(1)?;
+    /// use process_pool::{FutureResult, JoinHandle, ProcessPoolExecutor, WorkerDied};
+    ///
+    /// let pool = ProcessPoolExecutor::new(1)?;
     /// let pid = pool.pids()[0];
     /// let lost: JoinHandle<()> = pool.submit(|()| std::process::abort(), ());
     /// let error = lost.result().unwrap_err();
@@ -87,8 +88,9 @@ impl WorkerDied {
     /// # Examples
     ///
     /// ```
-    /// # use process_pool::{FutureResult, JoinHandle, ProcessPoolExecutor, WorkerDied};
-    /// # let pool = ProcessPoolExecutor::new(1)?;
+    /// use process_pool::{FutureResult, JoinHandle, ProcessPoolExecutor, WorkerDied};
+    ///
+    /// let pool = ProcessPoolExecutor::new(1)?;
     /// let lost: JoinHandle<()> = pool.submit(|code| std::process::exit(code), 3);
     /// let error = lost.result().unwrap_err();
     /// let died = WorkerDied::of(&error).ok_or("another error")?;
@@ -109,8 +111,9 @@ impl WorkerDied {
     /// # Examples
     ///
     /// ```
-    /// # use process_pool::{FutureResult, JoinHandle, ProcessPoolExecutor, WorkerDied};
-    /// # let pool = ProcessPoolExecutor::new(1)?;
+    /// use process_pool::{FutureResult, JoinHandle, ProcessPoolExecutor, WorkerDied};
+    ///
+    /// let pool = ProcessPoolExecutor::new(1)?;
     /// let lost: JoinHandle<()> = pool.submit(|()| std::process::abort(), ());
     /// let error = lost.result().unwrap_err();
     /// let died = WorkerDied::of(&error).ok_or("another error")?;
@@ -130,8 +133,9 @@ impl WorkerDied {
     /// # Examples
     ///
     /// ```
-    /// # use process_pool::{FutureResult, JoinHandle, ProcessPoolExecutor, WorkerDied};
-    /// # let pool = ProcessPoolExecutor::new(1)?;
+    /// use process_pool::{FutureResult, JoinHandle, ProcessPoolExecutor, WorkerDied};
+    ///
+    /// let pool = ProcessPoolExecutor::new(1)?;
     /// let lost: JoinHandle<()> = pool.submit(|code| std::process::exit(code), 3);
     /// let error = lost.result().unwrap_err();
     /// let died = WorkerDied::of(&error).ok_or("another error")?;
@@ -154,8 +158,9 @@ impl WorkerDied {
     /// # Examples
     ///
     /// ```
-    /// # use process_pool::{FutureResult, JoinHandle, ProcessPoolExecutor, WorkerDied};
-    /// # let pool = ProcessPoolExecutor::new(1)?;
+    /// use process_pool::{FutureResult, JoinHandle, ProcessPoolExecutor, WorkerDied};
+    ///
+    /// let pool = ProcessPoolExecutor::new(1)?;
     /// let lost: JoinHandle<()> = pool.submit(|code| std::process::exit(code), 3);
     /// let error = lost.result().unwrap_err();
     /// let died = WorkerDied::of(&error).ok_or("another error")?;
@@ -174,13 +179,14 @@ impl WorkerDied {
     /// # Examples
     ///
     /// ```
-    /// # use process_pool::{FutureResult, JoinHandle, ProcessPoolExecutor, WorkerDied};
+    /// use process_pool::{FutureResult, JoinHandle, ProcessPoolExecutor, WorkerDied};
+    ///
     /// fn crash(file: String) {
     ///     eprintln!("cannot parse {file}");
     ///     std::process::abort();
     /// }
     ///
-    /// # let pool = ProcessPoolExecutor::new(1)?;
+    /// let pool = ProcessPoolExecutor::new(1)?;
     /// let error = pool.submit(crash, "broken.png".to_owned()).result().unwrap_err();
     /// let died = WorkerDied::of(&error).ok_or("another error")?;
     /// assert_eq!(died.stderr(), "cannot parse broken.png");
@@ -200,8 +206,9 @@ impl WorkerDied {
     /// # Examples
     ///
     /// ```
-    /// # use process_pool::{FutureResult, JoinHandle, ProcessPoolExecutor, WorkerDied};
-    /// # let pool = ProcessPoolExecutor::new(1)?;
+    /// use process_pool::{FutureResult, JoinHandle, ProcessPoolExecutor, WorkerDied};
+    ///
+    /// let pool = ProcessPoolExecutor::new(1)?;
     /// fn crash(bytes: usize) {
     ///     let used = vec![1_u8; bytes];
     ///     std::process::exit(used[bytes / 2].into());
@@ -223,8 +230,9 @@ impl WorkerDied {
     /// # Examples
     ///
     /// ```
-    /// # use process_pool::{FutureResult, JoinHandle, ProcessPoolExecutor, WorkerDied};
-    /// # let pool = ProcessPoolExecutor::new(1)?;
+    /// use process_pool::{FutureResult, JoinHandle, ProcessPoolExecutor, WorkerDied};
+    ///
+    /// let pool = ProcessPoolExecutor::new(1)?;
     /// let lost: JoinHandle<()> = pool.submit(|()| std::process::abort(), ());
     /// let error = lost.result().unwrap_err();
     /// let died = WorkerDied::of(&error).ok_or("another error")?;
@@ -258,10 +266,10 @@ impl WorkerDied {
     /// # Examples
     ///
     /// ```
-    /// # use process_pool::{FutureResult, JoinHandle, ProcessPoolExecutor, WorkerDied};
-    /// # let pool = ProcessPoolExecutor::new(1)?;
-    /// # fn crash(_: &str) { std::process::abort() }
-    /// let lost: JoinHandle<()> = pool.submit(|name: String| crash(&name), "four".to_owned());
+    /// use process_pool::{FutureResult, JoinHandle, ProcessPoolExecutor, WorkerDied};
+    ///
+    /// let pool = ProcessPoolExecutor::new(1)?;
+    /// let lost: JoinHandle<()> = pool.submit(|_: String| std::process::abort(), "four".to_owned());
     /// let error = lost.result().unwrap_err();
     /// let died = WorkerDied::of(&error).ok_or("another error")?;
     /// assert_eq!(died.argument_size(), 5); // And one byte for the length.
