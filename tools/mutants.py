@@ -4,8 +4,9 @@ name begins with `sim:` or `process sim:`, or the tests of green tasks where it 
 
     ./check.sh mutants            all of them, about ten seconds each
     tools/mutants.py fence        those with this in their name
+    tools/mutants.py --check      breaks nothing: says which mutants have nothing to break any more
 
-A mutant whose text no longer occurs exactly once is an error: bring it up to date.
+A mutant whose text no longer occurs exactly once tests nothing, and is an error: bring it up to date.
 """
 
 import os
@@ -2113,6 +2114,30 @@ MUTANTS = [
 ]
 
 
+def read(mutant, root):
+    """What the mutant's file has in it; and why it cannot be broken there, if it cannot."""
+    _, crate, file, old, _ = mutant
+    try:
+        with open(os.path.join(root, crate, file)) as source:
+            text = source.read()
+    except FileNotFoundError:
+        return "", f"stale: there is no {crate}/{file}"
+    if text.count(old) != 1:
+        return text, f"stale: its text occurs {text.count(old)} times in {crate}/{file}"
+    return text, None
+
+
+def check():
+    """Names the mutants that test nothing, and gives their number."""
+    stale = 0
+    for mutant in MUTANTS:
+        _, problem = read(mutant, ROOT)
+        if problem:
+            print(f"{problem}: {mutant[0]}")
+            stale += 1
+    return stale
+
+
 def copy(crate, to):
     shutil.rmtree(os.path.join(to, crate), ignore_errors=True)
     # Fresh times, so that cargo notices that a mutant was taken back.
@@ -2124,12 +2149,10 @@ def survives(mutant, work):
     name, crate, file, old, new = mutant
     for lib in LIBS:
         copy(lib, work)
-    path = os.path.join(work, crate, file)
-    with open(path) as source:
-        text = source.read()
-    if text.count(old) != 1:
-        return f"stale: its text occurs {text.count(old)} times in {crate}/{file}", None
-    with open(path, "w") as source:
+    text, problem = read(mutant, work)
+    if problem:
+        return problem, None
+    with open(os.path.join(work, crate, file), "w") as source:
         source.write(text.replace(old, new))
     tested = "thread-pool" if name.startswith(("sim:", "pool:")) else crate
     tests, checker = ["--lib", "--test", "loom*"], "pool_loom"
@@ -2167,6 +2190,8 @@ def survives(mutant, work):
 
 
 def main():
+    if sys.argv[1:] == ["--check"]:
+        sys.exit(1 if check() else 0)
     wanted = [m for m in MUTANTS if not sys.argv[1:] or any(word in m[0] for word in sys.argv[1:])]
     failures = 0
     with tempfile.TemporaryDirectory() as work:
