@@ -304,6 +304,10 @@ gate_arch() {
     absent 'a worker must not know of handles' '\bJoinHandle\b' thread-pool/src/worker.rs
     absent 'a handle must not know of queues' '(?i)\b(queue|injector|deque)\b' future-result/src/handle.rs
 
+    # What has nothing to break any more shows nothing about the models.
+    lines=$(python3 tools/mutants.py --check) \
+        || complain $'each text of tools/mutants.py must stand exactly once where it says\n'"$lines"
+
     for file in "${all[@]}"; do
         lines=$(wc -l <"$file")
         ((lines < 600)) || complain "a file has one idea and under 600 lines: $file has $lines"
