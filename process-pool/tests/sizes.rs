@@ -6,6 +6,7 @@ mod support;
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
+use std::rc::Rc;
 use std::time::Duration;
 
 use process_pool::ProcessPoolExecutor;
@@ -81,7 +82,7 @@ fn a_worker_that_leaves_for_want_of_work_costs_no_task_that_comes_at_that_moment
 
 thread_local! {
     /// The pool for which an argument is being encoded.
-    static POOL: Cell<Option<&'static ProcessPoolExecutor>> = const { Cell::new(None) };
+    static POOL: Cell<Option<Rc<ProcessPoolExecutor>>> = const { Cell::new(None) };
 }
 
 /// Takes so long to be encoded that the workers have left by then.
@@ -91,7 +92,7 @@ struct Slow(u32);
 impl Serialize for Slow {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if let Some(pool) = POOL.take() {
-            wait_for_workers(pool, 0);
+            wait_for_workers(&pool, 0);
         }
         self.0.serialize(serializer)
     }
@@ -101,14 +102,11 @@ impl Serialize for Slow {
 fn workers_that_leave_while_an_argument_is_encoded_cost_no_task() {
     let _guard = guard();
     let builder = ProcessPoolExecutor::builder().workers(2).min_workers(0);
-    let pool = builder
-        .keep_alive(Duration::from_millis(1))
-        .build()
-        .unwrap();
-    let pool: &'static ProcessPoolExecutor = Box::leak(Box::new(pool));
+    let builder = builder.keep_alive(Duration::from_millis(1));
+    let pool = Rc::new(builder.build().unwrap());
     for n in 0..20 {
         soon(pool.submit(|()| (), ())).unwrap();
-        POOL.set(Some(pool));
+        POOL.set(Some(Rc::clone(&pool)));
         assert_eq!(soon(pool.submit(|slow: Slow| slow.0, Slow(n))).unwrap(), n);
     }
 }
