@@ -302,7 +302,7 @@ impl Parker {
         waiting: &mut dyn Wait,
     ) -> Result<(), Interrupted> {
         let mut context = Context::from_waker(&self.waker);
-        let mut yields = YIELDS;
+        let mut patience = YIELDS;
         loop {
             // Looked at before polling, so that the last poll comes after the deadline; and also
             // when there was a wake-up, since what is polled may wake itself without end.
@@ -313,13 +313,19 @@ impl Parker {
             if is_last {
                 return Err(Interrupted::TimedOut);
             }
+            let mut yields = patience;
             while yields > 0 && !self.signal.is_woken() && !is_over(deadline) {
                 yields -= 1;
                 thread::yield_now();
             }
-            if !self.signal.take_woken()
-                && let Err(interrupted) = self.park(deadline, waiting)
-            {
+            if self.signal.take_woken() {
+                // What was near may be so again.
+                patience = YIELDS;
+                continue;
+            }
+            // Half as much, but one look stays, by which it is seen if what is waited for comes nearer again.
+            patience -= patience / 2;
+            if let Err(interrupted) = self.park(deadline, waiting) {
                 // The wait may have been chosen to give up with others, and theirs be enough.
                 return waiting
                     .poll(&mut context)
