@@ -267,9 +267,8 @@ fn decode_from<T: DeserializeOwned>(bytes: &[u8], parts: &[(usize, Vec<u8>)]) ->
 fn explain(error: &postcard::Error) -> String {
     match error {
         postcard::Error::WontImplement | postcard::Error::SerializeSeqLengthUnknown => format!(
-            "{error}; the format has no names and needs lengths, so serde's `untagged`, `flatten` and \
-             `skip_serializing_if` do not work in it, but inside of `Json` or `MsgPack` (features `json`, \
-             `msgpack`)"
+            "{error}; the format has no field names and needs lengths, so serde's `untagged`, `flatten` and \
+             `skip_serializing_if` work only inside `Json` or `MsgPack` (features `json`, `msgpack`)"
         ),
         postcard::Error::SerdeSerCustom | postcard::Error::SerdeDeCustom => {
             embedded::take_reason().unwrap_or_else(|| error.to_string())
@@ -277,7 +276,7 @@ fn explain(error: &postcard::Error) -> String {
         // It has read what was meant for something else.
         other => format!(
             "{other}; do its Serialize and Deserialize agree? With serde's `skip_serializing_if` they do \
-             not, but inside of `Json` or `MsgPack` (features `json`, `msgpack`)"
+             so only inside `Json` or `MsgPack` (features `json`, `msgpack`)"
         ),
     }
 }

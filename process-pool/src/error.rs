@@ -21,35 +21,34 @@ use crate::entry::DEPTH_MAX;
 pub enum BuildError {
     /// The number of workers was 0.
     NoWorkers,
-    /// A worker was to leave after 0 tasks.
+    /// The number of tasks that a worker may run was 0.
     NoTasks,
     /// The initializer's argument could not be turned into bytes, or the initializer is not in the
     /// program's executable.
     Initializer(String),
-    /// The function that was to [preload](crate::Builder::preload) could not be sent, has panicked, has ended its
-    /// process, or has left something behind that cannot be forked: the text says what, and what to do.
+    /// The function to [preload](crate::Builder::preload) could not be sent, panicked, ended its
+    /// process, or left something behind that cannot be forked: the text says what, and what to do.
     Preload(String),
     /// This library is in a shared library, not in the program's executable, so that the executable cannot
     /// be started as a worker.
     NotInExecutable,
-    /// This process was itself started as a worker, but has come to its `main`: its loader does not call
+    /// This process was itself started as a worker, but has reached `main`: its loader does not call
     /// constructors. Call [`init`](crate::init) at the beginning of `main`.
     NotInitialized,
-    /// The executable has rights that whoever starts it has not (set-user-ID, capabilities), and its workers
-    /// would have them, too. Give the rights up, and start the part that needs workers as a program of
-    /// its own.
+    /// The executable has more rights than whoever starts it (set-user-ID, capabilities), and so would its
+    /// workers. Give the rights up, or move the part that needs workers to a program of its own.
     Privileged,
-    /// Workers of workers of workers: the pools are nested too deep, probably without end. Build the pool
-    /// in the program's `main`, not in something that each worker runs too.
+    /// Workers of workers of workers: the pools are nested too deep, probably endlessly. Build the pool
+    /// in the program's `main`, not in code that each worker runs too.
     TooDeep,
-    /// A worker cannot run on the CPUs that it is given by [`affinity`](crate::Builder::affinity), or is given
+    /// A worker cannot run on the CPUs that [`affinity`](crate::Builder::affinity) gives it, or is given
     /// none.
     Affinity(String),
-    /// Two functions of this program have one name. (With the feature `named` alone.)
+    /// Two functions of this program have the same name. (Only with the feature `named`.)
     Names(String),
-    /// The executable that workers are to be started from is none for this pool: it cannot be started, ends
-    /// or is silent instead of being a worker, or refuses to be one of this pool's. (With the
-    /// feature `named` alone.)
+    /// The executable for the workers cannot serve this pool: it does not start, ends
+    /// or stays silent instead of being a worker, or refuses to be one of this pool's. (Only with the
+    /// feature `named`.)
     Worker(String),
     /// The system refused to start a worker, or the thread that looks after them.
     Spawn(io::Error),
@@ -71,21 +70,21 @@ impl fmt::Display for BuildError {
                  a worker; link the pool into the executable",
             ),
             Self::NotInitialized => f.write_str(
-                "this process was started as a worker, but has come to its `main`; call \
+                "this process was started as a worker, but has reached `main`; call \
                  `process_pool::init()` at the beginning of `main`",
             ),
             Self::Privileged => f.write_str(
-                "the executable has rights that whoever starts it has not, and its workers would have \
-                 them, too; build the pool in another program",
+                "the executable has more rights than whoever starts it, and so would its workers; build \
+                 the pool in another program",
             ),
             Self::TooDeep => write!(
                 f,
                 "pools are nested in each other's workers more than {DEPTH_MAX} deep; build the pool \
-                 where workers do not come by"
+                 in code that workers do not run"
             ),
             Self::Affinity(text) => write!(f, "the affinity of the workers: {text}"),
             Self::Names(text) => f.write_str(text),
-            Self::Worker(text) => write!(f, "the worker executable is none for this pool: {text}"),
+            Self::Worker(text) => write!(f, "the worker executable cannot serve this pool: {text}"),
             Self::Spawn(error) => write!(
                 f,
                 "the system did not start a worker ({error}); are there enough processes, descriptors \
@@ -105,7 +104,7 @@ impl Error for BuildError {
     }
 }
 
-/// Why a shutdown did not come to its end.
+/// Why a shutdown did not complete.
 ///
 /// # Examples
 ///
@@ -126,9 +125,9 @@ pub enum ShutdownError {
     /// A callback on the pool's own thread called it, and would have waited for itself. Nothing was
     /// changed.
     FromCallback,
-    /// Tasks were still running when the time was over. The pool goes on shutting down.
+    /// Tasks were still running when the time was up. The pool goes on shutting down.
     TimedOut,
-    /// The pool was made before this process was forked off its parent, and its workers are the parent's.
+    /// This process is a fork, and the pool's workers belong to its parent.
     /// There is nothing to shut down.
     Forked,
 }
@@ -144,8 +143,8 @@ impl fmt::Display for ShutdownError {
                 "tasks are still running; wait longer, cancel them by their handles, or kill the pool"
             }
             Self::Forked => {
-                "this process was forked off, and the pool's workers are its parent's; it can only be \
-                 dropped here"
+                "this process was forked, and the pool's workers belong to its parent; here it can only \
+                 be dropped"
             }
         })
     }

@@ -51,7 +51,7 @@ pub(crate) enum FrameError {
 impl fmt::Display for FrameError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::OutOfStep => f.write_str("what came through the pipe is no message"),
+            Self::OutOfStep => f.write_str("what came through the pipe is not a message"),
             Self::TooLong(length) => write!(f, "a message claims to be {length} bytes long"),
             Self::OutOfMemory => f.write_str("there is not enough memory for a message"),
         }

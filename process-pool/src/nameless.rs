@@ -12,7 +12,7 @@ pub(crate) const fn all() -> Result<Vec<(&'static str, &'static str)>, String> {
 pub(crate) fn agree(_: &[(&str, &str)], is_elsewhere: bool) -> Result<(), String> {
     if is_elsewhere {
         return Err(
-            "it is of another executable, and was built without the feature `named`".to_owned(),
+            "it is another executable, and was built without the feature `named`".to_owned(),
         );
     }
     Ok(())

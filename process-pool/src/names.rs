@@ -85,8 +85,8 @@ fn sort(mut functions: Vec<Function>) -> Result<Vec<Function>, String> {
         .find(|it| it[0].0.name() == it[1].0.name())
     {
         Some(pair) => Err(format!(
-            "two functions are declared by the name `{}`, as `{}` and as `{}`; rename one of them, or link \
-             one version alone of their crate",
+            "two functions are declared with the name `{}`, as `{}` and as `{}`; rename one of them, or link \
+             only one version of their crate",
             pair[0].0.name(),
             pair[0].0.types(),
             pair[1].0.types(),
@@ -134,7 +134,7 @@ pub(crate) fn agree(names: &[(&str, &str)], is_elsewhere: bool) -> Result<(), St
     // The pool says it once.
     AGREED
         .set(agreed)
-        .map_err(|_| "the pool has said twice which names it knows".to_owned())
+        .map_err(|_| "the pool sent its names twice".to_owned())
 }
 
 /// Finds what the pool's names are here.
@@ -150,7 +150,7 @@ fn look_up(names: &[(&str, &str)], ours: &[Function]) -> Vec<Result<Function, St
         if found.0.types() != types {
             return Err(format!(
                 "the function `{name}` is a `{types}` in the pool's executable and a `{}` in the worker's; \
-                 build both of the same source",
+                 build both from the same source",
                 found.0.types(),
             ));
         }

@@ -175,11 +175,11 @@ impl Nursery {
                 let how = match exit {
                     Some(Exit::Code(code)) => format!("with status {code}"),
                     Some(Exit::Signal { signal, .. }) => format!("by signal {signal}"),
-                    _ => "nobody knows how".to_owned(),
+                    _ => "in an unknown way".to_owned(),
                 };
                 return Err(match zygote.output.last_words().as_str() {
                     "" => format!("its process ended in it, {how}"),
-                    printed => format!("its process ended in it, {how}; it has printed: {printed}"),
+                    printed => format!("its process ended in it, {how}; it printed: {printed}"),
                 });
             }
             let fds = [

@@ -36,7 +36,7 @@ pub(crate) fn probe(plan: &Plan, patience: Duration) -> Result<(), String> {
     let printed = child.abandon().stderr;
     asked.map_err(|text| match printed.as_str() {
         "" => format!("{path}: {text}"),
-        printed => format!("{path}: {text}; it has printed: {printed}"),
+        printed => format!("{path}: {text}; it printed: {printed}"),
     })
 }
 
@@ -70,7 +70,7 @@ fn ask(child: &Child, results: &Results, setup: &[u8], patience: Duration) -> Re
                 REFUSED => {
                     return Err(String::from_utf8_lossy(decoder.body(body)).into_owned());
                 }
-                kind => return Err(format!("it sent a message of the unknown kind {kind}")),
+                kind => return Err(format!("it sent a message of unknown kind {kind}")),
             }
         }
         // The other end is open as long as it has not closed the socket by which it is to get it.
@@ -106,7 +106,7 @@ fn wait(
     let left = deadline.map_or(PATIENCE, |at| at.saturating_duration_since(now()));
     if left.is_zero() {
         return Err(
-            "it has not said in time that it is a worker; call `process_pool::init()` at the beginning of \
+            "it did not report in time as a worker; call `process_pool::init()` at the beginning of \
              its `main`, and build it with the same version of process-pool"
                 .to_owned(),
         );
@@ -156,7 +156,7 @@ mod tests {
     #[test]
     fn what_a_program_has_printed_is_told_and_does_not_hold_it_up() {
         let text = probe(&plan("/bin/ls"), PATIENCE).unwrap_err();
-        assert!(text.contains("it has printed"), "{text}");
+        assert!(text.contains("it printed"), "{text}");
     }
 
     /// It has no answer, and never stops to print.
@@ -167,7 +167,7 @@ mod tests {
             text.contains("in time") && text.contains("init()"),
             "{text}"
         );
-        assert!(text.contains("it has printed: y"), "{text}");
+        assert!(text.contains("it printed: y"), "{text}");
     }
 
     #[test]

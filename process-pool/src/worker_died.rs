@@ -247,16 +247,16 @@ impl WorkerDied {
     /// Where to look for the reason.
     const fn advice(&self) -> &'static str {
         match self.end.exit {
-            Exit::Code(_) => "a task returns instead of exiting",
+            Exit::Code(_) => "a task must return instead of exiting",
             Exit::Signal {
                 signal: sys::KILL, ..
             } => {
-                "if nobody has killed it, memory was probably short: look into the system's log, and give \
+                "if nobody killed it, memory was probably short: look into the system's log, and give \
                  the pool fewer workers or smaller tasks"
             }
             Exit::Signal { .. } => "a debugger tells more than a pool can",
             Exit::Unknown => {
-                "let the program neither ignore SIGCHLD nor wait for children that it does not know"
+                "the program must neither ignore SIGCHLD nor wait for children that it did not start"
             }
         }
     }
@@ -298,10 +298,10 @@ impl fmt::Display for WorkerDied {
                     f.write_str(" and dumped its memory")?;
                 }
             }
-            Exit::Unknown => f.write_str("ended, and nobody can tell how")?,
+            Exit::Unknown => f.write_str("ended in an unknown way")?,
         }
         f.write_str(if self.finished {
-            " before it had sent the result of the task"
+            " before it sent the result of the task"
         } else {
             " while it ran the task"
         })?;
@@ -309,7 +309,7 @@ impl fmt::Display for WorkerDied {
         let size = self.argument_size;
         write!(f, ", whose argument has {size} byte{plural}; ")?;
         if let Some(peak) = self.end.peak_rss {
-            write!(f, "it has had up to {} MiB of memory; ", peak >> 20)?;
+            write!(f, "its memory peaked at {} MiB; ", peak >> 20)?;
         }
         f.write_str(match &self.complaint {
             Some(complaint) => complaint,
@@ -318,7 +318,7 @@ impl fmt::Display for WorkerDied {
         if let Some(limit) = self.memory_limit {
             write!(
                 f,
-                "; the pool lets its workers have {limit} bytes of memory"
+                "; the pool limits its workers to {limit} bytes of memory"
             )?;
         }
         match self.attempts {
@@ -326,7 +326,7 @@ impl fmt::Display for WorkerDied {
             times => write!(f, "; it was tried {times} times")?,
         }
         if !self.end.stderr.is_empty() {
-            write!(f, "; it printed last:\n{}", self.end.stderr)?;
+            write!(f, "; its last output was:\n{}", self.end.stderr)?;
         }
         Ok(())
     }
@@ -362,9 +362,9 @@ mod tests {
         assert_eq!(
             text(&died),
             "the task was lost: worker process 4711 was ended by signal 9 (SIGKILL) while it ran the task, \
-             whose argument has 1 byte; it has had up to 3072 MiB of memory; if nobody has killed it, memory \
-             was probably short: look into the system's log, and give the pool fewer workers or smaller \
-             tasks; the pool lets its workers have 1048576 bytes of memory; submit the task again only if it \
+             whose argument has 1 byte; its memory peaked at 3072 MiB; if nobody killed it, memory was \
+             probably short: look into the system's log, and give the pool fewer workers or smaller \
+             tasks; the pool limits its workers to 1048576 bytes of memory; submit the task again only if it \
              may run twice"
         );
         died.end = End {
@@ -378,9 +378,9 @@ mod tests {
         died.memory_limit = None;
         assert_eq!(
             text(&died),
-            "the task was lost: worker process 4711 exited with status 3 before it had sent the result of \
-             the task, whose argument has 20 bytes; a task returns instead of exiting; it was tried 3 \
-             times; it printed last:\none\ntwo"
+            "the task was lost: worker process 4711 exited with status 3 before it sent the result of \
+             the task, whose argument has 20 bytes; a task must return instead of exiting; it was tried 3 \
+             times; its last output was:\none\ntwo"
         );
     }
 }

@@ -213,7 +213,7 @@ fn a_kill_from_outside_is_not_taken_for_one_by_the_pool() {
         let running = pool.submit(visit, gate.path());
         send_signal(gate.next().pid, Signal::KILL);
         let text = death(running).to_string();
-        assert!(text.contains("if nobody has killed it"), "{text}");
+        assert!(text.contains("if nobody killed it"), "{text}");
     }
 }
 

@@ -45,7 +45,7 @@ fn what_was_printed_just_before_any_death_is_told() {
         assert_eq!(died.stderr(), expected);
         let text = died.to_string();
         assert!(
-            text.ends_with(&format!("it printed last:\n{expected}")),
+            text.ends_with(&format!("its last output was:\n{expected}")),
             "{text}"
         );
     }

@@ -189,7 +189,7 @@ fn a_preload_function_that_panics_or_ends_its_process_is_an_error_of_the_build()
 fn what_cannot_be_forked_is_refused_with_what_to_do() {
     let _guard = guard();
     let text = refused(|()| drop(std::thread::spawn(std::thread::park)));
-    assert!(text.contains("left 1 threads behind"), "{text}");
+    assert!(text.contains("left threads behind (number: 1)"), "{text}");
     let text = refused(|()| map_shared());
     assert!(text.contains("share and write to"), "{text}");
     let error = ProcessPoolExecutor::builder()

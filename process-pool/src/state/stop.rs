@@ -13,8 +13,8 @@ use crate::job::Job;
 pub(super) const SWEEP_MIN: usize = 64;
 
 /// What there is to complain about in a worker that has fallen silent and does not end.
-const SILENT: &str = "it was killed since it had closed its end of the pool's pipe; does the task close \
-                      descriptors that are not its own?";
+const SILENT: &str = "it was killed because it closed its end of the pool's pipe; does the task close \
+                      descriptors that it does not own?";
 
 impl<P: Process> State<P> {
     /// Cancels everything that no worker has begun, or is to begin again.

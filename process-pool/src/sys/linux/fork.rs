@@ -127,14 +127,14 @@ pub(crate) fn obstacle() -> Option<String> {
             Ok(_) if look < LOOKS => std::thread::sleep(PAUSE),
             Ok(count) => {
                 return Some(format!(
-                    "it has left {} threads behind, which a fork would leave out; have it end and join all \
-                     threads that it starts, or start them in the initializer",
+                    "it left threads behind (number: {}), which a fork would lose; end and join all threads \
+                     that it starts, or start them in the initializer",
                     count - 1
                 ));
             }
             Err(error) => {
                 return Some(format!(
-                    "how many threads there are cannot be seen: {error}"
+                    "the number of threads cannot be read: {error}"
                 ));
             }
         }
@@ -147,10 +147,10 @@ pub(crate) fn obstacle() -> Option<String> {
     match shared_memory() {
         Ok(None) => None,
         Ok(Some(what)) => Some(format!(
-            "it has left memory behind that all workers would share and write to ({what}); map it in the \
-             initializer, or for reading only"
+            "it left memory behind that all workers would share and write to ({what}); map it in the \
+             initializer, or read-only"
         )),
-        Err(error) => Some(format!("what memory is shared cannot be seen: {error}")),
+        Err(error) => Some(format!("the list of shared memory cannot be read: {error}")),
     }
 }
 

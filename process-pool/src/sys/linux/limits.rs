@@ -39,7 +39,7 @@ pub(crate) fn cpus() -> io::Result<Vec<usize>> {
 ///
 /// Text that goes on after whose CPUs they are. The thread may run on some of them then.
 pub(crate) fn run_on(numbers: &[usize]) -> Result<(), String> {
-    let missing = |cpu| format!("cannot run on CPU {cpu}: there is none, or it must not be used");
+    let missing = |cpu| format!("cannot run on CPU {cpu}: it does not exist, or must not be used");
     let mut cpus = CpuSet::new();
     for &cpu in numbers {
         if cpu >= CpuSet::MAX_CPU {
