@@ -9,7 +9,7 @@ use crate::Panic;
 /// Why a task has no value.
 ///
 /// One type for every pool, so that code which waits need not know where the work was done. A
-/// task's own `Result` is no business of this type: it is the value.
+/// task's own `Result` is not part of this type: it is the value.
 ///
 /// Cloning is cheap: every clone shares the same details.
 ///
@@ -36,10 +36,10 @@ pub enum TaskError {
     Panicked(Panic),
     /// The pool did not accept the task; it never ran.
     Rejected(Rejection),
-    /// Whoever was to produce the value went away without doing so.
+    /// Whatever was to produce the value is gone, and did not.
     Lost(Cause),
-    /// The task was not done within a time limit of its own, or of the `map` that submitted it. The
-    /// time-out of a single wait is a [`WaitTimedOut`] instead.
+    /// The task did not finish within a time limit of its own, or of the `map` that submitted it. A
+    /// wait that times out gives [`WaitTimedOut`] instead.
     TimedOut,
     /// Tasks wait for each other in a circle, so that none of them could ever go on. The wait that
     /// closed the circle ends with this, and the text names the tasks; the task that was waited for
@@ -60,7 +60,7 @@ impl fmt::Display for TaskError {
             Self::TimedOut => f.write_str("the task was not done within its time limit"),
             Self::Deadlock(cause) => write!(f, "the task waits for itself: {cause}"),
             Self::Codec(cause) => {
-                write!(f, "the task's argument or result did not travel: {cause}")
+                write!(f, "the task's argument or result could not be sent: {cause}")
             }
         }
     }
@@ -75,7 +75,7 @@ impl Error for TaskError {
     }
 }
 
-/// Why a function that may fail gave no value: its task failed, or it returned an error of its own.
+/// Why a fallible function gave no value: its task failed, or it returned an error of its own.
 ///
 /// # Examples
 ///
@@ -86,7 +86,7 @@ impl Error for TaskError {
 /// task.run();
 /// match TryError::flatten(handle.result()) {
 ///     Ok(number) => println!("got {number}"),
-///     Err(TryError::Task(error)) => println!("it did not run to its end: {error}"),
+///     Err(TryError::Task(error)) => println!("the task failed: {error}"),
 ///     Err(TryError::Returned(error)) => println!("not a number: {error}"),
 ///     Err(other) => println!("{other}"),
 /// }
@@ -96,12 +96,12 @@ impl Error for TaskError {
 pub enum TryError<E> {
     /// The task has no result at all.
     Task(TaskError),
-    /// The task ran to its end, and returned this.
+    /// The task finished, and returned this error.
     Returned(E),
 }
 
 impl<E> TryError<E> {
-    /// Makes one `Result` of a task's outcome and the `Result` in it.
+    /// Merges a task's outcome and the `Result` in it into one `Result`.
     ///
     /// # Errors
     ///
@@ -162,11 +162,11 @@ pub enum Rejection {
     ShutDown,
     /// The pool's queue is at its bound. Try again when something has finished.
     Full,
-    /// The pool's workers cannot start, since their initializer failed. Mend that, and make another
+    /// The pool's workers cannot start, since their initializer failed. Fix it, and build another
     /// pool.
     Broken,
-    /// The pool was made before this process was forked off its parent, and its threads are only
-    /// there. Make a pool in the child, or start the child by exec.
+    /// This process is a fork, and the pool's threads exist only in its parent. Build a pool in the
+    /// child, or let the child exec.
     Forked,
 }
 
@@ -177,10 +177,10 @@ impl fmt::Display for Rejection {
             Self::Full => {
                 "its queue is full; wait for results before submitting more, or raise its bound"
             }
-            Self::Broken => "its workers' initializer panicked; mend it, and make another pool",
+            Self::Broken => "its workers' initializer failed; fix it, and build another pool",
             Self::Forked => {
-                "this process was forked off, and the pool's threads are only in its parent; make a \
-                 pool in the child, or start the child by exec"
+                "this process was forked, and the pool's threads exist only in its parent; build a pool \
+                 in the child, or let the child exec"
             }
         })
     }
@@ -192,7 +192,7 @@ impl Error for Rejection {}
 ///
 /// # Examples
 ///
-/// An executor gives its own error type; a waiter that cares finds it again.
+/// An executor supplies its own error type, and a waiter that cares gets it back.
 ///
 /// ```
 /// use future_result::Cause;
@@ -229,7 +229,7 @@ impl fmt::Display for Cause {
     }
 }
 
-/// A waiter's patience ended before the work did; the work goes on.
+/// A wait reached its limit before the work was done; the work goes on.
 ///
 /// Not a [`TaskError`], so that a task's own time limit and a waiter's can never be confused.
 ///
@@ -248,7 +248,7 @@ pub struct WaitTimedOut;
 
 impl fmt::Display for WaitTimedOut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the wait timed out; what was waited for goes on")
+        f.write_str("the wait timed out; the work goes on")
     }
 }
 

@@ -39,8 +39,8 @@ pub(crate) fn check(waiting: &dyn Wait) -> Result<(), Stuck> {
         return Ok(());
     };
     let cause = Cause::new(
-        "this process was forked off, and the threads of the task's pool are only in its parent; \
-         make a pool in the child, or start the child by exec",
+        "this process was forked, and the threads of the task's pool exist only in its parent; \
+         build a pool in the child, or let the child exec",
     );
     Err(Stuck {
         place: edge.place,

@@ -362,7 +362,7 @@ impl Builder {
     ///     .build()?;
     /// // Keeps the thread until the watchdog tells of it.
     /// let told = runtime.run(|| receiver.recv())?;
-    /// assert!(told?.contains("the main task has kept its thread"));
+    /// assert!(told?.contains("the main task has held its thread"));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn watchdog(self, limit: Duration, report: impl Fn(&Hog) + Send + Sync + 'static) -> Self {
@@ -418,9 +418,9 @@ impl Builder {
 pub enum RuntimeError {
     /// Stacks must have between 16 KiB and 1 GiB; this was asked for.
     StackSize(usize),
-    /// The system gave no memory for stacks: ask for smaller or fewer ones.
+    /// The system refused memory for stacks: ask for smaller or fewer ones.
     Stacks(io::Error),
-    /// The system gave no thread for the watchdog.
+    /// The system refused a thread for the watchdog.
     Watchdog(io::Error),
     /// The calling thread is within a `run` already: spawn there, or use a thread of its own.
     Nested,
@@ -432,7 +432,7 @@ pub enum RuntimeError {
     /// A deterministic runtime has one thread, and so has one without the token `stackful`, since only
     /// closures can be started elsewhere: leave one of the settings away, or give the token.
     OneThread,
-    /// The system gave no thread: ask for fewer.
+    /// The system refused a thread: ask for fewer.
     Threads(io::Error),
     /// Nothing could ever have gone on.
     Deadlock(Deadlock),
@@ -448,29 +448,29 @@ impl fmt::Display for RuntimeError {
             Self::StackSize(size) => {
                 write!(
                     f,
-                    "stacks must have between 16 KiB and 1 GiB, and not {size} bytes"
+                    "stacks must have between 16 KiB and 1 GiB, not {size} bytes"
                 )
             }
             Self::Stacks(_) => {
-                f.write_str("the system gave no memory for stacks; ask for smaller or fewer ones")
+                f.write_str("the system refused memory for stacks; ask for smaller or fewer ones")
             }
-            Self::Watchdog(_) => f.write_str("the system gave no thread for the watchdog"),
+            Self::Watchdog(_) => f.write_str("the system refused a thread for the watchdog"),
             Self::Nested => f.write_str(
-                "a runtime runs on this thread already; spawn there, or use another thread",
+                "a runtime already runs on this thread; spawn there, or use another thread",
             ),
             Self::Panicking => f.write_str(
-                "this thread is unwinding from a panic, so that no task could be cancelled",
+                "this thread is unwinding from a panic, so no task could be cancelled",
             ),
             Self::ThreadEnds => {
-                f.write_str("this thread ends, and its locals are destroyed; use another one")
+                f.write_str("this thread is ending, and its locals are destroyed; use another one")
             }
             Self::OneThread => f.write_str(
                 "a runtime that is deterministic, or has no token for closures, has one thread; \
-                 leave `threads` or `deterministic` away, or give the token",
+                 leave out `threads` or `deterministic`, or give the token",
             ),
-            Self::Threads(_) => f.write_str("the system gave no thread; ask for fewer"),
+            Self::Threads(_) => f.write_str("the system refused a thread; ask for fewer"),
             Self::Deadlock(deadlock) => deadlock.fmt(f),
-            Self::Stuck(tasks) => write!(f, "tasks that cannot be ended were left: {tasks}"),
+            Self::Stuck(tasks) => write!(f, "some tasks could not be ended: {tasks}"),
         }
     }
 }

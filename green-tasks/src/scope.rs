@@ -73,7 +73,7 @@ where
     let task = scheduler.current();
     assert!(
         !task.is_pinned(),
-        "a scope waits for its tasks, which it cannot within `no_suspend`; move it out of there"
+        "a scope waits for its tasks, which it cannot do within `no_suspend`; move it out of there"
     );
     let rest = Rest {
         what: &"waits for the tasks of a scope",

@@ -274,7 +274,7 @@ pub struct Elapsed;
 
 impl fmt::Display for Elapsed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the time limit was over, so what ran with it was ended")
+        f.write_str("the time limit was reached, so what ran under it was ended")
     }
 }
 

@@ -60,7 +60,7 @@ impl fmt::Display for Hog {
         }
         write!(
             f,
-            " has kept its thread for {:?}: let it call `yield_now`, or compute or block elsewhere (`unblock`)",
+            " has held its thread for {:?}: let it call `yield_now`, or compute or block elsewhere (`unblock`)",
             self.elapsed
         )
     }

@@ -4,21 +4,21 @@ use crate::current;
 use crate::worker::Local;
 
 /// Runs `f`, which is about to block the calling thread for long: for input or output, a lock, a
-/// sleep. If that thread is a worker, another stands in for it meanwhile.
+/// sleep. If the thread is a worker, another stands in for it meanwhile.
 ///
 /// The pool then keeps as many workers busy as it has places, not counting those inside `blocking`:
 /// if there is work in the queue, an idle worker is woken, or a spare one is started, up to 32,767
-/// threads in all. When this worker comes back there may be one too many; those who find nothing of
-/// their own to do step aside first, and leave when they were not needed for the time of
-/// [`keep_alive`](crate::Builder::keep_alive). A spare worker has the lowest number that is free, and
+/// threads in all. When this worker comes back there may be one too many; those that find nothing
+/// to do step aside first, and leave if they are not needed for the time of
+/// [`keep_alive`](crate::Builder::keep_alive). A spare worker gets the lowest free number, and
 /// runs the pool's initializer.
 ///
 /// Waiting for a task of the same pool needs no `blocking` as long as the task has not started, since
 /// the waiting worker runs it itself; but it does no harm.
 ///
-/// On a thread that is no worker this only calls `f`, and so does `blocking` inside of `blocking`. The
+/// On a thread that is not a worker this only calls `f`, and so does `blocking` inside `blocking`. The
 /// tasks that `f` itself runs, such as those it waits for, count as blocking, too. In a runtime of green
-/// tasks on a worker, that counts again when the last of its tasks has come out.
+/// tasks on a worker, the worker counts again when the last of its tasks has come out.
 ///
 /// # Panics
 ///

@@ -21,11 +21,11 @@ pub(crate) struct Bound {
     inner: Mutex<Inner>,
 }
 
-/// What submitting does when the queue is full, from [`Builder::when_full`](crate::Builder::when_full).
+/// What happens to a submission when the queue is full, for [`Builder::when_full`](crate::Builder::when_full).
 ///
 /// # Examples
 ///
-/// Whoever floods the pool helps it out:
+/// Whoever floods the pool has to help:
 ///
 /// ```
 /// use thread_pool::{FutureResult, ThreadPoolExecutor, WhenFull};

@@ -11,13 +11,13 @@ use crate::watch::Watch;
 use crate::worker::Local;
 
 impl ThreadPoolExecutor {
-    /// Runs `function` once on each worker that is there, with the worker's number, and gives the
+    /// Runs `function` once on each worker, with the worker's number, and returns the
     /// handles in the order of these numbers: to fill or empty what each thread keeps for itself.
     ///
     /// A worker gets to it after the task that it is running, before whatever is queued. If one of the
     /// pool's own workers calls this, its own share runs at once, inside the call, and the others'
-    /// shares when their workers have time. A worker that is just leaving is left out, one that starts
-    /// later does not take part, and the shares do not count against a
+    /// shares when their workers have time. A worker that is just leaving, or starts
+    /// later, does not take part, and the shares do not count against a
     /// [bound of the queue](crate::Builder::queue_bound).
     ///
     /// If the pool is shut down, there is a handle for each of its [`workers`](Self::workers), and each
@@ -25,9 +25,9 @@ impl ThreadPoolExecutor {
     ///
     /// # Deadlocks
     ///
-    /// A share cannot be run by anybody but its worker. So a task that waits for the shares of other
+    /// Only its own worker can run a share. So a task that waits for the shares of other
     /// workers waits for the tasks that these are running; if one of those waits for it in turn,
-    /// perhaps for a broadcast of its own, neither ends.
+    /// perhaps through a broadcast of its own, neither ends.
     ///
     /// # Examples
     ///

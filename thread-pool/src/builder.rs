@@ -68,8 +68,8 @@ impl Builder {
         }
     }
 
-    /// How many threads work. By default one for each CPU that this process may use, as
-    /// [`num_cpus::get`] counts them (cgroup limits included). For work that mostly waits, take
+    /// The number of threads. By default one for each CPU that this process may use, as
+    /// [`num_cpus::get`] counts them (cgroup limits included). For work that mostly waits, use
     /// more.
     ///
     /// # Examples
@@ -89,8 +89,8 @@ impl Builder {
     /// Starts with this many threads, and grows up to [`workers`](Self::workers) of them as work comes
     /// in and nobody is idle. By default all are there from the start.
     ///
-    /// A thread beyond this number that has had nothing to do for the time of
-    /// [`keep_alive`](Self::keep_alive) leaves again.
+    /// A thread beyond this number leaves again when it has had nothing to do for the time of
+    /// [`keep_alive`](Self::keep_alive).
     ///
     /// # Examples
     ///
@@ -114,7 +114,7 @@ impl Builder {
         self
     }
 
-    /// How long a thread that is more than [`min_workers`](Self::min_workers), or that stood in for a
+    /// How long a thread beyond [`min_workers`](Self::min_workers), or one that stood in for a
     /// blocked one, waits for work before it leaves. By default 10 seconds.
     ///
     /// # Examples
@@ -133,7 +133,7 @@ impl Builder {
         self
     }
 
-    /// What the threads are called, followed by `-` and a number. By default `thread-pool`.
+    /// The name of the threads, followed by `-` and a number. By default `thread-pool`.
     ///
     /// # Examples
     ///
@@ -169,8 +169,9 @@ impl Builder {
 
     /// How many jobs may wait in the queue. By default any number.
     ///
-    /// When the queue is full, `submit` and `execute` do what [`when_full`](Self::when_full) says, by
-    /// default wait for room, and `try_submit` gives the job back. The pool's own workers are not held back, since they might wait for themselves.
+    /// When the queue is full, `submit` and `execute` do what [`when_full`](Self::when_full) says (by
+    /// default they wait for room), and `try_submit` gives the job back. The pool's own workers are not
+    /// held back, since they might wait for themselves.
     ///
     /// # Examples
     ///
@@ -236,13 +237,13 @@ impl Builder {
         self
     }
 
-    /// Has each worker, given its number from 0 up, make a state for its tasks to use, which
-    /// [`with_worker_state`](crate::with_worker_state) shows them: a connection, a buffer, a generator
-    /// of random numbers. It need not be `Send`.
+    /// Has each worker make a state for its tasks, such as a connection, a buffer or a random number
+    /// generator, which they reach by [`with_worker_state`](crate::with_worker_state). `make` gets the
+    /// worker's number, from 0 up. The state need not be `Send`.
     ///
-    /// It is made after the [`initializer`](Self::initializer), and dropped on the worker when that
-    /// leaves. If making it panics, the pool is broken, as with an initializer that does; if dropping
-    /// it panics, the panic hook reports that. For one whose making can fail otherwise there is
+    /// It is made after the [`initializer`](Self::initializer) has run, and dropped on the worker when that
+    /// leaves. If making it panics, the pool is broken, as with an initializer that panics; if dropping
+    /// it panics, the panic hook reports that. If making it may fail, use
     /// [`try_worker_state`](Self::try_worker_state).
     ///
     /// # Examples
@@ -269,15 +270,15 @@ impl Builder {
         self
     }
 
-    /// As [`worker_state`](Self::worker_state), for a state that cannot always be made. Of the two the
-    /// last call counts.
+    /// Like [`worker_state`](Self::worker_state), for a state that cannot always be made. The last call
+    /// to either of the two counts.
     ///
-    /// [`build`](Self::build) waits until each of the first workers has its state. If one has none,
-    /// there is no pool, but [`BuildError::State`] with the error. A worker that is started later,
-    /// since the pool [grows](Self::min_workers) or another is [blocked](crate::blocking()), leaves
-    /// again without having run a task, as if the system had not started it: the work waits for the
-    /// workers that there are, and with the next that finds nobody free a worker is started anew. The
-    /// error of such a one is dropped; `make` may log it. So no task ever runs without the state.
+    /// [`build`](Self::build) waits until each of the first workers has its state, and fails with
+    /// [`BuildError::State`] if one cannot make it. A worker that is started later,
+    /// because the pool [grows](Self::min_workers) or another is [blocked](crate::blocking()), then leaves
+    /// without having run a task, as if the system had not started it: the work waits for the
+    /// other workers, and the next task that finds nobody free starts another. The
+    /// error is dropped; `make` may log it. So no task ever runs without the state.
     ///
     /// # Examples
     ///
@@ -306,12 +307,12 @@ impl Builder {
         self
     }
 
-    /// Runs on each worker that leaves, with its number, after its last job and after its
-    /// [state](Self::worker_state) was dropped: when the pool is shut down, or when the worker was idle
+    /// Runs on each worker before it leaves, with its number, after its last job and after its
+    /// [state](Self::worker_state) was dropped: when the pool shuts down, or when the worker was idle
     /// for the time of [`keep_alive`](Self::keep_alive).
     ///
-    /// A shutdown that waits returns after all these hooks. A hook that panics is reported by the
-    /// panic hook and otherwise ignored. It also runs where the [`initializer`](Self::initializer) has
+    /// A shutdown that waits returns after all these hooks. If a hook panics, the panic hook
+    /// reports that, and nothing else happens. It also runs where the [`initializer`](Self::initializer)
     /// panicked.
     ///
     /// # Examples
@@ -334,7 +335,7 @@ impl Builder {
 
     /// Whether the pool measures how long jobs are queued, for
     /// [`Metrics::delays`](crate::Metrics::delays). By default it does not, since that reads the clock
-    /// twice for each job, which costs some 25 ns each. Tasks of a scope are not measured.
+    /// twice for each job, at about 25 ns each. Tasks of a scope are not measured.
     ///
     /// # Examples
     ///
@@ -351,8 +352,8 @@ impl Builder {
         self
     }
 
-    /// Starts the workers. Waits for none, but those that
-    /// [may have no state](Self::try_worker_state).
+    /// Starts the workers, without waiting for them, unless they
+    /// [may fail to make their state](Self::try_worker_state).
     ///
     /// # Errors
     ///

@@ -52,15 +52,15 @@ impl fmt::Display for BuildError {
             ),
             Self::TooManyWorkers { max } => write!(
                 f,
-                "a pool has at most {max} workers; for more tasks at a time use several pools, or \
-                 tasks that do not block a thread each"
+                "a pool has at most {max} workers; to run more tasks at once, use several pools, or \
+                 tasks that do not each block a thread"
             ),
             Self::MoreThanMaximum { min, max } => write!(
                 f,
                 "a pool cannot start with {min} threads if it may have {max}; lower `min_workers` or \
                  raise `workers`"
             ),
-            Self::NoQueue => f.write_str("a queue bound must be at least 1; leave it out for none"),
+            Self::NoQueue => f.write_str("a queue bound must be at least 1; leave it out for an unbounded queue"),
             Self::InvalidName => f.write_str("a thread's name must not contain a NUL byte"),
             Self::Spawn(error) => write!(
                 f,
@@ -160,7 +160,7 @@ impl<F> fmt::Display for SubmitError<F> {
 
 impl<F> Error for SubmitError<F> {}
 
-/// Why a shutdown did not come to its end.
+/// Why a shutdown did not complete.
 ///
 /// # Examples
 ///
@@ -180,9 +180,9 @@ pub enum ShutdownError {
     /// One of the pool's own workers called it, and would have waited for itself. Nothing was
     /// changed.
     FromWorker,
-    /// Tasks were still running when the time was over. The pool goes on shutting down.
+    /// Tasks were still running when the time was up. The pool goes on shutting down.
     TimedOut,
-    /// The pool was made before this process was forked off its parent, and its threads are only there.
+    /// This process is a fork, and the pool's threads exist only in its parent.
     /// There is nothing to shut down.
     Forked,
 }
@@ -199,8 +199,8 @@ impl fmt::Display for ShutdownError {
                  the pool"
             }
             Self::Forked => {
-                "this process was forked off, and the pool's threads are only in its parent; it can \
-                 only be dropped here"
+                "this process was forked, and the pool's threads exist only in its parent; here it can \
+                 only be dropped"
             }
         })
     }

@@ -8,7 +8,7 @@ use future_result::sync::Counter;
 /// The bounds of the buckets are 1 µs, 2 µs, 4 µs, … 2³² µs, which is 72 minutes.
 const BUCKETS: usize = 33;
 
-/// How many durations of which size there were: each bucket's bound is twice that of the one before,
+/// Counts durations by size: each bucket's bound is twice that of the one before,
 /// from 1 µs to about an hour.
 ///
 /// # Examples
@@ -46,9 +46,9 @@ impl Histogram {
         self.buckets.iter().sum()
     }
 
-    /// The duration that this share of them, from 0 to 1, did not exceed: the bound of their bucket,
-    /// so at most twice too much. What took more than an hour counts as 72 minutes. `None` if there
-    /// were none.
+    /// The duration that this share of them, from 0 to 1, did not exceed: the bound of its bucket,
+    /// so at most twice too long. Longer durations than an hour count as 72 minutes. `None` if there
+    /// are none.
     ///
     /// # Examples
     ///

@@ -51,24 +51,24 @@ const DONE: u32 = 2;
 const RETURNED: u32 = 3;
 
 impl ThreadPoolExecutor {
-    /// Runs both closures, possibly at the same time, and gives both results.
+    /// Runs both closures, possibly at the same time, and returns both results.
     ///
     /// On one of the pool's own workers the second is offered to the others while the first one
     /// runs; if none of them has taken it by then, the worker runs it itself. That costs a few
     /// nanoseconds and no allocation, so that recursion may go down to small parts. A worker that
     /// has to wait for the second helps whoever is running it, and does nothing unrelated meanwhile.
     ///
-    /// Called from a thread that is no worker, both run on the pool, and the caller waits. If the pool
-    /// does not accept them, the caller runs both itself. Called from a worker of another pool, it is
-    /// that pool's affair, so that pools which use each other do not wait for each other.
+    /// Called from a thread that is not a worker, both run on the pool, and the caller waits. If the pool
+    /// does not accept them, the caller runs both itself. Called from a worker of another pool, they run
+    /// on that one, so pools that use each other do not wait for each other.
     ///
     /// The two must not wait for each other, as they may run one after the other, nor for the task that
     /// calls this. (Unlike at the end of a [`scope`](Self::scope), that is not noticed.)
     ///
     /// # Panics
     ///
-    /// If one of the closures does, when both have ended. If both do, with the panic of the first.
-    /// The second one may not have been run then.
+    /// If one of the closures does, once both have ended. If both do, with the panic of the first.
+    /// If the first panics, the second may not have been run.
     ///
     /// # Examples
     ///

@@ -4,9 +4,9 @@ use crate::{Histogram, ThreadPoolExecutor};
 
 /// A snapshot of a pool's numbers, from [`ThreadPoolExecutor::metrics`].
 ///
-/// A task is what was given to the pool as one: by `submit` and its like, by [`execute`], by a scope's
-/// [`spawn`], a chunk of a lazy [`map`], or a worker's share of a [`broadcast`]. A call that the caller
-/// makes, and has workers take part in, is none, nor is any part of it: [`join`], [`map_slice`],
+/// A task is what was given to the pool as one: by `submit` and the like, by [`execute`], by a scope's
+/// [`spawn`], a chunk of a lazy [`map`], or a worker's share of a [`broadcast`]. Calls that workers
+/// merely take part in are not tasks, nor are their parts: [`join`], [`map_slice`],
 /// [`map_vec`].
 ///
 /// [`execute`]: ThreadPoolExecutor::execute
@@ -17,8 +17,8 @@ use crate::{Histogram, ThreadPoolExecutor};
 /// [`map_slice`]: ThreadPoolExecutor::map_slice
 /// [`map_vec`]: ThreadPoolExecutor::map_vec
 ///
-/// They are taken one after the other while the pool goes on, so they need not add up: for a person
-/// to look at, or a dashboard, not to decide from.
+/// The numbers are read one after the other while the pool goes on, so they need not add up: they are
+/// for people and dashboards, not for decisions.
 ///
 /// # Examples
 ///
@@ -35,21 +35,21 @@ use crate::{Histogram, ThreadPoolExecutor};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Metrics {
-    /// Tasks that wait in the queues. What was cancelled, or what a waiting worker has run in place,
-    /// counts until the queue comes upon it.
+    /// Tasks that wait in the queues. One that was cancelled, or that a waiting worker ran in place,
+    /// counts until a worker finds it in the queue.
     pub queued: usize,
     /// Workers that are at work: they run a task, take part in a call, run their initializer, or wait in
     /// one of these.
     pub running: usize,
-    /// Tasks that have run to their end. A task is counted after its handle is done, and one that was
-    /// run in place when the queue comes upon it.
+    /// Tasks that have finished. A task is counted after its handle is done, and one that was
+    /// run in place when a worker finds it in the queue.
     pub done: u64,
     /// Tasks that were cancelled before they started, or did not start before their deadline, counted
-    /// when the queue comes upon them.
+    /// when a worker finds them in the queue.
     pub cancelled: u64,
     /// Tasks that panicked.
     pub panicked: u64,
-    /// Threads that there are: `running` and `idle` ones.
+    /// All threads: `running` and `idle` ones.
     pub threads: usize,
     /// Workers with nothing to do: asleep, or looking for work.
     pub idle: usize,
@@ -61,8 +61,8 @@ pub struct Metrics {
 }
 
 impl ThreadPoolExecutor {
-    /// The pool's numbers at this moment. Asking takes the queue's lock for some steps for each task
-    /// in it, so once a second is fine, and once a task is not. All are zero in a process that was
+    /// The pool's numbers at this moment. Asking holds the queue's lock for a few steps per queued task,
+    /// so once a second is fine, and once a task is not. All are zero in a process that was
     /// [forked off](Self#forks).
     ///
     /// # Examples

@@ -8,35 +8,35 @@ use future_result::{JoinHandle, Shared};
 use crate::core::Core;
 use crate::{BuildError, Builder};
 
-/// Threads that run what is submitted to them. What comes from outside is taken in the order of submission,
-/// and so is what one task submits; a worker takes what its own tasks have submitted first, but for every
-/// 61st time.
+/// Threads that run what is submitted to them. What comes from outside starts in the order of submission,
+/// and so does what one task submits; a worker takes what its own tasks submitted first, 60 times out
+/// of 61.
 ///
-/// Every submission gives a [`JoinHandle`]: a future for async code, and with
-/// [`FutureResult`](crate::FutureResult) in scope every other way to wait. A task that panics costs
-/// nobody but its waiter.
+/// Every submission returns a [`JoinHandle`]: a future for async code, with every other way to wait if
+/// [`FutureResult`](crate::FutureResult) is in scope. A task that panics affects only those who wait
+/// for it.
 ///
-/// A task may wait for the handles of tasks that it has submitted to its own pool: a worker that waits
-/// for a queued task runs it in place, so that the smallest pool does not deadlock. That holds for
+/// A task may wait for the handles of tasks that it submitted to its own pool: a worker that waits
+/// for a queued task runs it in place, so even the smallest pool does not deadlock. That holds for
 /// the calls that wait ([`result`](crate::FutureResult::result),
 /// [`as_completed`](crate::as_completed), …), not for an async executor that a task runs, which may
 /// starve if it awaits its own pool's last worker.
 ///
-/// Dropping the pool drains it: what was submitted is run to its end first. See
-/// [`shutdown`](Self::shutdown) for the other ways. Dropped by one of its own workers, it drains
+/// Dropping the pool drains it: what was submitted is finished first. See
+/// [`shutdown`](Self::shutdown) for other ways. Dropped by one of its own workers, it drains
 /// without being waited for.
 ///
 /// # Forks
 ///
-/// A process that is forked off has none of its parent's threads but the one that has called `fork`. So
+/// A forked process has none of its parent's threads but the one that called `fork`. So
 /// a pool that was made before refuses everything there with [`Rejection::Forked`](crate::Rejection),
 /// a wait for one of its tasks ends with [`TaskError::Lost`](crate::TaskError), shutting it down is an
-/// error, and dropping it does nothing. Pools that the child makes are as good as any.
+/// error, and dropping it does nothing. Pools that the child makes work as usual.
 ///
-/// That is noticed where the process is forked by the `fork` of the C library on Unix. It does not mend
-/// what else is wrong with a fork in a program with threads: memory that they had locked stays locked.
-/// A task that forks must not return in the child, where its worker would go on; let the child make its
-/// way to `exec` or `_exit`.
+/// That works for the C library's `fork` on Unix. It does not solve the other problems of forking a
+/// program with threads: what they had locked stays locked.
+/// A task that forks must not return in the child, where its worker would go on; let the child
+/// reach `exec` or `_exit`.
 ///
 /// # Examples
 ///
@@ -81,12 +81,12 @@ impl ThreadPoolExecutor {
         Self::builder().workers(workers).build()
     }
 
-    /// More settings than the number of workers.
+    /// For more settings than the number of workers.
     pub fn builder() -> Builder {
         Builder::new()
     }
 
-    /// How many workers there are, or of a pool that grows: may be at most.
+    /// The number of workers, or for a pool that grows, the most that there may be.
     ///
     /// # Examples
     ///

@@ -5,8 +5,8 @@ use metrics::{counter, gauge};
 use crate::ThreadPoolExecutor;
 
 impl ThreadPoolExecutor {
-    /// Gives the pool's [`metrics`](Self::metrics) to the recorder that the program has installed with
-    /// the `metrics` crate. Call it as often as they are looked at, say before each scrape. Needs the
+    /// Reports the pool's [`metrics`](Self::metrics) to the recorder that the program installed with
+    /// the `metrics` crate. Call it as often as they are read, say before each scrape. Needs the
     /// feature `metrics`.
     ///
     /// | name | kind | labels |
@@ -16,8 +16,8 @@ impl ThreadPoolExecutor {
     /// | `thread_pool_threads` | gauge | `pool`, `state`: `running`, `idle` |
     /// | `thread_pool_threads_blocked` | gauge | `pool` |
     ///
-    /// `pool` is the [name](crate::Builder::name) of the threads. Of pools with the same name only the
-    /// last recorded is seen, so name them apart.
+    /// `pool` is the [name](crate::Builder::name) of the threads. If several pools have the same name,
+    /// only the last one recorded is seen, so name them differently.
     ///
     /// # Examples
     ///

@@ -34,8 +34,8 @@ use crate::crowd::Crowd;
 use crate::current;
 
 impl ThreadPoolExecutor {
-    /// Runs `f` with a [`Scope`], in which tasks may borrow what outlives this call. Returns when all
-    /// of these tasks have ended.
+    /// Runs `f` with a [`Scope`], whose tasks may borrow what outlives this call. Returns when all
+    /// of them have ended.
     ///
     /// On one of the pool's own workers, tasks that have not started by the end of `f` are run right
     /// there.
@@ -43,7 +43,7 @@ impl ThreadPoolExecutor {
     /// # Deadlocks
     ///
     /// A task of the scope must not wait for the task that runs the scope, nor for anything that does: the
-    /// scope cannot end before. If it waits by a handle and without a time limit, that wait ends with
+    /// scope cannot end first. If it waits for a handle without a time limit, that wait ends with
     /// [`TaskError::Deadlock`].
     ///
     /// # Panics
@@ -94,7 +94,7 @@ impl ThreadPoolExecutor {
                 resume_unwind(payload)
             }
             (Ok(_), Ok(())) if scope.crowd.has_failed() => panic!(
-                "a task of the scope has panicked or was not run, and nobody has taken its result"
+                "a task of the scope panicked or did not run, and nobody took its result"
             ),
             (Ok(result), Ok(())) => result,
         }
@@ -146,7 +146,7 @@ pub struct Scope<'scope, 'env: 'scope> {
 }
 
 impl<'scope> Scope<'scope, '_> {
-    /// Runs `job` on a worker, and gives the handle of its result.
+    /// Runs `job` on a worker, and returns the handle of its result.
     ///
     /// The bound of the pool's queue does not hold it back. If the pool is shut down, a task of the pool
     /// that is still running may go on to spawn its parts, and these run even if the shutdown is a

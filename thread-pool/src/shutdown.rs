@@ -17,7 +17,7 @@ impl ThreadPoolExecutor {
     /// # Errors
     ///
     /// [`ShutdownError::FromWorker`] if one of the pool's own workers calls it,
-    /// [`ShutdownError::Forked`] in a process that was [forked off](Self#forks).
+    /// [`ShutdownError::Forked`] in a [forked](Self#forks) process.
     ///
     /// # Examples
     ///
@@ -38,16 +38,16 @@ impl ThreadPoolExecutor {
         Ok(())
     }
 
-    /// As [`shutdown`](Self::shutdown), but cancels what has not started. What is running runs to
-    /// its end, and so does what it spawns in a [`Scope`](crate::Scope) from then on.
+    /// Like [`shutdown`](Self::shutdown), but cancels what has not started. Running tasks finish,
+    /// and so does what they spawn in a [`Scope`](crate::Scope) from then on.
     ///
-    /// That is exact: once the first handle tells of it, no task that was queued before the call starts
+    /// That is exact: once the first handle reports it, no task that was queued before the call starts
     /// any more, wherever in the pool it was.
     ///
     /// # Errors
     ///
     /// [`ShutdownError::FromWorker`] if one of the pool's own workers calls it,
-    /// [`ShutdownError::Forked`] in a process that was [forked off](Self#forks).
+    /// [`ShutdownError::Forked`] in a [forked](Self#forks) process.
     ///
     /// # Examples
     ///
@@ -76,13 +76,13 @@ impl ThreadPoolExecutor {
         self.shutdown()
     }
 
-    /// As [`shutdown`](Self::shutdown), but waits at most `limit`.
+    /// Like [`shutdown`](Self::shutdown), but waits at most `limit`.
     ///
     /// # Errors
     ///
     /// [`ShutdownError::TimedOut`] if work is left then; it goes on, and the pool may be waited for
     /// again, or [detached](Self::detach). [`ShutdownError::FromWorker`] if one of the pool's own
-    /// workers calls it, [`ShutdownError::Forked`] in a process that was [forked off](Self#forks).
+    /// workers calls it, [`ShutdownError::Forked`] in a [forked](Self#forks) process.
     ///
     /// # Examples
     ///

@@ -11,11 +11,10 @@ use crate::ThreadPoolExecutor;
 use crate::block::{self, Source};
 
 impl ThreadPoolExecutor {
-    /// Applies `function` to every item of a slice, and gives the results in its order, when all are
-    /// there.
+    /// Applies `function` to every item of a slice, and returns all results, in its order.
     ///
-    /// The calling thread takes part from the first moment, and workers as soon as there turns out
-    /// to be enough to do: so a small map costs hardly more than a loop. Nothing is queued or
+    /// The calling thread starts at once, and workers join in as soon as there turns out
+    /// to be enough to do, so a small map costs hardly more than a loop. Nothing is queued or
     /// allocated for an item, and items may take very different times. For endless or slow inputs, or
     /// to get results as they come, use [`map`](Self::map).
     ///
@@ -50,8 +49,8 @@ impl ThreadPoolExecutor {
         block::map(&self.core, items.len(), &Borrowed(items), &function)
     }
 
-    /// As [`map_slice`](Self::map_slice), but gives the items away. An iterator that knows its size is
-    /// best collected first.
+    /// Like [`map_slice`](Self::map_slice), but consumes the items. Collect an iterator that knows its size
+    /// into a vector first.
     ///
     /// # Panics
     ///

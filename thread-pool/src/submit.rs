@@ -11,10 +11,10 @@ use crate::watch::Watch;
 use crate::{SubmitError, ThreadPoolExecutor, WhenFull};
 
 impl ThreadPoolExecutor {
-    /// Runs `job` on a worker, and gives the handle of its result.
+    /// Runs `job` on a worker, and returns the handle of its result.
     ///
-    /// If the queue has a bound and is full, waits for room, or does what the pool was built for
-    /// ([`WhenFull`]). If the pool does not accept the job, the handle says so with
+    /// If the queue has a bound and is full, waits for room, or does what the pool's [`WhenFull`]
+    /// says. If the pool does not accept the job, the handle says so with
     /// [`TaskError::Rejected`].
     ///
     /// # Examples
@@ -115,7 +115,7 @@ impl ThreadPoolExecutor {
         handle
     }
 
-    /// As [`submit`](Self::submit), but never waits: gives the job back instead.
+    /// Like [`submit`](Self::submit), but never waits: gives the job back instead.
     ///
     /// # Errors
     ///
@@ -184,12 +184,12 @@ impl ThreadPoolExecutor {
         })
     }
 
-    /// Runs `job` on a worker, and tells nobody of its end: cheaper than a submission whose handle
-    /// is dropped. A panic is reported by the panic hook and otherwise ignored; a cancelling shutdown
+    /// Runs `job` on a worker, without a handle: cheaper than a submission whose handle
+    /// is dropped. The panic hook reports a panic, which is otherwise ignored; a cancelling shutdown
     /// drops what has not started.
     ///
-    /// If the queue has a bound and is full, waits for room, or does what the pool was built for
-    /// ([`WhenFull`]).
+    /// If the queue has a bound and is full, waits for room, or does what the pool's [`WhenFull`]
+    /// says.
     ///
     /// # Errors
     ///

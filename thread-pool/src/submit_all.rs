@@ -6,8 +6,8 @@ use crate::ThreadPoolExecutor;
 use crate::trace::Origin;
 
 impl ThreadPoolExecutor {
-    /// Submits all of `jobs` at once, in their order, and gives their handles in the same order:
-    /// cheaper than one [`submit`](Self::submit) after the other, since the queue is touched once, and
+    /// Submits all of `jobs` at once, in order, and returns their handles in the same order:
+    /// cheaper than one [`submit`](Self::submit) after another, since the queue is touched once, and
     /// at most one worker is woken, which wakes the next.
     ///
     /// None of the jobs starts before the iterator has ended. If the queue has a bound, they are
@@ -16,8 +16,8 @@ impl ThreadPoolExecutor {
     ///
     /// # Panics
     ///
-    /// If the iterator does. The jobs taken from it are dropped then, none has started; with a bound,
-    /// those that were submitted run, and nobody has their handles.
+    /// If the iterator does. The jobs taken from it are then dropped, and none has started; with a bound,
+    /// those that were submitted run, and their handles are lost.
     ///
     /// # Examples
     ///

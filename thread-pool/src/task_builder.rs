@@ -15,7 +15,7 @@ use crate::trace::Origin;
 use crate::watch::Watch;
 use crate::{Priority, SubmitError, ThreadPoolExecutor, WhenFull};
 
-/// Options for tasks, from [`ThreadPoolExecutor::task`]. It can be kept and used for many of them.
+/// Options for tasks, from [`ThreadPoolExecutor::task`]. It can be used for several tasks.
 ///
 /// # Examples
 ///
@@ -80,11 +80,11 @@ impl ThreadPoolExecutor {
 }
 
 impl TaskBuilder<'_> {
-    /// Which tasks it goes before; by default [`Priority::Normal`].
+    /// The task's priority; by default [`Priority::Normal`].
     ///
-    /// A priority orders the queue and nothing else: it makes no room in one that is full, and a worker
+    /// A priority only orders the queue: it makes no room in a full one, and a worker
     /// that waits for the task runs it in place as it would any other. A task that one of the pool's own
-    /// workers submits with another priority than the normal one may start on any of them.
+    /// workers submits with a priority other than normal may start on any of them.
     ///
     /// # Examples
     ///
@@ -116,7 +116,7 @@ impl TaskBuilder<'_> {
         self
     }
 
-    /// As [`deadline`](Self::deadline), so long after each submission. A wait for room in a bounded queue
+    /// A [`deadline`](Self::deadline) this long after each submission. A wait for room in a bounded queue
     /// counts.
     ///
     /// # Examples
@@ -138,19 +138,19 @@ impl TaskBuilder<'_> {
         self
     }
 
-    /// When it is too late for the task. The last of these and [`time_limit`](Self::time_limit) counts;
-    /// by default it is never too late.
+    /// When it is too late for the task; by default never. The last call to this or
+    /// [`time_limit`](Self::time_limit) counts.
     ///
     /// A task that has not started by then ends with [`TaskError::TimedOut`] at that moment: its closure
-    /// is dropped, it makes room in a bounded queue, and whoever waits is told. One that is running is
-    /// asked to stop, as [`cancel`](crate::FutureResult::cancel) does it: its
+    /// is dropped, it makes room in a bounded queue, and whoever waits is told. A running task is
+    /// asked to stop, as by [`cancel`](crate::FutureResult::cancel): its
     /// [`CancelToken`](crate::CancelToken) says so, and its outcome is whatever it returns.
     ///
-    /// A thread of the pool, named after it with `-timer`, sees to that. It is started with the first
-    /// deadline, and runs what ending a task runs: the closure's destructor,
+    /// A thread of the pool, whose name ends with `-timer`, enforces that. It is started with the first
+    /// deadline, and runs what the end of a task runs: the closure's destructor,
     /// [callbacks](JoinHandle::on_done), wakers. These should be quick, since other deadlines wait for
-    /// them; and like a worker it cannot wait for the pool's shutdown. A pool that is shut down keeps
-    /// time until its last worker has left.
+    /// them; and like a worker it cannot wait for the pool's shutdown. A pool that is shut down enforces
+    /// deadlines until its last worker has left.
     ///
     /// # Examples
     ///
@@ -226,7 +226,7 @@ impl TaskBuilder<'_> {
         }
     }
 
-    /// As [`submit`](Self::submit), but never waits: gives the job back instead.
+    /// Like [`submit`](Self::submit), but never waits: gives the job back instead.
     ///
     /// If the deadline is already past, the job is dropped, and the handle ends with
     /// [`TaskError::TimedOut`].

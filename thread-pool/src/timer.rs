@@ -90,7 +90,7 @@ impl Timer {
                 Err(error) => {
                     drop(inner);
                     let text = format!(
-                        "the system did not start the thread that keeps time limits ({error}); \
+                        "the system did not start the thread that enforces time limits ({error}); \
                          submit without one"
                     );
                     return claim.fail(TaskError::Lost(Cause::new(text)));

@@ -23,14 +23,14 @@ pub(crate) struct Factory {
 
 type Make = dyn Fn(usize) -> Result<Rc<dyn Any>, StateError> + Send + Sync;
 
-/// Shows `f` the state that the calling worker has made by
+/// Calls `f` with the state that the calling worker made for
 /// [`Builder::worker_state`](crate::Builder::worker_state) or
-/// [`Builder::try_worker_state`](crate::Builder::try_worker_state). `None`, and `f` is not called, if
-/// the calling thread is no worker, or its state is no `S`.
+/// [`Builder::try_worker_state`](crate::Builder::try_worker_state). Returns `None`, without calling `f`, if
+/// the calling thread is not a worker, or its state is not an `S`.
 ///
-/// The state is the worker's alone, and need be neither `Send` nor `Sync`. It is shown by shared
-/// reference, so that `f` may wait for other tasks, which may use the state on the same thread
-/// meanwhile; to change it takes a [`Cell`](std::cell::Cell) or [`RefCell`](std::cell::RefCell).
+/// The state belongs to the worker, and need be neither `Send` nor `Sync`. `f` gets a shared
+/// reference, since it may wait for other tasks, which may use the state on the same thread
+/// meanwhile; to change it, use a [`Cell`](std::cell::Cell) or [`RefCell`](std::cell::RefCell).
 ///
 /// # Panics
 ///

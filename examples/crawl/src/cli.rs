@@ -8,13 +8,13 @@ use ureq::http::Uri;
 
 use crate::ways::{WAYS, Way};
 
-/// Most workers that are taken when `--workers` is not given.
+/// The most workers that there are if `--workers` is not given.
 const DEFAULT_WORKERS_LIMIT: usize = 32;
 
-/// Fetches web pages one by one, on threads, on processes, on green tasks and by async code, and compares the ways in a table.
+/// Fetches web pages one by one, on threads, on processes, on green tasks and by async code, and compares the times.
 ///
-/// Without --url the pages come from a server that this program starts on loopback, which answers late on
-/// purpose. The exit code is 0 when every page came, 1 when one failed, 2 when an option is wrong.
+/// Without --url the pages come from a deliberately slow server, which this program starts on
+/// loopback. The exit code is 0 if every page was fetched, 1 if one failed, 2 if an option is wrong.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "crawl", version, max_term_width = 100)]
 pub struct Options {
@@ -28,12 +28,12 @@ pub struct Options {
     #[arg(value_parser = number(1..=100_000))]
     pub pages: u32,
 
-    /// How many pages a pool fetches at the same time, on so many threads, processes or green tasks, or in so many futures [default: one per page, at most 32]
+    /// How many pages to fetch at the same time, each on a thread, process, green task or future of its own [default: all, at most 32]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     #[arg(value_parser = number(1..=1_024))]
     pub workers: Option<u32>,
 
-    /// How long the program's own server waits before it answers, in milliseconds
+    /// How long the program's own server takes to answer, in milliseconds
     #[arg(
         long,
         value_name = "N",
@@ -43,7 +43,7 @@ pub struct Options {
     #[arg(value_parser = number(0..=60_000))]
     pub latency_ms: u32,
 
-    /// How long one page may take before it counts as failed, in milliseconds
+    /// How long a page may take before it counts as failed, in milliseconds
     #[arg(
         long,
         value_name = "N",
@@ -53,11 +53,11 @@ pub struct Options {
     #[arg(value_parser = number(1..=600_000))]
     pub timeout_ms: u32,
 
-    /// Only the ways whose name contains this, as in --way green; may be repeated
+    /// Use only ways whose name contains this, as in --way green; may be repeated
     #[arg(long, value_name = "NAME", value_parser = parse_way)]
     pub way: Vec<String>,
 
-    /// Pages of real sites to fetch instead, http or https; each is fetched once in every way
+    /// Fetch these http or https pages instead, each once in every way
     #[arg(long, value_name = "URL", num_args = 1.., value_parser = parse_url)]
     #[arg(conflicts_with_all = ["pages", "latency_ms"])]
     pub url: Vec<String>,
@@ -109,7 +109,7 @@ fn number(
     }
 }
 
-/// Refuses what is part of no name.
+/// Refuses what is not part of any name.
 fn parse_way(text: &str) -> Result<String, String> {
     if WAYS.iter().any(|way| way.name.contains(text)) {
         return Ok(text.to_owned());

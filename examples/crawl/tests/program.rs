@@ -73,7 +73,7 @@ fn six_pages_in_every_way() {
     assert!(output.out.contains("6 workers"));
     assert_eq!(
         output.err, "",
-        "progress bars are hidden where stderr is no terminal"
+        "progress bars are hidden where stderr is not a terminal"
     );
 }
 
@@ -127,7 +127,7 @@ fn help_names_every_option_and_what_workers_are() {
             "--latency-ms",
             "--timeout-ms",
             "--url",
-            "threads, processes or green tasks",
+            "thread, process, green task or future",
             "--way",
         ],
     );

@@ -8,19 +8,19 @@ use clap::Parser;
 
 use crate::load::Load;
 
-/// A server that sends back what it gets, and the load to try it with, on green tasks.
+/// A server that sends back what it receives, and a load generator, on green tasks.
 ///
 /// Without --listen and --connect the program starts itself a second time as the server. The exit code is 0
-/// when no connection was lost, 1 when one was, 2 when an option is wrong.
+/// if no connection was lost, 1 if one was, 2 if an option is wrong.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "echo", version, max_term_width = 100)]
 pub struct Options {
-    /// How many connections are held at the same time
+    /// How many connections to hold at the same time
     #[arg(long, value_name = "N", default_value_t = 100)]
     #[arg(value_parser = number(1..=1_000_000))]
     pub connections: u32,
 
-    /// For how long, from when all are connected
+    /// How many seconds to send messages, once all are connected
     #[arg(long, value_name = "N", default_value_t = 5)]
     #[arg(value_parser = number(1..=86_400))]
     pub seconds: u32,
@@ -35,11 +35,11 @@ pub struct Options {
     #[arg(value_parser = number(1..=65_536))]
     pub size: u32,
 
-    /// Be the server alone, at this address, until interrupted; --connections says how many there may be
+    /// Run only the server, at this address, until interrupted; --connections limits how many it holds
     #[arg(long, value_name = "ADDRESS:PORT", conflicts_with_all = ["connect", "seconds", "interval_ms", "size"])]
     pub listen: Option<SocketAddr>,
 
-    /// Be the load alone, for a server at this address
+    /// Run only the load, against the server at this address
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub connect: Option<SocketAddr>,
 }

@@ -9,35 +9,34 @@ use clap::{Parser, value_parser};
 use crate::call::Policy;
 use crate::services::{Plan, SERVICES};
 
-/// Puts pages together from five HTTP services that fail, without hedged requests and with them.
+/// Builds pages from five unreliable HTTP services, without and with hedged requests.
 ///
-/// The services are started by the program itself, on loopback. Which request meets which fault is drawn from
-/// --seed, so the same faults come again with the same number. The exit code is 0 when no view failed, 1 when one did,
-/// 2 when an option is wrong.
+/// The program starts the services itself, on loopback. Which request meets which fault depends on --seed: the same
+/// number gives the same faults. The exit code is 0 if no view failed, 1 if one did, 2 if an option is wrong.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "fan-out", version, max_term_width = 100)]
 pub struct Options {
-    /// How many views to put together, 1 to 100000
+    /// How many views (pages) to build, 1 to 100000
     #[arg(long, value_name = "N", default_value_t = 400)]
     #[arg(value_parser = value_parser!(u32).range(1..=100_000))]
     pub views: u32,
 
-    /// Only the view of this number, from 0, as the list of failed views names it
+    /// Only the view with this number, as in the list of failed views; the first is 0
     #[arg(long, value_name = "N", conflicts_with = "views")]
     #[arg(value_parser = value_parser!(u32).range(..100_000))]
     pub only: Option<u32>,
 
-    /// How many are put together at the same time, 1 to 32
+    /// How many to build at the same time, 1 to 32
     #[arg(long, value_name = "N", default_value_t = 8)]
     #[arg(value_parser = value_parser!(u32).range(1..=32))]
     pub at_once: u32,
 
-    /// How many requests in a hundred meet the fault of their service, 0 to 100
+    /// The percentage of requests that meet their service's fault, 0 to 100
     #[arg(long, value_name = "N", default_value_t = 3)]
     #[arg(value_parser = value_parser!(u32).range(..=100))]
     pub trouble: u32,
 
-    /// What the faults are drawn from
+    /// The seed of the faults
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
 
@@ -51,18 +50,18 @@ pub struct Options {
     #[arg(value_parser = value_parser!(u32).range(10..=60_000))]
     pub request_ms: u32,
 
-    /// How often a service is asked before it is given up, 1 to 10
+    /// How often to ask a service before giving up on it, 1 to 10
     #[arg(long, value_name = "N", default_value_t = 3)]
     #[arg(value_parser = value_parser!(u32).range(1..=10))]
     pub attempts: u32,
 
-    /// How long the first pause before asking again may be, in milliseconds, 0 to 10000; each later one is twice as long
+    /// How long the pause before the first retry may be, in milliseconds, 0 to 10000; it doubles for each later one
     #[arg(long, value_name = "N", default_value_t = 20)]
     #[arg(value_parser = value_parser!(u32).range(..=10_000))]
     pub backoff_ms: u32,
 
-    /// After how many milliseconds a second request is sent [default: what 95 of 100 answers of that service took in
-    /// the run without]
+    /// After how many milliseconds to send a second request [default: 95th percentile of that service's answers in the
+    /// run without hedging]
     #[arg(long, value_name = "N")]
     #[arg(value_parser = value_parser!(u32).range(..=60_000))]
     pub hedge_ms: Option<u32>,

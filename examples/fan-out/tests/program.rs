@@ -37,7 +37,7 @@ fn without_trouble_every_view_is_whole() {
     assert!(!text.contains("failed views"), "{text}");
     assert_eq!(
         output.err, "",
-        "progress bars are hidden where stderr is no terminal"
+        "progress bars are hidden where stderr is not a terminal"
     );
 }
 

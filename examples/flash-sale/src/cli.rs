@@ -10,8 +10,8 @@ use crate::shop::Plan;
 
 /// Sells limited stock to a rush of buyers over HTTP, and proves that nothing was oversold, lost, or paid twice.
 ///
-/// The shop and its buyers are both in this program, and the database is in a temporary folder, which is removed at the
-/// end. The exit code is 0 when every promise was kept and every request answered, 1 when not or there was no sale, 2 when an
+/// The shop and its buyers are both in this program; the database is in a temporary folder, which is removed at the
+/// end. The exit code is 0 if every promise was kept and every request answered, 1 if not or if there was no sale, 2 if an
 /// option is wrong.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "flash-sale", version, max_term_width = 100)]
@@ -26,12 +26,12 @@ pub struct Options {
     #[arg(value_parser = value_parser!(u32).range(1..=1_000_000))]
     pub buyers: u32,
 
-    /// How many of them come in a second, 1 to 1000000
+    /// How many buyers arrive each second, 1 to 1000000
     #[arg(long, value_name = "N", default_value = "1000")]
     #[arg(value_parser = in_range::<NonZeroU32>)]
     pub rate: NonZeroU32,
 
-    /// How many accounts they have, 1 to 1000000; a fifth of the buyers is a robot with one of its own
+    /// How many accounts they share, 1 to 1000000; a fifth of the buyers is a robot with its own
     #[arg(long, value_name = "N", default_value = "2000")]
     #[arg(value_parser = in_range::<NonZeroU32>)]
     pub accounts: NonZeroU32,
@@ -41,7 +41,7 @@ pub struct Options {
     #[arg(value_parser = value_parser!(u32).range(1..=1_000))]
     pub clients: u32,
 
-    /// How many orders in a second one account may send, 1 to 1000000
+    /// How many orders an account may send each second, 1 to 1000000
     #[arg(long, value_name = "N", default_value = "5")]
     #[arg(value_parser = in_range::<NonZeroU32>)]
     pub user_rate: NonZeroU32,
@@ -56,7 +56,7 @@ pub struct Options {
     #[arg(value_parser = value_parser!(u32).range(1..=64))]
     pub front: u32,
 
-    /// How many accepted orders are under check at once, each with a thread, 1 to 64
+    /// How many accepted orders to check at once, each on a thread, 1 to 64
     #[arg(long, value_name = "N", default_value_t = 8)]
     #[arg(value_parser = value_parser!(u32).range(1..=64))]
     pub back: u32,
@@ -66,17 +66,17 @@ pub struct Options {
     #[arg(value_parser = value_parser!(u32).range(1..=64))]
     pub checkers: Option<u32>,
 
-    /// How long a check is, in thousands of rounds of a few nanoseconds, 1 to 1000000
+    /// How long a check takes, in thousands of rounds of a few nanoseconds, 1 to 1000000
     #[arg(long, value_name = "N", default_value_t = 500)]
     #[arg(value_parser = value_parser!(u32).range(1..=1_000_000))]
     pub work: u32,
 
-    /// Kill some checking process at every so many checks, 2 to 1000000 [default with no number: 10]
+    /// Kill a checking process at every Nth check, 2 to 1000000 [without a number: 10]
     #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "10")]
     #[arg(value_parser = value_parser!(u32).range(2..=1_000_000))]
     pub kill: Option<u32>,
 
-    /// What all chance of the buyers is drawn from: the same number, the same buyers
+    /// The seed of the buyers: the same number gives the same buyers
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
 }

@@ -47,7 +47,7 @@ fn sale_ends_with_a_report_and_leaves_nothing() {
     assert_eq!(number(text, "workers killed"), 0);
     assert_eq!(
         output.err, "",
-        "the view is hidden where stderr is no terminal"
+        "the view is hidden where stderr is not a terminal"
     );
     assert_eq!(fs::read_dir(temporary.path()).unwrap().count(), 0);
 }

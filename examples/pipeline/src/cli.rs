@@ -13,16 +13,16 @@ use crate::generate::{Recipe, generate};
 
 /// Reads, parses, compresses and writes all files of a folder of access logs, many at once, in bounded memory.
 ///
-/// Without INPUT, files are made in a temporary folder, which is removed at the end. Every file NAME becomes NAME.gz in
-/// the output folder, whole or not at all. The exit code is 0 when every file came through, 1 when one did not, 2 when
+/// Without INPUT, files are generated in a temporary folder, which is removed at the end. Every file NAME becomes NAME.gz
+/// in the output folder, whole or not at all. The exit code is 0 if every file was written, 1 if one was not, 2 if
 /// an option is wrong.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "pipeline", version, max_term_width = 100)]
 pub struct Options {
-    /// The folder whose files are taken; folders in it and hidden files are not
+    /// The folder whose files to take, without its subfolders and hidden files
     pub input: Option<PathBuf>,
 
-    /// Where the compressed files go [default: a folder named as INPUT with "-packed" added]
+    /// Where the compressed files go [default: INPUT with "-packed" added]
     #[arg(long, value_name = "DIR", requires = "input")]
     pub output: Option<PathBuf>,
 
@@ -30,7 +30,7 @@ pub struct Options {
     #[arg(long, requires = "input")]
     pub generate: bool,
 
-    /// How many files to make, 1 to 100000
+    /// How many files to generate, 1 to 100000
     #[arg(long, value_name = "N", default_value_t = 200)]
     #[arg(value_parser = value_parser!(u32).range(1..=100_000))]
     pub files: u32,
@@ -40,12 +40,12 @@ pub struct Options {
     #[arg(value_parser = value_parser!(u32).range(1..=65_536))]
     pub kib: u32,
 
-    /// How many more to make that cannot be used: a link to nowhere, something else than text, one that is too large
+    /// How many unusable ones to add: a dangling link, a file that is not text, one that is too large
     #[arg(long, value_name = "N", default_value_t = 0)]
     #[arg(value_parser = value_parser!(u32).range(0..=100_000))]
     pub broken: u32,
 
-    /// What the contents of made files are drawn from: the same number, the same files
+    /// The seed of generated files: the same number gives the same files
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
 
@@ -59,12 +59,12 @@ pub struct Options {
     #[arg(value_parser = value_parser!(u32).range(1..=256))]
     pub cpu_workers: Option<u32>,
 
-    /// How many files may be on their way at once, 1 to 10000 [default: two for each thread]
+    /// How many files may be in progress at once, 1 to 10000 [default: two for each thread]
     #[arg(long, value_name = "N")]
     #[arg(value_parser = value_parser!(u32).range(1..=10_000))]
     pub window: Option<u32>,
 
-    /// The largest file that is taken, in MiB, 1 to 65536; with --window this bounds the memory
+    /// The largest file to accept, in MiB, 1 to 65536; times --window, this bounds the memory
     #[arg(long, value_name = "N", default_value_t = 64)]
     #[arg(value_parser = value_parser!(u32).range(1..=65_536))]
     pub max_mib: u32,

@@ -36,7 +36,7 @@ fn without_input_files_are_made_and_nothing_is_left() {
     assert!(!text.contains("failed files"), "{text}");
     assert_eq!(
         output.err, "",
-        "progress bars are hidden where stderr is no terminal"
+        "progress bars are hidden where stderr is not a terminal"
     );
     if cfg!(unix) {
         assert_eq!(entries(temporary.path()), 0);

@@ -8,19 +8,19 @@ use lab::compute::rounds_per_milli;
 use crate::kind::{Kind, Setting};
 use crate::server::Server;
 
-/// Runs jobs that compute, that wait, and that do both, on every pool and one by one, and says which is when the
-/// fastest.
+/// Runs jobs that compute, that wait, and that do both, on every pool and one by one, and shows which is fastest
+/// when.
 ///
-/// What tasks wait for is a server of the program's own, on loopback. Each way's time includes making its pool and
-/// ending it. The exit code is 0 when all ways agree on every number, 1 when one failed, 2 when an option is wrong.
+/// Tasks wait for a server that the program starts on loopback. Each way's time includes building its pool and
+/// ending it. The exit code is 0 if all ways agree on every number, 1 if one failed, 2 if an option is wrong.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "pools", version, max_term_width = 100)]
 pub struct Options {
-    /// Only jobs of this kind; can be given several times
+    /// Only jobs of this kind; may be repeated
     #[arg(long, value_enum, value_name = "KIND")]
     pub kind: Vec<Kind>,
 
-    /// How often each way runs each job, 1 to 100; the middle time counts
+    /// How often each way runs each job, 1 to 100; the median time counts
     #[arg(
         long,
         value_name = "N",
@@ -30,7 +30,7 @@ pub struct Options {
     #[arg(value_parser = value_parser!(u32).range(1..=100))]
     pub times: u32,
 
-    /// How long all computing of a job takes together, in milliseconds, 1 to 10000
+    /// How much computing a job has in all, in milliseconds, 1 to 10000
     #[arg(
         long,
         value_name = "N",
@@ -40,7 +40,7 @@ pub struct Options {
     #[arg(value_parser = value_parser!(u32).range(1..=10_000))]
     pub compute_ms: u32,
 
-    /// How many tasks wait at once in the largest job, 1 to 10000; mixed jobs have a quarter of them
+    /// How many tasks wait at once in the largest job, 1 to 10000; mixed jobs have a quarter of that
     #[arg(
         long,
         value_name = "N",
@@ -50,7 +50,7 @@ pub struct Options {
     #[arg(value_parser = value_parser!(u32).range(1..=10_000))]
     pub tasks: u32,
 
-    /// How long a task waits for the server, in microseconds, 100 to 1000000; a mixed one takes as long with its computing
+    /// How long a task waits for the server, in microseconds, 100 to 1000000; a mixed task takes as long in all
     #[arg(
         long,
         value_name = "N",
@@ -65,7 +65,7 @@ pub struct Options {
     #[arg(value_parser = value_parser!(u32).range(1..=256))]
     pub mixed_workers: Option<u32>,
 
-    /// How many processes there are at most, 1 to 256
+    /// The most processes that there may be, 1 to 256
     #[arg(
         long,
         value_name = "N",

@@ -5,10 +5,10 @@ use clap::{Parser, value_parser};
 use crate::numbers;
 use crate::ways::Job;
 
-/// Tests large numbers for primality one by one, on threads and on processes, and compares the ways in a table.
+/// Tests large numbers for primality one by one, on threads and on processes, and compares the times.
 ///
 /// Half of the numbers are prime, the others are products of two primes of the same size, so that
-/// trial division takes equally long for each. The exit code is 0 when all ways agree, 1 when not, 2 when an
+/// trial division takes equally long for each. The exit code is 0 if all ways agree, 1 if not, 2 if an
 /// option is wrong.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "primes", version, max_term_width = 100)]
@@ -23,7 +23,7 @@ pub struct Options {
     #[arg(value_parser = value_parser!(u32).range(1..=1_000))]
     pub numbers: u32,
 
-    /// How large the numbers are, 32 to 62; with two bits more each takes twice as long
+    /// How many bits the numbers have, 32 to 62; two more make each test twice as long
     #[arg(
         long,
         value_name = "N",
@@ -38,7 +38,7 @@ pub struct Options {
     #[arg(value_parser = value_parser!(u32).range(1..=256))]
     pub workers: Option<u32>,
 
-    /// Afterwards kill a worker process in the middle of the work, and show what happens
+    /// Then kill a worker process in the middle of the work, and show what happens
     #[arg(long)]
     pub kill: bool,
 }

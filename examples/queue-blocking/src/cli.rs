@@ -9,19 +9,19 @@ use lab::compute::rounds_per_milli;
 use crate::plan::{Plan, Traffic};
 use crate::work::Kind;
 
-/// Has short tasks and some long ones come to a queue, and shows how long the short ones wait behind the long ones:
-/// with a fixed prefetch, fair, adaptive, with more workers, with a pool for the long ones, and on green tasks.
+/// Queues short tasks and some long ones, and shows how long the short ones wait behind the long ones: with a fixed
+/// prefetch, a fair or an adaptive one, more workers, a pool for the long ones, and on green tasks.
 ///
-/// The same tasks come at the same times in every way. The exit code is 0 when every way came to its end, 1 when one
-/// did not, 2 when an option is wrong.
+/// Every way gets the same tasks at the same times. The exit code is 0 if every way finished, 1 if one did not, 2 if
+/// an option is wrong.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "queue-blocking", version, max_term_width = 100)]
 pub struct Options {
-    /// Only tasks of this kind [default: first one, then the other]
+    /// Only tasks of this kind [default: one after the other]
     #[arg(long, value_enum, value_name = "KIND")]
     pub kind: Option<Kind>,
 
-    /// How many tasks come, 1 to 1000000
+    /// How many tasks there are, 1 to 1000000
     #[arg(
         long,
         value_name = "N",
@@ -31,7 +31,7 @@ pub struct Options {
     #[arg(value_parser = value_parser!(u32).range(1..=1_000_000))]
     pub tasks: u32,
 
-    /// One of so many is long, 1 to 1000000
+    /// One task in so many is long, 1 to 1000000
     #[arg(
         long,
         value_name = "N",
@@ -61,7 +61,7 @@ pub struct Options {
     #[arg(value_parser = value_parser!(u32).range(1..=10_000_000))]
     pub long_us: u32,
 
-    /// How much of the workers' time all tasks take together, in percent, 1 to 99
+    /// How busy the tasks keep the workers, in percent, 1 to 99
     #[arg(
         long,
         value_name = "N",
@@ -76,7 +76,7 @@ pub struct Options {
     #[arg(value_parser = value_parser!(u32).range(1..=64))]
     pub workers: Option<u32>,
 
-    /// How many times as many where there are more, 2 to 16
+    /// How many times as many the way "more workers" has, 2 to 16
     #[arg(
         long,
         value_name = "N",
@@ -86,7 +86,7 @@ pub struct Options {
     #[arg(value_parser = value_parser!(u32).range(2..=16))]
     pub more: u32,
 
-    /// How many tasks a worker gets ahead where that is fixed, 1 to 1024
+    /// How many tasks a worker gets ahead with a fixed prefetch, 1 to 1024
     #[arg(
         long,
         value_name = "N",
@@ -96,7 +96,7 @@ pub struct Options {
     #[arg(value_parser = value_parser!(u32).range(1..=1_024))]
     pub prefetch: u32,
 
-    /// What chance is drawn from: the same number, the same tasks at the same times
+    /// The seed of all chance: the same number gives the same tasks at the same times
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
 

@@ -329,7 +329,7 @@ impl Scheduler {
 #[cold]
 fn refuse_to_rest(rest: Rest) -> ! {
     panic!(
-        "suspended within `no_suspend`, where the task {}; move that out, or let it not wait",
+        "suspended within `no_suspend`, where the task {}; move that out, or do not wait there",
         rest.what
     )
 }

@@ -60,12 +60,12 @@ impl fmt::Display for NoStack {
             Self::InUse => f.write_str("all stacks are in use"),
             Self::Mappings(count) => write!(
                 f,
-                "{count} tasks have stacks, and the system allows no more mappings, of which each takes \
-                 two; use Linux 6.13 or later, where stacks take none, or raise `vm.max_map_count`"
+                "{count} tasks have stacks, and the system allows no more mappings, of which each stack \
+                 takes two; use Linux 6.13 or later, where it takes none, or raise `vm.max_map_count`"
             ),
             Self::Guard(error) => write!(
                 f,
-                "the system has made no guard for one more stack: {error}; other parts of the process \
+                "the system refused a guard for one more stack: {error}; other parts of the process \
                  may have used up its mappings (`vm.max_map_count`)"
             ),
         }
