@@ -105,7 +105,7 @@ thread_locals! {
     static PARKER: Cell<Option<Parker>> = Cell::new(None);
 }
 
-/// Runs `f` with `blocker` as the way in which this thread waits; restores the former way after it.
+/// Runs `f` with `blocker` as the way in which this thread waits, then restores the previous one.
 ///
 /// # Examples
 ///
@@ -132,9 +132,9 @@ pub fn can_have_blocker() -> bool {
     BLOCKER.try_with(|_| ()).is_ok()
 }
 
-/// Polls until ready, waiting in between as the calling context waits.
+/// Polls until ready, and in between waits as the calling context waits.
 ///
-/// `deadline` of `None` waits without a limit.
+/// With a `deadline` of `None` it waits without limit.
 ///
 /// # Errors
 ///

@@ -13,8 +13,8 @@ use crate::{Awaited, Cancel, FutureResult, InPlace, Status, TaskError, block_unt
 
 /// Tells a running task whether somebody wants it to stop.
 ///
-/// Nothing stops a running thread from outside; a task that may take long asks from time to time,
-/// and returns when told to. Cloning is cheap, and a clone may be given to other threads that take
+/// Nothing stops a running thread from outside; a long task checks its token from time to time,
+/// and returns when told to. Cloning is cheap, and clones may go to other threads that take
 /// part in the work.
 ///
 /// # Examples
@@ -47,7 +47,7 @@ impl CancelToken {
         Self(Some(raw))
     }
 
-    /// The token of the task that is running on this thread; of none, one that is never cancelled.
+    /// The token of the task that runs on this thread; outside a task, one that is never cancelled.
     ///
     /// # Examples
     ///
@@ -85,13 +85,13 @@ impl CancelToken {
 }
 
 impl CancelToken {
-    /// Rests for `limit`, or until the task is cancelled if that is earlier. True if it is cancelled.
+    /// Pauses for `limit`, or until the task is cancelled if that is earlier. True if it is cancelled.
     ///
     /// It waits as its context waits: see [`Blocker`](crate::Blocker).
     ///
     /// # Examples
     ///
-    /// A task that does something every minute, and ends at once when it is to.
+    /// A task that does something every minute, and ends at once when it is cancelled.
     ///
     /// ```
     /// use future_result::{task, CancelToken, FutureResult};
@@ -122,10 +122,9 @@ impl CancelToken {
         block_until(deadline, |context| Pin::new(&mut cancelled).poll(context)).is_ok()
     }
 
-    /// A future that is ready when the task is cancelled; for a wait that ends with that or with
-    /// something else.
+    /// A future that is ready when the task is cancelled, to wait for that or something else.
     ///
-    /// If the task ends without having been cancelled, it never is. May be dropped at any time.
+    /// If the task ends without having been cancelled, it is never ready. May be dropped at any time.
     ///
     /// # Examples
     ///

@@ -5,7 +5,7 @@ use std::fmt;
 use crate::cell::{SlimWriter, WakerRef, Wakes, Writer};
 use crate::{CancelToken, CellId, JoinHandle, PoolId, TaskError};
 
-/// Makes a result that somebody will put in by hand, and the handle that gets it.
+/// Makes a result to be supplied by hand, and the handle that receives it.
 ///
 /// # Examples
 ///
@@ -48,8 +48,8 @@ pub fn pair_with_waker<T, H: Wakes>(pool: PoolId, hook: H) -> (Completer<T>, Joi
 
 /// The write half of a [`pair`].
 ///
-/// Dropped without an outcome, it completes its handle with [`TaskError::Lost`], so that nobody
-/// waits for ever.
+/// Dropped without an outcome, it completes its handle with [`TaskError::Lost`], so nobody
+/// waits forever.
 ///
 /// # Examples
 ///
@@ -83,9 +83,9 @@ impl<T> Completer<T> {
     }
 
     /// Declares that the work begins: from now on cancelling is a request. False if the handle has
-    /// cancelled before, so that there is nothing left to do.
+    /// already cancelled, so there is nothing left to do.
     ///
-    /// Completing does not need it; it is for work that takes long.
+    /// Optional before completing; it is for work that takes long.
     ///
     /// # Examples
     ///
@@ -187,7 +187,7 @@ impl<T> Completer<T> {
         }
     }
 
-    /// A token that tells the same, to be given to others who take part in the work.
+    /// A token that says the same, for others that take part in the work.
     ///
     /// # Examples
     ///

@@ -15,10 +15,10 @@ use crate::result::may_begin;
 use crate::sync::now;
 use crate::{FutureResult, InPlace, TaskError, WaitTimedOut};
 
-/// Handles of any pools, yielded as they complete; more can be inserted at any time.
+/// Handles from any pools, yielded as they complete; more can be inserted at any time.
 ///
-/// Each handle is yielded once, with the key that it was inserted under; those that are done
-/// already come first. A completion costs O(1), whatever the number of handles, and nothing is
+/// Each handle is yielded once, with the key that it was inserted under; those that are already
+/// done come first. A completion costs O(1), whatever the number of handles, and nothing is
 /// scanned.
 ///
 /// It is an [`IntoIterator`], by value and by `&mut`, whose iterators wait as their context waits
@@ -426,9 +426,9 @@ impl<K, F> fmt::Debug for CompletionSet<K, F> {
     }
 }
 
-/// The handles in the order of their completion, each with its place in `handles`.
+/// Yields the outcomes of handles in order of completion, each with its handle's index in `handles`.
 ///
-/// Those that are done already come first. The iterator waits as its context waits; dropping it
+/// Those that are already done come first. The iterator waits as its context waits; dropping it
 /// detaches what it has not yielded.
 ///
 /// # Examples
@@ -459,7 +459,7 @@ where
     }
 }
 
-/// The iterator that [`as_completed`] gives.
+/// The iterator that [`as_completed`] returns.
 #[derive(Debug)]
 #[must_use = "iterators are lazy; dropping this one detaches its handles"]
 pub struct AsCompleted<F> {
@@ -495,7 +495,7 @@ impl<F: FutureResult> AsCompleted<F> {
         self.set.len()
     }
 
-    /// Takes the handles that have not been yielded, each with its place.
+    /// Takes the handles that have not been yielded, each with its index.
     pub fn into_pending(self) -> impl Iterator<Item = (usize, F)> {
         self.set.into_pending()
     }

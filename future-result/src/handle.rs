@@ -25,7 +25,7 @@ use crate::{Awaited, Cancel, FutureResult, InPlace, PoolId, Status, TaskError};
 ///
 /// # Panics
 ///
-/// Polling it again after it was ready panics, as with most futures.
+/// Polling it again once it was ready panics, as with most futures.
 #[must_use = "dropping a handle detaches it: the result and its error will be lost"]
 pub struct JoinHandle<T> {
     /// `None` once the outcome was taken by polling.
@@ -51,13 +51,13 @@ impl<T> JoinHandle<T> {
         this.result()
     }
 
-    /// Calls `callback` with the outcome, before anybody who waits for it can take it.
+    /// Calls `callback` with the outcome, before anybody who waits can take it.
     ///
-    /// Callbacks run in the order of their addition, also when one of them adds another, on the
-    /// thread that completes the task or cancels it; or right here if the outcome is there
-    /// already. They are run even if the handle was dropped meanwhile. Keep them short, since the
-    /// outcome waits for them, and never wait for the same task in one. A callback that panics is
-    /// reported by the panic hook and otherwise ignored.
+    /// Callbacks run in the order in which they were added, even if one adds another, on the
+    /// thread that completes or cancels the task; or right here if the outcome is already
+    /// there. They run even if the handle has been dropped. Keep them short, since the
+    /// outcome waits for them, and never wait for the same task in one. If a callback panics,
+    /// the panic hook reports it, and nothing else happens.
     ///
     /// Nothing happens if the outcome was already taken by polling.
     ///

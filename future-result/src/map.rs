@@ -12,8 +12,8 @@ use crate::{CompletionSet, FutureResult, TaskError, WaitTimedOut, panic};
 ///
 /// It is lazy: nothing is submitted before the first `next`, and then only
 /// [`buffer_size`](Self::buffer_size) tasks ahead of what was taken, so the input may be endless.
-/// Results come in the order of the input, each a `Result` of its own; after an error the rest goes
-/// on. [`TryMap`](crate::TryMap) ends at the first error instead.
+/// Results come in the order of the input, each a `Result` of its own; after an error the others go
+/// on. [`TryMap`](crate::TryMap) stops at the first error instead.
 ///
 /// # Panics
 ///
@@ -21,8 +21,8 @@ use crate::{CompletionSet, FutureResult, TaskError, WaitTimedOut, panic};
 ///
 /// # Cancel safety
 ///
-/// Dropping the iterator cancels what it has submitted and what has not started; what is running is
-/// asked to stop. To let it all run instead, use [`detach`](Self::detach).
+/// Dropping the iterator cancels submitted tasks that have not started, and asks running ones
+/// to stop. To let them all run instead, use [`detach`](Self::detach).
 ///
 /// # Examples
 ///
@@ -59,7 +59,7 @@ where
     S: FnMut(Vec<I::Item>) -> F,
     F: FutureResult<Value = Vec<Result<R, TaskError>>>,
 {
-    /// Feeds `input` to `submit`, which gets the items of a task and gives a handle to as many
+    /// Feeds `input` to `submit`, which gets the items of a task and returns a handle to as many
     /// results; see [`run_chunk`]. `buffer_size` is as in the method of that name.
     ///
     /// # Examples
@@ -90,8 +90,8 @@ where
         }
     }
 
-    /// How many tasks may be submitted and not yet yielded: the memory that a slow consumer costs,
-    /// and how far a slow task lets the others get ahead. 0 counts as 1.
+    /// How many tasks may be submitted but not yet yielded: it bounds the memory that a slow consumer
+    /// costs, and how far others get ahead of a slow task. 0 counts as 1.
     ///
     /// # Examples
     ///
@@ -114,8 +114,8 @@ where
         self
     }
 
-    /// How many items make a task, for items that take less than some microseconds each. 1 unless
-    /// set; 0 counts as 1. A panic still costs its own item alone; cancelling works by task.
+    /// How many items make a task, for items that take less than a few microseconds each. By default
+    /// 1; 0 counts as 1. A panic still costs only its own item; cancelling works by task.
     ///
     /// # Examples
     ///
@@ -139,9 +139,9 @@ where
 
     /// Yields results as they complete, instead of in the order of the input.
     ///
-    /// They do not say which item they are of. Where that matters, let the function carry it along:
-    /// give it an [enumerated](Iterator::enumerate) input, as below. (What panicked has no result
-    /// to carry it in.)
+    /// They do not say which item they belong to. Where that matters, let the function return it too:
+    /// give it an [enumerated](Iterator::enumerate) input, as below. (An item that panicked has no
+    /// result to return it in.)
     ///
     /// # Examples
     ///
@@ -184,10 +184,10 @@ where
         self
     }
 
-    /// Gives the whole map until `limit` after this call. What is submitted and not done by then is
-    /// cancelled and yields [`TaskError::TimedOut`]; what was not even submitted yields one such
-    /// error together, the last item. (An input that does not know its size may have been at its
-    /// end, and yields that error all the same.)
+    /// Gives the whole map until `limit` after this call. What is submitted but not done by then is
+    /// cancelled and yields [`TaskError::TimedOut`]; all that was not even submitted yields one more such
+    /// error, as the last item. (An input that does not know its size yields it even if it was at
+    /// its end.)
     ///
     /// # Examples
     ///
@@ -209,7 +209,7 @@ where
         self
     }
 
-    /// Ends the iteration and lets run what was submitted.
+    /// Ends the iteration, and lets what was submitted run on.
     ///
     /// # Examples
     ///
@@ -432,7 +432,7 @@ impl<F: FutureResult> InFlight<F> {
     }
 }
 
-/// Applies `function` to the items of one task; a panic costs its own item alone.
+/// Applies `function` to the items of one task; a panic costs only its own item.
 ///
 /// # Examples
 ///

@@ -23,7 +23,7 @@ pub(crate) fn catch<T>(task: impl FnOnce() -> T) -> Result<T, TaskError> {
         .map_err(|payload| TaskError::Panicked(Panic::from_payload(payload)))
 }
 
-/// Runs user code whose panic concerns nobody who could be told.
+/// Runs user code whose panic nobody could be told of.
 #[doc(hidden)]
 pub fn contain(code: impl FnOnce()) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(code)) {
@@ -138,14 +138,14 @@ impl Panic {
         }))
     }
 
-    /// The place in the sources, if the panic happened in another process. Of one in this process the
-    /// panic hook has told it.
+    /// Where it happened in the source, if that was in another process. For a panic in this process, the
+    /// panic hook has reported it.
     #[must_use]
     pub fn location(&self) -> Option<&str> {
         self.0.location.as_deref()
     }
 
-    /// What the panic said, if it was text as `panic!` makes it.
+    /// What the panic said, if its payload is text, as `panic!` makes it.
     ///
     /// # Examples
     ///
@@ -181,7 +181,7 @@ impl Panic {
         resume_unwind(self.into_payload())
     }
 
-    /// The payload, to be downcast; the message as a `String` if a clone has taken it already.
+    /// The payload, to be downcast; the message as a `String` if a clone has already taken it.
     ///
     /// # Examples
     ///

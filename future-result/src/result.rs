@@ -12,8 +12,8 @@ use crate::{Awaited, CancelOnDrop, PoolId, Shared, TaskError, WaitTimedOut, bloc
 
 /// The result of work that is done elsewhere.
 ///
-/// A `FutureResult` is a [`Future`], so that async code awaits it, and brings ways to wait for code
-/// that is not async: such a call waits as its context waits (see [`block_until`]).
+/// A `FutureResult` is a [`Future`], so async code awaits it. For code
+/// that is not async it has methods that wait as their context waits (see [`block_until`]).
 ///
 /// Implementors write `poll` (of the future), [`poll_done`](Self::poll_done),
 /// [`status`](Self::status) and [`cancel`](Self::cancel).
@@ -25,10 +25,10 @@ use crate::{Awaited, CancelOnDrop, PoolId, Shared, TaskError, WaitTimedOut, bloc
 /// deadlock however few workers there are, no lock is entered again by surprise, and the stack
 /// grows only with the chain of waits.
 ///
-/// Tasks that wait for each other in a circle could never end. Whichever closes the circle gets
-/// [`TaskError::Deadlock`], which names them, instead of its wait; its handle has let go of the task
-/// that it waited for, which goes on, as do the others. That is found where all of them wait in a
-/// thread, each in one of the ways of this crate and without a time limit: not where one of them is
+/// Tasks that wait for each other in a circle could never end. The wait that closes the circle ends with
+/// [`TaskError::Deadlock`], which names them; its handle lets go of the task
+/// that it waited for, which goes on, as do the others. A circle is found if all of its tasks wait on
+/// threads, by means of this crate and without time limits: not if one of them is
 /// still queued, or awaits in async code, or waits for something else.
 ///
 /// # Cancel safety
@@ -39,7 +39,7 @@ use crate::{Awaited, CancelOnDrop, PoolId, Shared, TaskError, WaitTimedOut, bloc
 ///
 /// # Examples
 ///
-/// Code that waits for whatever pool did the work:
+/// Code that waits, whichever pool did the work:
 ///
 /// ```
 /// use std::time::Duration;
@@ -66,11 +66,11 @@ pub trait FutureResult:
     /// What the work produces.
     type Value;
 
-    /// Ready once the outcome is there, without taking it; otherwise the waker of `context`, and
-    /// of the latest call alone, will be woken when it is.
+    /// Ready once the outcome is there, without taking it; otherwise the waker of `context` will be
+    /// woken when it is (only that of the latest call).
     fn poll_done(&mut self, context: &mut Context<'_>) -> Poll<()>;
 
-    /// How the work stands, at this moment.
+    /// The state of the work at this moment.
     fn status(&self) -> Status;
 
     /// Cancels the work, or asks it to stop; final, and waiters are told at once.
@@ -93,13 +93,13 @@ pub trait FutureResult:
         InPlace::Never
     }
 
-    /// The task that a wait for this handle waits for; `None` if something else may end the wait.
+    /// The task that this handle waits for; `None` if something else may end the wait.
     #[doc(hidden)]
     fn awaited(&self) -> Option<Awaited> {
         None
     }
 
-    /// Detaches, with `error` as the outcome. To be written by whoever writes `awaited`.
+    /// Detaches, with `error` as the outcome. Whoever implements `awaited` must implement this.
     #[doc(hidden)]
     fn give_up(&mut self, _error: TaskError) {}
 
@@ -123,7 +123,7 @@ pub trait FutureResult:
     ///
     /// # Errors
     ///
-    /// A [`TaskError`] if the task has no value to give.
+    /// A [`TaskError`] if the task has no value.
     ///
     /// # Panics
     ///
@@ -143,11 +143,11 @@ pub trait FutureResult:
     /// Waits at most `limit`, and takes the outcome.
     ///
     /// A worker of the task's pool runs a queued task in place first, which takes as long as the
-    /// task takes; but it begins none when the time is over, and so none with a `limit` of zero.
+    /// task takes; but it begins none once the time is up, and so none with a `limit` of zero.
     ///
     /// # Errors
     ///
-    /// Gives itself back if the outcome is not there in time; the work goes on.
+    /// Returns the handle itself if the outcome is not there in time; the work goes on.
     ///
     /// # Panics
     ///
@@ -200,7 +200,7 @@ pub trait FutureResult:
         wait_until(self, now().checked_add(limit)).is_ok()
     }
 
-    /// Lets several take the same outcome, each a clone of it.
+    /// Makes a handle that can be cloned; each clone gets a clone of the outcome.
     ///
     /// # Examples
     ///
@@ -240,7 +240,7 @@ pub trait FutureResult:
         CancelOnDrop::new(self)
     }
 
-    /// Hides the handle's own type, so that handles of several pools can stand in one collection.
+    /// Hides the handle's own type, so that handles of several pools fit into one collection.
     ///
     /// # Examples
     ///
@@ -364,7 +364,7 @@ pub enum InPlace {
     Busy,
 }
 
-/// A handle of some pool, whichever.
+/// A handle of any pool.
 pub type BoxedResult<'a, T> =
     Box<dyn FutureResult<Value = T, Output = Result<T, TaskError>> + Send + 'a>;
 
@@ -396,7 +396,7 @@ impl<F: FutureResult + ?Sized> FutureResult for Box<F> {
     }
 }
 
-/// How the work behind a handle stands.
+/// The state of the work behind a handle.
 ///
 /// # Examples
 ///
@@ -439,7 +439,7 @@ pub enum Cancel {
     /// It had not started and never will. The outcome is [`TaskError::Cancelled`].
     Prevented,
     /// It is running, and was asked to stop; see [`CancelToken`](crate::CancelToken). The outcome
-    /// is what it makes of that.
+    /// is up to it.
     Requested,
     /// It is done.
     TooLate,

@@ -14,13 +14,13 @@ use crate::{Awaited, Cancel, Cause, FutureResult, InPlace, Status, TaskError};
 /// A handle that can be cloned; each clone gets a clone of the outcome, from
 /// [`FutureResult::shared`].
 ///
-/// Cancelling one clone cancels the work for all; if another clone is just then running it in place,
-/// the wish reaches the work only when it is done. When the last clone is dropped, the work is
+/// Cancelling one clone cancels the work for all; if another clone is running it in place just then,
+/// the request reaches the work only when it is done. When the last clone is dropped, the work is
 /// detached.
 ///
 /// # Cancel safety
 ///
-/// A clone may be dropped at any time, also while it is being awaited; the others are not
+/// A clone may be dropped at any time, even while it is awaited; the others are not
 /// affected.
 ///
 /// # Examples

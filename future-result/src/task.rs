@@ -5,7 +5,7 @@ use std::fmt;
 use crate::cell::{CellId, RawTask, Role, handed};
 use crate::{Completer, JoinHandle, PoolId, Status, TaskError};
 
-/// Makes a task of `closure`, and the handle that gets its result: the two ends of an executor.
+/// Makes a task of `closure`, and the handle that receives its result: the two ends of an executor.
 ///
 /// # Examples
 ///
@@ -105,8 +105,8 @@ where
 pub struct Task(RawTask);
 
 impl Task {
-    /// A closure without a handle: nobody can wait for it or cancel it, and its panic is reported by
-    /// the panic hook and otherwise ignored. Cheaper than a task whose handle is dropped.
+    /// A closure without a handle: nobody can wait for it or cancel it, and its panic is only reported by
+    /// the panic hook. Cheaper than a task whose handle is dropped.
     ///
     /// # Examples
     ///
@@ -146,7 +146,7 @@ impl Task {
 
     /// Runs the closure on this thread, unless it was cancelled or run in place.
     ///
-    /// A panic of the closure is its outcome and does not leave this call.
+    /// If the closure panics, that is its outcome, and this call does not panic.
     ///
     /// # Examples
     ///
@@ -190,7 +190,7 @@ impl Task {
         self.0.role()
     }
 
-    /// Drops the closure, and gives the handle `error`; unless it was cancelled or run in place.
+    /// Drops the closure, and gives the handle `error`, unless it was cancelled or run in place.
     ///
     /// # Examples
     ///

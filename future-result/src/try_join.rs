@@ -6,26 +6,26 @@ use std::iter;
 
 use crate::{FutureResult, TaskError, as_completed};
 
-/// Waits for all `handles` and gives their values, in the order of the handles; or, at the first
-/// error, cancels the others and gives that error at once.
+/// Waits for all `handles` and returns their values, in the order of the handles; or, at the first
+/// error, cancels the others and returns that error at once.
 ///
-/// Handles of any pools will do, mixed ones [boxed](FutureResult::boxed). It waits as its context
-/// waits; a worker runs queued tasks of its own pool in place meanwhile. What has not started when
-/// there is an error never will; what is running is asked to stop and not waited for.
+/// Handles of any pool will do; [box](FutureResult::boxed) mixed ones. It waits as its context
+/// waits; a worker runs queued tasks of its own pool in place meanwhile. After an error, what has not
+/// started never will; what is running is asked to stop, and not waited for.
 ///
-/// The tasks' own errors are values here. If a task gives a `Result` of its own and its error is to
-/// end the wait as well, use [`try_join_all_with`].
+/// The tasks' own errors are values here. If they should end the wait, too,
+/// use [`try_join_all_with`].
 ///
 /// # Errors
 ///
-/// [`FirstError`] with the first error in the order of completion, and the place of its handle.
-/// Handles that are done already count as completed in their own order. A handle that somebody else
-/// has cancelled has no value, so that is an error, too.
+/// [`FirstError`] with the first error in the order of completion, and the index of its handle.
+/// Handles that are already done count as completed in their own order. A handle that somebody else
+/// cancelled has no value, so that is an error, too.
 ///
 /// # Panics
 ///
 /// If the outcome of a handle was taken before, by polling, or if the iterator of the handles
-/// panics. The handles are cancelled then as well.
+/// panics. Then, too, the handles are cancelled.
 ///
 /// # Examples
 ///
@@ -53,14 +53,14 @@ where
     try_join_all_with(handles, |result| result)
 }
 
-/// As [`try_join_all`], of what `judge` makes of each outcome as it completes.
+/// Like [`try_join_all`], for what `judge` makes of each outcome as it completes.
 ///
 /// With [`TryError::flatten`](crate::TryError::flatten) as the judge, a task that returned an error
 /// counts as one that failed.
 ///
 /// # Errors
 ///
-/// [`FirstError`] with the first error that `judge` gave, in the order of completion.
+/// [`FirstError`] with the first error that `judge` returned, in the order of completion.
 ///
 /// # Panics
 ///
@@ -108,7 +108,7 @@ where
     Ok(values.into_iter().flatten().collect())
 }
 
-/// The error that ended [`try_join_all`], and whose it was.
+/// The error that ended [`try_join_all`], and the handle that had it.
 ///
 /// # Examples
 ///
@@ -126,7 +126,7 @@ where
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct FirstError<E = TaskError> {
-    /// The place of its handle among those that were waited for, from 0.
+    /// The index of its handle among those that were waited for.
     pub index: usize,
     /// The error itself.
     pub error: E,

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use crate::{CancelToken, FutureResult, Map, TaskError, TryError, contain, panic};
 
-/// A [`Map`] over a function that may fail, which ends at the first error; from a pool's `try_map`.
+/// A [`Map`] over a function that may fail, which stops at the first error; from a pool's `try_map`.
 ///
 /// It yields values in the order of the input, up to the first item whose function returned an
-/// error or whose task has none. That error comes last: before it is yielded, what was submitted
-/// and has not started is cancelled, what is running is asked to stop, and the input is dropped.
+/// error or whose task has none. That error comes last: before it is yielded, submitted tasks that
+/// have not started are cancelled, running ones are asked to stop, and the input is dropped.
 /// `collect::<Result<Vec<_>, _>>()` gives all the values or that error.
 ///
 /// To hear of an error as soon as it happens, however long the items before it take, use
@@ -80,7 +80,7 @@ where
         }
     }
 
-    /// See [`Map::buffer_size`]: also how many tasks can have been started in vain when there is an
+    /// See [`Map::buffer_size`]; also how many tasks may have been started in vain when there is an
     /// error.
     ///
     /// # Examples
@@ -168,7 +168,7 @@ where
         self.with(|map| map.timeout(limit))
     }
 
-    /// Ends the iteration and lets run what was submitted; see [`Map::detach`].
+    /// Ends the iteration, and lets what was submitted run on; see [`Map::detach`].
     ///
     /// # Examples
     ///

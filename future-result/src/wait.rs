@@ -11,12 +11,12 @@ use crate::result::may_begin;
 use crate::sync::now;
 use crate::{FutureResult, InPlace, Status};
 
-/// When [`wait`] comes back.
+/// When [`wait`] returns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum When {
     /// As soon as one handle is done.
     FirstCompleted,
-    /// As soon as one is done with an error other than having been cancelled; otherwise when all
+    /// As soon as one is done with an error other than `Cancelled`; otherwise when all
     /// are done.
     FirstError,
     /// When all are done.
@@ -27,20 +27,20 @@ pub enum When {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[must_use]
 pub struct Waited {
-    /// The places of the handles that are done, in the order of their completion; those that were
+    /// The indices of the handles that are done, in order of completion; those that were
     /// done before the call come first.
     pub done: Vec<usize>,
-    /// The places of the others, ascending.
+    /// The indices of the others, ascending.
     pub pending: Vec<usize>,
-    /// Whether the time ran out before what was waited for had happened.
+    /// Whether the time ran out first.
     pub timed_out: bool,
 }
 
-/// Waits for some or all of `handles`, at most for `limit` if there is one, and takes no outcome.
+/// Waits for some or all of `handles`, for at most `limit` if there is one, without taking outcomes.
 ///
-/// A call costs O(1) for each handle and for each completion; to wait again and again, take a
+/// A call costs O(1) for each handle and for each completion; to wait repeatedly, use a
 /// [`CompletionSet`](crate::CompletionSet). It waits as its context waits; a worker runs queued
-/// tasks of its own pool in place meanwhile, but begins none when the time is over.
+/// tasks of its own pool in place meanwhile, but begins none once the time is up.
 ///
 /// # Examples
 ///
