@@ -68,10 +68,10 @@ impl Builder {
         }
     }
 
-    /// How many worker processes there are at most. By default one for each CPU that this process may
+    /// The most worker processes that there may be. By default one for each CPU that this process may
     /// use, as [`num_cpus::get`] counts them (cgroup limits included).
     ///
-    /// The first is started when the pool is built, the others when there is work for them.
+    /// The first starts when the pool is built, the others when there is work for them.
     ///
     /// # Examples
     ///
@@ -87,9 +87,9 @@ impl Builder {
         self
     }
 
-    /// How many workers stay however long there is nothing to do. Any other leaves when it has been idle for
-    /// the time of [`keep_alive`](Self::keep_alive), and is started again when there is work for it. By default
-    /// all stay that were ever started; with 0 all may leave.
+    /// How many workers stay even if there is nothing to do. The others leave when they have been idle for
+    /// the time of [`keep_alive`](Self::keep_alive), and are started again when there is work. By default
+    /// every worker stays once it has started; with 0 all may leave.
     ///
     /// # Examples
     ///
@@ -111,7 +111,7 @@ impl Builder {
         self
     }
 
-    /// How long a worker that is more than [`min_workers`](Self::min_workers) is idle before it leaves. By
+    /// How long a worker beyond [`min_workers`](Self::min_workers) is idle before it leaves. By
     /// default 10 seconds.
     ///
     /// # Examples
@@ -133,9 +133,9 @@ impl Builder {
     /// Calls this function with this argument in each worker, before its first task.
     ///
     /// If it panics, or the worker dies in it, another worker is tried after a pause. If several in a row
-    /// fail and no worker works, the pool is broken: what is queued fails with
+    /// fail and no other worker is up, the pool is broken: what is queued fails with
     /// [`Rejection::Broken`](crate::Rejection::Broken), and so does every later submission. The death of a worker
-    /// that has begun a task never counts as such a failure, whoever killed it; nor does that of an idle one.
+    /// that has begun a task never counts as such a failure; nor does that of an idle one.
     ///
     /// # Examples
     ///
@@ -178,24 +178,24 @@ impl Builder {
         self
     }
 
-    /// Calls this function with this argument once, in a process from which all workers are forked then. What it
+    /// Calls this function with this argument once, in a process from which all workers are then forked. What it
     /// has set up is there in each of them, and starting one costs little: for large tables, parsed files,
     /// warm caches.
     ///
-    /// [`build`](Self::build) waits for its end. It must leave no thread behind, and no memory that is shared for
-    /// writing; then `build` refuses with [`BuildError::Preload`](crate::BuildError::Preload). What starts threads belongs into the
-    /// [`initializer`](Self::initializer), which still runs in each worker. If the process dies later, workers live on,
-    /// and for the next one that is forked the function is called again, in a new process.
+    /// [`build`](Self::build) waits until it returns. It must leave no thread behind, and no writable shared
+    /// memory; otherwise `build` fails with [`BuildError::Preload`](crate::BuildError::Preload). Start threads in the
+    /// [`initializer`](Self::initializer) instead, which still runs in each worker. If the process dies later, workers
+    /// live on, and for the next one to be forked the function is called again, in a new process.
     ///
-    /// Whatever the function has left is the same in all workers: open files with one position for all, random
-    /// generators that go on with the same numbers. Handlers for forks (`pthread_atfork`) are not called. So what must
-    /// differ is for the initializer to set up, seeds among it. The function's memory is shared until it is written
-    /// to, but counts as every worker's own for [`max_rss`](Self::max_rss) and [`memory_limit`](Self::memory_limit), of
-    /// which the process itself has none. All workers have the same addresses, which were drawn at random once, for that
-    /// process.
+    /// Whatever the function leaves is the same in all workers: open files share one position, random
+    /// generators yield the same numbers. Handlers for forks (`pthread_atfork`) are not called. So set up what must
+    /// differ, such as seeds, in the initializer. The function's memory is shared until it is written
+    /// to, but counts as every worker's own for [`max_rss`](Self::max_rss) and [`memory_limit`](Self::memory_limit),
+    /// which do not apply to the process itself. Memory addresses are the same in all workers, since they were
+    /// randomised only once, for that process.
     ///
-    /// One worker more than the pool has is forked ahead of time, and takes the place of the next one that ends. It runs
-    /// nothing until then, not even the initializer, and is not among the [`pids`](crate::ProcessPoolExecutor::pids).
+    /// A spare worker is forked ahead of time, and takes the place of the next one that ends. Until then it runs
+    /// nothing, not even the initializer, and is not among the [`pids`](crate::ProcessPoolExecutor::pids).
     ///
     /// # Examples
     ///
@@ -233,7 +233,7 @@ impl Builder {
         self
     }
 
-    /// Replaces a worker after it has run so many tasks: against leaks in code that cannot be mended. By
+    /// Replaces a worker after it has run this many tasks: against leaks in code that you cannot fix. By
     /// default a worker runs any number.
     ///
     /// # Examples
@@ -252,11 +252,11 @@ impl Builder {
         self
     }
 
-    /// Replaces a worker that has more than so many bytes of memory resident after a task: against leaks, where
-    /// counting [tasks](Self::max_tasks_per_worker) is no measure. By default it may have any.
+    /// Replaces a worker that has more than this many bytes of resident memory after a task: against leaks that
+    /// do not depend on the number of [tasks](Self::max_tasks_per_worker). By default there is no limit.
     ///
-    /// Workers look at most every two milliseconds, so one may run some more tiny tasks. No task is lost by
-    /// it, and what a task gives back before it returns does not count: see
+    /// Workers check at most every two milliseconds, so one may run a few more tiny tasks. No task is
+    /// lost, and what a task frees before it returns does not count: see
     /// [`memory_limit`](Self::memory_limit) for that.
     ///
     /// # Examples
@@ -279,13 +279,13 @@ impl Builder {
         self
     }
 
-    /// The system gives no worker more than so many bytes of memory. In a task that needs more an allocation
-    /// fails, which ends its worker, and the task with a [`WorkerDied`](crate::WorkerDied). By default there is
+    /// Limits each worker to this many bytes of memory. In a task that needs more, an allocation
+    /// fails, which ends the worker, and the task with a [`WorkerDied`](crate::WorkerDied). By default there is
     /// no limit but the system's.
     ///
-    /// What counts is what was allocated, whether it was ever touched or not: heap, stacks of threads, private
-    /// mappings (`RLIMIT_DATA`). It holds from before the [initializer](Self::initializer) on, and for each
-    /// program by itself that a task starts. A worker needs some mebibytes before it has a task: with too
+    /// All allocated memory counts, whether it was ever touched or not: heap, stacks of threads, private
+    /// mappings (`RLIMIT_DATA`). The limit also holds in the [initializer](Self::initializer), and separately for
+    /// each program that a task starts. A worker needs a few MiB before it has a task: with too
     /// low a limit none ever starts, and the pool is [broken](crate::Rejection::Broken).
     ///
     /// # Examples
@@ -308,7 +308,7 @@ impl Builder {
     }
 
     /// Adds this to the niceness of the workers, and of what they start: the higher, the less of a busy CPU
-    /// they get. The system takes at most 19; less than nothing takes a privilege, without which no worker
+    /// they get. The most is 19; a negative number needs a privilege, without which no worker
     /// starts, and the pool is [broken](crate::Rejection::Broken).
     ///
     /// # Examples
@@ -326,8 +326,8 @@ impl Builder {
     }
 
     /// How long each task may run. One that takes longer ends with
-    /// [`TaskError::TimedOut`](crate::TaskError::TimedOut): its worker is killed. By default as long as it
-    /// takes; see [`TaskBuilder::time_limit`](crate::TaskBuilder::time_limit) for single tasks.
+    /// [`TaskError::TimedOut`](crate::TaskError::TimedOut): its worker is killed. By default there is
+    /// no limit; see [`TaskBuilder::time_limit`](crate::TaskBuilder::time_limit) for single tasks.
     ///
     /// # Examples
     ///
@@ -346,17 +346,16 @@ impl Builder {
         self
     }
 
-    /// How many tasks a worker may have that it has not answered: the one that it runs, and those that wait
-    /// in its pipe, so that it need not wait for this process between two tasks. 0 counts as 1, with which
-    /// each task is given to the first worker that is free.
+    /// How many unanswered tasks a worker may have: the one that it runs, and those that wait
+    /// in its pipe, so that it need not wait for this process between two tasks. 0 counts as 1, where
+    /// each task goes to the first worker that is free.
     ///
-    /// By default it follows the time that tasks take: one at a time of those that take ten milliseconds or longer,
-    /// of shorter ones another one to go on with, or so many as take two milliseconds together, but at most 128.
+    /// By default it follows the time that tasks take: one at a time if they take ten milliseconds or longer,
+    /// otherwise two, or as many as take two milliseconds together, but at most 128.
     ///
-    /// Whatever is set here, what waits behind another task is taken back and given to an idle worker as soon as that
-    /// task takes longer than 100 µs; to a worker that could be started, a millisecond. While all workers are busy, it
-    /// is given to the next that is free if the task takes twice as long as others do, but a millisecond at least,
-    /// and 20 at most.
+    /// Whatever is set here, tasks that wait behind a slow one are taken back: after 100 µs if another worker is idle,
+    /// after a millisecond if one can be started. While all workers are busy, they go to the next free one once
+    /// the slow task takes twice as long as others do, but at least one millisecond and at most 20.
     ///
     /// # Examples
     ///
@@ -391,7 +390,7 @@ impl Builder {
         self
     }
 
-    /// The directory that workers work in. By default it is that of this process, when they start.
+    /// The working directory of the workers. By default that of this process when they start.
     ///
     /// # Examples
     ///

@@ -9,10 +9,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A vector of bytes that travels to or from a worker in one piece.
 ///
-/// serde takes a `Vec<u8>` apart into its elements, since it may be a vector of anything, and that
-/// costs some ten times as much. As long as they are 64 KiB or more they do not go through a pipe either, but
-/// through memory that is shared with the worker, written once and read once. Inside a structure of your own the `serde_bytes` crate does the same as
-/// this type.
+/// serde takes a `Vec<u8>` apart into its elements, as it would any vector, which
+/// costs about ten times as much. 64 KiB or more do not even go through a pipe, but
+/// through memory that is shared with the worker, written once and read once. Inside a type of your own, the
+/// `serde_bytes` crate does the same.
 ///
 /// # Examples
 ///

@@ -35,9 +35,9 @@ pub(crate) const DEPTH_MAX: u32 = 8;
 
 /// Becomes a worker, if this process was started as one; otherwise does nothing.
 ///
-/// On Linux nobody has to call this, since the loader does it before `main`. A program that is meant for
-/// other systems too calls it first of all in its `main`. So does an executable that is there for the workers of
-/// another program: what uses nothing of this library is linked without it.
+/// On Linux you need not call this, since the loader does it before `main`. A program for
+/// other systems, too, calls it first in its `main`. So does an executable that serves as the worker of
+/// another program: an executable that uses nothing of this library is linked without it.
 ///
 /// # Examples
 ///

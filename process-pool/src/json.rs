@@ -5,15 +5,15 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::embedded;
 
-/// A value that travels as JSON, as argument, as result, or inside of one.
+/// A value that travels as JSON: an argument, a result, or a part of one.
 ///
-/// Between the pool and its workers values are written by position, without names. Types with serde's
-/// `untagged`, `flatten` or `skip_serializing_if` cannot be read again from that. Inside of this they can.
+/// Between the pool and its workers, values are written by position, without field names. Types with serde's
+/// `untagged`, `flatten` or `skip_serializing_if` cannot be read back from that. Inside this type they can.
 ///
-/// JSON has no numbers that are infinite, and the keys of its maps are texts; `MsgPack` (feature `msgpack`) is
+/// JSON has no infinite numbers, and its maps have only text keys; `MsgPack` (feature `msgpack`) is
 /// shorter, and has neither limit.
 ///
-/// With the feature `json`, which is off by default.
+/// Needs the feature `json`, which is off by default.
 ///
 /// # Examples
 ///

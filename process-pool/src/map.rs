@@ -13,12 +13,12 @@ use crate::{ProcessPoolExecutor, codec};
 pub(crate) const AHEAD: usize = 8;
 
 impl ProcessPoolExecutor {
-    /// Applies `function` to every item of `input` in the workers, lazily, and yields the results in the
+    /// Applies `function` to every item of `input` on the workers, lazily, and yields the results in the
     /// order of the input.
     ///
     /// Pulls the input only [`buffer_size`](Map::buffer_size) tasks ahead, 8 for each worker unless set
-    /// otherwise. A trip to a worker and back takes some ten microseconds, so let tiny items share a task
-    /// by [`chunk_size`](Map::chunk_size). A crash costs all the items of its task, a panic its own alone.
+    /// otherwise. A trip to a worker and back takes about ten microseconds, so let tiny items share a task
+    /// with [`chunk_size`](Map::chunk_size). A crash costs all items of its task, a panic only its own.
     /// See [`Map`] for results in the order of completion, and for time-outs.
     ///
     /// # Examples
@@ -59,10 +59,10 @@ impl ProcessPoolExecutor {
         Map::new(input, submit, AHEAD.saturating_mul(self.workers))
     }
 
-    /// As [`map`](Self::map), for a function that may fail: yields values up to the first error, which
+    /// Like [`map`](Self::map), for a function that may fail: yields values up to the first error, which
     /// comes last.
     ///
-    /// Before the error is yielded, what was submitted is cancelled, also what is running, and the input is
+    /// Before the error is yielded, all submitted tasks are cancelled, running ones too, and the input is
     /// dropped. See [`TryMap`], also for how to hear of an error before the items that precede it are done.
     ///
     /// # Examples

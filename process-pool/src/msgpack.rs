@@ -5,14 +5,14 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::embedded;
 
-/// A value that travels as MessagePack, as argument, as result, or inside of one.
+/// A value that travels as MessagePack: an argument, a result, or a part of one.
 ///
-/// Between the pool and its workers values are written by position, without names. Types with serde's
-/// `untagged`, `flatten` or `skip_serializing_if` cannot be read again from that. Inside of this they can.
+/// Between the pool and its workers, values are written by position, without field names. Types with serde's
+/// `untagged`, `flatten` or `skip_serializing_if` cannot be read back from that. Inside this type they can.
 ///
-/// Fields are written with their names, so it takes more bytes and more time than without.
+/// Fields are written with their names, so it takes more bytes and more time than without this type.
 ///
-/// With the feature `msgpack`, which is off by default.
+/// Needs the feature `msgpack`, which is off by default.
 ///
 /// # Examples
 ///

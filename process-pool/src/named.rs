@@ -14,7 +14,7 @@ use crate::{Builder, ProcessPoolExecutor, TaskBuilder, names};
 
 /// A function that is known by its name, from [`named!`](crate::named!).
 ///
-/// With the feature `named`.
+/// Needs the feature `named`.
 ///
 /// # Examples
 ///
@@ -168,11 +168,11 @@ macro_rules! named {
 }
 
 impl ProcessPoolExecutor {
-    /// As [`submit`](Self::submit), for a function that is known by name: also where workers are
+    /// Like [`submit`](Self::submit), for a function that is known by name, even if workers are
     /// [another executable](Builder::worker_executable).
     ///
-    /// If the worker does not know the function, or knows it with other types, the handle says so by a
-    /// [`TaskError::Codec`]. With the feature `named`.
+    /// If the worker does not know the function, or knows it with other types, the handle says so with a
+    /// [`TaskError::Codec`]. Needs the feature `named`.
     ///
     /// # Examples
     ///
@@ -197,7 +197,7 @@ impl ProcessPoolExecutor {
         self.task().submit_named(function, argument)
     }
 
-    /// As [`map`](Self::map), for a function that is known by name; see [`submit_named`](Self::submit_named).
+    /// Like [`map`](Self::map), for a function that is known by name; see [`submit_named`](Self::submit_named).
     ///
     /// # Examples
     ///
@@ -239,7 +239,7 @@ impl ProcessPoolExecutor {
         Map::new(input, submit, AHEAD.saturating_mul(self.workers))
     }
 
-    /// As [`try_map`](Self::try_map), for a function that is known by name; see
+    /// Like [`try_map`](Self::try_map), for a function that is known by name; see
     /// [`submit_named`](Self::submit_named).
     ///
     /// # Examples
@@ -290,7 +290,7 @@ impl ProcessPoolExecutor {
 }
 
 impl TaskBuilder<'_> {
-    /// As [`submit`](Self::submit), for a function that is known by name; see
+    /// Like [`submit`](Self::submit), for a function that is known by name; see
     /// [`ProcessPoolExecutor::submit_named`].
     ///
     /// # Examples
@@ -320,20 +320,20 @@ impl TaskBuilder<'_> {
 }
 
 impl Builder {
-    /// Has the workers started from another executable than this program's: one that is smaller, has fewer
+    /// Starts the workers from another executable than this program's: one that is smaller, has fewer
     /// rights, or links what this one cannot.
     ///
-    /// With the feature `named`. Such workers know functions by name alone: use
+    /// Needs the feature `named`. Such workers know functions only by name: use
     /// [`submit_named`](ProcessPoolExecutor::submit_named), [`map_named`](ProcessPoolExecutor::map_named),
     /// [`try_map_named`](ProcessPoolExecutor::try_map_named) and [`initializer_named`](Self::initializer_named). Everything else is refused before it is sent. The
     /// executable needs this crate in the same version with the feature `named`, the crates that declare the
-    /// functions (`use the_crate as _;` where nothing else of it is used), and [`init`](crate::init), first of
-    /// all in its `main`.
+    /// functions (`use the_crate as _;` if it uses nothing else of them), and a call of [`init`](crate::init)
+    /// first in its `main`.
     ///
-    /// [`build`](Self::build) starts it once for a trial, without the initializer, and waits up to 10 seconds
-    /// for it to say that it is a worker. If it does not, [`BuildError::Worker`](crate::BuildError::Worker) says
-    /// why. A relative path is one from this process's directory at that time, and is not looked for in `PATH`.
-    /// Workers that start later run what is at the path by then.
+    /// [`build`](Self::build) starts it once as a trial, without the initializer, and waits up to 10 seconds
+    /// for it to report as a worker. If it does not, [`BuildError::Worker`](crate::BuildError::Worker) says
+    /// why. A relative path starts at this process's current directory, and `PATH` is not searched.
+    /// Workers that start later run whatever is at the path by then.
     ///
     /// # Examples
     ///
@@ -350,7 +350,7 @@ impl Builder {
         self
     }
 
-    /// As [`initializer`](Self::initializer), for a function that is known by name.
+    /// Like [`initializer`](Self::initializer), for a function that is known by name.
     ///
     /// # Examples
     ///
@@ -380,7 +380,7 @@ impl Builder {
         self.initialize_by(function.call(Way::One), argument)
     }
 
-    /// As [`preload`](Self::preload), for a function that is known by name.
+    /// Like [`preload`](Self::preload), for a function that is known by name.
     ///
     /// # Examples
     ///

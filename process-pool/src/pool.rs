@@ -16,19 +16,19 @@ use crate::{BuildError, Builder, TaskBuilder, codec, report};
 
 /// Worker processes that run what is submitted to them, in the order of submission.
 ///
-/// Every submission gives a [`JoinHandle`]: a future for async code, and with
-/// [`FutureResult`](crate::FutureResult) in scope every other way to wait. A task that panics costs nobody
-/// but its waiter, and one that crashes its process only its worker besides, which is replaced.
+/// Every submission returns a [`JoinHandle`]: a future for async code, with every other way to wait if
+/// [`FutureResult`](crate::FutureResult) is in scope. A task that panics affects only those who wait for it;
+/// one that crashes its process also costs that worker, which is replaced.
 ///
 /// # What a task is
 ///
-/// A plain function, or a closure that captures nothing, and one argument; a tuple if it needs more. The
-/// argument goes to the worker and the value comes back as bytes, by [serde](https://serde.rs) and
+/// A plain function, or a closure that captures nothing, and one argument (a tuple for more). The
+/// argument and the value travel as bytes, by [serde](https://serde.rs) and
 /// postcard. The function itself does not travel: workers are the same executable, started again, and
-/// share nothing with this process. A global variable has its first value there, unless an
-/// [`initializer`](Builder::initializer) has set it.
+/// share nothing with this process. Global variables have their first values there, unless an
+/// [`initializer`](Builder::initializer) sets them.
 ///
-/// # The ends of tasks
+/// # How tasks end
 ///
 /// | what happens | the handle gets |
 /// |---|---|
@@ -36,15 +36,15 @@ use crate::{BuildError, Builder, TaskBuilder, codec, report};
 /// | it panics | [`TaskError::Panicked`], with message and place |
 /// | its process exits, aborts, or is killed | [`TaskError::Lost`] with a [`WorkerDied`](crate::WorkerDied) |
 /// | argument or value cannot be encoded or decoded | [`TaskError::Codec`] |
-/// | it is cancelled, also while it runs | [`TaskError::Cancelled`] |
+/// | it is cancelled, even while it runs | [`TaskError::Cancelled`] |
 /// | it takes longer than its time limit | [`TaskError::TimedOut`] |
 ///
 /// A cancelled or late task is really stopped: its worker is killed, and replaced when there is work.
 ///
 /// # Forks
 ///
-/// In a process that was forked off this one the pool refuses everything with
-/// [`Rejection::Forked`](crate::Rejection): its workers are the parent's.
+/// In a fork of this process the pool refuses everything with
+/// [`Rejection::Forked`](crate::Rejection): its workers belong to the parent.
 ///
 /// # Examples
 ///
@@ -63,7 +63,7 @@ use crate::{BuildError, Builder, TaskBuilder, codec, report};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// What a closure captures cannot travel:
+/// A closure that captures something cannot travel:
 ///
 /// ```compile_fail,E0308
 /// # let pool = process_pool::ProcessPoolExecutor::new(1)?;
@@ -84,7 +84,7 @@ pub struct ProcessPoolExecutor {
 }
 
 impl ProcessPoolExecutor {
-    /// A pool with at most so many workers.
+    /// A pool with at most this many workers.
     ///
     /// # Errors
     ///
@@ -103,7 +103,7 @@ impl ProcessPoolExecutor {
         Self::builder().workers(workers).build()
     }
 
-    /// More settings than the number of workers.
+    /// For more settings than the number of workers.
     ///
     /// # Examples
     ///
@@ -118,7 +118,7 @@ impl ProcessPoolExecutor {
         Builder::new()
     }
 
-    /// How many workers there are at most.
+    /// The most workers that there may be.
     ///
     /// # Examples
     ///
@@ -135,8 +135,8 @@ impl ProcessPoolExecutor {
         self.workers
     }
 
-    /// The process ids of the workers that there are at the moment, for monitoring: any of them may be gone
-    /// by the time they are looked at.
+    /// The process ids of the current workers, for monitoring: any of them may be gone
+    /// by the time you look.
     ///
     /// # Examples
     ///
@@ -156,13 +156,13 @@ impl ProcessPoolExecutor {
         self.core.with(|state, _| state.pids())
     }
 
-    /// Calls `function` with `argument` in a worker, and gives the handle of its result.
+    /// Calls `function` with `argument` on a worker, and returns the handle of its result.
     ///
     /// If the pool does not accept the task, or the argument cannot be turned into bytes, the handle says
-    /// so. The argument is encoded here and dropped; it is the worker's copy that the function gets.
+    /// so. The argument is encoded here and dropped; the function gets the worker's copy.
     ///
-    /// Types of your own derive serde's `Serialize` and `Deserialize`. Of a function that never returns the compiler
-    /// wants to know what it would: `let handle: JoinHandle<()> = pool.submit(|()| std::process::abort(), ())`.
+    /// Types of your own derive serde's `Serialize` and `Deserialize`. If a function never returns, the compiler
+    /// has to be told its type: `let handle: JoinHandle<()> = pool.submit(|()| std::process::abort(), ())`.
     ///
     /// # Examples
     ///
@@ -189,7 +189,7 @@ impl ProcessPoolExecutor {
         self.task().submit(function, argument)
     }
 
-    /// Options for one task, and then its submission.
+    /// Options for one task, which then submit it.
     ///
     /// # Examples
     ///

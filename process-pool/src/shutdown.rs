@@ -16,8 +16,8 @@ impl ProcessPoolExecutor {
     ///
     /// # Errors
     ///
-    /// [`ShutdownError::FromCallback`] on the pool's own thread, [`ShutdownError::Forked`] in a process that
-    /// was [forked off](Self#forks).
+    /// [`ShutdownError::FromCallback`] on the pool's own thread, [`ShutdownError::Forked`] in a
+    /// [forked](Self#forks) process.
     ///
     /// # Examples
     ///
@@ -38,7 +38,7 @@ impl ProcessPoolExecutor {
         Ok(())
     }
 
-    /// As [`shutdown`](Self::shutdown), but cancels what has not started. What is running runs to its end.
+    /// Like [`shutdown`](Self::shutdown), but cancels what has not started. Running tasks finish.
     ///
     /// # Errors
     ///
@@ -63,12 +63,12 @@ impl ProcessPoolExecutor {
         self.shutdown()
     }
 
-    /// As [`shutdown`](Self::shutdown), but waits at most `limit`.
+    /// Like [`shutdown`](Self::shutdown), but waits at most `limit`.
     ///
     /// # Errors
     ///
     /// [`ShutdownError::TimedOut`] if work is left then; it goes on, and the pool may be waited for again, or
-    /// [killed](Self::kill). Besides, as [`shutdown`](Self::shutdown).
+    /// [killed](Self::kill). Otherwise as for [`shutdown`](Self::shutdown).
     ///
     /// # Examples
     ///
@@ -95,7 +95,7 @@ impl ProcessPoolExecutor {
         Ok(())
     }
 
-    /// Accepts nothing more, kills all workers with what they have started, and waits until they are gone.
+    /// Accepts nothing more, kills all workers and what they started, and waits until they are gone.
     /// What was queued or running is [cancelled](crate::TaskError::Cancelled).
     ///
     /// # Errors

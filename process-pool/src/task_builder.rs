@@ -70,14 +70,14 @@ impl<'a> TaskBuilder<'a> {
     }
 
     /// How often the task is tried again if its worker [dies](crate::WorkerDied). By default not at all: a task
-    /// that was begun may have done something already. Only for tasks that may run twice.
+    /// that has begun may already have done something. Only for tasks that may safely run twice.
     ///
     /// It is queued again after a [pause](Self::retry_pause). Meanwhile it can be cancelled, and a pool that
     /// is shut down waits for it; [`shutdown_now`](ProcessPoolExecutor::shutdown_now) and
-    /// [`kill`](ProcessPoolExecutor::kill) do not. The handle gets the end of the last attempt, and
-    /// [`WorkerDied::attempts`](crate::WorkerDied::attempts) tells how many there were. A panic is not tried
-    /// again, nor is what takes longer than its [time limit](Self::time_limit), which counts for each attempt
-    /// by itself.
+    /// [`kill`](ProcessPoolExecutor::kill) do not. The handle gets the outcome of the last attempt, and
+    /// [`WorkerDied::attempts`](crate::WorkerDied::attempts) says how many there were. A task that panics is
+    /// not tried again, nor is one that exceeds its [time limit](Self::time_limit), which applies to each
+    /// attempt.
     ///
     /// # Examples
     ///
@@ -110,9 +110,9 @@ impl<'a> TaskBuilder<'a> {
         self
     }
 
-    /// How long to wait before the first of the [`retries`](Self::retries): 100 ms by default. Each other
-    /// pause is twice as long, up to 10 seconds, or as long as this one if that is longer. Each is shortened
-    /// by up to a half, at random, so that tasks that have failed together are not tried again together.
+    /// How long to wait before the first of the [`retries`](Self::retries): 100 ms by default. Each later
+    /// pause is twice as long, up to 10 seconds (or this one, if that is longer). Each is shortened
+    /// at random, by up to a half, so that tasks that failed together are not retried together.
     ///
     /// # Examples
     ///

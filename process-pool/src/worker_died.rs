@@ -10,8 +10,8 @@ use crate::sys::{self, Exit};
 
 /// What is known about the end of a worker that died while it ran a task.
 ///
-/// The task failed with [`TaskError::Lost`]; this is the cause in it. That there is one says that the task had
-/// begun: what a worker was given and had not begun is run by another one, and nobody hears of the death.
+/// The task failed with [`TaskError::Lost`], and this is its cause. It means that the task had
+/// begun: what a worker had not begun is run by another, without any error.
 ///
 /// # Examples
 ///
@@ -41,7 +41,7 @@ pub struct WorkerDied {
 }
 
 impl WorkerDied {
-    /// The death that has cost this task its result, if one has.
+    /// The death that cost this task its result, if there is one.
     ///
     /// # Examples
     ///
@@ -63,7 +63,7 @@ impl WorkerDied {
         }
     }
 
-    /// The worker's process id, which may be another process's by now.
+    /// The worker's process id, which may belong to another process by now.
     ///
     /// # Examples
     ///
@@ -83,7 +83,7 @@ impl WorkerDied {
         self.pid
     }
 
-    /// The status with which it has exited, if it has.
+    /// The status with which it exited, if it did.
     ///
     /// # Examples
     ///
@@ -105,7 +105,7 @@ impl WorkerDied {
         }
     }
 
-    /// The signal that has ended it, if one has: 9 is `SIGKILL`, also from the system when memory runs out;
+    /// The signal that ended it, if one did: 9 is `SIGKILL`, which the system also sends when memory runs out;
     /// 6 is `SIGABRT`, 11 `SIGSEGV`.
     ///
     /// # Examples
@@ -128,7 +128,7 @@ impl WorkerDied {
         }
     }
 
-    /// Whether the system has written a memory dump.
+    /// Whether the system wrote a core dump.
     ///
     /// # Examples
     ///
@@ -153,7 +153,7 @@ impl WorkerDied {
         )
     }
 
-    /// Whether the function had returned, so that only its result was lost with the worker.
+    /// Whether the function had returned, so that only its result was lost.
     ///
     /// # Examples
     ///
@@ -172,8 +172,8 @@ impl WorkerDied {
         self.finished
     }
 
-    /// The last lines that the worker has printed, on standard error or output, with what it had started:
-    /// at most 128 lines and 16 KiB. Also those of earlier tasks of that worker, if they fit in. What is no
+    /// The last lines that the worker and its children printed, on standard error or output:
+    /// at most 128 lines and 16 KiB. They may include lines of the worker's earlier tasks. What is not
     /// UTF-8 is replaced by U+FFFD.
     ///
     /// # Examples
@@ -197,10 +197,10 @@ impl WorkerDied {
         &self.end.stderr
     }
 
-    /// The most memory that it has had resident at a time, in bytes, if that is known.
+    /// The peak of its resident memory, in bytes, if that is known.
     ///
-    /// The system counts in what this program had at most when it started the worker. So it is known only of
-    /// a worker that has had more. If the worker itself has started programs and waited for them, it may be
+    /// The system includes the peak that this program had when it started the worker. So it is known only for
+    /// a worker that had more. If the worker itself started programs and waited for them, it may be
     /// the peak of one of those.
     ///
     /// # Examples
@@ -261,7 +261,7 @@ impl WorkerDied {
         }
     }
 
-    /// The size of the task's argument, in bytes as it was sent.
+    /// The size of the task's argument as it was sent, in bytes.
     ///
     /// # Examples
     ///
@@ -295,7 +295,7 @@ impl fmt::Display for WorkerDied {
                     write!(f, " ({name})")?;
                 }
                 if core_dumped {
-                    f.write_str(" and dumped its memory")?;
+                    f.write_str(" and dumped core")?;
                 }
             }
             Exit::Unknown => f.write_str("ended in an unknown way")?,

@@ -133,9 +133,7 @@ pub(crate) fn obstacle() -> Option<String> {
                 ));
             }
             Err(error) => {
-                return Some(format!(
-                    "the number of threads cannot be read: {error}"
-                ));
+                return Some(format!("the number of threads cannot be read: {error}"));
             }
         }
     }
