@@ -11,9 +11,9 @@ use future_result::CellId;
 
 use crate::scheduler::{Rest, Task};
 
-/// Each task of a runtime waits for another of them, so that none of them could ever go on.
+/// Each task of a runtime waits for another, so none of them could ever go on.
 ///
-/// It tells of each what it waits for and, as far as it is known, where in the sources and for whom.
+/// For each task it says what it waits for and, as far as is known, where in the source and for whom.
 ///
 /// # Examples
 ///
@@ -90,7 +90,7 @@ impl Deadlock {
         }
     }
 
-    /// One line for each task that there was.
+    /// One line for each task.
     #[must_use]
     pub fn tasks(&self) -> &[String] {
         &self.tasks

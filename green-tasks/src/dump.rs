@@ -11,13 +11,13 @@ use future_result::{Completer, JoinHandle, TaskError, pair};
 
 use crate::scheduler::{Crew, Doing, Inbox, Mail, Scheduler, Task, current};
 
-/// A task, as [`dump`] has found it. It is shown as a line of text.
+/// A task, as [`dump`] found it. It displays as a line of text.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct TaskInfo {
     /// Its number, in the order of spawning on one thread; 0 is the main task.
     pub number: u64,
-    /// Where it was spawned, or the main task's runtime was run.
+    /// Where it was spawned; for the main task, where the runtime was run.
     pub spawned_at: &'static Location<'static>,
     /// What it was doing.
     pub state: TaskState,
@@ -47,10 +47,9 @@ pub enum TaskState {
 /// All tasks of the runtime that have not ended, in the order of their numbers. Outside of a runtime there are
 /// none.
 ///
-/// It is made at once, and costs as much as there are tasks. So of a runtime that has
-/// [several threads](crate::Builder::threads) it lists those of the calling one and those that none has
-/// started: the other threads would have to be waited for. A [`monitor`] does that; it can also ask from
-/// elsewhere.
+/// It waits for nobody. So in a runtime with
+/// [several threads](crate::Builder::threads) it lists only tasks of the calling thread and those that none has
+/// started. A [`monitor`] asks all threads, and can do so from anywhere.
 ///
 /// # Examples
 ///
@@ -87,7 +86,7 @@ pub fn dump() -> Vec<TaskInfo> {
     tasks
 }
 
-/// By which any thread can ask what all tasks of a runtime are doing, from [`monitor`].
+/// Lets any thread ask what all tasks of a runtime are doing, from [`monitor`].
 #[derive(Clone)]
 pub struct Monitor(Option<Monitored>);
 
@@ -128,8 +127,8 @@ pub fn monitor() -> Monitor {
 
 impl Monitor {
     /// All tasks of the runtime that have not ended, in the order of their numbers. Each of its threads answers
-    /// between two turns, one earlier than another; the handle is done when all have. As long as a task keeps its
-    /// thread, there is no answer; a [watchdog](crate::Builder::watchdog) tells of that.
+    /// between two turns, one earlier than another; the handle is done when all have. While a task holds up its
+    /// thread, there is no answer; a [watchdog](crate::Builder::watchdog) reports that.
     ///
     /// If the runtime has ended, or the monitor was made outside of one, the handle has an error.
     pub fn dump(&self) -> JoinHandle<Vec<TaskInfo>> {

@@ -115,11 +115,11 @@ macro_rules! task_local {
     };
 }
 
-/// A value that each task has of its own, declared with [`task_local!`](crate::task_local).
+/// A value of which each task has its own, declared with [`task_local!`](crate::task_local).
 ///
-/// It is there within a [`scope`](Self::scope), for the task that has entered it alone: tasks that it
-/// spawns have none until they enter a scope of their own, to which what is needed of the spawner's
-/// can be moved. Code outside of a runtime has a list per thread.
+/// It exists within a [`scope`](Self::scope), only for the task that entered it: tasks that it
+/// spawns have none until they enter a scope of their own, into which they can move what they need.
+/// Outside of a runtime, each thread has its own values.
 pub struct LocalKey<T: 'static> {
     name: &'static str,
     value: PhantomData<fn() -> T>,
@@ -135,7 +135,7 @@ impl<T: 'static> LocalKey<T> {
         }
     }
 
-    /// Runs `f`, in which the calling task has `value`. Scopes may be inside each other: the innermost
+    /// Runs `f`, in which the calling task has `value`. Scopes may be nested: the innermost
     /// counts.
     ///
     /// # Cancel safety
@@ -156,7 +156,7 @@ impl<T: 'static> LocalKey<T> {
         self.within(&(Rc::new(value) as Rc<dyn Any>), f)
     }
 
-    /// As [`scope`](Self::scope), for a future: whichever task polls it has the value meanwhile.
+    /// Like [`scope`](Self::scope), for a future: whichever task polls it has the value meanwhile.
     ///
     /// # Examples
     ///
@@ -180,7 +180,7 @@ impl<T: 'static> LocalKey<T> {
         }
     }
 
-    /// Shows `f` the calling task's value.
+    /// Calls `f` with the calling task's value.
     ///
     /// # Panics
     ///
@@ -195,7 +195,7 @@ impl<T: 'static> LocalKey<T> {
         }
     }
 
-    /// Shows `f` the calling task's value.
+    /// Calls `f` with the calling task's value.
     ///
     /// # Errors
     ///

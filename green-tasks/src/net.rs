@@ -1,19 +1,19 @@
-//! Sockets that suspend their task where those of std block their thread.
+//! Sockets that suspend their task where std's would block the thread.
 //!
-//! They have std's names, and are `Read` and `Write`, so that code which knows nothing of tasks works on
+//! They have std's names, and are `Read` and `Write`, so code that knows nothing of tasks works with
 //! them: parsers, TLS, HTTP clients. Outside of a runtime they block the calling thread.
 //!
-//! A socket may be moved to another thread, say into a task that [`spawn`](crate::spawn) starts there; it
-//! is used by one at a time. Tasks of several threads can share one by `try_clone`, for instance to
+//! A socket may move to another thread, say into a task that [`spawn`](crate::spawn) starts there; one thread
+//! uses it at a time. Tasks of several threads can share one through `try_clone`, for instance to
 //! accept connections from one listener. After a few dozen uses that did not have to wait, the other
-//! tasks have a turn.
+//! tasks get a turn.
 //!
-//! Async code on a runtime uses them by [`Polled`].
+//! Async code on a runtime uses them through [`Polled`].
 //!
 //! # Cancel safety
 //!
-//! A task is only unwound while it waits, before it has read or written anything in that call. What a
-//! call has transferred is always told. (`write_all` and `read_exact` are many calls.)
+//! A task is only unwound while it waits, before that call has read or written anything, so a call always
+//! reports what it transferred. (`write_all` and `read_exact` are many calls.)
 
 mod address;
 mod io;

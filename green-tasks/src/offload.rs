@@ -48,22 +48,22 @@ impl fmt::Debug for Offload {
     }
 }
 
-/// Has a closure called where it may block: on threads that run no tasks. Its handle is like all others: a
+/// Calls a closure where it may block: on threads that run no tasks. Its handle is like any other: a
 /// task that waits for the result suspends, and its thread goes on with others.
 ///
-/// These are the threads that [`Builder::blocking`](crate::Builder::blocking) names. Otherwise, and
-/// outside of a runtime, they are at most 16 in the process, started when there is something to do for
-/// them and ended when there is no more.
+/// [`Builder::blocking`](crate::Builder::blocking) says which threads these are. Without it, and
+/// outside of a runtime, there are at most 16 in the process, started when there is something to do for
+/// them and ended when there is nothing left.
 ///
-/// The closure is not a task: what it calls blocks, and it cannot be interrupted. It may call `unblock`, and wait
-/// for that, too: for the calls that are made by such calls there are 16 threads more, and so on. But those of which
-/// one waits for what another does, such as 17 at a barrier, need a thread each: name threads enough.
+/// The closure is not a task: what it calls blocks, and it cannot be interrupted. It may itself call `unblock`, and
+/// wait for that: calls made by such calls have 16 more threads, and so on. But closures that wait for each
+/// other, such as 17 at a barrier, need a thread each: provide enough.
 ///
 /// # Cancel safety
 ///
-/// A task that is cancelled while it waits for the handle unwinds at once. The closure goes on, and whoever
-/// ends it drops its result. To have it not called at all if it has not begun, wait for
-/// [`cancel_on_drop`](crate::FutureResult::cancel_on_drop) of the handle.
+/// A task that is cancelled while it waits for the handle unwinds at once. The closure goes on, and its
+/// result is dropped. To prevent the call if it has not begun, wait for the handle's
+/// [`cancel_on_drop`](crate::FutureResult::cancel_on_drop).
 ///
 /// # Panics
 ///

@@ -13,13 +13,13 @@ use future_result::{JoinHandle, Map, Panic, TaskError};
 use crate::scheduler::{Task, Unwind, current, homeless};
 use crate::sync::{Semaphore, WaitQueue};
 
-/// A pool of tasks, of which no more than so many are there at a time.
+/// A pool that holds a bounded number of tasks at a time.
 ///
-/// It belongs to the runtime that it is used in, and to one of its threads: its tasks are as those of
-/// [`spawn_local`](crate::spawn_local), and stay there also where others have nothing to do. To use
-/// [several threads](crate::Builder::threads), have a pool in each of some tasks that were
-/// [spawned](crate::spawn), as below. Dropping it waits until its tasks have ended. A panic
-/// that drops it cancels them and does not wait; and one of its own tasks that drops it does neither.
+/// It belongs to the runtime that it is used in, and to one of its threads: its tasks are like those of
+/// [`spawn_local`](crate::spawn_local), and stay there even if other threads are idle. To use
+/// [several threads](crate::Builder::threads), make a pool in each of several
+/// [spawned](crate::spawn) tasks, as below. Dropping it waits until its tasks have ended. If a panic
+/// drops it, it cancels them and does not wait; if one of its own tasks drops it, it does neither.
 ///
 /// # Examples
 ///
@@ -42,7 +42,7 @@ use crate::sync::{Semaphore, WaitQueue};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// On several threads, with a pool of 50 on each that comes to it:
+/// On several threads, with a pool of 50 on each:
 ///
 /// ```
 /// use green_tasks::{spawn, FutureResult, GreenPool, Runtime, Stackful};
@@ -91,7 +91,7 @@ impl GreenPool {
         }
     }
 
-    /// How many tasks there may be at a time.
+    /// The most tasks that there may be at a time.
     #[must_use]
     pub fn size(&self) -> usize {
         self.size
@@ -178,8 +178,8 @@ impl GreenPool {
         Map::new(input, submit, self.size)
     }
 
-    /// The same as [`map`](Self::map), under the name by which gevent tells the lazy one from the one that
-    /// makes a list: here both are lazy.
+    /// The same as [`map`](Self::map), under gevent's name for the lazy one: here both are
+    /// lazy.
     ///
     /// # Examples
     ///
@@ -220,7 +220,7 @@ impl GreenPool {
         self.map(function, input)
     }
 
-    /// As [`map`](Self::map), but yields the results as they come.
+    /// Like [`map`](Self::map), but yields the results as they complete.
     ///
     /// # Examples
     ///
@@ -266,7 +266,7 @@ impl GreenPool {
         self.map(function, input).unordered()
     }
 
-    /// Waits until the pool has no task, also none that was added meanwhile.
+    /// Waits until the pool has no task, including those added meanwhile.
     #[track_caller]
     pub fn join(&self) {
         while !self.is_empty() {
@@ -276,7 +276,7 @@ impl GreenPool {
         }
     }
 
-    /// Cancels all tasks that there are; [`join`](Self::join) waits until they have ended.
+    /// Cancels all tasks of the pool; [`join`](Self::join) waits until they have ended.
     ///
     /// # Examples
     ///

@@ -21,8 +21,8 @@ use crate::watchdog::{Hog, Watch, Watchdog};
 const DEFAULT_STACKS: u32 = 1 << 20;
 const MAX_SIZE: usize = 1 << 30;
 
-/// How green tasks are to be run; each [`run`](Self::run) is one of its own, on the calling thread and
-/// on as many more as the [builder](Builder::threads) says, and ends with it.
+/// Settings to run green tasks with. Each [`run`](Self::run) is separate: on the calling thread and
+/// as many more as the [builder](Builder::threads) says, which end with it.
 ///
 /// # Examples
 ///
@@ -67,7 +67,7 @@ pub struct Builder {
 }
 
 impl Runtime {
-    /// A runtime of futures, with the default settings.
+    /// A runtime for futures, with the default settings.
     #[expect(
         clippy::new_without_default,
         reason = "a value of settings has no neutral one"
@@ -79,7 +79,7 @@ impl Runtime {
         }
     }
 
-    /// The default settings, to be changed.
+    /// For other settings than the defaults.
     pub fn builder() -> Builder {
         Builder {
             stackful: None,
@@ -93,25 +93,25 @@ impl Runtime {
         }
     }
 
-    /// Runs `main` on the calling thread, and beside it the tasks that it and they spawn.
+    /// Runs `main` on the calling thread, together with the tasks that it and they spawn.
     ///
-    /// `main` runs on the thread's own stack; wherever it waits, the tasks run. When it has ended,
-    /// those that have not are cancelled, on all threads, and it is waited until they have ended, too. So
-    /// wait for the handles of what is to be finished.
+    /// `main` runs on the thread's own stack; wherever it waits, the tasks run. When it returns,
+    /// remaining tasks are cancelled, on all threads, and `run` waits until they have ended, too. So
+    /// wait for the handles of whatever has to finish.
     ///
     /// # Errors
     ///
     /// - [`RuntimeError::Deadlock`] if neither `main` nor any task could ever have gone on: they were
-    ///   ended where they waited.
-    /// - [`RuntimeError::Stuck`] if `main` has returned, and tasks are left that cannot be ended.
+    ///   unwound where they waited.
+    /// - [`RuntimeError::Stuck`] if `main` has returned, and some tasks cannot be ended.
     /// - [`RuntimeError::Nested`] on a thread that is within a `run` already, and
     ///   [`RuntimeError::Panicking`] in a destructor while a panic unwinds; `main` has not been called.
     /// - [`RuntimeError::ThreadEnds`] in the destructor of a thread-local, if it comes late; as above.
     /// - [`RuntimeError::Stacks`], [`RuntimeError::Threads`] and [`RuntimeError::Watchdog`] if the system gives
     ///   no memory for stacks, or no thread; as above.
     ///
-    /// The process aborts if nothing could ever go on and `run` cannot return: since `main` waits in a
-    /// destructor while it unwinds, or a future does that blocks, or a [`scope`](crate::scope()) of
+    /// The process aborts if nothing could ever go on and `run` cannot return, because `main` or a
+    /// blocking future waits in a destructor while it unwinds, or a [`scope`](crate::scope()) of
     /// theirs waits for such a task.
     ///
     /// # Panics
@@ -182,11 +182,11 @@ impl Runtime {
         }
     }
 
-    /// As [`run`](Self::run), for a future instead of a closure.
+    /// Like [`run`](Self::run), for a future instead of a closure.
     ///
     /// # Errors
     ///
-    /// As of `run`.
+    /// Those of `run`.
     ///
     /// # Panics
     ///
@@ -208,7 +208,7 @@ impl Runtime {
 }
 
 impl Builder {
-    /// Lets closures be tasks, each on a stack of its own. Without this token only futures can.
+    /// Allows closures as tasks, each on a stack of its own. Without this token only futures can be tasks.
     pub fn stackful(self, token: Stackful) -> Self {
         Self {
             stackful: Some(token),
@@ -216,10 +216,10 @@ impl Builder {
         }
     }
 
-    /// How many bytes of stack a task has, rounded up to whole pages: 64 KiB, or 256 KiB in a build with
-    /// debug assertions, whose code needs more. Only the pages that a task has touched cost memory.
+    /// The size of a task's stack in bytes, rounded up to whole pages. By default 64 KiB, or 256 KiB with
+    /// debug assertions, where code needs more. Only pages that a task touches cost memory.
     ///
-    /// A task that needs more ends the process, with a message that names it.
+    /// A task that needs more ends the process, with a message that names the task.
     pub fn stack_size(self, bytes: usize) -> Self {
         Self {
             stack_size: bytes,
@@ -227,11 +227,11 @@ impl Builder {
         }
     }
 
-    /// How many tasks can be on a stack at the same time, on each thread: 2²⁰. Those that have not started
-    /// need none. If the system allows fewer, it is fewer. A task that starts when all are in use ends with
+    /// How many tasks can have a stack at the same time, on each thread: by default 2²⁰, or fewer if the
+    /// system allows only fewer. Tasks that have not started need none. A task that starts when all are in use ends with
     /// [`Rejection::Full`](future_result::Rejection::Full). Where guards are mappings (before Linux 6.13), at
-    /// most 7/16 of the mappings that the system allows are used so, which mostly is 28,670; a task beyond
-    /// that ends with [`TaskError::Lost`](crate::TaskError::Lost), which says how to have more.
+    /// most 7/16 of the mappings that the system allows are used, which is usually 28,670; a task beyond
+    /// that ends with [`TaskError::Lost`](crate::TaskError::Lost), which says how to get more.
     pub fn max_stacks(self, count: u32) -> Self {
         Self {
             max_stacks: count,
@@ -239,11 +239,11 @@ impl Builder {
         }
     }
 
-    /// How many threads run tasks: the one that calls [`run`](Runtime::run), and so many less one that
-    /// are started with it and end with it. 1 unless set, and 0 counts as 1.
+    /// How many threads run tasks: the one that calls [`run`](Runtime::run), and others that
+    /// start and end with it. By default 1; 0 counts as 1.
     ///
-    /// What [`spawn`](crate::spawn) is given is started by whichever thread comes to it first, and stays
-    /// there. All else is on the thread of whoever spawns it, as are the tasks of a
+    /// A task from [`spawn`](crate::spawn) is started by whichever thread gets to it first, and stays
+    /// there. All other tasks stay on the thread that spawned them, including those of a
     /// [`scope`](crate::scope()) and of a [`GreenPool`](crate::GreenPool).
     ///
     /// # Examples
@@ -270,12 +270,12 @@ impl Builder {
         }
     }
 
-    /// Where calls that block are made ([`unblock`](crate::unblock), and the search for the address of a
-    /// name): `run` has its argument called on some other thread, soon and once. It must not wait itself,
-    /// since it is called on a thread that has tasks to run. What it drops uncalled is an error to whoever
-    /// waits for it.
+    /// Where blocking calls are made (those of [`unblock`](crate::unblock), and look-ups of host
+    /// names): `run` must have its argument called on some other thread, soon and once. It must not wait itself,
+    /// since it is called on a thread that has tasks to run. If it drops the argument uncalled, whoever
+    /// waits gets an error.
     ///
-    /// Unless set, these are threads of this crate's own, at most 16.
+    /// By default this crate has threads of its own for that, at most 16.
     ///
     /// # Examples
     ///
@@ -306,11 +306,11 @@ impl Builder {
         }
     }
 
-    /// Makes runs repeatable, for tests: `seed` decides whose turn it is, out of those that can go on,
-    /// and the clock is a virtual one, which does not pass but skips to the next time that somebody
-    /// waits for, when there is nothing else to do.
+    /// Makes runs reproducible, for tests: `seed` decides which of the ready tasks is next,
+    /// and the clock is a virtual one, which jumps to the next time that a task
+    /// waits for when there is nothing else to do.
     ///
-    /// What comes from other threads or from sockets is not repeatable, and time does not wait for it. So
+    /// What comes from other threads or from sockets is not reproducible, and the clock does not wait for it. So
     /// such a runtime has one thread.
     ///
     /// # Examples
@@ -341,12 +341,12 @@ impl Builder {
         }
     }
 
-    /// Has a thread look, one for each of the runtime's threads, for tasks that keep their thread for `limit` or longer, without letting others
-    /// have a turn. It calls `report` once for each such turn, within a quarter of the limit more; while
-    /// the turn still goes on, so that also what never ends is told of.
+    /// Starts a thread for each of the runtime's threads, which looks for tasks that hold it up for `limit` or
+    /// longer. It calls `report` once for each such turn, at most a quarter of the limit later, while
+    /// the turn still goes on, so that endless ones are reported, too.
     ///
-    /// Off by default. It costs three plain stores a turn, and a look of its thread four times a limit (at
-    /// most every millisecond), also while nobody has anything to do. Its clock is the real one, also in a
+    /// Off by default. It costs three plain stores a turn, and its thread wakes four times per limit (at
+    /// most every millisecond), even while there is nothing to do. Its clock is the real one, even in a
     /// [deterministic](Self::deterministic) runtime.
     ///
     /// # Examples
@@ -378,7 +378,7 @@ impl Builder {
     /// # Errors
     ///
     /// - [`RuntimeError::StackSize`] if the size of stacks is less than 16 KiB or more than 1 GiB.
-    /// - [`RuntimeError::OneThread`] if there are to be several threads in a
+    /// - [`RuntimeError::OneThread`] if several threads were asked for in a
     ///   [deterministic](Self::deterministic) runtime, or in one without the token
     ///   [`stackful`](Self::stackful), where they would have nothing to do.
     pub fn build(self) -> Result<Runtime, RuntimeError> {
@@ -401,7 +401,7 @@ impl Builder {
     }
 }
 
-/// Why a runtime could not be built, or has not run to its end.
+/// Why a runtime could not be built, or a run failed.
 ///
 /// # Examples
 ///
@@ -424,13 +424,13 @@ pub enum RuntimeError {
     Watchdog(io::Error),
     /// The calling thread is within a `run` already: spawn there, or use a thread of its own.
     Nested,
-    /// The calling thread is unwinding from a panic, so that no task could be cancelled; or an earlier
+    /// The calling thread is unwinding from a panic, so no task could be cancelled; or an earlier
     /// run on it was [`Stuck`](Self::Stuck), with tasks that unwind.
     Panicking,
-    /// The calling thread ends, and its locals have been destroyed.
+    /// The calling thread is ending, and its locals have been destroyed.
     ThreadEnds,
     /// A deterministic runtime has one thread, and so has one without the token `stackful`, since only
-    /// closures can be started elsewhere: leave one of the settings away, or give the token.
+    /// closures can be started elsewhere: leave out one of the settings, or give the token.
     OneThread,
     /// The system refused a thread: ask for fewer.
     Threads(io::Error),
@@ -438,7 +438,7 @@ pub enum RuntimeError {
     Deadlock(Deadlock),
     /// These tasks were cancelled when `main` had returned, and wait in destructors for what will never
     /// come. They are leaked, with their stacks; their handles never get an outcome, and if they unwind,
-    /// to std the thread stays one that is panicking. Mend the destructors.
+    /// std considers the thread as panicking from then on. Fix the destructors.
     Stuck(Deadlock),
 }
 

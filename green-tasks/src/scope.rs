@@ -25,13 +25,13 @@ use future_result::{JoinHandle, TaskError, abort_on_unwind};
 
 use crate::scheduler::{Call, Ends, Job, Rest, Scheduler, Task, current, homeless};
 
-/// Runs `f` with a [`Scope`], in which tasks may borrow what outlives this call. Returns when all of
-/// these tasks have ended.
+/// Runs `f` with a [`Scope`], whose tasks may borrow what outlives this call. Returns when all of
+/// them have ended.
 ///
-/// They stay on the calling thread, as those of [`spawn_local`](crate::spawn_local) do: so what they
-/// borrow need be no more than borrowed, and a `Cell` will do.
+/// They stay on the calling thread, like those of [`spawn_local`](crate::spawn_local), so what they
+/// borrow need not be `Sync`: a `Cell` will do.
 ///
-/// If `f` unwinds, or its task is cancelled or its time is over meanwhile, the scope's tasks are
+/// If `f` unwinds, or its task is cancelled or times out meanwhile, the scope's tasks are
 /// cancelled, and still waited for. A task's panic is in its handle, as always.
 ///
 /// # Panics

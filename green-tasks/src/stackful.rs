@@ -6,18 +6,18 @@
 pub struct Stackful(());
 
 impl Stackful {
-    /// Declares that all code which tasks will run is fit for it.
+    /// Declares that all code that tasks will run is fit for that.
     ///
-    /// When a task waits, in the middle of whatever it has called, other tasks go on **on the same
-    /// thread**. Ordinary code cannot tell this from a call that takes long. But there is code whose
-    /// soundness rests on something that is true of threads and not of tasks: that between its call
-    /// of a function and the return nothing runs on its thread but what that function calls, and that
+    /// When a task waits, in the middle of whatever it called, other tasks go on **on the same
+    /// thread**. To ordinary code this is just a call that takes long. But some code is
+    /// sound only because of something that is true of threads and not of tasks: between its call
+    /// of a function and the return, nothing runs on its thread but what that function calls, and
     /// calls on one thread end in the reverse order of their beginning. Suspended in such a place,
     /// safe code has been seen to read freed memory.
     ///
     /// # Safety
     ///
-    /// None of the code that runs in the tasks of the runtime which gets this token, in whatever
+    /// None of the code that runs in the tasks of the runtime that gets this token, in any
     /// library, suspends
     ///
     /// - **while a thread-local variable is being initialized or destroyed**: in the initializer of a
@@ -32,11 +32,11 @@ impl Stackful {
     /// - **within a call that hands out exclusive access to something of its thread**, and whose proof
     ///   that there is no second one is that nothing else runs on the thread meanwhile: an unsafe
     ///   `thread_local` cell without a borrow flag.
-    /// - **on another stack than the task's**: in a coroutine that another library runs, or in a signal
+    /// - **on any stack but the task's**: in a coroutine that another library runs, or in a signal
     ///   handler.
     ///
-    /// And: **foreign code** (C, say) that is called on a task's stack gets along with what is left
-    /// of it. Rust's code probes each page that it needs, and so hits the guard below a stack that is
+    /// And: **foreign code** (C, say) that is called on a task's stack makes do with what is left
+    /// of it. Rust code probes each page that it needs, and so hits the guard below a stack that is
     /// too small; code that was compiled without such probes can jump over the guard.
     ///
     /// *Suspends* means: calls a function of this crate that waits, or waits for a result of any pool,
@@ -44,31 +44,32 @@ impl Stackful {
     ///
     /// # How to keep the promise
     ///
-    /// Wrap what you are not sure of in [`no_suspend`](crate::no_suspend): there an attempt to suspend
-    /// is a panic. Keep it for code that takes callbacks, or does I/O through traits that you implement
-    /// with this crate's sockets; code that does neither cannot suspend at all.
+    /// Wrap code that you are not sure of in [`no_suspend`](crate::no_suspend): there, an attempt to suspend
+    /// panics. Only code that takes callbacks, or does I/O through traits that you implement
+    /// with this crate's sockets, needs it; other code cannot suspend at all.
     ///
     /// # What is sound anyway
     ///
-    /// These are kept by this crate, whatever the tasks do: a started task never leaves its thread, also
-    /// where there are [several](crate::Builder::threads); so what it has of thread-locals stays its own
-    /// thread's, and all of the above is to be kept on each thread for itself. A closure that has not
-    /// started may be started on another thread only if it is `Send`. No task is unwound from outside, or when the thread's locals are gone. A waker owns
-    /// nothing of its task. A stack that could not be unwound is never used again, so that what other
-    /// code has of it stays valid. [`scope`](crate::scope()) does not return before its tasks have ended.
+    /// This crate guarantees, whatever the tasks do: a started task never leaves its thread, even
+    /// if there are [several](crate::Builder::threads); so its thread-locals stay those of its own
+    /// thread, and all of the above applies to each thread separately. A closure that has not
+    /// started may start on another thread only if it is `Send`. No task is unwound from outside, or when the
+    /// thread's locals are gone. A waker owns
+    /// nothing of its task. A stack that could not be unwound is never used again, so pointers
+    /// into it stay valid. [`scope`](crate::scope()) does not return before its tasks have ended.
     ///
     /// # What is sound, and may surprise
     ///
     /// - A guard of a std or `parking_lot` mutex that is held while its task waits blocks the thread
-    ///   if another task wants the lock: that is a deadlock that nobody can report. Use
-    ///   [`sync`](crate::sync), or let go of the guard first. Locks that a thread may take again, such
+    ///   if another task wants the lock: a deadlock that nobody can report. Use
+    ///   [`sync`](crate::sync), or drop the guard first. Reentrant locks, such
     ///   as that of `stdout`, let another task in.
-    /// - `std::thread::panicking()` is also true for the others while a task waits in a destructor in
-    ///   the middle of its unwinding, so that a std mutex they unlock then is poisoned.
-    /// - If a panic hook waits, a panic of another task meanwhile is to std one within the hook, and
+    /// - While a task waits in a destructor in the middle of its unwinding, `std::thread::panicking()` is
+    ///   true for other tasks, too, so a std mutex that they unlock then is poisoned.
+    /// - If a panic hook waits, std takes a panic of another task meanwhile for one within the hook, and
     ///   aborts the process.
-    /// - Thread-local variables are shared by all tasks of the thread; and on which thread of several
-    ///   [`spawn`](crate::spawn) has its task started, nobody can tell.
+    /// - Thread-local variables are shared by all tasks of the thread; and with several threads, nobody can
+    ///   tell on which one [`spawn`](crate::spawn) starts a task.
     /// - A task that is cancelled unwinds out of what it waits in. If that would have to pass through
     ///   foreign code, the process aborts: let callbacks from there wait within
     ///   [`shield`](crate::shield).

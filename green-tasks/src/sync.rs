@@ -1,15 +1,15 @@
-//! Waiting for other tasks of the same thread.
+//! Locks, channels and the like, between tasks of one thread.
 //!
-//! These belong to one thread: they are not `Sync`, need no atomics, and what waits for them can only
-//! be woken from there. So a deadlock among them is found and reported; and tasks that share one are
-//! spawned by [`spawn_local`](crate::spawn_local).
+//! These belong to one thread: they are not `Sync`, need no atomics, and only tasks of that thread
+//! can wake each other through them. So a deadlock among them is found and reported. Spawn tasks that share one
+//! with [`spawn_local`](crate::spawn_local).
 //!
-//! To hear from other threads, also from those of the same runtime, wait for a handle: of a task, of any
-//! pool, or of a [`pair`](future_result::pair), whose other half anybody can complete. What
-//! has to be shared beyond that is behind a lock of std or `parking_lot` that nobody holds while waiting,
-//! or in a channel whose `recv` is called by [`unblock`](crate::unblock).
+//! To hear from other threads, even those of the same runtime, wait for a handle: of a task, of any
+//! pool, or of a [`pair`](future_result::pair), whose other half any thread can complete. Share
+//! anything else behind a lock of std or `parking_lot` that is never held while waiting,
+//! or through a channel whose `recv` is called by [`unblock`](crate::unblock).
 //!
-//! What belongs to one thread does not get to another, whatever it is wrapped in:
+//! Nothing that belongs to one thread can reach another, whatever it is wrapped in:
 //!
 //! ```compile_fail,E0277
 //! use green_tasks::{spawn, sync::Mutex};

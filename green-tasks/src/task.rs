@@ -8,14 +8,14 @@ use future_result::{JoinHandle, block_until};
 
 use crate::scheduler::{Rest, current, homeless};
 
-/// Runs a closure as a task of its own, on one of the runtime's [threads](crate::Builder::threads): the
-/// first that comes to it. There it stays. If there is only one, its turn comes when the caller waits.
+/// Runs a closure as a task of its own, on whichever of the runtime's [threads](crate::Builder::threads)
+/// gets to it first. There it stays. If there is only one thread, its turn comes when the caller waits.
 ///
-/// The handle is that of all pools: wait for it anywhere, also on other threads, and cancel it from
-/// there. Dropping it detaches. For a closure that is not `Send`, see [`spawn_local`].
+/// The handle is that of all pools: wait for it or cancel it anywhere, even on other threads.
+/// Dropping it detaches. For a closure that is not `Send`, see [`spawn_local`].
 ///
-/// Always gives a handle: outside of a runtime, or in one without the token
-/// [`Stackful`](crate::Stackful), to an error that says so.
+/// Always returns a handle: outside of a runtime, or in one without the token
+/// [`Stackful`](crate::Stackful), its outcome is an error that says so.
 ///
 /// # Examples
 ///
@@ -51,8 +51,8 @@ where
     }
 }
 
-/// As [`spawn`], on the calling thread. So neither the closure nor its value need be `Send`: what tasks
-/// share by `Rc`, and all of [`sync`](crate::sync), is for tasks of one thread.
+/// Like [`spawn`], but on the calling thread, so neither the closure nor its value need be `Send`: such tasks
+/// can share an `Rc`, and whatever is in [`sync`](crate::sync).
 ///
 /// # Examples
 ///
@@ -88,10 +88,10 @@ where
 
 /// Runs a future as a task of its own, on the calling thread.
 ///
-/// As with [`spawn_local`], but it needs no stack and no token. (To have a future on any thread, `spawn`
+/// Like [`spawn_local`], but it needs no stack and no token. (To have a future on any thread, `spawn`
 /// a closure that [awaits](await_future) it.) What it calls may wait as any code may;
-/// but it then waits on the thread's own stack, where waits that are inside each other can only end
-/// in turn. So await instead where you can.
+/// but it then waits on the thread's own stack, where nested waits can only end from the innermost
+/// out. So await instead where you can.
 ///
 /// # Examples
 ///
@@ -170,7 +170,7 @@ pub fn yield_now() {
     }
 }
 
-/// Unwinds if the calling task is to stop, or a [`timeout`](crate::timeout) that it is in is over; for
+/// Unwinds if the calling task was cancelled, or a [`timeout`](crate::timeout) around it has passed; for
 /// code that computes long without waiting.
 ///
 /// # Examples
@@ -200,11 +200,11 @@ pub fn checkpoint() {
     }
 }
 
-/// Runs `f` without its being interrupted: a cancellation or a time limit that comes meanwhile waits
-/// until the task next waits after it.
+/// Runs `f` without interruption: a cancellation or a time limit that comes meanwhile takes effect
+/// when the task next waits after it.
 ///
-/// Only what could never end otherwise is interrupted nevertheless: when
-/// [no task could ever go on](crate::Deadlock).
+/// Only a [deadlock](crate::Deadlock) interrupts it nevertheless, since it could never end
+/// otherwise.
 ///
 /// # Examples
 ///
@@ -234,7 +234,7 @@ pub fn shield<R>(f: impl FnOnce() -> R) -> R {
 ///
 /// # Panics
 ///
-/// Within it, whatever would wait.
+/// Whatever would wait within it panics.
 ///
 /// # Examples
 ///
@@ -254,12 +254,12 @@ pub fn no_suspend<R>(f: impl FnOnce() -> R) -> R {
     f()
 }
 
-/// How many bytes the stack of a task has been used at the most, of all tasks that the calling thread has had
-/// in this run: what to hold against [`stack_size`](crate::Builder::stack_size).
+/// The most bytes of stack that any task of the calling thread has used in this run, to compare with
+/// [`stack_size`](crate::Builder::stack_size).
 ///
-/// In whole pages (of 4 KiB, mostly), by which pages of the stacks have ever been touched. What has been
-/// swapped out is not counted. It looks at each stack that was ever used, which takes about a microsecond
-/// for each. `None` outside of a runtime, in one that has no stacks, and where the system does not tell
+/// It counts the pages (usually of 4 KiB) that were ever touched, except those that were swapped
+/// out. It looks at each stack that was ever used, which takes about a microsecond
+/// each. `None` outside of a runtime, in one without stacks, and where the system does not tell
 /// (Linux, Android and Apple's do).
 ///
 /// # Examples

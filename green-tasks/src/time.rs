@@ -178,7 +178,7 @@ impl Drop for Armed<'_> {
     }
 }
 
-/// Lets the calling task sleep; others run meanwhile. Outside of a runtime, the thread sleeps.
+/// Puts the calling task to sleep; others run meanwhile. Outside of a runtime, the thread sleeps.
 ///
 /// # Cancel safety
 ///
@@ -219,11 +219,11 @@ pub fn sleep(duration: Duration) {
     }
 }
 
-/// Runs `f` with a time limit: when that is over, `f` unwinds from where it waits, as if it were
+/// Runs `f` with a time limit: when it has passed, `f` unwinds from where it waits, as if it were
 /// cancelled.
 ///
 /// Like cancelling, a limit ends waits and not computations, and does nothing within
-/// [`shield`](crate::shield). Of limits inside each other, the outermost that is over ends its `f`.
+/// [`shield`](crate::shield). Of nested limits, the outermost that has passed ends its `f`.
 /// Outside of a runtime nothing can be interrupted: `f` runs to its end.
 ///
 /// # Errors
@@ -268,7 +268,7 @@ pub fn timeout<R>(limit: Duration, f: impl FnOnce() -> R) -> Result<R, Elapsed> 
     }
 }
 
-/// What ran with a [`timeout`] was ended, since its time was over.
+/// What ran under a [`timeout`] was ended, since its limit was reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Elapsed;
 
@@ -280,7 +280,7 @@ impl fmt::Display for Elapsed {
 
 impl Error for Elapsed {}
 
-/// The time, as the runtime's clock tells it: of a deterministic runtime that is a virtual one.
+/// The time of the runtime's clock, which is virtual in a deterministic runtime.
 ///
 /// # Examples
 ///
@@ -311,7 +311,7 @@ pub struct Sleep {
     scheduler: std::rc::Weak<Scheduler>,
 }
 
-/// As [`sleep`], for async code on a runtime. The time begins with this call.
+/// Like [`sleep`], for async code on a runtime. The time starts with this call.
 ///
 /// # Panics
 ///

@@ -37,17 +37,17 @@ impl fmt::Debug for Watch {
     }
 }
 
-/// A task that keeps its thread, as [`Builder::watchdog`](crate::Builder::watchdog) tells of it.
+/// A task that holds up its thread, as [`Builder::watchdog`](crate::Builder::watchdog) reports it.
 ///
-/// It is shown as a line of text.
+/// It displays as a line of text.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Hog {
     /// Its number, in the order of spawning on one thread; 0 is the main task.
     pub number: u64,
-    /// Where it was spawned, or the main task's runtime was run.
+    /// Where it was spawned; for the main task, where the runtime was run.
     pub spawned_at: &'static Location<'static>,
-    /// For how long it has been seen to run; it may have been up to a quarter of the limit more, and longer where
+    /// How long it was seen to run; the true time may be longer by a quarter of the limit, and by more if
     /// the process was stopped meanwhile.
     pub elapsed: Duration,
 }

@@ -11,8 +11,8 @@ use crate::scheduler::current;
 /// What [`TcpStream::connect`](super::TcpStream::connect) connects to: a [`SocketAddr`], a text like
 /// `"example.org:443"`, or a host and a port.
 ///
-/// Whoever looks up a name has to wait for others, and the system's way to do it blocks its thread. So that
-/// is done [elsewhere](crate::unblock). A numeric address needs no look.
+/// The system's way to look up a name blocks the thread, so that
+/// is done [elsewhere](crate::unblock). A numeric address needs no look-up.
 pub trait Address: sealed::Resolve {}
 
 impl<A: sealed::Resolve> Address for A {}

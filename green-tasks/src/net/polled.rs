@@ -10,25 +10,25 @@ use crate::reactor::Interest;
 /// The sockets of this module, for async code on a runtime: in [`spawn_future`](crate::spawn_future),
 /// [`await_future`](crate::await_future) and [`Runtime::block_on`](crate::Runtime::block_on).
 ///
-/// It is what adapters are made of. For streams and listeners there is one: `Green` of
+/// It is for building adapters. For streams and listeners there is one: `Green` in
 /// `futures-lite-bridge`, which is an `AsyncRead` and `AsyncWrite`, or a `Stream` of connections.
 ///
-/// Whoever is told [`Poll::Pending`] is woken when it is worth trying again: the last waker alone of those
-/// that have polled for reading, and the last one of those for writing, on the thread on which the
-/// socket was polled last. After a few dozen uses that did not have to wait, the other tasks have a turn. A
+/// After [`Poll::Pending`] the waker is woken when it is worth trying again: only the last waker that
+/// polled for reading, and the last one for writing, on the thread on which the
+/// socket was last polled. After a few dozen uses that did not have to wait, the other tasks have a turn. A
 /// socket's time limits are for calls that wait, not for these; use [`sleep_async`](crate::sleep_async).
 ///
-/// The runtime has to have its turns: whoever blocks the thread meanwhile, such as with `block_on` of
-/// another library, keeps it from looking at the socket.
+/// The runtime needs its turns: blocking the thread meanwhile, such as with another library's
+/// `block_on`, keeps it from looking at the socket.
 ///
 /// # Errors
 ///
-/// What the operation says. Outside of a runtime, an error of kind [`Other`](io::ErrorKind::Other).
+/// Those of the operation. Outside of a runtime, an error of kind [`Other`](io::ErrorKind::Other).
 ///
 /// # Cancel safety
 ///
-/// Nothing has been done when it is pending. If nobody polls again, the last waker may still be woken once;
-/// until that, or until the socket is closed, the runtime takes it that somebody waits for the socket,
+/// While it is pending, nothing has been done. If nobody polls again, the last waker may still be woken once;
+/// until then, or until the socket is closed, the runtime assumes that somebody waits for the socket,
 /// and finds no [deadlock](crate::Deadlock).
 ///
 /// # Examples

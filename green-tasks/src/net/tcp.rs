@@ -47,29 +47,29 @@ use super::polled::{Polled, sealed::AsIo};
 pub struct TcpListener(Io<net::TcpListener>);
 
 impl TcpListener {
-    /// Listens at an address. A name is resolved by blocking the thread; give a number to be sure.
+    /// Listens at an address. Resolving a name blocks the thread; a numeric address does not.
     ///
     /// # Errors
     ///
-    /// What std says.
+    /// As in std.
     pub fn bind(address: impl ToSocketAddrs) -> io::Result<Self> {
         Self::from_std(net::TcpListener::bind(address)?)
     }
 
-    /// Takes a socket of std.
+    /// Wraps a socket of std.
     ///
     /// # Errors
     ///
-    /// If it cannot be set to not block.
+    /// If it cannot be made non-blocking.
     pub fn from_std(socket: net::TcpListener) -> io::Result<Self> {
         Ok(Self(Io::new(socket)?))
     }
 
-    /// The socket of std, which blocks again, and so do its clones.
+    /// Returns the std socket, which blocks again, as do its clones.
     ///
     /// # Errors
     ///
-    /// If it cannot be set to block.
+    /// If it cannot be made blocking.
     pub fn into_std(self) -> io::Result<net::TcpListener> {
         self.0.into_inner()
     }
@@ -78,9 +78,9 @@ impl TcpListener {
     ///
     /// # Errors
     ///
-    /// What std says; mostly, that there are too many open files. The connection waits on then, and so this
+    /// As in std; mostly, that there are too many open files. The connection keeps waiting then, so this
     /// call lets the task sleep for 5 ms before it returns: a loop that just tries again takes no time
-    /// from the others, which may close some.
+    /// from other tasks, which may close some.
     #[track_caller]
     pub fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
         let accept = net::TcpListener::accept;
@@ -93,12 +93,12 @@ impl TcpListener {
     ///
     /// # Errors
     ///
-    /// What std says.
+    /// As in std.
     pub fn try_clone(&self) -> io::Result<Self> {
         Self::from_std(self.0.socket().try_clone()?)
     }
 
-    /// Accepts one connection after the other, without end. An error is one [`accept`](Self::accept)'s: the next may
+    /// Accepts one connection after another, without end. An error ends only that [`accept`](Self::accept): the next may
     /// succeed.
     pub fn incoming(&self) -> Incoming<'_> {
         Incoming { listener: self }
@@ -108,7 +108,7 @@ impl TcpListener {
     ///
     /// # Errors
     ///
-    /// What std says.
+    /// As in std.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.0.socket().local_addr()
     }
@@ -137,19 +137,19 @@ impl Iterator for Incoming<'_> {
 pub struct TcpStream(Io<net::TcpStream>);
 
 impl TcpStream {
-    /// Connects. What has several addresses is tried at one after the other.
+    /// Connects. If a name has several addresses, they are tried one after another.
     ///
-    /// A name is looked up where [blocking calls](crate::unblock) are made, so that the other tasks go on
+    /// A name is looked up where [blocking calls](crate::unblock) are made, so other tasks go on
     /// meanwhile.
     ///
     /// # Errors
     ///
-    /// What std says; of several addresses, of the last one.
+    /// As in std; of several addresses, the error of the last.
     ///
     /// # Cancel safety
     ///
-    /// If the task is cancelled while it waits, the socket is closed, and nobody looks at what is found
-    /// for a name.
+    /// If the task is cancelled while it waits, the socket is closed, and the result of a name look-up is
+    /// ignored.
     ///
     /// # Examples
     ///
@@ -189,12 +189,12 @@ impl TcpStream {
         Ok(stream)
     }
 
-    /// As [`connect`](Self::connect), for async code on a runtime: to one address, since looking a name up
-    /// would have to be awaited as well.
+    /// Like [`connect`](Self::connect), for async code on a runtime. It takes one address, not a name to look
+    /// up.
     ///
     /// # Errors
     ///
-    /// What std says; and outside of a runtime, of kind [`Other`](io::ErrorKind::Other).
+    /// As in std; outside of a runtime, one of kind [`Other`](io::ErrorKind::Other).
     ///
     /// # Cancel safety
     ///
@@ -246,20 +246,20 @@ impl TcpStream {
         }
     }
 
-    /// Takes a socket of std.
+    /// Wraps a socket of std.
     ///
     /// # Errors
     ///
-    /// If it cannot be set to not block.
+    /// If it cannot be made non-blocking.
     pub fn from_std(socket: net::TcpStream) -> io::Result<Self> {
         Ok(Self(Io::new(socket)?))
     }
 
-    /// The socket of std, which blocks again, and so do its clones.
+    /// Returns the std socket, which blocks again, as do its clones.
     ///
     /// # Errors
     ///
-    /// If it cannot be set to block.
+    /// If it cannot be made blocking.
     pub fn into_std(self) -> io::Result<net::TcpStream> {
         self.0.into_inner()
     }
@@ -269,7 +269,7 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// What std says.
+    /// As in std.
     pub fn try_clone(&self) -> io::Result<Self> {
         let clone = Self::from_std(self.0.socket().try_clone()?)?;
         clone.0.read_limit.set(self.0.read_limit.get());
@@ -277,11 +277,11 @@ impl TcpStream {
         Ok(clone)
     }
 
-    /// Shuts one or both directions down.
+    /// Shuts down one or both directions.
     ///
     /// # Errors
     ///
-    /// What std says.
+    /// As in std.
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         self.0.socket().shutdown(how)
     }
@@ -290,12 +290,12 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// What std says.
+    /// As in std.
     pub fn set_nodelay(&self, is_on: bool) -> io::Result<()> {
         self.0.socket().set_nodelay(is_on)
     }
 
-    /// How long a read may wait; `None` for as long as it takes. One that takes longer ends with
+    /// How long a read may wait; `None` is without limit. A read that takes longer ends with
     /// [`TimedOut`](io::ErrorKind::TimedOut).
     ///
     /// # Errors
@@ -320,7 +320,7 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// What std says.
+    /// As in std.
     #[track_caller]
     pub fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
         self.0
@@ -331,7 +331,7 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// What std says.
+    /// As in std.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.0.socket().local_addr()
     }
@@ -340,7 +340,7 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// What std says.
+    /// As in std.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.0.socket().peer_addr()
     }

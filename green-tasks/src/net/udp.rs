@@ -37,29 +37,29 @@ use super::polled::sealed::AsIo;
 pub struct UdpSocket(Io<net::UdpSocket>);
 
 impl UdpSocket {
-    /// A socket with an address. A name is resolved by blocking the thread; give a number to be sure.
+    /// A socket with an address. Resolving a name blocks the thread; a numeric address does not.
     ///
     /// # Errors
     ///
-    /// What std says.
+    /// As in std.
     pub fn bind(address: impl ToSocketAddrs) -> io::Result<Self> {
         Self::from_std(net::UdpSocket::bind(address)?)
     }
 
-    /// Takes a socket of std.
+    /// Wraps a socket of std.
     ///
     /// # Errors
     ///
-    /// If it cannot be set to not block.
+    /// If it cannot be made non-blocking.
     pub fn from_std(socket: net::UdpSocket) -> io::Result<Self> {
         Ok(Self(Io::new(socket)?))
     }
 
-    /// The socket of std, which blocks again, and so do its clones.
+    /// Returns the std socket, which blocks again, as do its clones.
     ///
     /// # Errors
     ///
-    /// If it cannot be set to block.
+    /// If it cannot be made blocking.
     pub fn into_std(self) -> io::Result<net::UdpSocket> {
         self.0.into_inner()
     }
@@ -68,7 +68,7 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// What std says.
+    /// As in std.
     pub fn try_clone(&self) -> io::Result<Self> {
         let clone = Self::from_std(self.0.socket().try_clone()?)?;
         clone.0.read_limit.set(self.0.read_limit.get());
@@ -79,16 +79,16 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// What std says.
+    /// As in std.
     pub fn connect(&self, address: SocketAddr) -> io::Result<()> {
         self.0.socket().connect(address)
     }
 
-    /// Sends a datagram to whom the socket is connected to.
+    /// Sends a datagram to the connected address.
     ///
     /// # Errors
     ///
-    /// What std says.
+    /// As in std.
     #[track_caller]
     pub fn send(&self, bytes: &[u8]) -> io::Result<usize> {
         self.0
@@ -99,29 +99,29 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// What std says.
+    /// As in std.
     #[track_caller]
     pub fn send_to(&self, bytes: &[u8], address: SocketAddr) -> io::Result<usize> {
         self.0
             .write(Location::caller(), |socket| socket.send_to(bytes, address))
     }
 
-    /// Waits for a datagram from whom the socket is connected to.
+    /// Waits for a datagram from the connected address.
     ///
     /// # Errors
     ///
-    /// What std says.
+    /// As in std.
     #[track_caller]
     pub fn recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
         self.0
             .read(Location::caller(), |socket| socket.recv(buffer))
     }
 
-    /// Waits for a datagram, and tells where it is from.
+    /// Waits for a datagram, and returns its length and its sender.
     ///
     /// # Errors
     ///
-    /// What std says.
+    /// As in std.
     #[track_caller]
     pub fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         self.0
@@ -143,7 +143,7 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// What std says.
+    /// As in std.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.0.socket().local_addr()
     }

@@ -20,16 +20,16 @@ impl UnixListener {
     ///
     /// # Errors
     ///
-    /// What std says.
+    /// As in std.
     pub fn bind(path: impl AsRef<Path>) -> io::Result<Self> {
         Self::from_std(net::UnixListener::bind(path)?)
     }
 
-    /// Takes a socket of std.
+    /// Wraps a socket of std.
     ///
     /// # Errors
     ///
-    /// If it cannot be set to not block.
+    /// If it cannot be made non-blocking.
     pub fn from_std(socket: net::UnixListener) -> io::Result<Self> {
         Ok(Self(Io::new(socket)?))
     }
@@ -39,7 +39,7 @@ impl UnixListener {
     ///
     /// # Errors
     ///
-    /// What std says.
+    /// As in std.
     pub fn try_clone(&self) -> io::Result<Self> {
         Self::from_std(self.0.socket().try_clone()?)
     }
@@ -82,12 +82,12 @@ impl UnixListener {
 pub struct UnixStream(Io<net::UnixStream>);
 
 impl UnixStream {
-    /// Connects to who listens at a path. If too many others do, it tries again from time to time: the system does
+    /// Connects to the listener at a path. If its backlog is full, this tries again from time to time: the system does
     /// not tell when there is room.
     ///
     /// # Errors
     ///
-    /// What std says.
+    /// As in std.
     ///
     /// # Cancel safety
     ///
@@ -103,39 +103,39 @@ impl UnixStream {
         Ok(stream)
     }
 
-    /// Two that are connected to each other.
+    /// A pair, connected to each other.
     ///
     /// # Errors
     ///
-    /// What std says.
+    /// As in std.
     pub fn pair() -> io::Result<(Self, Self)> {
         let (one, other) = net::UnixStream::pair()?;
         Ok((Self::from_std(one)?, Self::from_std(other)?))
     }
 
-    /// Takes a socket of std.
+    /// Wraps a socket of std.
     ///
     /// # Errors
     ///
-    /// If it cannot be set to not block.
+    /// If it cannot be made non-blocking.
     pub fn from_std(socket: net::UnixStream) -> io::Result<Self> {
         Ok(Self(Io::new(socket)?))
     }
 
-    /// The socket of std, which blocks again, and so do its clones.
+    /// Returns the std socket, which blocks again, as do its clones.
     ///
     /// # Errors
     ///
-    /// If it cannot be set to block.
+    /// If it cannot be made blocking.
     pub fn into_std(self) -> io::Result<net::UnixStream> {
         self.0.into_inner()
     }
 
-    /// Shuts one or both directions down.
+    /// Shuts down one or both directions.
     ///
     /// # Errors
     ///
-    /// What std says.
+    /// As in std.
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         self.0.socket().shutdown(how)
     }
@@ -208,47 +208,47 @@ impl UnixDatagram {
     ///
     /// # Errors
     ///
-    /// What std says.
+    /// As in std.
     pub fn bind(path: impl AsRef<Path>) -> io::Result<Self> {
         Self::from_std(net::UnixDatagram::bind(path)?)
     }
 
-    /// Two that are connected to each other.
+    /// A pair, connected to each other.
     ///
     /// # Errors
     ///
-    /// What std says.
+    /// As in std.
     pub fn pair() -> io::Result<(Self, Self)> {
         let (one, other) = net::UnixDatagram::pair()?;
         Ok((Self::from_std(one)?, Self::from_std(other)?))
     }
 
-    /// Takes a socket of std.
+    /// Wraps a socket of std.
     ///
     /// # Errors
     ///
-    /// If it cannot be set to not block.
+    /// If it cannot be made non-blocking.
     pub fn from_std(socket: net::UnixDatagram) -> io::Result<Self> {
         Ok(Self(Io::unaware_of_room(socket)?))
     }
 
-    /// Sends a datagram to whom the socket is connected to.
+    /// Sends a datagram to the connected address.
     ///
     /// # Errors
     ///
-    /// What std says.
+    /// As in std.
     #[track_caller]
     pub fn send(&self, bytes: &[u8]) -> io::Result<usize> {
         self.0
             .write(Location::caller(), |socket| socket.send(bytes))
     }
 
-    /// Sends a datagram. If the receiver has too many already, it tries again from time to time: only to those that
-    /// are connected does the system tell when there is room.
+    /// Sends a datagram. If the receiver's queue is full, this tries again from time to time: only connected
+    /// sockets are told by the system when there is room.
     ///
     /// # Errors
     ///
-    /// What std says.
+    /// As in std.
     #[track_caller]
     pub fn send_to(&self, bytes: &[u8], path: impl AsRef<Path>) -> io::Result<usize> {
         let path = path.as_ref();
@@ -259,18 +259,18 @@ impl UnixDatagram {
     ///
     /// # Errors
     ///
-    /// What std says.
+    /// As in std.
     #[track_caller]
     pub fn recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
         self.0
             .read(Location::caller(), |socket| socket.recv(buffer))
     }
 
-    /// Waits for a datagram, and tells where it is from.
+    /// Waits for a datagram, and returns its length and its sender.
     ///
     /// # Errors
     ///
-    /// What std says.
+    /// As in std.
     #[track_caller]
     pub fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         self.0

@@ -28,7 +28,7 @@ pub fn unbounded<T>() -> (Sender<T>, Receiver<T>) {
     channel(usize::MAX)
 }
 
-/// A channel that holds at most so many values: sending more waits until there is room. 0 counts as 1.
+/// A channel that holds at most this many values: sending more waits until there is room. 0 counts as 1.
 ///
 /// # Examples
 ///

@@ -8,8 +8,8 @@ use super::queue::WaitQueue;
 
 /// A condition on what a [`Mutex`](super::Mutex) protects.
 ///
-/// A wait ends only when it was notified. But whoever was let in between may have changed things again, and
-/// a notification that a cancelled task hands on may be older than the wait that it ends; so look.
+/// A wait ends only when notified. But another task may have changed things in between, and
+/// a notification that a cancelled task passes on may be older than the wait that it ends; so check the condition.
 ///
 /// # Examples
 ///
@@ -61,7 +61,7 @@ impl Condvar {
     /// # Cancel safety
     ///
     /// A task that is cancelled while it waits, for the notification or then for the lock, does not lock
-    /// again, and hands on a notification that it has got.
+    /// again, and passes on a notification that it received.
     #[track_caller]
     pub fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
         let at = Location::caller();
@@ -94,12 +94,12 @@ impl Condvar {
         guard
     }
 
-    /// Lets the task go on that has waited longest.
+    /// Wakes the task that has waited longest.
     pub fn notify_one(&self) {
         self.waiting.grant();
     }
 
-    /// Lets all go on that wait now.
+    /// Wakes all tasks that wait now.
     pub fn notify_all(&self) {
         self.waiting.grant_all();
     }

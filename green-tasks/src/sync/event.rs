@@ -34,7 +34,7 @@ pub struct Event {
 }
 
 impl Event {
-    /// It has not happened.
+    /// An event that is not set.
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -43,28 +43,28 @@ impl Event {
         }
     }
 
-    /// It happens: all that wait go on, and nobody has to wait any more.
+    /// Sets the flag: all that wait go on, and nobody has to wait any more.
     pub fn set(&self) {
         self.is_set.set(true);
         self.waiting.grant_all();
     }
 
-    /// From now on, it has not happened. Those that were let go on stay so.
+    /// Clears the flag. Tasks that were already woken still go on.
     pub fn reset(&self) {
         self.is_set.set(false);
     }
 
-    /// Whether it has happened.
+    /// Whether the flag is set.
     #[must_use]
     pub fn is_set(&self) -> bool {
         self.is_set.get()
     }
 
-    /// Waits until it happens.
+    /// Waits until the flag is set.
     ///
     /// # Panics
     ///
-    /// Outside of a runtime, if it has not happened.
+    /// Outside of a runtime, if it is not set.
     #[track_caller]
     pub fn wait(&self) {
         if !self.is_set.get() {

@@ -8,10 +8,10 @@ use std::panic::Location;
 
 use super::semaphore::Semaphore;
 
-/// A lock between tasks of one thread. Who comes first is served first.
+/// A lock between tasks of one thread. First come, first served.
 ///
-/// Unlike a lock of std it suspends the task alone, and so may be held across whatever waits. It is not
-/// poisoned: a task that unwinds lets go of it, as [`parking_lot`](https://docs.rs/parking_lot)'s do.
+/// Unlike a lock of std it suspends only the task, so it may be held while waiting for anything. It is not
+/// poisoned: a task that unwinds unlocks it, as with [`parking_lot`](https://docs.rs/parking_lot).
 ///
 /// # Examples
 ///
@@ -47,7 +47,7 @@ pub struct Mutex<T> {
     value: UnsafeCell<T>,
 }
 
-/// What was locked by a [`Mutex`], until this is dropped.
+/// Access to what a [`Mutex`] protects, until this is dropped.
 #[must_use = "dropping it unlocks at once"]
 pub struct MutexGuard<'a, T> {
     mutex: &'a Mutex<T>,

@@ -20,10 +20,10 @@ use super::queue::WaitQueue;
 /// A lock between tasks of one thread: many may read at a time, or one may write.
 ///
 /// Neither side starves: while a writer waits, nobody else begins to read; and when it is done, all
-/// readers that wait then go on before the next writer. So a task that reads already and reads once more
+/// readers that wait then go on before the next writer. So a task that already reads and reads again
 /// may wait for a writer that waits for it: that is a [`Deadlock`](crate::Deadlock).
 ///
-/// As [`Mutex`](super::Mutex), it suspends the task alone, and is not poisoned.
+/// Like [`Mutex`](super::Mutex), it suspends only the task, and is not poisoned.
 ///
 /// # Examples
 ///
@@ -61,13 +61,13 @@ pub struct RwLock<T> {
 /// One task writes.
 const WRITING: usize = usize::MAX;
 
-/// What a [`RwLock`] has given to be read, until this is dropped.
+/// Read access to what a [`RwLock`] protects, until this is dropped.
 #[must_use = "dropping it unlocks at once"]
 pub struct RwLockReadGuard<'a, T> {
     lock: &'a RwLock<T>,
 }
 
-/// What a [`RwLock`] has given to be written, until this is dropped.
+/// Write access to what a [`RwLock`] protects, until this is dropped.
 #[must_use = "dropping it unlocks at once"]
 pub struct RwLockWriteGuard<'a, T> {
     lock: &'a RwLock<T>,
@@ -85,7 +85,7 @@ impl<T> RwLock<T> {
         }
     }
 
-    /// Waits until nobody writes and no writer waits that came before, and locks it for reading.
+    /// Waits until nobody writes and no earlier writer waits, and locks it for reading.
     ///
     /// # Panics
     ///

@@ -27,11 +27,11 @@ thread_locals! {
     static CHOICES: Cell<u64> = Cell::new(0);
 }
 
-/// Waits for the first of several channels, or for a time, and does what was said for it.
+/// Waits for the first of several channels, or for a time, and runs the closure given for it.
 ///
-/// Of several branches that are ready, the one is taken that was taken the longest ago, so none starves.
+/// Of several ready branches, the one that was taken longest ago is taken, so none starves.
 /// What the closures return is what [`wait`](Self::wait) returns; only one of them is called. Keep
-/// them small, and let them say what has happened: they cannot all borrow the same thing mutably.
+/// them small, and let them return what happened: they cannot all borrow the same thing mutably.
 ///
 /// # Examples
 ///
@@ -168,7 +168,7 @@ impl<'a, R> Select<'a, R> {
     /// Adds a branch that sends a value, or finds that all receivers are gone. The value is made when
     /// there is room, so if another branch is taken nothing is lost.
     ///
-    /// Should `value` wait, the room may be gone, and it is waited for once more.
+    /// If `value` waits, the room may be gone, and the send waits for it again.
     ///
     /// # Examples
     ///
@@ -202,8 +202,8 @@ impl<'a, R> Select<'a, R> {
         self.with(sender.end(), action)
     }
 
-    /// Adds a branch that is taken if no other was ready for so long, counted from the call of
-    /// [`wait`](Self::wait). With a limit of zero nothing is waited for. Of several the shortest counts.
+    /// Adds a branch that is taken if no other is ready for this long, counted from the call of
+    /// [`wait`](Self::wait). With a limit of zero it does not wait. Of several the shortest counts.
     ///
     /// # Examples
     ///

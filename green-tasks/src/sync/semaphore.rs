@@ -6,7 +6,7 @@ use std::panic::Location;
 
 use super::queue::WaitQueue;
 
-/// A number of permits. Who comes first is served first.
+/// A number of permits. First come, first served.
 ///
 /// # Examples
 ///
@@ -26,7 +26,7 @@ pub struct Semaphore {
     waiting: WaitQueue,
 }
 
-/// A permit of a [`Semaphore`], which goes back when it is dropped.
+/// A permit of a [`Semaphore`], which returns when it is dropped.
 #[derive(Debug)]
 #[must_use = "dropping it gives it back"]
 pub struct Permit<'a> {
@@ -34,7 +34,7 @@ pub struct Permit<'a> {
 }
 
 impl Semaphore {
-    /// With so many permits.
+    /// A semaphore with this many permits.
     #[must_use]
     pub const fn new(permits: usize) -> Self {
         Self {
@@ -43,7 +43,7 @@ impl Semaphore {
         }
     }
 
-    /// How many permits nobody has.
+    /// How many permits are free.
     #[must_use]
     pub fn available(&self) -> usize {
         self.permits.get()
