@@ -60,7 +60,10 @@ impl fmt::Display for TaskError {
             Self::TimedOut => f.write_str("the task was not done within its time limit"),
             Self::Deadlock(cause) => write!(f, "the task waits for itself: {cause}"),
             Self::Codec(cause) => {
-                write!(f, "the task's argument or result could not be sent: {cause}")
+                write!(
+                    f,
+                    "the task's argument or result could not be sent: {cause}"
+                )
             }
         }
     }

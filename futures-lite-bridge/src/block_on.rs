@@ -14,16 +14,16 @@ use thread_pool::blocking;
 /// | on a plain thread | the thread sleeps |
 /// | in a green task | the task is suspended, and its thread goes on with others |
 /// | on a worker of a thread pool | the thread sleeps, and another worker stands in, as with [`blocking`] |
-/// | in async code on another executor | its thread sleeps, and so does all else that it would run: await there |
+/// | in async code on another executor | its thread sleeps, and nothing else runs on it: await instead |
 ///
 /// So it may be nested: in a task of a pool, for a future that needs that very pool; in a future that a
-/// pool polls, though awaiting is the better way there; and in another `block_on`.
+/// pool polls, though awaiting is better there; and in another `block_on`.
 ///
 /// To wait for a handle, its own [`result`](future_result::FutureResult::result) is better: a worker then
-/// runs the task that it waits for, and needs nobody to stand in.
+/// runs the task that it waits for, and needs no stand-in.
 ///
-/// The future is first polled with a waker that does nothing, and only if it is not ready, again with one
-/// that wakes. So nothing is set up for one that is ready at once.
+/// The future is first polled with a waker that does nothing, and with a real one only if it is not
+/// ready. So a future that is ready at once costs no set-up.
 ///
 /// # Panics
 ///

@@ -15,31 +15,31 @@ use thread_pool::blocking;
 
 use crate::block_on;
 
-/// Any future as a [`FutureResult`], with no pool behind it: whoever waits for the handle or polls it runs the future,
-/// there and then.
+/// Any future as a [`FutureResult`], with no pool behind it: whoever waits for the handle, or polls it, runs the
+/// future.
 ///
-/// So what is a future elsewhere stands beside the handles of pools, in `as_completed`, `wait` and
-/// [`completed`](crate::completed). For a future that is to go on by itself there is
-/// [`spawn`](crate::spawn()), and for one in a runtime of green tasks, its `spawn_future`. The other way round there
-/// is nothing to do: every handle is a future.
+/// So a future can stand beside the handles of pools, in `as_completed`, `wait` and
+/// [`completed`](crate::completed). For a future that goes on by itself use
+/// [`spawn`](crate::spawn()), or `spawn_future` in a runtime of green tasks. The other way round needs
+/// nothing: every handle is a future.
 ///
 /// A panic of the future is a value, [`TaskError::Panicked`]. Its own `result`, `wait` and their timed forms wait as
-/// [`block_on`](crate::block_on()) does, so that on a worker another stands in; a collection of handles waits as
-/// for any other handle, and nobody stands in for a worker that waits so.
+/// [`block_on`](crate::block_on()) does, so another worker stands in for a waiting one; a collection of handles waits
+/// as for any other handle, without a stand-in.
 ///
 /// # Cancelling
 ///
-/// Drops the future there and then: it is [`Cancel::Prevented`] before the first poll and [`Cancel::Requested`]
+/// Cancelling drops the future at once: it is [`Cancel::Prevented`] before the first poll and [`Cancel::Requested`]
 /// later; in both cases the outcome is [`TaskError::Cancelled`]. (A [`shared`](FutureResult::shared) one that
-/// somebody is just polling is dropped after that poll, unless that makes it ready.)
+/// is being polled just then is dropped after that poll, unless that makes it ready.)
 ///
 /// # Panics
 ///
-/// Polling it again after it was ready, as with handles of pools.
+/// Polling it again once it was ready panics, as with handles of pools.
 ///
 /// # Cancel safety
 ///
-/// Dropping it drops the future, since there is nobody else who would go on with it. Dropping a future that borrows
+/// Dropping it drops the future, since nobody else would run it. Dropping a future that borrows
 /// it loses nothing.
 ///
 /// # Examples
@@ -71,7 +71,7 @@ enum Stage<F: Future> {
 }
 
 impl<F: Future> FutureHandle<F> {
-    /// Takes a future, which is not polled before somebody waits.
+    /// Wraps a future, which is not polled before somebody waits.
     pub fn new(future: F) -> Self {
         Self {
             stage: Cell::new(Stage::Unpolled(Box::pin(future))),

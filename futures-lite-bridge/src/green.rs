@@ -11,33 +11,33 @@ use futures_io::{AsyncRead, AsyncWrite};
 use green_tasks::net::{Polled, TcpListener, TcpStream, UnixListener, UnixStream};
 use rustix::net::{Shutdown, shutdown};
 
-/// A socket of green tasks as async code wants it: a [`TcpStream`] or a [`UnixStream`] as an [`AsyncRead`] and
+/// A green socket for async code: a [`TcpStream`] or a [`UnixStream`] as an [`AsyncRead`] and
 /// [`AsyncWrite`], a [`TcpListener`] or a [`UnixListener`] as a [`Stream`] of connections, without end.
 ///
 /// It is for async code on a runtime of green tasks: a future that is spawned there with
-/// [`spawn_future`](green_tasks::spawn_future), or that a task waits for, by
+/// [`spawn_future`](green_tasks::spawn_future), or that a task waits for with
 /// [`block_on`](crate::block_on()) or [`await_future`](green_tasks::await_future). So
 /// libraries for async input and output run among green tasks, on the same sockets and the same reactor.
-/// A future that has it stays on its thread, since the reactor is that thread's.
+/// A future that has it stays on its thread, to which the reactor belongs.
 ///
-/// For the other way, async input and output in a task that is a closure, there is
+/// For the other way, async input and output in a task that is a closure, use
 /// [`BlockOn`](crate::BlockOn).
 ///
-/// A reference is a reader, a writer and a stream, too, so that one future can read what another writes. Of those
-/// that read, the last one that had to wait is woken, and of those that write. Time limits of the socket do not hold
-/// here. Closing it shuts down the direction in which it writes.
+/// A reference is a reader, a writer and a stream, too, so one future can read while another writes. Only the last
+/// reader that had to wait is woken, and the last writer. Time limits of the socket do not apply
+/// here. Closing it shuts down the write direction.
 ///
-/// The runtime has to have its turns: the `block_on` of another library stops its whole thread.
+/// The runtime needs its turns: another library's `block_on` stops its whole thread.
 ///
 /// # Errors
 ///
-/// What the socket says. Outside of a runtime of green tasks, also where nothing would have to wait, an
+/// Those of the socket. Outside of a runtime of green tasks, even if nothing would have to wait, an
 /// error of kind [`Other`](io::ErrorKind::Other) that says so.
 ///
 /// # Cancel safety
 ///
-/// Dropping a future that reads, writes or accepts loses nothing: what is pending has done nothing yet. (Those
-/// for many calls, such as `read_exact` and `write_all`, have then done a part.)
+/// Dropping a future that reads, writes or accepts loses nothing: while pending, it has done nothing. (Those that make
+/// many calls, such as `read_exact` and `write_all`, may have done a part.)
 ///
 /// # Examples
 ///
@@ -85,7 +85,7 @@ pub struct Green<T> {
 }
 
 impl<T: Polled> Green<T> {
-    /// Takes a socket.
+    /// Wraps a socket.
     pub const fn new(socket: T) -> Self {
         Self {
             socket,
@@ -98,7 +98,7 @@ impl<T: Polled> Green<T> {
         &self.socket
     }
 
-    /// Gives the socket back. Nothing is lost, since nothing is kept here.
+    /// Gives the socket back. Nothing is lost, since nothing is buffered.
     pub fn into_inner(self) -> T {
         self.socket
     }

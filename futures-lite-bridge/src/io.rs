@@ -11,7 +11,7 @@ use futures_io::{AsyncBufRead, AsyncRead, AsyncWrite};
 use crate::block_on;
 
 /// An async reader, writer or stream as a [`Read`], a [`Write`] or an [`Iterator`], which waits as its
-/// context waits; see [`block_on()`]. In a green task that suspends the task alone, so that libraries for async
+/// context waits; see [`block_on()`]. In a green task that suspends only the task, so libraries for async
 /// input and output serve synchronous code there.
 ///
 /// # Cancel safety
@@ -37,22 +37,22 @@ use crate::block_on;
 pub struct BlockOn<T>(T);
 
 impl<T> BlockOn<T> {
-    /// Takes what is async.
+    /// Wraps an async reader, writer or stream.
     pub const fn new(inner: T) -> Self {
         Self(inner)
     }
 
-    /// What is async.
+    /// What it wraps.
     pub const fn get_ref(&self) -> &T {
         &self.0
     }
 
-    /// What is async, to be changed.
+    /// What it wraps, mutably.
     pub const fn get_mut(&mut self) -> &mut T {
         &mut self.0
     }
 
-    /// Gives back what is async. Nothing is lost, since nothing is kept here.
+    /// Gives back what it wraps. Nothing is lost, since nothing is buffered.
     pub fn into_inner(self) -> T {
         self.0
     }
@@ -63,7 +63,7 @@ impl<T: AsyncWrite + Unpin> BlockOn<T> {
     ///
     /// # Errors
     ///
-    /// What the writer says.
+    /// Those of the writer.
     ///
     /// # Examples
     ///

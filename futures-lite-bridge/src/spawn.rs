@@ -34,22 +34,22 @@ use thread_pool::{Submitter, ThreadPoolExecutor};
 use self::task::Spawned;
 use self::waiting::Waiting;
 
-/// Runs a future on a thread pool, and gives the handle of its result.
+/// Runs a future on a thread pool, and returns the handle of its result.
 ///
-/// The future is polled by the pool's workers, a poll at a time, between which it holds no worker. It is
-/// waited for like every task of the pool, by threads, green tasks and async code; its panic is a value,
+/// The pool's workers poll the future; between polls it occupies none. Its handle is like that of
+/// every task of the pool, for threads, green tasks and async code; a panic is a value,
 /// [`TaskError::Panicked`].
 ///
-/// A future that wakes itself goes to the back of its worker's queue. If the pool's queue has a bound, it
-/// is for the first poll alone: it waits for room, or does what the pool was built for
-/// ([`WhenFull`](thread_pool::WhenFull)); a wake-up never waits.
+/// A future that wakes itself goes to the back of its worker's queue. A bound of the pool's queue
+/// applies only to the first poll, which waits for room, or does what the pool's
+/// [`WhenFull`](thread_pool::WhenFull) says; a wake-up never waits.
 ///
 /// # Cancelling
 ///
 /// Before the first poll, cancelling prevents it ([`Cancel::Prevented`]), and drops the future at once, as with
 /// a closure. Later it is [`Cancel::Requested`]: the future is dropped instead of
-/// polled, on the pool and at once, whatever it waits for; waiters then get [`TaskError::Cancelled`], and
-/// know that it is gone. Only where that very poll makes it ready does it still give its value.
+/// polled, on the pool and at once, whatever it waits for; when waiters get [`TaskError::Cancelled`],
+/// it is gone. Only if it is being polled just then, and becomes ready, does it still give its value.
 ///
 /// [`TaskError::Panicked`]: future_result::TaskError::Panicked
 /// [`TaskError::Cancelled`]: future_result::TaskError::Cancelled
@@ -61,16 +61,16 @@ use self::waiting::Waiting;
 ///
 /// Every handle is completed, and no shutdown waits for a future that nobody wakes:
 ///
-/// - While the pool drains, what is queued is polled, and what the pool's own tasks wake goes on, up to
-///   its end.
-/// - What still waits when the last worker has left is dropped there, also if something else has woken it
-///   meanwhile. Its handle says [`TaskError::Cancelled`].
+/// - While the pool drains, queued futures are polled, and those that the pool's own tasks wake go on until
+///   they end.
+/// - Futures that still wait when the last worker leaves are dropped, even if something else has woken them
+///   meanwhile. Their handles say [`TaskError::Cancelled`].
 /// - A [cancelling shutdown](ThreadPoolExecutor::shutdown_now) polls nothing more.
-/// - What is spawned afterwards is dropped, and its handle says [`TaskError::Rejected`].
+/// - A future that is spawned afterwards is dropped, and its handle says [`TaskError::Rejected`].
 ///
-/// All of that has happened when the shutdown returns, or the drop of the pool. So wait for the handles
-/// before that if you want the values. A future that wakes itself without end keeps a pool draining, as a
-/// closure does that does not return.
+/// All of that has happened when the shutdown, or the drop of the pool, returns. So wait for the handles
+/// first if you want the values. A future that wakes itself endlessly keeps a pool draining, like a
+/// closure that does not return.
 ///
 /// # Cancel safety
 ///

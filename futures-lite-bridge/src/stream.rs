@@ -12,9 +12,9 @@ use futures_core::Stream;
 use pin_project_lite::pin_project;
 use thread_pool::{Submitter, ThreadPoolExecutor};
 
-/// Handles of any pools as a stream, in the order of their completion, each with its place in `handles`.
+/// Handles from any pools as a stream of outcomes in order of completion, each with its handle's index in `handles`.
 ///
-/// It is the set that [`as_completed`](future_result::as_completed) iterates over, so that more can be
+/// It is the set that [`as_completed`](future_result::as_completed) iterates over, so more can be
 /// inserted at any time. Dropping it detaches what it has not yielded.
 ///
 /// # Cancel safety
@@ -51,17 +51,17 @@ where
     set
 }
 
-/// Applies `function` to every item of a stream on the workers of a pool, and gives the stream of the
+/// Applies `function` to every item of a stream on the workers of a pool, and returns a stream of the
 /// results, in the order of the input.
 ///
 /// The input is pulled only [`buffer_size`](MapStream::buffer_size) tasks ahead of what was taken, 8 for
 /// each worker unless set otherwise; so a slow consumer slows the input down. A bound of the pool's queue
-/// is not heeded, since async code cannot wait for room there: the buffer is the bound.
+/// is ignored, since async code cannot wait for room there: the buffer is the bound.
 ///
 /// Its cancel safety is that of [`MapStream`].
 ///
-/// It is [`ThreadPoolExecutor::map`] for streams. For futures, or other pools, there is `buffered` of
-/// `futures-util` over any handles.
+/// It is [`ThreadPoolExecutor::map`] for streams. For futures, or other pools, use `buffered` of
+/// `futures-util` over their handles.
 ///
 /// # Examples
 ///
@@ -128,7 +128,7 @@ enum InFlight<R> {
 }
 
 impl<S, F, R> MapStream<S, F, R> {
-    /// How many tasks may be submitted and not yet yielded. 0 counts as 1.
+    /// How many tasks may be submitted but not yet yielded. 0 counts as 1.
     ///
     /// # Examples
     ///

@@ -10,13 +10,13 @@ use tokio::runtime::Handle;
 /// Lets a future use a tokio runtime, its timers and its sockets, wherever it is polled: in
 /// [`spawn`](crate::spawn()), in [`block_on`](crate::block_on()), in a green task, or by another executor.
 ///
-/// Whenever the future is polled, and when it is dropped, the runtime is entered. The runtime itself has to
-/// be there and to run: its timers and sockets are its own threads' work.
+/// The runtime is entered whenever the future is polled, and when it is dropped. The runtime itself has to
+/// be running, since its own threads drive its timers and sockets.
 ///
 /// # Panics
 ///
-/// Polling panics where tokio does, such as when the runtime has no timers; also if in green tasks two polls wait
-/// in themselves, instead of awaiting, and end out of turn, since each has entered the runtime for its thread.
+/// Polling panics where tokio does, such as when the runtime has no timers. It also panics if the polls of two
+/// green tasks of one thread block, instead of awaiting, and end out of order, since each has entered the runtime.
 ///
 /// # Cancel safety
 ///
@@ -49,7 +49,7 @@ pub fn in_tokio<F: Future>(runtime: &Handle, future: F) -> InTokio<F> {
 }
 
 pin_project! {
-    /// The future that [`in_tokio`] gives.
+    /// The future that [`in_tokio`] returns.
     ///
     /// # Examples
     ///

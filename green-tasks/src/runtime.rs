@@ -458,9 +458,9 @@ impl fmt::Display for RuntimeError {
             Self::Nested => f.write_str(
                 "a runtime already runs on this thread; spawn there, or use another thread",
             ),
-            Self::Panicking => f.write_str(
-                "this thread is unwinding from a panic, so no task could be cancelled",
-            ),
+            Self::Panicking => {
+                f.write_str("this thread is unwinding from a panic, so no task could be cancelled")
+            }
             Self::ThreadEnds => {
                 f.write_str("this thread is ending, and its locals are destroyed; use another one")
             }

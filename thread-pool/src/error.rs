@@ -60,7 +60,9 @@ impl fmt::Display for BuildError {
                 "a pool cannot start with {min} threads if it may have {max}; lower `min_workers` or \
                  raise `workers`"
             ),
-            Self::NoQueue => f.write_str("a queue bound must be at least 1; leave it out for an unbounded queue"),
+            Self::NoQueue => {
+                f.write_str("a queue bound must be at least 1; leave it out for an unbounded queue")
+            }
             Self::InvalidName => f.write_str("a thread's name must not contain a NUL byte"),
             Self::Spawn(error) => write!(
                 f,

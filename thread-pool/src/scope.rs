@@ -93,9 +93,9 @@ impl ThreadPoolExecutor {
                 contain(|| drop(result));
                 resume_unwind(payload)
             }
-            (Ok(_), Ok(())) if scope.crowd.has_failed() => panic!(
-                "a task of the scope panicked or did not run, and nobody took its result"
-            ),
+            (Ok(_), Ok(())) if scope.crowd.has_failed() => {
+                panic!("a task of the scope panicked or did not run, and nobody took its result")
+            }
             (Ok(result), Ok(())) => result,
         }
     }

@@ -17,8 +17,8 @@ use thread_pool::{Submitter, ThreadPoolExecutor};
 
 use super::submit;
 
-/// A blocking iterator, such as that over a directory, as a [`Stream`]: it is advanced on the workers of a
-/// thread pool, up to `capacity` items ahead.
+/// A blocking iterator, such as one over a directory, as a [`Stream`]: workers of a
+/// thread pool advance it, up to `capacity` items ahead.
 ///
 /// Its items are `Result`s: if the iterator panics, or the pool is shut down, the last one is that
 /// [`TaskError`].
@@ -26,7 +26,7 @@ use super::submit;
 /// # Cancel safety
 ///
 /// Dropping a future that awaits the next item loses nothing. Dropping the stream itself cancels its job, or
-/// ends it after the item that it is at; the items that are ahead are dropped.
+/// ends it after the current item; items that were read ahead are dropped.
 ///
 /// # Examples
 ///
@@ -81,7 +81,7 @@ where
     I: Iterator + Send + 'static,
     I::Item: Send + 'static,
 {
-    /// At most `capacity` items are ahead of the consumer; 0 counts as 1. Nothing happens before the first
+    /// At most `capacity` items are read ahead of the consumer; 0 counts as 1. Nothing happens before the first
     /// poll.
     pub fn new(
         pool: &ThreadPoolExecutor,

@@ -15,28 +15,28 @@ use super::ahead::{AHEAD, Ahead, Chunk, Filled, Source};
 use super::turn::Turn;
 use super::{CAPACITY, READ_MAX, gone, lost, submit};
 
-/// A blocking reader, such as a file, as an [`AsyncRead`] and [`AsyncBufRead`]: it is read on the workers of
-/// a thread pool, a buffer at a time, when somebody wants bytes and none are left.
+/// A blocking reader, such as a file, as an [`AsyncRead`] and [`AsyncBufRead`]: workers of a
+/// thread pool read it, a buffer at a time, when somebody wants bytes and none are left.
 ///
-/// As long as reading fills its buffer, the next ones are read while that is taken: so bytes of the reader may
-/// be used up, and a worker may wait for them, though nobody has asked for them yet; but never for more than three
-/// buffers, and not after a read that has brought less. A terminal or a socket is mostly asked when somebody
-/// wants its bytes. Where three buffers are ahead, or nobody takes any, no worker is held.
+/// As long as reads fill their buffers, it reads ahead, up to three buffers: so bytes may
+/// be consumed from the reader, and a worker may wait for them, before anybody asks for them. It does not read
+/// ahead after a read that brought less, so a terminal or a socket is usually read only when somebody
+/// wants its bytes. While three buffers are ahead, no worker is occupied.
 ///
-/// At its end it is read again by the next read, as a file may have grown. As an `AsyncBufRead` it stays there until
-/// `consume` is called, if only with 0, which the methods for lines do.
+/// At its end, the next read tries again, as a file may have grown. As an `AsyncBufRead` it stays at its end until
+/// `consume` is called, even with 0, as the methods for lines do.
 ///
 /// # Errors
 ///
-/// What the reader says, after all bytes that it has given before. If it panics, or the pool is shut down, an error of kind
+/// Those of the reader, after all bytes that came before. If it panics, or the pool is shut down, an error of kind
 /// [`Other`](io::ErrorKind::Other) whose source is a [`TaskError`]; the reader
 /// is then lost.
 ///
 /// # Cancel safety
 ///
-/// Dropping a future that reads loses nothing: what its job brings is there for the next. Dropping the
-/// adapter itself loses what was read and not taken, and cancels a job that has not started; one that is running ends
-/// after the read that it is at, and drops the reader.
+/// Dropping a future that reads loses nothing: what its job reads is there for the next. Dropping the
+/// adapter itself loses what was read but not taken, and cancels a job that has not started; a running one ends
+/// after its current read, and drops the reader.
 ///
 /// # Examples
 ///
@@ -84,7 +84,7 @@ impl<R: Read + Send + 'static> UnblockReader<R> {
         Self::growing(CAPACITY, READ_MAX, pool, reader)
     }
 
-    /// With four buffers of so many bytes; 0 counts as 1.
+    /// With four buffers of this many bytes; 0 counts as 1.
     ///
     /// # Examples
     ///

@@ -15,25 +15,25 @@ use super::gathered::{Gathered, Job, Look};
 use super::turn::Turn;
 use super::{CAPACITY, WRITE_MAX, gone, lost, submit};
 
-/// A blocking writer, such as a file, as an [`AsyncWrite`]: it is written to on the workers of a thread
-/// pool.
+/// A blocking writer, such as a file, as an [`AsyncWrite`]: workers of a thread
+/// pool write to it.
 ///
-/// What is given to it goes into a buffer; a job writes that, while the next is gathered, and goes on with it. A write waits
-/// when the buffer is full. No worker is held while there is nothing to write.
+/// Bytes go into a buffer; a job writes it while the next one fills, and goes on with that. A write waits
+/// if the buffer is full. No worker is occupied while there is nothing to write.
 ///
 /// # Errors
 ///
-/// What the writer says, at the next call after it: so the last error is seen by a flush or a close
-/// alone. After an error, what was in the buffer may have been written in part. If the writer panics, or the
+/// Those of the writer, at the next call: so only a flush or a close sees the last
+/// error. After an error, the buffer may have been written in part. If the writer panics, or the
 /// pool is shut down, an error of kind [`Other`](io::ErrorKind::Other) whose source is a
 /// [`TaskError`](future_result::TaskError); the writer is then lost.
 ///
 /// # Cancel safety
 ///
-/// Dropping a future that writes loses nothing that it was told was written; a flush or a close that was
-/// dropped is taken up by the next. Dropping the adapter itself may lose what is in the buffer; what a job has is
-/// still written. So flush it, or close it, before that. Closing also drops the writer on the pool, which for
-/// some is what ends the output.
+/// Dropping a future that writes loses nothing that was reported as written; the next flush or close continues
+/// a dropped one. Dropping the adapter itself may lose what is in the buffer; what a job already has is
+/// still written. So flush or close it first. Closing also drops the writer on the pool, which ends the output
+/// of some writers.
 ///
 /// # Examples
 ///
@@ -75,7 +75,7 @@ impl<W: Write + Send + 'static> UnblockWriter<W> {
         Self::growing(CAPACITY, WRITE_MAX, pool, writer)
     }
 
-    /// With a buffer of so many bytes; 0 counts as 1. As many again may be with the job.
+    /// With a buffer of this many bytes; 0 counts as 1. The job may hold as many again.
     ///
     /// # Examples
     ///
