@@ -93,8 +93,8 @@ where
 }
 
 pin_project! {
-    /// The stream that [`map_stream`] gives. Each item is a `Result` of its own; after an error the rest
-    /// goes on.
+    /// The stream that [`map_stream`] returns. Each item is a `Result` of its own; after an error the others
+    /// go on.
     ///
     /// # Panics
     ///
