@@ -1,7 +1,8 @@
-//! The guide's snippets as documentation tests: `cargo test -p guide` compiles and runs each of them.
+//! The snippets of the guide and of the workspace's README as documentation tests: `cargo test -p guide` compiles and
+//! runs each of them.
 //!
-//! The guide itself is in `src`, in the layout of [mdBook](https://rust-lang.github.io/mdBook/), whose
-//! `mdbook build docs` makes pages of it.
+//! The guide itself is in `src`, in the layout of [mdBook](https://rust-lang.github.io/mdBook/): `mdbook build docs`
+//! makes pages of it.
 
 // One item a chapter, so that a failing snippet is named after its chapter.
 macro_rules! chapters {
@@ -43,3 +44,7 @@ chapters! {
     echo = "programs/echo.md";
     libraries = "programs/libraries.md";
 }
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

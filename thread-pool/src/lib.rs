@@ -59,8 +59,3 @@ pub use self::scope::{Scope, ScopedHandle};
 pub use self::submitter::{Companion, Submitter};
 pub use self::task_builder::TaskBuilder;
 pub use self::worker_state::with_worker_state;
-
-/// The workspace's README, whose examples are tested here.
-#[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
-struct WorkspaceReadme;
