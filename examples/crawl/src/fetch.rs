@@ -35,17 +35,17 @@ impl Page {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Error)]
 #[non_exhaustive]
 pub enum FetchError {
-    /// The server answered, but with a status that is no page.
+    /// The server answered, but with a status other than success.
     #[error("the server answered with status {0}")]
     Status(u16),
     /// The page was not there whole in time.
-    #[error("not there after {0:?}; --timeout-ms gives it longer")]
+    #[error("no answer after {0:?}; --timeout-ms allows more time")]
     TimedOut(Duration),
     /// There was no answer: no such host, no server, no encryption, or not HTTP.
     #[error("{0}")]
     Failed(String),
-    /// The page was not fetched, because the task that was to do it did not end well.
-    #[error("the task did not end well: {0}")]
+    /// The page was not fetched, because the task that was to do it failed.
+    #[error("the task failed: {0}")]
     Task(String),
 }
 

@@ -10,7 +10,7 @@ use crate::fetch::{FetchError, Outcome};
 /// How often the bar is drawn when no page comes.
 const TICK: Duration = Duration::from_millis(100);
 
-/// The pages that a way has brought so far. The bar is on stderr, and hidden if that is no terminal.
+/// The pages that a way has brought so far. The bar is on stderr, and hidden if that is not a terminal.
 #[derive(Debug)]
 pub struct Arrivals<'a> {
     urls: &'a [String],

@@ -42,7 +42,7 @@ impl Server {
     /// Starts a server on a free port of loopback.
     ///
     /// # Errors
-    /// When there is no free port, or no thread to be had.
+    /// If there is no free port, or no thread.
     pub fn start(latency: Duration) -> io::Result<Self> {
         let listener = listen((Ipv4Addr::LOCALHOST, 0).into())?;
         let address = listener.local_addr()?;

@@ -112,7 +112,7 @@ fn page_that_is_never_answered_fails_alone() {
     assert_fails_alone(
         &server,
         &server.url("/slow"),
-        "not there after 1.5s",
+        "no answer after 1.5s",
         &limit,
     );
 }

@@ -10,7 +10,7 @@ use ureq::Agent;
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum CallError {
-    /// It answered, but with a status that is no answer.
+    /// It answered, but with a status other than success.
     #[error("it answered with status {0}")]
     Status(u16),
     /// There was no answer in time.
@@ -22,8 +22,8 @@ pub enum CallError {
     /// Nobody wants the answer any more.
     #[error("no longer wanted")]
     Unwanted,
-    /// The task that was to ask did not end well.
-    #[error("the task did not end well: {0}")]
+    /// The task that was to ask failed.
+    #[error("the task failed: {0}")]
     Task(#[source] TaskError),
 }
 

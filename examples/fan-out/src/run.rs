@@ -96,7 +96,7 @@ fn run(
     })
 }
 
-/// On stderr, and hidden if that is no terminal.
+/// On stderr, and hidden if that is not a terminal.
 fn bar(way: &'static str, views: usize) -> ProgressBar {
     let bar = ProgressBar::new(views as u64).with_message(way);
     if let Ok(style) = ProgressStyle::with_template("{msg:16} {bar:30} {pos}/{len} {elapsed}") {

@@ -35,7 +35,7 @@ impl Server {
     /// Starts the services on a free port of loopback.
     ///
     /// # Errors
-    /// When there is no free port, or no thread to be had.
+    /// If there is no free port, or no thread.
     pub fn start(plan: Plan) -> io::Result<Self> {
         let listener = listen((Ipv4Addr::LOCALHOST, 0).into())?;
         let address = listener.local_addr()?;

@@ -1,4 +1,4 @@
-//! The live view, on stderr; hidden if that is no terminal.
+//! The live view, on stderr; hidden if that is not a terminal.
 
 use std::fmt;
 use std::sync::Arc;

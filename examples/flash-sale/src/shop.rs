@@ -232,7 +232,7 @@ fn staffed(name: &str, workers: usize) -> Builder {
 /// Uses the calling worker's connection.
 fn on_stock<R>(f: impl FnOnce(&Stock) -> rusqlite::Result<R>) -> Result<R, String> {
     let used = with_worker_state(|stock: &Stock| f(stock).map_err(|error| error.to_string()));
-    used.unwrap_or_else(|| Err("this is no thread of the shop's".to_owned()))
+    used.unwrap_or_else(|| Err("this is not a thread of the shop".to_owned()))
 }
 
 impl Back {

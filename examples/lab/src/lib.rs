@@ -1,13 +1,13 @@
-//! What several examples need and no pool should offer: work that only computes, a socket that many clients can come
-//! to at once, figures and pictures of what was measured, and calls of programs in tests.
+//! What several examples need and no pool should offer: work that only computes, a socket that many clients can
+//! connect to at once, figures and plots of measurements, and calls of programs in tests.
 //!
 //! | file | what it does |
 //! |---|---|
 //! | [`chart`] | curves as SVG |
-//! | [`mod@compute`] | work for a CPU, and how much of it takes how long |
+//! | [`mod@compute`] | work for a CPU, and how long it takes |
 //! | [`mod@listen`] | a socket for many clients at once |
-//! | [`program`] | a program as it is called, for tests |
-//! | [`mod@quantile`] | how long most of them took |
+//! | [`program`] | calling a program, for tests |
+//! | [`mod@quantile`] | quantiles of measured times |
 #![forbid(unsafe_code)]
 
 pub mod chart;

@@ -1,22 +1,22 @@
-//! A program as it is called: what it prints, and its exit code. For the examples' tests.
+//! Calling a program: what it prints, and its exit code. For the examples' tests.
 
 use std::process::Command;
 
-/// What came of a call.
+/// The outcome of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ran {
     /// The exit code; none if a signal has ended it.
     pub code: Option<i32>,
-    /// What it has printed on standard output.
+    /// What it printed on standard output.
     pub out: String,
-    /// And on standard error.
+    /// What it printed on standard error.
     pub err: String,
 }
 
 /// Calls a program and waits for its end.
 ///
 /// # Panics
-/// If it cannot be started, or prints what is no UTF-8.
+/// If it cannot be started, or prints what is not UTF-8.
 ///
 /// # Examples
 ///
@@ -35,7 +35,7 @@ pub fn ran(command: &mut Command) -> Ran {
     };
     let text = |bytes| match String::from_utf8(bytes) {
         Ok(text) => text,
-        Err(error) => panic!("{command:?} has printed what is no text: {error}"),
+        Err(error) => panic!("{command:?} printed what is not text: {error}"),
     };
     Ran {
         code: output.status.code(),
@@ -45,10 +45,10 @@ pub fn ran(command: &mut Command) -> Ran {
 }
 
 impl Ran {
-    /// What it has printed, if it has ended with this exit code.
+    /// What it printed, if it ended with this exit code.
     ///
     /// # Panics
-    /// If it has ended otherwise, with what it said.
+    /// If it ended otherwise, with what it said.
     ///
     /// # Examples
     ///
@@ -65,10 +65,10 @@ impl Ran {
         out
     }
 
-    /// As [`ended`](Self::ended), and nothing on standard error: where that is no terminal, progress is not shown.
+    /// Like [`ended`](Self::ended), and nothing on standard error: where that is not a terminal, progress is hidden.
     ///
     /// # Panics
-    /// If it has ended otherwise, or said something there.
+    /// If it ended otherwise, or printed something there.
     ///
     /// # Examples
     ///
@@ -108,8 +108,8 @@ pub fn assert_help_names(call: impl Fn(&[&str]) -> Ran, options: &[&str]) {
     }
 }
 
-/// Checks that a program refuses each of these arguments, as clap does, before it has printed anything, and that it
-/// says this.
+/// Checks that a program refuses each of these arguments as clap does, before it prints anything, with this
+/// message.
 ///
 /// # Panics
 /// If it does not.

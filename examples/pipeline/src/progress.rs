@@ -1,4 +1,4 @@
-//! A bar for each stage, on stderr; hidden if that is no terminal.
+//! A bar for each stage, on stderr; hidden if that is not a terminal.
 
 use std::time::Duration;
 

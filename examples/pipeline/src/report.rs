@@ -88,7 +88,7 @@ impl fmt::Display for Report<'_> {
         )?;
         match self.peak_memory {
             Some(bytes) => writeln!(f, "{:.1} MiB", bytes as f64 / MIB)?,
-            None => writeln!(f, "not told by this system")?,
+            None => writeln!(f, "unknown on this system")?,
         }
         let stats = &outcome.stats;
         write!(f, "{} entries, {} odd lines; ", stats.entries, stats.odd)?;
@@ -149,7 +149,7 @@ mod tests {
         outcome.failed.insert(2, FileError::NoFile);
         outcome.failed.insert(0, FileError::NoLog(3));
         let text = Report::new(&job(3), &outcome).to_string();
-        let list = "\nfailed files\nin/0  is no access log: none of its 3 lines is an entry\nin/2  is no file\n";
+        let list = "\nfailed files\nin/0  is not an access log: none of its 3 lines is an entry\nin/2  is not a file\n";
         assert!(text.ends_with(list), "{text}");
         assert!(
             text.contains("\n0 of 3 files in 0.000 s, 0.0 MiB/s"),

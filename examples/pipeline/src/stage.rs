@@ -48,18 +48,18 @@ pub enum FileError {
     #[error("cannot be read: {0}")]
     Read(#[source] io::Error),
     /// A pipe, a socket, a device, or a link to a folder.
-    #[error("is no file")]
+    #[error("is not a file")]
     NoFile,
     /// It is larger than what is taken.
     #[error("is larger than {} MiB; --max-mib takes larger ones", .0 / 1024 / 1024)]
     TooLarge(u64),
     /// None of its lines is an entry.
-    #[error("is no access log: none of its {0} lines is an entry")]
+    #[error("is not an access log: none of its {0} lines is an entry")]
     NoLog(u64),
     /// There is no room for it, or it may not be written.
     #[error("cannot be written to the output folder: {0}")]
     Write(#[source] io::Error),
-    /// The task that was to do it did not end well.
+    /// The task that was to do it failed.
     #[error("was given up: {0}")]
     Task(#[source] TaskError),
 }

@@ -28,7 +28,7 @@ impl Server {
     /// Starts it on a free port of loopback.
     ///
     /// # Errors
-    /// When there is no free port, or no thread to be had.
+    /// If there is no free port, or no thread.
     pub fn start() -> io::Result<Self> {
         let listener = listen((Ipv4Addr::LOCALHOST, 0).into())?;
         let address = listener.local_addr()?;

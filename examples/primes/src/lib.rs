@@ -6,10 +6,10 @@
 //! cargo run --release -p primes -- --numbers 100 --bits 54 --workers 8
 //! ```
 //!
-//! Testing a number by trial division is computing and nothing else. So pools are as many times as fast
-//! as there are CPUs for their workers, and more workers than CPUs do not help. Between threads and
-//! processes there is hardly a difference, since each number is a lot of work and little to send; what
-//! processes give in return is that one of them can die, and `--kill` shows what that costs.
+//! Testing a number by trial division is nothing but computing. So a pool is at most as many times as fast
+//! as there are CPUs, and more workers than CPUs do not help. Threads and processes hardly differ, since each
+//! number is a lot of work and little to send. But a process may die: `--kill` shows
+//! what that costs.
 //!
 //! | file | what it does |
 //! |---|---|

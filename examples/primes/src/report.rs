@@ -63,7 +63,7 @@ impl fmt::Display for Report<'_> {
         for row in &self.rows {
             write!(f, "{:wide$} ", row.way)?;
             if let Err(error) = &row.answers {
-                writeln!(f, "did not come to its end: {error}")?;
+                writeln!(f, "did not finish: {error}")?;
                 continue;
             }
             let (numbers, primes) = (self.numbers.len(), row.primes());
@@ -77,7 +77,7 @@ impl fmt::Display for Report<'_> {
             )?;
         }
         for number in self.disputed() {
-            writeln!(f, "the ways do not agree whether {number} is prime")?;
+            writeln!(f, "the ways do not agree on whether {number} is prime")?;
         }
         if self.is_agreed() {
             writeln!(f, "\nall ways agree on every number")?;
@@ -147,7 +147,7 @@ all ways agree on every number
         assert!(!report.is_agreed());
         let text = report.to_string();
         assert!(
-            text.contains("broken did not come to its end: no processes\n"),
+            text.contains("broken did not finish: no processes\n"),
             "{text}"
         );
         assert!(

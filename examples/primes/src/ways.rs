@@ -28,7 +28,7 @@ pub const PROCESSES: Way = Way {
     test_all: processes,
 };
 
-/// Why a way did not come to its end, as when no process can be started.
+/// Why a way did not finish, as when no process can be started.
 pub type WayError = Box<dyn Error + Send + Sync>;
 
 /// All that a way needs to know.
@@ -62,7 +62,7 @@ pub struct Way {
 pub struct Row {
     /// The name of the way.
     pub way: &'static str,
-    /// Whether each number is prime, or why the way did not come to its end.
+    /// Whether each number is prime, or why the way did not finish.
     pub answers: Result<Vec<bool>, WayError>,
     /// From the start of the way until it was done, its pool too.
     pub elapsed: Duration,
@@ -83,7 +83,7 @@ impl Way {
 }
 
 impl Row {
-    /// Whether each number is prime; nothing if the way did not come to its end.
+    /// Whether each number is prime; nothing if the way did not finish.
     #[must_use]
     pub fn answers(&self) -> &[bool] {
         self.answers.as_deref().unwrap_or_default()

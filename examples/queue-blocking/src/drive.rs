@@ -32,7 +32,7 @@ impl<F: FnMut(Work) -> JoinHandle<u64>> Crew for F {
 /// that it takes by itself.
 ///
 /// # Errors
-/// When a task did not end well, or nobody takes it though nobody has anything to do.
+/// When a task failed, or nobody takes it though nobody has anything to do.
 pub fn drive(
     plan: &Plan,
     sleep: fn(Duration),

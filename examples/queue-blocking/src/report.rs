@@ -16,7 +16,7 @@ pub struct Row {
     pub way: &'static str,
     /// How many processes or threads it had.
     pub workers: usize,
-    /// The waits of the short tasks and of the long ones, or why the way did not come to its end.
+    /// The waits of the short tasks and of the long ones, or why the way did not finish.
     pub waits: Result<(Waits, Waits), WayError>,
     /// From the start of the way to its end, its pool too.
     pub elapsed: Duration,
@@ -128,7 +128,7 @@ impl fmt::Display for Report {
             let (short, long) = match &row.waits {
                 Ok(waits) => waits,
                 Err(error) => {
-                    writeln!(f, "did not come to its end: {error}")?;
+                    writeln!(f, "did not finish: {error}")?;
                     continue;
                 }
             };
@@ -198,7 +198,7 @@ mod tests {
         assert!(!report.is_good());
         let text = report.to_string();
         assert!(
-            text.contains("did not come to its end: no processes\n"),
+            text.contains("did not finish: no processes\n"),
             "{text}"
         );
         let picture = plot(&[report]);

@@ -71,7 +71,7 @@ pub const GREEN_TASKS: Way = Way {
 /// How often the workers get a task each beforehand, at most: a worker is started when there is work for it.
 const WARM_UPS: usize = 100;
 
-/// Why a way did not come to its end, as when no process can be started.
+/// Why a way did not finish, as when no process can be started.
 pub type WayError = Box<dyn Error + Send + Sync>;
 
 /// A named way.
