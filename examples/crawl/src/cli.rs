@@ -1,9 +1,8 @@
 //! The options of the command line, with their limits and defaults.
 
-use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{Parser, value_parser};
 use ureq::http::Uri;
 
 use crate::ways::{WAYS, Way};
@@ -18,39 +17,39 @@ const DEFAULT_WORKERS_LIMIT: usize = 32;
 #[derive(Clone, Debug, Parser)]
 #[command(name = "crawl", version, max_term_width = 100)]
 pub struct Options {
-    /// How many pages to fetch from the program's own server
+    /// How many pages to fetch from the program's own server, 1 to 100000
     #[arg(
         long,
         value_name = "N",
         default_value_t = 6,
         allow_negative_numbers = true
     )]
-    #[arg(value_parser = number(1..=100_000))]
+    #[arg(value_parser = value_parser!(u32).range(1..=100_000))]
     pub pages: u32,
 
-    /// How many pages to fetch at the same time, each on a thread, process, green task or future of its own [default: all, at most 32]
+    /// How many pages to fetch at the same time, each on a thread, process, green task or future of its own, 1 to 1024 [default: all, at most 32]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
-    #[arg(value_parser = number(1..=1_024))]
+    #[arg(value_parser = value_parser!(u32).range(1..=1_024))]
     pub workers: Option<u32>,
 
-    /// How long the program's own server takes to answer, in milliseconds
+    /// How long the program's own server takes to answer, in milliseconds, 0 to 60000
     #[arg(
         long,
         value_name = "N",
         default_value_t = 200,
         allow_negative_numbers = true
     )]
-    #[arg(value_parser = number(0..=60_000))]
+    #[arg(value_parser = value_parser!(u32).range(0..=60_000))]
     pub latency_ms: u32,
 
-    /// How long a page may take before it counts as failed, in milliseconds
+    /// How long a page may take before it counts as failed, in milliseconds, 1 to 600000
     #[arg(
         long,
         value_name = "N",
         default_value_t = 10_000,
         allow_negative_numbers = true
     )]
-    #[arg(value_parser = number(1..=600_000))]
+    #[arg(value_parser = value_parser!(u32).range(1..=600_000))]
     pub timeout_ms: u32,
 
     /// Use only ways whose name contains this, as in --way green; may be repeated
@@ -90,22 +89,6 @@ impl Options {
     #[must_use]
     pub fn timeout(&self) -> Duration {
         Duration::from_millis(self.timeout_ms.into())
-    }
-}
-
-/// Takes a number of this range, and says the range otherwise.
-fn number(
-    range: RangeInclusive<u32>,
-) -> impl Fn(&str) -> Result<u32, String> + Clone + Send + Sync + 'static {
-    move |text| {
-        let number = text.parse().ok().filter(|number| range.contains(number));
-        number.ok_or_else(|| {
-            format!(
-                "give a whole number from {} to {}",
-                range.start(),
-                range.end()
-            )
-        })
     }
 }
 

@@ -138,12 +138,12 @@ fn wrong_options_are_refused_with_what_to_do() {
     assert_refuses(
         crawl,
         &[
-            (&["--pages", "0"], "from 1 to 100000"),
-            (&["--pages", "six"], "from 1 to 100000"),
-            (&["--workers", "0"], "from 1 to 1024"),
-            (&["--workers", "1000000"], "from 1 to 1024"),
-            (&["--timeout-ms", "0"], "from 1 to 600000"),
-            (&["--latency-ms", "-1"], "from 0 to 60000"),
+            (&["--pages", "0"], "1..=100000"),
+            (&["--pages", "six"], "invalid digit"),
+            (&["--workers", "0"], "1..=1024"),
+            (&["--workers", "1000000"], "1..=1024"),
+            (&["--timeout-ms", "0"], "1..=600000"),
+            (&["--latency-ms", "-1"], "0..=60000"),
             (&["--url"], "--url <URL>"),
             (&["--url", "rust-lang.org"], "https://www.rust-lang.org/"),
             (

@@ -1,10 +1,9 @@
 //! The options of the command line, with their limits and defaults.
 
 use std::net::SocketAddr;
-use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{Parser, value_parser};
 
 use crate::load::Load;
 
@@ -15,24 +14,24 @@ use crate::load::Load;
 #[derive(Clone, Debug, Parser)]
 #[command(name = "echo", version, max_term_width = 100)]
 pub struct Options {
-    /// How many connections to hold at the same time
+    /// How many connections to hold at the same time, 1 to 1000000
     #[arg(long, value_name = "N", default_value_t = 100)]
-    #[arg(value_parser = number(1..=1_000_000))]
+    #[arg(value_parser = value_parser!(u32).range(1..=1_000_000))]
     pub connections: u32,
 
-    /// How many seconds to send messages, once all are connected
+    /// How many seconds to send messages, once all are connected, 1 to 86400
     #[arg(long, value_name = "N", default_value_t = 5)]
-    #[arg(value_parser = number(1..=86_400))]
+    #[arg(value_parser = value_parser!(u32).range(1..=86_400))]
     pub seconds: u32,
 
-    /// How long a connection pauses before its next message, in milliseconds
+    /// How long a connection pauses before its next message, in milliseconds, 0 to 60000
     #[arg(long, value_name = "N", default_value_t = 0)]
-    #[arg(value_parser = number(0..=60_000))]
+    #[arg(value_parser = value_parser!(u32).range(0..=60_000))]
     pub interval_ms: u32,
 
-    /// Bytes of a message
+    /// Bytes of a message, 1 to 65536
     #[arg(long, value_name = "N", default_value_t = 64)]
-    #[arg(value_parser = number(1..=65_536))]
+    #[arg(value_parser = value_parser!(u32).range(1..=65_536))]
     pub size: u32,
 
     /// Run only the server, at this address, until interrupted; --connections limits how many it holds
@@ -54,21 +53,5 @@ impl Options {
             time: Duration::from_secs(self.seconds.into()),
             interval: Duration::from_millis(self.interval_ms.into()),
         }
-    }
-}
-
-/// Takes a number of this range, and says the range otherwise.
-fn number(
-    range: RangeInclusive<u32>,
-) -> impl Fn(&str) -> Result<u32, String> + Clone + Send + Sync + 'static {
-    move |text| {
-        let number = text.parse().ok().filter(|number| range.contains(number));
-        number.ok_or_else(|| {
-            format!(
-                "give a whole number from {} to {}",
-                range.start(),
-                range.end()
-            )
-        })
     }
 }

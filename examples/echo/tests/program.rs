@@ -77,8 +77,8 @@ fn wrong_options_are_refused_with_what_to_do() {
     assert_refuses(
         echo,
         &[
-            (&["--connections", "0"], "from 1 to 1000000"),
-            (&["--size", "0"], "from 1 to 65536"),
+            (&["--connections", "0"], "1..=1000000"),
+            (&["--size", "0"], "1..=65536"),
             (&["--connect", "nowhere"], "--connect"),
             (
                 &["--listen", "127.0.0.1:0", "--connect", "127.0.0.1:1"],
