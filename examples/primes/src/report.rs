@@ -131,7 +131,7 @@ all ways agree on every number
         assert!(!report.is_agreed());
         let text = report.to_string();
         assert!(
-            text.ends_with("the ways do not agree whether 9 is prime\n"),
+            text.ends_with("the ways do not agree on whether 9 is prime\n"),
             "{text}"
         );
         assert!(!text.contains("whether 7"), "{text}");
