@@ -7,12 +7,13 @@
     reason = "what a model counts with is no part of the model"
 )]
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 
 use future_result::claim::{Claim, Role, claimable_task_in, task_with_guard};
 use future_result::{
-    Cancel, CancelToken, CellId, FutureResult, JoinHandle, OwnQueue, PoolId, Status, Task,
+    Cancel, CancelToken, CellId, FutureResult, InPlace, JoinHandle, OwnQueue, PoolId, Status, Task,
     TaskDeque, TaskError, TaskInbox, TaskList, task_in,
 };
 use loom::thread;
@@ -280,6 +281,39 @@ impl OwnQueue for Own {
     fn refusal(&self, _: PoolId) -> Option<TaskError> {
         None
     }
+}
+
+/// Gives another task than the one that was asked for.
+struct Wrong(Cell<Option<Task>>);
+
+impl OwnQueue for Wrong {
+    fn take_if_next(&self, _: CellId) -> Option<Task> {
+        self.0.take()
+    }
+
+    fn count(&self, _: Option<Status>) {}
+
+    fn refusal(&self, _: PoolId) -> Option<TaskError> {
+        None
+    }
+}
+
+#[test]
+fn queue_that_gives_another_task_races_its_cancel_and_it_runs_or_is_cancelled() {
+    loom::model(|| {
+        let pool = PoolId::new();
+        let (asked_for, mut handle) = task_in(pool, || ());
+        let (given, others) = task_in(pool, || 1);
+        let canceller = thread::spawn(move || {
+            let prevented = others.cancel() == Cancel::Prevented;
+            assert_eq!(others.result().is_err(), prevented);
+        });
+        pool.enter_with(Rc::new(Wrong(Cell::new(Some(given)))), || {
+            assert_eq!(handle.run_in_place(), InPlace::Never);
+        });
+        canceller.join().unwrap();
+        drop((asked_for, handle));
+    });
 }
 
 #[test]

@@ -114,20 +114,16 @@ impl RawTask {
         }
     }
 
-    /// As [`RawTask::run_unless`], for whoever also holds the handle, so that hardly anybody can
-    /// interfere.
-    ///
-    /// # Safety
-    ///
-    /// `handle` is that of this very task.
+    /// As [`RawTask::run_unless`], for whoever also holds a handle: if it is that of this very task, hardly
+    /// anybody can interfere.
     #[inline]
-    pub(super) unsafe fn run_with<T>(
+    pub(super) fn run_with<T>(
         self,
-        _handle: &mut Reader<T>,
+        handle: &mut Reader<T>,
         refusal: impl FnOnce() -> Option<TaskError>,
     ) -> Option<Status> {
         // SAFETY: the task side is an owner.
-        if !unsafe { state(self.0) }.start_alone() {
+        if !handle.is_of(self.0) || !unsafe { state(self.0) }.start_alone() {
             return self.run_unless(refusal);
         }
         let cell = self.into_cell();
