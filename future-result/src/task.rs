@@ -135,6 +135,10 @@ impl Task {
         self.0.is_sampled()
     }
 
+    pub(crate) const fn raw(&self) -> &RawTask {
+        &self.0
+    }
+
     #[inline]
     pub(crate) fn into_raw(self) -> RawTask {
         self.0

@@ -11,7 +11,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 
-use future_result::claim::{Claim, Role, claimable_task_in, task_with_guard};
+use future_result::claim::{Claim, Role, task_with_guard};
 use future_result::{
     Cancel, CancelToken, CellId, FutureResult, InPlace, JoinHandle, OwnQueue, PoolId, Status, Task,
     TaskDeque, TaskError, TaskInbox, TaskList, task_in,
@@ -365,10 +365,11 @@ fn taken_by_its_waiter_a_task_races_a_claim_and_runs_once() {
         let log = Log::default();
         let pool = PoolId::new();
         let mine = Rc::new(TaskDeque::new());
-        let (task, handle, claim) = claimable_task_in(pool, {
+        let (task, handle) = task_in(pool, {
             let log = log.clone();
             move || log.add(1)
         });
+        let claim = Claim::on(&task).unwrap();
         mine.push(task).unwrap();
         let other = thread::spawn(move || claim.run());
         pool.enter_with(Rc::new(Own(mine)), || handle.result())
@@ -379,6 +380,7 @@ fn taken_by_its_waiter_a_task_races_a_claim_and_runs_once() {
 }
 
 /// A task that logs 1 when it runs, 2 when its closure is dropped, 3 when its value is, and 4 at the end.
+#[expect(clippy::unwrap_used, reason = "a task with a handle can be claimed")]
 fn guarded(log: &Log) -> (Task, JoinHandle<Dropped>, Claim) {
     let captured = log.dropped(2);
     let inside = log.clone();
@@ -388,7 +390,10 @@ fn guarded(log: &Log) -> (Task, JoinHandle<Dropped>, Claim) {
         inside.dropped(3)
     };
     // SAFETY: nothing is borrowed.
-    unsafe { task_with_guard(PoolId::new(), closure, log.dropped(4), Role::Task) }
+    let (task, handle) =
+        unsafe { task_with_guard(PoolId::new(), closure, log.dropped(4), Role::Task) };
+    let claim = Claim::on(&task).unwrap();
+    (task, handle, claim)
 }
 
 #[test]

@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Waker};
 
 use future_result::{
-    Cancel, Completer, FutureResult, PoolId, block_until, pair_with_hook, task_by_hand,
+    Cancel, Completer, FutureResult, PoolId, block_until, pair, pair_with_hook, task_by_hand,
 };
 use loom::thread;
 

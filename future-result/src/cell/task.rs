@@ -87,6 +87,19 @@ impl RawTask {
         is_sampled(self.0.addr().get())
     }
 
+    /// Whether it never had a handle.
+    #[inline]
+    pub(super) fn is_detached(&self) -> bool {
+        // SAFETY: the task side is an owner.
+        unsafe { vtable(self.0) }.detached
+    }
+
+    /// Where it is; it stays its owner.
+    #[inline]
+    pub(super) fn cell(&self) -> NonNull<Header> {
+        self.0
+    }
+
     /// Gives up the task without running it, and says where it is.
     #[inline]
     pub(super) fn into_cell(self) -> NonNull<Header> {
