@@ -22,6 +22,13 @@ LIBS = ["future-result", "thread-pool", "process-pool", "green-tasks", "futures-
 # name, crate, file, what stands there, what is put in its place
 MUTANTS = [
     (
+        "a waiter takes whatever its queue gives for what it asked for",
+        "future-result",
+        "src/cell/task.rs",
+        "if !handle.is_of(self.0) || !unsafe",
+        "let _ = handle.is_of(self.0);\n        if !unsafe",
+    ),
+    (
         "a waiter takes a task for its own that others can claim",
         "future-result",
         "src/state.rs",

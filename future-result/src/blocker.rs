@@ -107,6 +107,10 @@ thread_locals! {
 
 /// Runs `f` with `blocker` as the way in which this thread waits, then restores the previous one.
 ///
+/// # Panics
+///
+/// If `f` does, or in the destructor of a thread-local that is run when those of this crate are gone already.
+///
 /// # Examples
 ///
 /// See [`Blocker`].
@@ -138,7 +142,8 @@ pub fn can_have_blocker() -> bool {
 ///
 /// # Errors
 ///
-/// [`WaitTimedOut`] if `poll` was still pending after `deadline`.
+/// [`WaitTimedOut`] if `poll` was still pending after `deadline`, or when the context's [`Blocker`] gave up
+/// before.
 ///
 /// # Examples
 ///
