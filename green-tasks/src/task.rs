@@ -173,30 +173,32 @@ pub fn yield_now() {
 /// Unwinds if the calling task is to stop, or a [`timeout`](crate::timeout) that it is in is over; for
 /// code that computes long without waiting.
 ///
+/// It hears of what other threads have cancelled, too. Within a `timeout` it looks at the clock; else it costs
+/// next to nothing. The others have no turn meanwhile: for that there is [`yield_now`]. The clock of a
+/// [deterministic](crate::Builder::deterministic) runtime stands still while something computes.
+///
 /// # Examples
 ///
 /// ```
-/// use green_tasks::{checkpoint, spawn, FutureResult, Runtime, Stackful, TaskError};
+/// use std::time::Duration;
+/// use green_tasks::{checkpoint, timeout, Elapsed, Runtime};
 ///
-/// // SAFETY: nothing that these tasks call is on the list of `Stackful::assume`.
-/// let token = unsafe { Stackful::assume() };
-/// Runtime::builder().stackful(token).build()?.run(|| {
-///     let (sender, receiver) = std::sync::mpsc::channel();
-///     let busy = spawn(move || {
-///         let this: green_tasks::JoinHandle<()> = receiver.recv().unwrap();
-///         let _ = this.cancel();
+/// Runtime::new().run(|| {
+///     let mut steps = 0_u64;
+///     let search = timeout(Duration::from_millis(5), || {
 ///         loop {
+///             steps += 1; // Computes, and never waits.
 ///             checkpoint();
 ///         }
 ///     });
-///     sender.send(busy).unwrap();
-///     green_tasks::yield_now();
+///     assert_eq!(search, Err::<(), _>(Elapsed));
+///     assert!(steps > 0);
 /// })?;
 /// # Ok::<(), green_tasks::RuntimeError>(())
 /// ```
 pub fn checkpoint() {
     if let Some(scheduler) = current::get() {
-        scheduler.current().raise();
+        scheduler.check();
     }
 }
 
