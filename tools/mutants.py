@@ -1415,6 +1415,27 @@ MUTANTS = [
         "            self.owed.set(false);",
     ),
     (
+        "green: a wake-up while others have a turn within a poll is lost",
+        "green-tasks",
+        "src/scheduler/drive.rs",
+        "        task.note_owed();\n",
+        "",
+    ),
+    (
+        "green: who computes does not hear of other threads",
+        "green-tasks",
+        "src/scheduler/interrupt.rs",
+        "            self.read_mail();\n",
+        "",
+    ),
+    (
+        "green: who computes does not look at the clock",
+        "green-tasks",
+        "src/scheduler/interrupt.rs",
+        "                self.ring();\n",
+        "",
+    ),
+    (
         "green: a key fits the next task, too",
         "green-tasks",
         "src/scheduler/table.rs",
@@ -1425,8 +1446,8 @@ MUTANTS = [
         "green: a task unwinds though it may be unwinding",
         "green-tasks",
         "src/scheduler/drive.rs",
-        "        if may_unwind {\n            task.raise();",
-        "        if false {\n            task.raise();",
+        "    if may_unwind {\n        task.raise();",
+        "    if false {\n        task.raise();",
     ),
     (
         "green: what had to wait for a quiet thread is forgotten",

@@ -6,7 +6,7 @@ use std::pin::pin;
 
 use future_result::{JoinHandle, block_until};
 
-use crate::scheduler::{Rest, current, homeless};
+use crate::scheduler::{current, homeless};
 
 /// Runs a closure as a task of its own, on one of the runtime's [threads](crate::Builder::threads): the
 /// first that comes to it. There it stays. If there is only one, its turn comes when the caller waits.
@@ -163,8 +163,7 @@ pub fn yield_now() {
     match current::get() {
         Some(scheduler) => {
             let task = scheduler.current();
-            task.wake_self();
-            scheduler.rest(&task, Rest::YIELDS);
+            scheduler.give_way(&task);
         }
         None => std::thread::yield_now(),
     }
