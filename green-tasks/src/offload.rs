@@ -57,7 +57,8 @@ impl fmt::Debug for Offload {
 ///
 /// The closure is not a task: what it calls blocks, and it cannot be interrupted. It may call `unblock`, and wait
 /// for that, too: for the calls that are made by such calls there are 16 threads more, and so on. But those of which
-/// one waits for what another does, such as 17 at a barrier, need a thread each: name threads enough.
+/// one waits for what another does, such as 17 at a barrier, need a thread each: [name](crate::Builder::blocking) a
+/// pool that has enough.
 ///
 /// # Cancel safety
 ///

@@ -275,14 +275,15 @@ impl Builder {
     /// since it is called on a thread that has tasks to run. What it drops uncalled is an error to whoever
     /// waits for it.
     ///
-    /// Unless set, these are threads of this crate's own, at most 16.
+    /// Unless set, these are at most 16 threads of this crate's own. For more of them, or fewer, or a bound for what
+    /// waits, give a pool that has them.
     ///
     /// # Examples
     ///
     /// ```
     /// use green_tasks::{unblock, FutureResult, Runtime};
     ///
-    /// // With a pool it would be `move |call| pool.execute(call)`.
+    /// // With a `ThreadPoolExecutor` it would be `move |call| drop(pool.execute(call))`.
     /// let runtime = Runtime::builder().blocking(|call| drop(std::thread::spawn(call))).build()?;
     /// assert_eq!(runtime.run(|| unblock(|| 6 * 7).result())??, 42);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
