@@ -54,7 +54,13 @@ impl fmt::Display for TaskError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Cancelled => f.write_str("the task was cancelled"),
-            Self::Panicked(panic) => write!(f, "the task panicked: {}", panic.message()),
+            Self::Panicked(panic) => {
+                f.write_str("the task panicked")?;
+                if let Some(place) = panic.location() {
+                    write!(f, " at {place}")?;
+                }
+                write!(f, ": {}", panic.message())
+            }
             Self::Rejected(rejection) => write!(f, "the pool rejected the task: {rejection}"),
             Self::Lost(cause) => write!(f, "the task was lost: {cause}"),
             Self::TimedOut => f.write_str("the task was not done within its time limit"),
@@ -162,8 +168,8 @@ pub enum Rejection {
     ShutDown,
     /// The pool's queue is at its bound. Try again when something has finished.
     Full,
-    /// The pool's workers cannot start, since their initializer failed. Mend that, and make another
-    /// pool.
+    /// The pool's workers cannot start: their initializer fails, or the system has no room for them.
+    /// Mend that, and make another pool.
     Broken,
     /// The pool was made before this process was forked off its parent, and its threads are only
     /// there. Make a pool in the child, or start the child by exec.
@@ -177,7 +183,10 @@ impl fmt::Display for Rejection {
             Self::Full => {
                 "its queue is full; wait for results before submitting more, or raise its bound"
             }
-            Self::Broken => "its workers' initializer panicked; mend it, and make another pool",
+            Self::Broken => {
+                "its workers do not start, since their initializer fails or the system has no room for \
+                 them; what was printed tells more; mend that, and make another pool"
+            }
             Self::Forked => {
                 "this process was forked off, and the pool's threads are only in its parent; make a \
                  pool in the child, or start the child by exec"
