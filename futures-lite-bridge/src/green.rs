@@ -31,7 +31,8 @@ use rustix::net::{Shutdown, shutdown};
 ///
 /// # Errors
 ///
-/// What the socket says. Outside of a runtime of green tasks, also where nothing would have to wait, an
+/// What the socket says. If that is that there are too many open files, the connection waits on, and whoever accepts is told
+/// only if that has not changed after 5 ms, so that a loop takes no time from those who may close some. Outside of a runtime of green tasks, also where nothing would have to wait, an
 /// error of kind [`Other`](io::ErrorKind::Other) that says so.
 ///
 /// # Cancel safety

@@ -62,7 +62,7 @@ impl TcpListener {
     ///
     /// If it cannot be set to not block.
     pub fn from_std(socket: net::TcpListener) -> io::Result<Self> {
-        Ok(Self(Io::new(socket)?))
+        Ok(Self(Io::listening(socket)?))
     }
 
     /// The socket of std, which blocks again, and so do its clones.
