@@ -60,7 +60,7 @@ impl UnixListener {
     ///
     /// If it cannot be made non-blocking.
     pub fn from_std(socket: net::UnixListener) -> io::Result<Self> {
-        Ok(Self(Io::new(socket)?))
+        Ok(Self(Io::listening(socket)?))
     }
 
     /// Another handle to the same listener, say to accept connections on several threads: each connection
