@@ -304,6 +304,22 @@ gate_arch() {
     absent 'a worker must not know of handles' '\bJoinHandle\b' thread-pool/src/worker.rs
     absent 'a handle must not know of queues' '(?i)\b(queue|injector|deque)\b' future-result/src/handle.rs
 
+    # What a map of tests names is there: a gate, a file, or a test (a function, or a text where there is no harness),
+    # whose name may be cut off.
+    for file in process-pool/tests/README.md green-tasks/tests/suite/main.rs; do
+        checked=("${file%%/*}"/{tests,src}/**/*.rs)
+        lines=$(sed -nE 's/^(\/\/! )?\|.*\| (.*) \|$/\2/p' "$file" | grep -oP '`[^`]*`' | sed -E 's/`|\btests\/|\w+:://g; s/…/*/')
+        [[ -n $lines ]] || complain "$file names no tests"
+        while read -r name; do
+            case $name in
+                ./check.sh\ *) declare -F "gate_${name#* }" >/dev/null ;;
+                *\*) grep -qE "(\bfn |\")${name%\*}" "${checked[@]}" ;;
+                *) grep -qE "/$name(\.rs$|/)" <<<"$(printf '%s\n' "${checked[@]}")" \
+                    || grep -qE "(\bfn |\")$name\b" "${checked[@]}" ;;
+            esac || complain "$file names $name, which is not there"
+        done <<<"$lines"
+    done
+
     # What has nothing to break any more shows nothing about the models.
     lines=$(python3 tools/mutants.py --check) \
         || complain $'each text of tools/mutants.py must stand exactly once where it says\n'"$lines"

@@ -5,6 +5,9 @@
 //! its thread go on with others. A worker of a pool may first run the very task that it is about to
 //! wait for, which is why a thread knows whose worker it is ([`PoolId::enter`]).
 
+#[cfg(all(test, not(any(pool_loom, pool_sim))))]
+mod yields;
+
 use std::cell::{Cell, RefCell};
 use std::num::NonZeroU32;
 use std::rc::Rc;
@@ -16,8 +19,9 @@ use crate::absence::Absence;
 use crate::cell::CellId;
 use crate::deadlock::{self, Edge, Registration, Stuck};
 use crate::outlast::Members;
+use crate::patience::Patience;
 use crate::sync::atomic::{AtomicBool, Ordering};
-use crate::sync::{YIELDS, is_inherited, now, thread, thread_locals, unique_id};
+use crate::sync::{is_inherited, now, thread, thread_locals, unique_id};
 use crate::{Awaited, Status, Task, TaskError, WaitTimedOut, alone, forked};
 
 /// A way to wait, other than parking the thread.
@@ -107,6 +111,10 @@ thread_locals! {
 
 /// Runs `f` with `blocker` as the way in which this thread waits, then restores the previous one.
 ///
+/// # Panics
+///
+/// If `f` does, or in the destructor of a thread-local that is run when those of this crate are gone already.
+///
 /// # Examples
 ///
 /// See [`Blocker`].
@@ -138,7 +146,8 @@ pub fn can_have_blocker() -> bool {
 ///
 /// # Errors
 ///
-/// [`WaitTimedOut`] if `poll` was still pending after `deadline`.
+/// [`WaitTimedOut`] if `poll` was still pending after `deadline`, or when the context's [`Blocker`] gave up
+/// before.
 ///
 /// # Examples
 ///
@@ -270,7 +279,7 @@ pub(crate) fn park_until(
     // cannot swallow a wake-up that was meant for this one.
     let parker = PARKER.try_with(Cell::take).ok().flatten();
     let parker = parker.unwrap_or_else(Parker::new);
-    let ended = parker.poll_until(deadline, waiting);
+    let ended = parker.poll_until(deadline, waiting, thread::yield_now);
     let _ = PARKER.try_with(|cached| cached.set(Some(parker)));
     ended
 }
@@ -300,9 +309,10 @@ impl Parker {
         &self,
         deadline: Option<Instant>,
         waiting: &mut dyn Wait,
+        mut yield_now: impl FnMut(),
     ) -> Result<(), Interrupted> {
         let mut context = Context::from_waker(&self.waker);
-        let mut patience = YIELDS;
+        let mut patience = Patience::new();
         loop {
             // Looked at before polling, so that the last poll comes after the deadline; and also
             // when there was a wake-up, since what is polled may wake itself without end.
@@ -313,18 +323,13 @@ impl Parker {
             if is_last {
                 return Err(Interrupted::TimedOut);
             }
-            let mut yields = patience;
-            while yields > 0 && !self.signal.is_woken() && !is_over(deadline) {
-                yields -= 1;
-                thread::yield_now();
-            }
+            let is_enough = || self.signal.is_woken() || is_over(deadline);
+            patience.rest_until(is_enough, &mut yield_now);
             if self.signal.take_woken() {
-                // What was near may be so again.
-                patience = YIELDS;
+                patience.has_paid();
                 continue;
             }
-            // Half as much, but one look stays, by which it is seen if what is waited for comes nearer again.
-            patience -= patience / 2;
+            patience.was_in_vain();
             if let Err(interrupted) = self.park(deadline, waiting) {
                 // The wait may have been chosen to give up with others, and theirs be enough.
                 return waiting
@@ -464,7 +469,7 @@ pub(crate) fn count_own(status: Option<Status>) {
     });
 }
 
-/// The identity of a pool, by which a worker recognises the tasks that it may run in place.
+/// The identity of a pool, by which a worker recognises the tasks that it may run in place. They are ordered by age.
 ///
 /// # Examples
 ///
@@ -478,7 +483,7 @@ pub(crate) fn count_own(status: Option<Status>) {
 /// task.run(); // What the queue still holds is a tombstone.
 /// # Ok::<(), future_result::TaskError>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PoolId(NonZeroU32);
 
 impl PoolId {

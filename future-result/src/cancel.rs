@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -15,7 +16,8 @@ use crate::{Awaited, Cancel, FutureResult, InPlace, Status, TaskError, block_unt
 ///
 /// Nothing stops a running thread from outside; a long task checks its token from time to time,
 /// and returns when told to. Cloning is cheap, and clones may go to other threads that take
-/// part in the work.
+/// part in the work. They are counted in few bits: more than four million tokens of one task at a time
+/// are taken for a leak, and abort the process, as too many clones of an [`Arc`](std::sync::Arc) do.
 ///
 /// # Examples
 ///
@@ -184,6 +186,10 @@ impl fmt::Debug for Cancelled {
         f.debug_struct("Cancelled").finish_non_exhaustive()
     }
 }
+
+// Through a token there is only a flag to be read.
+impl UnwindSafe for CancelToken {}
+impl RefUnwindSafe for CancelToken {}
 
 impl fmt::Debug for CancelToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -12,8 +12,10 @@ use crate::{CellId, JoinHandle, PoolId, Task, TaskError};
 pub struct Claim(RawClaim);
 
 impl Claim {
-    pub(crate) const fn new(raw: RawClaim) -> Self {
-        Self(raw)
+    /// A claim on a task that is still to be queued. `None` if it is [detached](Task::detached).
+    #[must_use]
+    pub fn on(task: &Task) -> Option<Self> {
+        RawClaim::on(task.raw()).map(Self)
     }
 
     /// Runs the task on this thread, unless it has started or ended, or its pool refuses that (then it
@@ -55,17 +57,6 @@ impl fmt::Debug for Claim {
     }
 }
 
-/// As [`task_in`](crate::task_in), with a claim on the task besides.
-pub fn claimable_task_in<F, T>(pool: PoolId, closure: F) -> (Task, JoinHandle<T>, Claim)
-where
-    F: FnOnce() -> T + Send + 'static,
-    T: Send + 'static,
-{
-    let (task, reader) = RawTask::new(closure, Some(pool));
-    let claim = Claim::new(reader.claim());
-    (Task::from_raw(task), JoinHandle::new(reader), claim)
-}
-
 /// As [`task_in`](crate::task_in), for a closure and a value that may borrow.
 ///
 /// `guard` is dropped when the task has ended, by whatever way, and nothing of it is left but the
@@ -80,7 +71,7 @@ pub unsafe fn task_with_guard<F, T, G>(
     closure: F,
     guard: G,
     role: Role,
-) -> (Task, JoinHandle<T>, Claim)
+) -> (Task, JoinHandle<T>)
 where
     F: FnOnce() -> T + Send,
     T: Send,
@@ -88,6 +79,5 @@ where
 {
     // SAFETY: passed on to the caller.
     let (task, reader) = unsafe { RawTask::guarded(closure, guard, Some(pool), role) };
-    let claim = Claim::new(reader.claim());
-    (Task::from_raw(task), JoinHandle::new(reader), claim)
+    (Task::from_raw(task), JoinHandle::new(reader))
 }

@@ -1,6 +1,7 @@
 //! The write half of a pair, for results that do not come from a closure.
 
 use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use crate::cell::{SlimWriter, WakerRef, Wakes, Writer};
 use crate::{CancelToken, CellId, JoinHandle, PoolId, TaskError};
@@ -241,6 +242,10 @@ impl<T> fmt::Debug for SlimCompleter<T> {
         f.debug_struct("SlimCompleter").finish_non_exhaustive()
     }
 }
+
+// A value is only ever moved in whole, so nobody can see it half-changed.
+impl<T> UnwindSafe for Completer<T> {}
+impl<T> RefUnwindSafe for Completer<T> {}
 
 impl<T> fmt::Debug for Completer<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -54,7 +54,13 @@ impl fmt::Display for TaskError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Cancelled => f.write_str("the task was cancelled"),
-            Self::Panicked(panic) => write!(f, "the task panicked: {}", panic.message()),
+            Self::Panicked(panic) => {
+                f.write_str("the task panicked")?;
+                if let Some(place) = panic.location() {
+                    write!(f, " at {place}")?;
+                }
+                write!(f, ": {}", panic.message())
+            }
             Self::Rejected(rejection) => write!(f, "the pool rejected the task: {rejection}"),
             Self::Lost(cause) => write!(f, "the task was lost: {cause}"),
             Self::TimedOut => f.write_str("the task was not done within its time limit"),
@@ -165,8 +171,8 @@ pub enum Rejection {
     ShutDown,
     /// The pool's queue is at its bound. Try again when something has finished.
     Full,
-    /// The pool's workers cannot start, since their initializer failed. Fix it, and build another
-    /// pool.
+    /// The pool's workers cannot start: their initializer fails, or the system has no room for them. Fix
+    /// that, and build another pool.
     Broken,
     /// This process is a fork, and the pool's threads exist only in its parent. Build a pool in the
     /// child, or let the child exec.
@@ -180,7 +186,10 @@ impl fmt::Display for Rejection {
             Self::Full => {
                 "its queue is full; wait for results before submitting more, or raise its bound"
             }
-            Self::Broken => "its workers' initializer failed; fix it, and build another pool",
+            Self::Broken => {
+                "its workers cannot start, because their initializer fails or the system has no room for \
+                 them; what was printed tells more; fix that, and build another pool"
+            }
             Self::Forked => {
                 "this process was forked, and the pool's threads exist only in its parent; build a pool \
                  in the child, or let the child exec"

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -34,6 +35,10 @@ pub struct JoinHandle<T> {
 
 // Nothing is ever pinned inside: the value lives in the cell until it is moved out.
 impl<T> Unpin for JoinHandle<T> {}
+
+// The value is only ever moved out whole, so nobody can see it half-changed.
+impl<T> UnwindSafe for JoinHandle<T> {}
+impl<T> RefUnwindSafe for JoinHandle<T> {}
 
 impl<T> JoinHandle<T> {
     #[inline]

@@ -16,6 +16,7 @@ mod handle;
 mod map;
 mod outlast;
 mod panic;
+mod patience;
 mod ready_queue;
 mod result;
 mod shared;

@@ -140,6 +140,17 @@ impl Panic {
 
     /// Where it happened in the source, if that was in another process. For a panic in this process, the
     /// panic hook has reported it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use future_result::{Panic, TaskError};
+    ///
+    /// let panic = Panic::from_elsewhere("no luck today", Some("src/luck.rs:7:5"));
+    /// assert_eq!(panic.location(), Some("src/luck.rs:7:5"));
+    /// let error = TaskError::Panicked(panic);
+    /// assert_eq!(error.to_string(), "the task panicked at src/luck.rs:7:5: no luck today");
+    /// ```
     #[must_use]
     pub fn location(&self) -> Option<&str> {
         self.0.location.as_deref()
@@ -206,7 +217,12 @@ impl RefUnwindSafe for Panic {}
 
 impl fmt::Debug for Panic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Panic").field(&self.message()).finish()
+        let mut tuple = f.debug_tuple("Panic");
+        tuple.field(&self.message());
+        if let Some(place) = self.location() {
+            tuple.field(&place);
+        }
+        tuple.finish()
     }
 }
 

@@ -409,6 +409,7 @@ impl<F: FutureResult + ?Sized> FutureResult for Box<F> {
 /// assert_eq!(handle.status(), Status::Succeeded);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Status {
     /// Queued or running.
     Pending,

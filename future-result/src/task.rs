@@ -1,6 +1,7 @@
 //! A closure that is to be run elsewhere: what executors put into their queues.
 
 use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use crate::cell::{CellId, RawTask, Role, handed};
 use crate::{Completer, JoinHandle, PoolId, Status, TaskError};
@@ -134,6 +135,10 @@ impl Task {
         self.0.is_sampled()
     }
 
+    pub(crate) const fn raw(&self) -> &RawTask {
+        &self.0
+    }
+
     #[inline]
     pub(crate) fn into_raw(self) -> RawTask {
         self.0
@@ -223,6 +228,10 @@ impl Task {
         self.0.is_stale()
     }
 }
+
+// A panic of the closure is its outcome, and consumes it.
+impl UnwindSafe for Task {}
+impl RefUnwindSafe for Task {}
 
 impl fmt::Debug for Task {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

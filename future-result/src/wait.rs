@@ -13,6 +13,7 @@ use crate::{FutureResult, InPlace, Status};
 
 /// When [`wait`] returns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum When {
     /// As soon as one handle is done.
     FirstCompleted,
@@ -26,6 +27,7 @@ pub enum When {
 /// What [`wait`] found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[must_use]
+#[non_exhaustive]
 pub struct Waited {
     /// The indices of the handles that are done, in order of completion; those that were
     /// done before the call come first.

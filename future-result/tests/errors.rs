@@ -153,6 +153,10 @@ fn message_of_a_panic_is_its_text() {
     let text = handle.result().unwrap_err().to_string();
     assert_eq!(text, "the task panicked: 3 left");
     assert_eq!(format!("{:?}", panicking("debug")), "Panic(\"debug\")");
+    let elsewhere = Panic::from_elsewhere("far", Some("luck.rs:7:5"));
+    assert_eq!(format!("{elsewhere:?}"), "Panic(\"far\", \"luck.rs:7:5\")");
+    let text = TaskError::Panicked(elsewhere).to_string();
+    assert_eq!(text, "the task panicked at luck.rs:7:5: far");
 }
 
 #[test]

@@ -129,9 +129,8 @@ impl Crowd {
         self.present.lock().unwrap().0 += 1;
         let presence = Presence(Arc::clone(self));
         // SAFETY: the closure borrows nothing.
-        let (task, _, claim) =
-            unsafe { task_with_guard(PoolId::new(), closure, presence, Role::Task) };
-        self.claims.lock().unwrap().push(claim);
+        let (task, _) = unsafe { task_with_guard(PoolId::new(), closure, presence, Role::Task) };
+        self.claims.lock().unwrap().extend(Claim::on(&task));
         task
     }
 

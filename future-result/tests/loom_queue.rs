@@ -7,12 +7,13 @@
     reason = "what a model counts with is no part of the model"
 )]
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 
-use future_result::claim::{Claim, Role, claimable_task_in, task_with_guard};
+use future_result::claim::{Claim, Role, task_with_guard};
 use future_result::{
-    Cancel, CancelToken, CellId, FutureResult, JoinHandle, OwnQueue, PoolId, Status, Task,
+    Cancel, CancelToken, CellId, FutureResult, InPlace, JoinHandle, OwnQueue, PoolId, Status, Task,
     TaskDeque, TaskError, TaskInbox, TaskList, task_in,
 };
 use loom::thread;
@@ -282,6 +283,39 @@ impl OwnQueue for Own {
     }
 }
 
+/// Gives another task than the one that was asked for.
+struct Wrong(Cell<Option<Task>>);
+
+impl OwnQueue for Wrong {
+    fn take_if_next(&self, _: CellId) -> Option<Task> {
+        self.0.take()
+    }
+
+    fn count(&self, _: Option<Status>) {}
+
+    fn refusal(&self, _: PoolId) -> Option<TaskError> {
+        None
+    }
+}
+
+#[test]
+fn queue_that_gives_another_task_races_its_cancel_and_it_runs_or_is_cancelled() {
+    loom::model(|| {
+        let pool = PoolId::new();
+        let (asked_for, mut handle) = task_in(pool, || ());
+        let (given, others) = task_in(pool, || 1);
+        let canceller = thread::spawn(move || {
+            let prevented = others.cancel() == Cancel::Prevented;
+            assert_eq!(others.result().is_err(), prevented);
+        });
+        pool.enter_with(Rc::new(Wrong(Cell::new(Some(given)))), || {
+            assert_eq!(handle.run_in_place(), InPlace::Never);
+        });
+        canceller.join().unwrap();
+        drop((asked_for, handle));
+    });
+}
+
 #[test]
 fn pop_of_a_certain_task_races_a_thief_and_it_runs_once() {
     loom::model(|| {
@@ -331,10 +365,11 @@ fn taken_by_its_waiter_a_task_races_a_claim_and_runs_once() {
         let log = Log::default();
         let pool = PoolId::new();
         let mine = Rc::new(TaskDeque::new());
-        let (task, handle, claim) = claimable_task_in(pool, {
+        let (task, handle) = task_in(pool, {
             let log = log.clone();
             move || log.add(1)
         });
+        let claim = Claim::on(&task).unwrap();
         mine.push(task).unwrap();
         let other = thread::spawn(move || claim.run());
         pool.enter_with(Rc::new(Own(mine)), || handle.result())
@@ -345,6 +380,7 @@ fn taken_by_its_waiter_a_task_races_a_claim_and_runs_once() {
 }
 
 /// A task that logs 1 when it runs, 2 when its closure is dropped, 3 when its value is, and 4 at the end.
+#[expect(clippy::unwrap_used, reason = "a task with a handle can be claimed")]
 fn guarded(log: &Log) -> (Task, JoinHandle<Dropped>, Claim) {
     let captured = log.dropped(2);
     let inside = log.clone();
@@ -354,7 +390,10 @@ fn guarded(log: &Log) -> (Task, JoinHandle<Dropped>, Claim) {
         inside.dropped(3)
     };
     // SAFETY: nothing is borrowed.
-    unsafe { task_with_guard(PoolId::new(), closure, log.dropped(4), Role::Task) }
+    let (task, handle) =
+        unsafe { task_with_guard(PoolId::new(), closure, log.dropped(4), Role::Task) };
+    let claim = Claim::on(&task).unwrap();
+    (task, handle, claim)
 }
 
 #[test]

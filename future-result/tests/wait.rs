@@ -47,11 +47,11 @@ fn handle_that_wakes_itself_does_not_keep_a_timed_wait_for_many() {
 
 /// Indices as `wait` gives them.
 fn waited(done: &[usize], pending: &[usize], timed_out: bool) -> Waited {
-    Waited {
-        done: done.to_vec(),
-        pending: pending.to_vec(),
-        timed_out,
-    }
+    let mut waited = Waited::default();
+    waited.done = done.to_vec();
+    waited.pending = pending.to_vec();
+    waited.timed_out = timed_out;
+    waited
 }
 
 #[test]

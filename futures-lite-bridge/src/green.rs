@@ -31,7 +31,9 @@ use rustix::net::{Shutdown, shutdown};
 ///
 /// # Errors
 ///
-/// Those of the socket. Outside of a runtime of green tasks, even if nothing would have to wait, an
+/// Those of the socket. If there are too many open files, the connection waits, and whoever accepts is told
+/// only if that has not changed after 5 ms, so that a loop does not use up the CPU of those who may close some.
+/// Outside of a runtime of green tasks, even if nothing would have to wait, an
 /// error of kind [`Other`](io::ErrorKind::Other) that says so.
 ///
 /// # Cancel safety

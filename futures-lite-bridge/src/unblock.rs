@@ -2,7 +2,7 @@
 //!
 //! Each adapter owns what it adapts, and lends it to one job at a time. A job is there only while there is
 //! something to do for it: a reader reads when somebody wants bytes and none are left, or a few buffers ahead of
-//! that if reading fills them, an iterator fills its buffer, a writer writes what it was given. So whoever is slow
+//! that if reading fills them, an iterator is advanced while there is room for its items, a writer writes what it was given. So whoever is slow
 //! holds no worker. A job goes on while there is more of that, for the length of a [turn], since each
 //! hand-over costs as much as a buffer.
 //!
@@ -11,6 +11,7 @@
 
 mod ahead;
 mod gathered;
+mod items;
 mod iter;
 #[cfg(all(test, pool_loom))]
 mod model;
@@ -34,6 +35,8 @@ const CAPACITY: usize = 64 * 1024;
 const WRITE_MAX: usize = 512 * 1024;
 /// Up to which a reader's do. Both of them are to stay in a cache.
 const READ_MAX: usize = 256 * 1024;
+/// How many items an iterator is ahead, unless it is told otherwise.
+const ITEMS: usize = 1024;
 
 /// Runs a job of an adapter.
 fn submit<T: Send + 'static>(

@@ -193,7 +193,7 @@ fn bytes_go_through_readers_and_writers(bytes: usize) {
                         written.expect("all is as expected");
                     }
                     writer.close().await.expect("all is as expected");
-                    let mut items = UnblockIter::new(pool, capacity, 0..bytes);
+                    let mut items = UnblockIter::with_capacity(capacity, pool, 0..bytes);
                     for n in 0..bytes {
                         let item = items.next().await.expect("it has not ended");
                         assert_eq!(item.expect("it does not panic"), n);

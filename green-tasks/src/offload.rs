@@ -57,7 +57,7 @@ impl fmt::Debug for Offload {
 ///
 /// The closure is not a task: what it calls blocks, and it cannot be interrupted. It may itself call `unblock`, and
 /// wait for that: calls made by such calls have 16 more threads, and so on. But closures that wait for each
-/// other, such as 17 at a barrier, need a thread each: provide enough.
+/// other, such as 17 at a barrier, need a thread each: [provide](crate::Builder::blocking) a pool that has enough.
 ///
 /// # Cancel safety
 ///

@@ -275,14 +275,15 @@ impl Builder {
     /// since it is called on a thread that has tasks to run. If it drops the argument uncalled, whoever
     /// waits gets an error.
     ///
-    /// By default this crate has threads of its own for that, at most 16.
+    /// By default this crate has threads of its own for that, at most 16. For more of them, or fewer, or a bound on
+    /// what waits, provide a pool.
     ///
     /// # Examples
     ///
     /// ```
     /// use green_tasks::{unblock, FutureResult, Runtime};
     ///
-    /// // With a pool it would be `move |call| pool.execute(call)`.
+    /// // With a `ThreadPoolExecutor` it would be `move |call| drop(pool.execute(call))`.
     /// let runtime = Runtime::builder().blocking(|call| drop(std::thread::spawn(call))).build()?;
     /// assert_eq!(runtime.run(|| unblock(|| 6 * 7).result())??, 42);
     /// # Ok::<(), Box<dyn std::error::Error>>(())

@@ -298,8 +298,7 @@ impl Scheduler {
         if task.is_pinned() {
             return self.io_budget.set(0);
         }
-        task.wake_self();
-        self.rest(&task, Rest::YIELDS);
+        self.give_way(&task);
     }
 
     /// That nothing could ever go on, if it was found.

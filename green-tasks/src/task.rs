@@ -6,7 +6,7 @@ use std::pin::pin;
 
 use future_result::{JoinHandle, block_until};
 
-use crate::scheduler::{Rest, current, homeless};
+use crate::scheduler::{current, homeless};
 
 /// Runs a closure as a task of its own, on whichever of the runtime's [threads](crate::Builder::threads)
 /// gets to it first. There it stays. If there is only one thread, its turn comes when the caller waits.
@@ -163,8 +163,7 @@ pub fn yield_now() {
     match current::get() {
         Some(scheduler) => {
             let task = scheduler.current();
-            task.wake_self();
-            scheduler.rest(&task, Rest::YIELDS);
+            scheduler.give_way(&task);
         }
         None => std::thread::yield_now(),
     }
@@ -173,30 +172,32 @@ pub fn yield_now() {
 /// Unwinds if the calling task was cancelled, or a [`timeout`](crate::timeout) around it has passed; for
 /// code that computes long without waiting.
 ///
+/// It hears of what other threads have cancelled, too. Within a `timeout` it looks at the clock; else it costs
+/// next to nothing. The others have no turn meanwhile: for that there is [`yield_now`]. The clock of a
+/// [deterministic](crate::Builder::deterministic) runtime stands still while something computes.
+///
 /// # Examples
 ///
 /// ```
-/// use green_tasks::{checkpoint, spawn, FutureResult, Runtime, Stackful, TaskError};
+/// use std::time::Duration;
+/// use green_tasks::{checkpoint, timeout, Elapsed, Runtime};
 ///
-/// // SAFETY: nothing that these tasks call is on the list of `Stackful::assume`.
-/// let token = unsafe { Stackful::assume() };
-/// Runtime::builder().stackful(token).build()?.run(|| {
-///     let (sender, receiver) = std::sync::mpsc::channel();
-///     let busy = spawn(move || {
-///         let this: green_tasks::JoinHandle<()> = receiver.recv().unwrap();
-///         let _ = this.cancel();
+/// Runtime::new().run(|| {
+///     let mut steps = 0_u64;
+///     let search = timeout(Duration::from_millis(5), || {
 ///         loop {
+///             steps += 1; // Computes, and never waits.
 ///             checkpoint();
 ///         }
 ///     });
-///     sender.send(busy).unwrap();
-///     green_tasks::yield_now();
+///     assert_eq!(search, Err::<(), _>(Elapsed));
+///     assert!(steps > 0);
 /// })?;
 /// # Ok::<(), green_tasks::RuntimeError>(())
 /// ```
 pub fn checkpoint() {
     if let Some(scheduler) = current::get() {
-        scheduler.current().raise();
+        scheduler.check();
     }
 }
 

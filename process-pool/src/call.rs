@@ -68,8 +68,8 @@ pub(crate) struct Call {
 
 /// Why a call by address is refused where workers are of another executable.
 pub(crate) const NOT_BY_NAME: &str = "the workers run another executable, which knows functions only by \
-     name; declare the function with `named!`, and use `submit_named`, `map_named`, `try_map_named` or \
-     `initializer_named`";
+     name; declare the function with `named!`, and use `submit_named`, `map_named`, `try_map_named`, \
+     `initializer_named` or `preload_named`";
 
 /// The function is in a shared library, or the pool itself is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -35,6 +35,9 @@ const STORED_DONE: u32 = DONE | STORED;
 
 /// So many times in a row one worker is read from before the others have their turn.
 const READS: usize = 16;
+/// Where this thread has so many rounds without a sleep, it looks meanwhile whether a worker is to be started ahead of
+/// time: a moment that is lost, against those in which the next worker would have to be waited for.
+const SPARE_EACH: u32 = 16;
 /// So many times at most, once it is dead: more than fits into a pipe, unless somebody still writes.
 const LAST_READS: usize = 4096;
 
@@ -42,6 +45,8 @@ pub(crate) struct Dispatcher<S: System> {
     core: Arc<Core<S>>,
     inboxes: BTreeMap<u64, Inbox<S>>,
     patience: Patience,
+    /// Rounds in a row in which there was something to do at once.
+    busy: u32,
     /// What was buried and not cleared away: that can wait until another one has begun.
     remains: Vec<Remains<S>>,
 }
@@ -80,6 +85,7 @@ impl<S: System> Dispatcher<S> {
             core,
             inboxes: BTreeMap::new(),
             patience: Patience::new(),
+            busy: 0,
             remains: Vec::new(),
         };
         this.spawn()?;
@@ -121,10 +127,16 @@ impl<S: System> Dispatcher<S> {
             failed.is_err() || !events.is_empty()
         };
         if self.patience.look(is_there) {
+            self.busy += 1;
+            if self.busy == SPARE_EACH {
+                self.busy = 0;
+                self.keep_spare();
+            }
             return failed;
         }
+        self.busy = 0;
         // While nobody waits for this thread, so far as it knows.
-        system.keep_spare(self.core.with(|state, _| state.spare()));
+        self.keep_spare();
         let arguments = system.arguments();
         if arguments.is_dirty() {
             let kept_until = now().checked_add(KEPT);
@@ -137,6 +149,11 @@ impl<S: System> Dispatcher<S> {
             }
         }
         system.wait(events, Wait::Until(deadline))
+    }
+
+    fn keep_spare(&self) {
+        let spare = self.core.with(|state, _| state.spare());
+        self.core.system.keep_spare(spare);
     }
 
     /// Does what is due. Says until when to wait at most; `None` if there is nothing to wait for.

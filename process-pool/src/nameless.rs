@@ -1,5 +1,8 @@
-//! Names of functions, where the feature `named` is off: there are none.
+//! Names of functions, where the feature `named` is off: there are none, and who asks for them is told why.
 
+use std::path::PathBuf;
+
+use crate::Builder;
 use crate::run::{Outcome, Way};
 
 /// The names and types of this executable's functions.
@@ -12,7 +15,9 @@ pub(crate) const fn all() -> Result<Vec<(&'static str, &'static str)>, String> {
 pub(crate) fn agree(_: &[(&str, &str)], is_elsewhere: bool) -> Result<(), String> {
     if is_elsewhere {
         return Err(
-            "it is another executable, and was built without the feature `named`".to_owned(),
+            "it is another executable than the pool's, and was built without the feature `named` of \
+             process-pool, by which it would know functions; enable that in its dependencies"
+                .to_owned(),
         );
     }
     Ok(())
@@ -26,4 +31,44 @@ pub(crate) const fn is_elsewhere() -> bool {
 /// Calls the function with this number.
 pub(crate) fn run(_: u64, _: Way, _: &[u8], _: &mut Vec<u8>) -> Result<Outcome, String> {
     Err("the worker was built without the feature `named`, and knows no names".to_owned())
+}
+
+/// What nothing is: the compiler says what to do about that.
+#[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "workers of another executable need the feature `named` of process-pool",
+    label = "this needs the feature `named`",
+    note = "turn it on by `process-pool = {{ version = \"…\", features = [\"named\"] }}` in Cargo.toml"
+)]
+pub trait WithFeatureNamed: Into<PathBuf> {}
+
+impl Builder {
+    /// Stands where the real one is with the feature `named`, so that the compiler's error can name it.
+    ///
+    /// ```compile_fail,E0277
+    /// let builder = process_pool::ProcessPoolExecutor::builder().worker_executable("/usr/libexec/my-worker");
+    /// ```
+    #[doc(hidden)]
+    pub fn worker_executable(self, _: impl WithFeatureNamed) -> Self {
+        self
+    }
+}
+
+/// Stands where the real one is with the feature `named`, so that the compiler's error can name it.
+///
+/// ```compile_fail
+/// process_pool::named! {
+///     static SQUARE: fn(u64) -> u64 = |n| n * n;
+/// }
+/// # fn main() {}
+/// ```
+#[doc(hidden)]
+#[macro_export]
+macro_rules! named {
+    ($($anything:tt)*) => {
+        ::core::compile_error!(
+            "functions by name need the feature `named` of process-pool: turn it on by \
+             `process-pool = { version = \"…\", features = [\"named\"] }` in Cargo.toml"
+        );
+    };
 }

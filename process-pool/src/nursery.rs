@@ -416,3 +416,7 @@ impl Drop for Nursery {
         self.end();
     }
 }
+
+#[cfg(test)]
+#[cfg(not(any(pool_loom, pool_sim)))]
+mod tests;

@@ -72,6 +72,8 @@
 //! The [`Setup`] may say that the worker is of another executable than the pool. Nothing of the pool's
 //! addresses means anything there, so it is sent calls by [name](crate::names) alone, and refuses others.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::call::{CALL, Call};
@@ -170,6 +172,16 @@ pub(crate) struct PanicReport {
     pub(crate) message: String,
     /// File, line and column, if the panic hook was ours.
     pub(crate) location: Option<String>,
+}
+
+impl fmt::Display for PanicReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("panicked")?;
+        if let Some(place) = &self.location {
+            write!(f, " at {place}")?;
+        }
+        write!(f, ": {}", self.message)
+    }
 }
 
 /// Takes the body of a task apart.

@@ -6,7 +6,7 @@
 //!
 //! | it | when |
 //! |---|---|
-//! | is made | the pool's thread is about to sleep, one may be kept, and there is none |
+//! | is made | the pool's thread is about to sleep, or has not come to sleep for some rounds; one may be kept, and there is none |
 //! | is taken | a worker is wanted, whose number is the next; from then on it is an ordinary one |
 //! | is lost | its process ends before that, of which the pool's state is not told |
 //! | is doomed | none may be kept any more: it is killed, and lost soon, so that nobody has to wait for its end |

@@ -35,7 +35,7 @@ pub(crate) trait System: fmt::Debug + Send + Sync + 'static {
     /// If it cannot be started, or listened to. Nothing is left behind then.
     fn spawn(&self, id: u64) -> io::Result<(Self::Process, Self::Results)>;
 
-    /// The pool's thread is about to sleep. `next` is the number of the next worker, if that may be started ahead of
+    /// The pool's thread is about to sleep, or has not for some rounds. `next` is the number of the next worker, if that may be started ahead of
     /// time, to be given by [`spawn`](Self::spawn); else none is kept. See [`spare`](crate::spare).
     fn keep_spare(&self, next: Option<u64>);
 

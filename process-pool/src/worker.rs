@@ -290,7 +290,7 @@ impl Worker {
         let (call, argument) = split_task(initializer)?;
         match call.run(argument, &mut Vec::new())? {
             Outcome::Done => Ok(ours),
-            Outcome::Panicked(panic) => Err(format!("the initializer panicked: {}", panic.message)),
+            Outcome::Panicked(panic) => Err(format!("the initializer {panic}")),
             Outcome::NotTravelled(text) => Err(text),
         }
     }

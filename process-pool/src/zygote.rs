@@ -122,7 +122,7 @@ fn prepare(setup: &Descriptor) -> Result<(), String> {
     let ran = lifeline::during(|| call.run(argument, &mut Vec::new()));
     match ran.map_err(|error| format!("it has no room for a thread: {error}"))?? {
         Outcome::Done => {}
-        Outcome::Panicked(panic) => return Err(format!("it panicked: {}", panic.message)),
+        Outcome::Panicked(panic) => return Err(format!("it {panic}")),
         Outcome::NotTravelled(text) => return Err(text),
     }
     sys::flush_output();

@@ -86,12 +86,17 @@ fn a_panic_is_told_with_its_place_and_the_worker_lives_on() {
     let pid = soon(pool.submit(|()| std::process::id(), ())).unwrap();
     let line = line!() + 1;
     let error = soon(pool.submit(|n: u32| -> u32 { panic!("no luck with {n}") }, 7)).unwrap_err();
+    let text = error.to_string();
     let TaskError::Panicked(panic) = error else {
-        panic!("{error}")
+        panic!("{text}")
     };
     assert_eq!(panic.message(), "no luck with 7");
     let place = panic.location().unwrap();
     assert!(place.contains(&format!("submit.rs:{line}:")), "{place}");
+    assert_eq!(
+        text,
+        format!("the task panicked at {place}: no luck with 7")
+    );
     assert_eq!(soon(pool.submit(|()| std::process::id(), ())).unwrap(), pid);
 }
 

@@ -66,8 +66,8 @@ impl Abandoned {
     /// The error of what is queued, if it is given up.
     #[inline]
     pub(crate) fn refusal(&self) -> Option<TaskError> {
-        // ORDERING: Relaxed, as in `begin`. Not read before the claim, or before the pop of a worker that
-        // has the handle, too: either is a read-modify-write that acquires.
+        // ORDERING: Relaxed, as in `begin`. Whether it is read before or after the claim makes no difference: the
+        // closure runs after both, and not at all if the number is there to be seen.
         match self.0.load(Ordering::Relaxed) {
             NOT => None,
             reason => Some(error(reason)),

@@ -219,10 +219,10 @@ where
             };
             // SAFETY: what the closure borrows lasts until the crowd has been waited for, and so
             // until the presence is dropped; the handle is dropped at once.
-            let (task, _, claim) =
+            let (task, _) =
                 unsafe { task_with_guard(core.id, closure, Crowd::enter(&crowd), Role::Helper) };
+            crowd.add(&task);
             tasks.push_back(task);
-            crowd.add(claim);
         }
         if core.push_all(tasks) {
             core.count_helpers(others);

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 use future_result::claim::Claim;
 use future_result::sync::Mutex;
 use future_result::sync::atomic::{AtomicU64, Ordering};
-use future_result::{CellId, Members, PoolId, TaskError, contain, is_running, outlast};
+use future_result::{CellId, Members, PoolId, Task, TaskError, contain, is_running, outlast};
 
 /// Below this many claims, those of ended tasks are left alone.
 const CLAIMS_MIN: usize = 32;
@@ -61,19 +61,20 @@ impl Crowd {
         Presence(Arc::clone(self))
     }
 
-    /// Keeps a claim on a task that is about to be queued: to run it at the end if nobody has until then,
-    /// and for [`Members`].
-    pub(crate) fn add(&self, claim: Claim) {
+    /// Keeps a claim on a task that is about to be queued, if it is of use: to run it at the end if nobody has
+    /// until then, and for [`Members`].
+    pub(crate) fn add(&self, task: &Task) {
         if !self.keeps_claims {
             return;
         }
+        let claim = Claim::on(task);
         let mut inner = self.inner.lock();
         if inner.claims.len() >= inner.watermark {
             // Dropping the claim of an ended task may free a cell, and runs nothing of the user's.
             inner.claims.retain(|claim| !claim.is_done());
             inner.watermark = CLAIMS_MIN.max(2 * inner.claims.len());
         }
-        inner.claims.push(claim);
+        inner.claims.extend(claim);
     }
 
     /// Runs what nobody has begun yet.

@@ -163,9 +163,10 @@ where
     };
     match local.joins().push(local.slots(), job.header()) {
         Pushed::No => {
-            let result = a();
+            // Out of the job first, so that it is dropped if the other one unwinds.
             // SAFETY: nobody else knows of it, and it holds the closure.
-            return (result, unsafe { job.take_closure() }());
+            let b = unsafe { job.take_closure() };
+            return (a(), b());
         }
         Pushed::Kept => {}
         // Nothing is known of it yet that could unwind; but the job is out of our hands already.

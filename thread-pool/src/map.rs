@@ -58,6 +58,7 @@ impl ThreadPoolExecutor {
         };
         Map::new(input, submit, 8 * self.workers)
     }
+
     /// Like [`map`](Self::map), for a function that may fail: yields values up to the first error, which
     /// comes last.
     ///

@@ -1,6 +1,7 @@
 //! The pool as its owner sees it: submitting, mapping, shutting down.
 
 use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 
 use future_result::{JoinHandle, Shared};
@@ -101,6 +102,10 @@ impl ThreadPoolExecutor {
         self.workers
     }
 }
+
+// Nothing of the user's runs while the pool's own data is half-changed.
+impl UnwindSafe for ThreadPoolExecutor {}
+impl RefUnwindSafe for ThreadPoolExecutor {}
 
 impl fmt::Debug for ThreadPoolExecutor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

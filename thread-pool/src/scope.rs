@@ -197,9 +197,9 @@ impl<'scope> Scope<'scope, '_> {
         let role = if is_late { Role::Part } else { role };
         // SAFETY: what closure and value borrow outlives `'scope`; this lasts until the crowd has
         // been waited for, and so until the presence is dropped. The handle cannot leave `'scope`.
-        let (task, inner, claim) =
+        let (task, inner) =
             unsafe { task_with_guard(core.id, closure, Crowd::enter(&self.crowd), role) };
-        self.crowd.add(claim);
+        self.crowd.add(&task);
         current::with_of(core, |local| match local {
             Some(local) => {
                 // Also when the pool is shut down: it is a part of a task that still runs.

@@ -18,8 +18,14 @@ use crate::current;
 use crate::worker::Local;
 
 statics! {
-    /// The pools that have a companion.
+    /// The pools that have a companion, in the order of their identities: a process may have many, and who wakes from
+    /// outside is not to search through all of them.
     static POOLS: Mutex<Vec<(PoolId, Weak<Core>)>> = Mutex::new(Vec::new());
+}
+
+/// Where a pool is, or would be.
+fn place(pools: &[(PoolId, Weak<Core>)], pool: PoolId) -> Result<usize, usize> {
+    pools.binary_search_by_key(&pool, |&(id, _)| id)
 }
 
 /// What a sibling crate keeps beside a pool.
@@ -44,7 +50,11 @@ pub(crate) struct Kept {
 
 impl Kept {
     fn new<C: Companion>(core: &Arc<Core>) -> Self {
-        POOLS.lock().push((core.id, Arc::downgrade(core)));
+        let mut pools = POOLS.lock();
+        if let Err(place) = place(&pools, core.id) {
+            pools.insert(place, (core.id, Arc::downgrade(core)));
+        }
+        drop(pools);
         Self {
             pool: core.id,
             companion: Box::new(C::default()),
@@ -56,7 +66,10 @@ impl Drop for Kept {
     fn drop(&mut self) {
         // What the parent of a forked process had is never looked for, and somebody may have locked it.
         if !self.pool.is_inherited() {
-            POOLS.lock().retain(|&(pool, _)| pool != self.pool);
+            let mut pools = POOLS.lock();
+            let core = place(&pools, self.pool).map(|place| pools.remove(place));
+            drop(pools);
+            drop(core);
         }
     }
 }
@@ -124,7 +137,7 @@ fn find(pool: PoolId) -> Option<Arc<Core>> {
         return None;
     }
     let pools = POOLS.lock();
-    let (_, core) = pools.iter().find(|&&(id, _)| id == pool)?;
+    let (_, core) = &pools[place(&pools, pool).ok()?];
     core.upgrade()
 }
 

@@ -40,7 +40,7 @@ impl Tally {
             Some(Status::Failed) => &self.panicked,
             Some(Status::Cancelled) => &self.cancelled,
             // What is pending is just being run in place, and how it will end is not known.
-            Some(Status::Succeeded | Status::Taken | Status::Pending) => &self.done,
+            Some(_) => &self.done,
             None => &self.helpers,
         };
         counter.add(1);
@@ -73,7 +73,7 @@ impl Totals {
         match status {
             Some(Status::Failed) => self.panicked += 1,
             Some(Status::Cancelled) => self.cancelled += 1,
-            Some(Status::Succeeded | Status::Taken | Status::Pending) => self.done += 1,
+            Some(_) => self.done += 1,
             None => self.helpers += 1,
         }
     }

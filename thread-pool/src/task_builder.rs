@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use future_result::claim::{Claim, claimable_task_in};
+use future_result::claim::Claim;
 use future_result::sync::now;
 use future_result::{JoinHandle, Rejection, Task, TaskError, contain, pair, task_in};
 
@@ -375,13 +375,9 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    if deadline.is_some() {
-        let (task, handle, claim) = claimable_task_in(core.id, job);
-        (task, handle, Some(claim))
-    } else {
-        let (task, handle) = task_in(core.id, job);
-        (task, handle, None)
-    }
+    let (task, handle) = task_in(core.id, job);
+    let claim = deadline.and_then(|_| Claim::on(&task));
+    (task, handle, claim)
 }
 
 fn is_past(deadline: Option<Instant>) -> bool {

@@ -37,6 +37,20 @@ impl Wake for Tell {
 }
 
 #[test]
+fn a_pool_and_its_handles_can_be_used_where_panics_are_caught() {
+    let pool = ThreadPoolExecutor::new(1).unwrap();
+    let handle = pool.submit(|| 6 * 7);
+    // Without `AssertUnwindSafe`.
+    let caught = catch_unwind(|| {
+        (
+            handle.result().unwrap(),
+            pool.submit(|| 1).result().unwrap(),
+        )
+    });
+    assert_eq!(caught.unwrap(), (42, 1));
+}
+
+#[test]
 fn a_handle_is_awaited_like_any_future() {
     let pool = ThreadPoolExecutor::new(2).unwrap();
     let value = future::block_on(async {

@@ -202,6 +202,27 @@ fn very_deep_joins_are_ordinary_calls() {
 }
 
 #[test]
+fn a_panic_below_very_deep_joins_drops_every_second_closure() {
+    fn chain(pool: &ThreadPoolExecutor, kept: &Arc<()>, depth: usize) {
+        if depth == 0 {
+            resume_unwind(Box::new("leaf"));
+        }
+        let captured = Arc::clone(kept);
+        pool.join(|| chain(pool, kept, depth - 1), move || drop(captured));
+    }
+
+    let pool = ThreadPoolExecutor::builder()
+        .workers(1)
+        .stack_size(64 << 20)
+        .build()
+        .unwrap();
+    let kept = Arc::new(());
+    let unwound = catch_unwind(AssertUnwindSafe(|| chain(&pool, &kept, 2000)));
+    assert_eq!(*unwound.unwrap_err().downcast::<&str>().unwrap(), "leaf");
+    assert_eq!(Arc::strong_count(&kept), 1);
+}
+
+#[test]
 fn a_pool_that_is_shut_down_leaves_it_to_the_caller() {
     let pool = pool(2);
     pool.shutdown().unwrap();

@@ -148,7 +148,10 @@ const AHEAD: usize = 8 << 10;
 
 fn ours_iterates() -> Workload {
     let pool = pools::ours();
-    iterate(move || UnblockIter::new(&pool, AHEAD, 0..ITEMS), done)
+    iterate(
+        move || UnblockIter::with_capacity(AHEAD, &pool, 0..ITEMS),
+        done,
+    )
 }
 
 fn blocking_iterates() -> Workload {

@@ -197,10 +197,7 @@ mod tests {
         let report = report(vec![Err("no processes"), Ok(&[0, 0, 0, 0])]);
         assert!(!report.is_good());
         let text = report.to_string();
-        assert!(
-            text.contains("did not finish: no processes\n"),
-            "{text}"
-        );
+        assert!(text.contains("did not finish: no processes\n"), "{text}");
         let picture = plot(&[report]);
         assert!(
             picture.contains(">p50<") && picture.contains(">max<"),

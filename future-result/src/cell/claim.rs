@@ -1,7 +1,7 @@
 //! The right to run or to end a task that has not started, besides its handle; and tasks that borrow.
 //!
 //! A scope must end all its tasks before what they borrow goes away, whatever becomes of their
-//! handles. So it holds a claim on each of them, which is a token that may also claim; and each task
+//! handles. So it may hold a claim on each of them, which is a token that may also claim; and each task
 //! carries a *guard*, which is dropped when there is nothing left of the task that borrows.
 
 use std::any::type_name;
@@ -23,8 +23,13 @@ use crate::state::{CancelClaim, Outcome, State};
 pub(crate) struct RawClaim(RawToken);
 
 impl RawClaim {
-    pub(super) const fn new(token: RawToken) -> Self {
-        Self(token)
+    /// A claim on a task. `None` of one that never had a handle, and so is whoever's that holds it.
+    pub(crate) fn on(task: &RawTask) -> Option<Self> {
+        if task.is_detached() {
+            return None;
+        }
+        // SAFETY: the task side is an owner.
+        Some(Self(unsafe { RawToken::new(task.cell()) }))
     }
 
     /// Runs the task here, unless it has started or ended, or its pool refuses that. True if it has
@@ -37,7 +42,7 @@ impl RawClaim {
         }
         let refusal = || self.0.home().and_then(refusal);
         // SAFETY: the claim made us the runner, and the payload still holds the closure: claims are
-        // made of tasks alone. We stay an owner besides, by the token.
+        // made on tasks alone. We stay an owner besides, by the token.
         unsafe { start(cell, Company::Others, refusal) };
         true
     }
@@ -68,13 +73,6 @@ impl RawClaim {
     pub(crate) fn is_spent(&self) -> bool {
         // SAFETY: a token is an owner.
         !unsafe { state(self.0.cell()) }.load().is_queued()
-    }
-}
-
-impl<T> Reader<T> {
-    /// A claim on the task; of a pair there must be none.
-    pub(crate) fn claim(&self) -> RawClaim {
-        RawClaim::new(self.token())
     }
 }
 

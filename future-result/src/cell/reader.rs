@@ -60,6 +60,12 @@ impl<T> Reader<T> {
         unsafe { state(self.cell) }.load()
     }
 
+    /// Whether it is the handle of this cell.
+    #[inline]
+    pub(super) fn is_of(&self, cell: NonNull<Header>) -> bool {
+        self.cell == cell
+    }
+
     pub(crate) fn status(&self) -> Status {
         self.snapshot().status()
     }
@@ -162,8 +168,7 @@ impl<T> Reader<T> {
         }
         // Best taken out of the queue: then no tombstone stays there.
         if let Some(task) = take_own(CellId::new(self.cell)) {
-            // SAFETY: it was taken for being this one.
-            count_own(unsafe { task.into_raw().run_with(self, || refusal(pool)) });
+            count_own(task.into_raw().run_with(self, || refusal(pool)));
             return self.snapshot().is_done();
         }
         // SAFETY: what is completed by hand was sent away above.

@@ -87,6 +87,19 @@ impl RawTask {
         is_sampled(self.0.addr().get())
     }
 
+    /// Whether it never had a handle.
+    #[inline]
+    pub(super) fn is_detached(&self) -> bool {
+        // SAFETY: the task side is an owner.
+        unsafe { vtable(self.0) }.detached
+    }
+
+    /// Where it is; it stays its owner.
+    #[inline]
+    pub(super) fn cell(&self) -> NonNull<Header> {
+        self.0
+    }
+
     /// Gives up the task without running it, and says where it is.
     #[inline]
     pub(super) fn into_cell(self) -> NonNull<Header> {
@@ -114,20 +127,16 @@ impl RawTask {
         }
     }
 
-    /// As [`RawTask::run_unless`], for whoever also holds the handle, so that hardly anybody can
-    /// interfere.
-    ///
-    /// # Safety
-    ///
-    /// `handle` is that of this very task.
+    /// As [`RawTask::run_unless`], for whoever also holds a handle: if it is that of this very task, hardly
+    /// anybody can interfere.
     #[inline]
-    pub(super) unsafe fn run_with<T>(
+    pub(super) fn run_with<T>(
         self,
-        _handle: &mut Reader<T>,
+        handle: &mut Reader<T>,
         refusal: impl FnOnce() -> Option<TaskError>,
     ) -> Option<Status> {
         // SAFETY: the task side is an owner.
-        if !unsafe { state(self.0) }.start_alone() {
+        if !handle.is_of(self.0) || !unsafe { state(self.0) }.start_alone() {
             return self.run_unless(refusal);
         }
         let cell = self.into_cell();

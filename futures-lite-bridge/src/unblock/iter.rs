@@ -1,24 +1,22 @@
 //! A blocking iterator as a stream.
-//!
-//! Job and consumer share the items. The job pushes one and wakes the consumer; it ends when there is no
-//! room, and gives the iterator back. The consumer starts another when half of the room is free again.
 
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, ready};
 
-use future_result::sync::Mutex;
-use future_result::{CancelOnDrop, CancelToken, FutureResult, JoinHandle, TaskError};
+use future_result::{CancelOnDrop, FutureResult, JoinHandle, TaskError};
 use futures_core::Stream;
 use thread_pool::{Submitter, ThreadPoolExecutor};
 
-use super::submit;
+use super::items::Items;
+use super::turn::Turn;
+use super::{ITEMS, submit};
 
 /// A blocking iterator, such as one over a directory, as a [`Stream`]: workers of a
-/// thread pool advance it, up to `capacity` items ahead.
+/// thread pool advance it, some items ahead. No worker is held while there is no room for more.
 ///
 /// Its items are `Result`s: if the iterator panics, or the pool is shut down, the last one is that
 /// [`TaskError`].
@@ -37,7 +35,7 @@ use super::submit;
 ///
 /// let pool = ThreadPoolExecutor::new(1)?;
 /// let entries = std::fs::read_dir(env!("CARGO_MANIFEST_DIR"))?;
-/// let mut entries = UnblockIter::new(&pool, 16, entries);
+/// let mut entries = UnblockIter::new(&pool, entries);
 /// block_on(async {
 ///     while let Some(entry) = entries.next().await {
 ///         println!("{}", entry??.path().display());
@@ -50,7 +48,9 @@ use super::submit;
 pub struct UnblockIter<I: Iterator> {
     submitter: Submitter,
     state: State<I>,
-    ahead: Arc<Ahead<I::Item>>,
+    items: Arc<Items<I::Item>>,
+    /// Those that are yielded next.
+    taken: VecDeque<I::Item>,
     capacity: usize,
 }
 
@@ -59,18 +59,9 @@ enum State<I> {
     Idle(I),
     /// A job has it, and gives it back unless it has come to the end.
     Filling(CancelOnDrop<JoinHandle<Option<I>>>),
-    /// Yielded after what is ahead.
+    /// Yielded after all items.
     Failed(TaskError),
     Ended,
-}
-
-/// What the iterator has given and the consumer has not taken.
-struct Ahead<T>(Mutex<Items<T>>);
-
-struct Items<T> {
-    items: VecDeque<T>,
-    /// Of the consumer, if it waits.
-    waker: Option<Waker>,
 }
 
 // The iterator is moved about, and never pinned.
@@ -81,85 +72,76 @@ where
     I: Iterator + Send + 'static,
     I::Item: Send + 'static,
 {
-    /// At most `capacity` items are read ahead of the consumer; 0 counts as 1. Nothing happens before the first
-    /// poll.
-    pub fn new(
+    /// At most 1,024 items are read ahead of the consumer. Nothing happens before the first poll.
+    pub fn new(pool: &ThreadPoolExecutor, iter: impl IntoIterator<IntoIter = I>) -> Self {
+        Self::with_capacity(ITEMS, pool, iter)
+    }
+
+    /// At most `items` are read ahead of the consumer; 0 counts as 1. Nothing happens before the first poll.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use futures_lite::StreamExt;
+    /// use futures_lite_bridge::{block_on, UnblockIter};
+    /// use thread_pool::ThreadPoolExecutor;
+    ///
+    /// let pool = ThreadPoolExecutor::new(1)?;
+    /// // For items that are large, or should not be fetched long before they are used.
+    /// let pages = ["one", "two", "three"].map(|name| name.repeat(10_000));
+    /// let pages = UnblockIter::with_capacity(1, &pool, pages);
+    /// let bytes = pages.try_fold(0, |bytes, page| Ok(bytes + page.len()));
+    /// assert_eq!(block_on({ bytes })?, 110_000);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn with_capacity(
+        items: usize,
         pool: &ThreadPoolExecutor,
-        capacity: usize,
         iter: impl IntoIterator<IntoIter = I>,
     ) -> Self {
-        let items = Items {
-            items: VecDeque::new(),
-            waker: None,
-        };
         Self {
             submitter: pool.submitter(),
             state: State::Idle(iter.into_iter()),
-            ahead: Arc::new(Ahead(Mutex::new(items))),
-            capacity: capacity.max(1),
+            items: Arc::new(Items::new()),
+            taken: VecDeque::new(),
+            capacity: items.max(1),
         }
     }
 
-    /// Starts a job if the iterator is here.
-    fn fill(&mut self) {
-        if !matches!(self.state, State::Idle(_)) {
-            return;
-        }
+    /// Starts a job. The iterator is here.
+    fn start(&mut self) {
         if let State::Idle(iter) = std::mem::replace(&mut self.state, State::Ended) {
-            let (ahead, capacity) = (Arc::clone(&self.ahead), self.capacity);
-            let handle = submit(&self.submitter, move || ahead.fill(iter, capacity));
+            let (items, capacity) = (Arc::clone(&self.items), self.capacity);
+            let handle = submit(&self.submitter, move || {
+                let mut turn = Turn::begin();
+                items.fill(iter, capacity, |took_long| turn.is_over_after(took_long))
+            });
             self.state = State::Filling(handle.cancel_on_drop());
         }
     }
 
-    /// Takes the iterator back if its job has ended.
+    /// Starts a job when half of the room is free, so that there are few.
+    fn go_on(&mut self, context: &mut Context<'_>) {
+        if matches!(&self.state, State::Filling(handle) if handle.is_done()) {
+            let _ = self.poll_idle(context);
+        }
+        if matches!(self.state, State::Idle(_))
+            && self.items.is_half_empty(self.taken.len(), self.capacity)
+        {
+            self.start();
+        }
+    }
+
+    /// Ready when no job has the iterator.
     fn poll_idle(&mut self, context: &mut Context<'_>) -> Poll<()> {
         if let State::Filling(handle) = &mut self.state {
-            self.state = match Pin::new(handle).poll(context) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(Ok(Some(iter))) => State::Idle(iter),
-                Poll::Ready(Ok(None)) => State::Ended,
-                Poll::Ready(Err(error)) => State::Failed(error),
+            self.state = match ready!(Pin::new(handle).poll(context)) {
+                Ok(Some(iter)) => State::Idle(iter),
+                Ok(None) => State::Ended,
+                Err(error) => State::Failed(error),
             };
         }
         Poll::Ready(())
-    }
-}
-
-impl<T> Ahead<T> {
-    /// The job: gives the iterator back when there is no room left.
-    fn fill<I: Iterator<Item = T>>(&self, mut iter: I, capacity: usize) -> Option<I> {
-        let token = CancelToken::current();
-        while !token.is_cancelled() {
-            let item = iter.next()?;
-            let (is_full, waker) = {
-                let mut ahead = self.0.lock();
-                ahead.items.push_back(item);
-                (ahead.items.len() >= capacity, ahead.waker.take())
-            };
-            if let Some(waker) = waker {
-                waker.wake();
-            }
-            if is_full {
-                return Some(iter);
-            }
-        }
-        None
-    }
-
-    /// The next item, and how many are left. If there is none, the waker will be woken by the next.
-    fn take(&self, waker: &Waker) -> Option<(T, usize)> {
-        let waker = waker.clone();
-        let mut ahead = self.0.lock();
-        if let Some(item) = ahead.items.pop_front() {
-            let left = ahead.items.len();
-            drop(ahead);
-            return Some((item, left));
-        }
-        let before = ahead.waker.replace(waker);
-        drop(ahead);
-        drop(before);
-        None
     }
 }
 
@@ -172,24 +154,29 @@ where
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();
+        if let Some(item) = this.taken.pop_front() {
+            if this.taken.len() == this.capacity / 2 {
+                this.go_on(context);
+            }
+            return Poll::Ready(Some(Ok(item)));
+        }
         loop {
-            // Before the look at what is ahead: what a job that has ended gave is there then.
+            // Before the look at the items: what a job that has ended gave is there then.
             let polled = this.poll_idle(context);
-            if let Some((item, left)) = this.ahead.take(context.waker()) {
-                if left <= this.capacity / 2 {
-                    this.fill();
+            if this.items.take(&mut this.taken, context.waker()) {
+                let item = this.taken.pop_front();
+                if this.taken.len() <= this.capacity / 2 {
+                    this.go_on(context);
                 }
-                return Poll::Ready(Some(Ok(item)));
+                return Poll::Ready(item.map(Ok));
             }
-            if polled.is_pending() {
-                return Poll::Pending;
-            }
+            ready!(polled);
             match std::mem::replace(&mut this.state, State::Ended) {
                 State::Failed(error) => return Poll::Ready(Some(Err(error))),
                 State::Ended => return Poll::Ready(None),
                 here => this.state = here,
             }
-            this.fill();
+            this.start();
         }
     }
 }
@@ -198,7 +185,7 @@ impl<I: Iterator> fmt::Debug for UnblockIter<I> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("UnblockIter")
             .field("is_filling", &matches!(self.state, State::Filling(_)))
-            .field("ahead", &self.ahead.0.lock().items.len())
+            .field("ahead", &(self.taken.len() + self.items.len()))
             .field("capacity", &self.capacity)
             .finish_non_exhaustive()
     }

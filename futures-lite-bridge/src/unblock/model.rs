@@ -5,11 +5,12 @@
     reason = "the tests' helpers unwrap"
 )]
 
+use std::collections::VecDeque;
 use std::future::Future;
 use std::io::{self, Read, Write};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use future_result::sync::Mutex;
 use future_result::{FutureResult, JoinHandle, block_until, pair};
@@ -17,6 +18,7 @@ use loom::thread;
 
 use super::ahead::{AHEAD, Ahead, Chunk, Filled, Source};
 use super::gathered::{Gathered, Job, Look};
+use super::items::Items;
 
 /// Fills so many buffers with its number, and comes to its end. Before the last one it waits, if it has for what.
 struct Full(u8, Option<JoinHandle<()>>);
@@ -132,6 +134,109 @@ fn a_job_whose_turn_is_over_ends_after_one_read() {
         let filled = ahead.fill(source(9), || true);
         assert_eq!((ahead.len(), filled.source.reader.0), (0, 8));
         assert!(filled.source.goes_on);
+    });
+}
+
+/// As the stream polls: the job's handle, then what it has given.
+fn poll_items<I: Iterator<Item = u8>>(
+    items: &Items<u8>,
+    taken: &mut VecDeque<u8>,
+    job: &mut Option<JoinHandle<Option<I>>>,
+    context: &mut Context<'_>,
+) -> Poll<bool> {
+    let polled = match job {
+        Some(handle) => Pin::new(handle).poll(context).is_ready(),
+        None => true,
+    };
+    if polled {
+        *job = None;
+    }
+    if items.take(taken, context.waker()) {
+        return Poll::Ready(true);
+    }
+    if polled {
+        Poll::Ready(false)
+    } else {
+        Poll::Pending
+    }
+}
+
+/// The second item comes only when that for which it waits is there.
+fn two(mut awaited: Option<JoinHandle<()>>) -> impl Iterator<Item = u8> + Send + 'static {
+    (1..3).inspect(move |&n| {
+        if n == 2
+            && let Some(awaited) = awaited.take()
+        {
+            awaited.result().unwrap();
+        }
+    })
+}
+
+#[test]
+fn a_job_that_ends_races_the_stream_who_gets_all_items_in_order() {
+    loom::model(|| {
+        let items = Arc::new(Items::new());
+        let (completer, handle) = pair();
+        let same = Arc::clone(&items);
+        let filling = thread::spawn(move || {
+            let _ = completer.complete(same.fill(two(None), 9, |_| false));
+        });
+        let (mut taken, mut job, mut got) = (VecDeque::new(), Some(handle), Vec::new());
+        while block_until(None, |context| {
+            poll_items(&items, &mut taken, &mut job, context)
+        })
+        .unwrap()
+        {
+            got.extend(taken.drain(..));
+        }
+        assert_eq!(got, [1, 2]);
+        filling.join().unwrap();
+    });
+}
+
+#[test]
+fn a_job_that_goes_on_races_a_stream_that_waits_and_wakes_it_before_the_next_item() {
+    loom::model(|| {
+        let items = Arc::new(Items::new());
+        let (completer, handle) = pair();
+        let (got_one, awaited) = pair();
+        let same = Arc::clone(&items);
+        let filling = thread::spawn(move || {
+            let _ = completer.complete(same.fill(two(Some(awaited)), 9, |_| false));
+        });
+        let (mut taken, mut job) = (VecDeque::new(), Some(handle));
+        block_until(None, |context| {
+            poll_items(&items, &mut taken, &mut job, context)
+        })
+        .unwrap();
+        assert_eq!(taken, [1]);
+        let _ = got_one.complete(());
+        filling.join().unwrap();
+    });
+}
+
+#[test]
+fn a_job_goes_on_as_far_as_there_is_room_beside_what_the_stream_has_taken() {
+    loom::model(|| {
+        let items = Items::new();
+        let iter = items.fill(0..9, 4, |_| false).unwrap();
+        let mut taken = VecDeque::new();
+        assert!(items.take(&mut taken, Waker::noop()));
+        assert_eq!((taken.pop_front(), taken.len()), (Some(0), 3));
+        assert!(!items.is_half_empty(taken.len(), 4));
+        assert_eq!(taken.pop_front(), Some(1));
+        assert!(items.is_half_empty(taken.len(), 4));
+        let _ = items.fill(iter, 4, |_| false);
+        assert_eq!((items.len(), taken.len()), (2, 2));
+    });
+}
+
+#[test]
+fn a_job_whose_turn_is_over_ends_after_one_item_and_gives_the_iterator_back() {
+    loom::model(|| {
+        let items = Items::new();
+        let mut iter = items.fill(0..9, 9, |_| true).unwrap();
+        assert_eq!((items.len(), iter.next()), (1, Some(1)));
     });
 }
 

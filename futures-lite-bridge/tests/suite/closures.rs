@@ -207,7 +207,7 @@ fn a_writer_in_a_green_task_that_is_cancelled_in_each_poll_has_written_what_it_w
 fn a_stream_in_a_green_task_that_is_cancelled_in_each_poll_loses_no_item() {
     let pool = pool(1);
     let points = at_each_point(|polls| {
-        let items = Rc::new(RefCell::new(UnblockIter::new(&pool, 2, 0..20)));
+        let items = Rc::new(RefCell::new(UnblockIter::with_capacity(2, &pool, 0..20)));
         let received = Rc::new(RefCell::new(Vec::new()));
         let (same, received_by_it) = (Rc::clone(&items), Rc::clone(&received));
         let too_late = cancelled_after(polls, move |canceller| {

@@ -146,6 +146,85 @@ fn a_read_that_is_dropped_at_each_of_its_await_points_loses_nothing() {
 }
 
 #[test]
+fn a_write_that_is_dropped_at_each_of_its_await_points_writes_nothing_and_the_next_writes_it_once()
+{
+    Runtime::new()
+        .block_on(async {
+            let (here, there) = UnixStream::pair().unwrap();
+            let (mut here, mut there) = (Green::new(here), Green::new(there));
+            // Far more than there is room for.
+            let text: Vec<u8> = (0..4_000_000_u32).map(|n| (n % 251) as u8).collect();
+            let received = Rc::new(Cell::new(0));
+            let reading = spawn_future({
+                let received = Rc::clone(&received);
+                async move {
+                    let (mut read, mut buffer) = (Vec::new(), vec![0; 300_001]);
+                    loop {
+                        match there.read(&mut buffer).await.unwrap() {
+                            0 => return read,
+                            bytes => read.extend_from_slice(&buffer[..bytes]),
+                        }
+                        received.set(read.len());
+                        yield_now().await;
+                    }
+                }
+            });
+            let (mut written, mut dropped) = (0, 0);
+            while written < text.len() {
+                let part = &text[written..text.len().min(written + 100_003)];
+                match poll_once(here.write(part)).await {
+                    Some(bytes) => written += bytes.unwrap(),
+                    None => {
+                        dropped += 1;
+                        yield_now().await;
+                    }
+                }
+                assert!(received.get() <= written);
+            }
+            // Closing waits for nothing, and what was written comes before it.
+            assert!(poll_once(here.close()).await.unwrap().is_ok());
+            assert!(reading.await.unwrap() == text && dropped > 0);
+        })
+        .unwrap();
+}
+
+#[test]
+fn an_accept_that_is_dropped_at_each_of_its_await_points_takes_no_connection_and_each_comes_once() {
+    Runtime::new()
+        .block_on(async {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let address = listener.local_addr().unwrap();
+            let mut connections = Green::new(listener);
+            let connecting = spawn_future(async move {
+                for byte in 0..20_u8 {
+                    let mut stream = Green::new(TcpStream::connect_async(address).await.unwrap());
+                    stream.write_all(&[byte]).await.unwrap();
+                    for _ in 0..byte % 5 {
+                        yield_now().await;
+                    }
+                }
+            });
+            let (mut received, mut dropped) = (Vec::new(), 0);
+            while received.len() < 20 {
+                match poll_once(connections.next()).await {
+                    Some(stream) => {
+                        let mut stream = stream.unwrap().unwrap();
+                        stream.read_to_end(&mut received).await.unwrap();
+                    }
+                    None => {
+                        dropped += 1;
+                        yield_now().await;
+                    }
+                }
+            }
+            connecting.await.unwrap();
+            assert!(received.into_iter().eq(0..20) && dropped > 0);
+            assert!(poll_once(connections.next()).await.is_none());
+        })
+        .unwrap();
+}
+
+#[test]
 fn a_conversation_that_is_cancelled_at_each_of_its_turns_closes_its_socket_and_hurts_no_other() {
     Runtime::new()
         .block_on(async {

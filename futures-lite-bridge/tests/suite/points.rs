@@ -187,7 +187,7 @@ fn an_iterator_and_what_is_ahead_of_its_consumer_are_dropped_at_each_point_and_o
         let items = slow.inspect(|_| {
             PULLED.fetch_add(1, Ordering::SeqCst);
         });
-        let mut items = UnblockIter::new(&pool, 3, items.map(|_| Counted::new(&ITEMS)));
+        let mut items = UnblockIter::with_capacity(3, &pool, items.map(|_| Counted::new(&ITEMS)));
         let count = block_on(up_to(points, async {
             let mut count = 0;
             while let Some(item) = items.next().await {

@@ -131,7 +131,7 @@ fn items_of_every_stream_come_once_though_each_wait_for_one_is_dropped_at_each_p
     let pool = pool(1);
     for points in POINTS {
         block_on(async {
-            let mut items = UnblockIter::new(&pool, 3, 0..500);
+            let mut items = UnblockIter::with_capacity(3, &pool, 0..500);
             for n in 0..500 {
                 let item = resumed(points, async || items.next().await).await;
                 assert_eq!(item.unwrap().unwrap(), n);

@@ -493,7 +493,7 @@ fn a_flush_that_failed_is_tried_again_by_the_next_and_an_interrupted_one_at_once
 fn an_iterator_gives_all_items_in_order_whatever_its_capacity() {
     let pool = pool(1);
     for capacity in [0, 1, 2, 100, 3000] {
-        let items = UnblockIter::new(&pool, capacity, 0..1000);
+        let items = UnblockIter::with_capacity(capacity, &pool, 0..1000);
         let items: Vec<u32> = block_on(items.try_collect()).unwrap();
         assert!(items.into_iter().eq(0..1000));
     }
@@ -507,7 +507,7 @@ fn an_iterator_is_at_most_its_capacity_ahead_and_holds_no_worker_then() {
     let numbers = (0_usize..).inspect(move |_| {
         counter.fetch_add(1, Ordering::SeqCst);
     });
-    let mut items = UnblockIter::new(&pool, 4, numbers);
+    let mut items = UnblockIter::with_capacity(4, &pool, numbers);
     assert_eq!(block_on(items.next()).unwrap().unwrap(), 0);
     // Comes after the job on the only worker.
     pool.submit(|| ()).result_now();
@@ -525,7 +525,7 @@ fn an_item_is_there_before_the_next_is_asked_for() {
     let pool = pool(1);
     let (sender, receiver) = channel();
     sender.send(1).unwrap();
-    let mut items = UnblockIter::new(&pool, 8, receiver);
+    let mut items = UnblockIter::with_capacity(8, &pool, receiver);
     assert_eq!(block_on(items.next()).unwrap().unwrap(), 1);
     for _ in 0..3 {
         assert!(block_on(poll_once(items.next())).is_none());
@@ -541,7 +541,7 @@ fn an_item_is_there_before_the_next_is_asked_for() {
 fn a_panic_of_an_iterator_comes_after_its_items_and_is_the_last() {
     let pool = pool(1);
     let items = (0..3).inspect(|n| assert!(*n < 2, "no more"));
-    let mut items = UnblockIter::new(&pool, 8, items);
+    let mut items = UnblockIter::with_capacity(8, &pool, items);
     assert_eq!(block_on(items.next()).unwrap().unwrap(), 0);
     assert_eq!(block_on(items.next()).unwrap().unwrap(), 1);
     let last = block_on(items.next()).unwrap();
@@ -557,7 +557,7 @@ fn dropping_a_stream_ends_its_job_and_drops_the_iterator() {
     let endless = std::iter::repeat_with(move || {
         let _ = &counted;
     });
-    let mut items = UnblockIter::new(&pool, usize::MAX, endless);
+    let mut items = UnblockIter::with_capacity(usize::MAX, &pool, endless);
     assert!(block_on(items.next()).unwrap().is_ok());
     drop(items);
     pool.shutdown().unwrap();

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::panic::Location;
 use std::rc::Rc;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use future_result::sync::now;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -31,6 +31,10 @@ pub struct Io<T> {
     source: Source<T>,
     /// Whether the system tells when it is worth trying to write again.
     tells_room: bool,
+    /// Whether what is read are connections, which need a descriptor each.
+    accepts: bool,
+    /// Until when async code does not try to, after it has found none left.
+    shortage: Cell<Option<Instant>>,
     pub(super) read_limit: Cell<Option<Duration>>,
     pub(super) write_limit: Cell<Option<Duration>>,
 }
@@ -42,8 +46,18 @@ impl<T: AsFd> Io<T> {
         Ok(Self {
             source: Source::new(socket),
             tells_room: true,
+            accepts: false,
+            shortage: Cell::new(None),
             read_limit: Cell::new(None),
             write_limit: Cell::new(None),
+        })
+    }
+
+    /// As [`new`](Self::new), for a listener.
+    pub(super) fn listening(socket: T) -> io::Result<Self> {
+        Ok(Self {
+            accepts: true,
+            ..Self::new(socket)?
         })
     }
 
@@ -119,7 +133,8 @@ impl<T: AsFd> Io<T> {
         self.repeat(Interest::Write, at, limit, operation)
     }
 
-    /// Tries; if it would block, the context's waker is woken when it is worth trying again.
+    /// Tries; if it would block, the context's waker is woken when it is worth trying again. As in
+    /// [`accept`](Self::accept), who finds no descriptor left waits a little, tries once more, and is only then told.
     pub(super) fn poll<R>(
         &self,
         interest: Interest,
@@ -136,9 +151,27 @@ impl<T: AsFd> Io<T> {
             context.waker().wake_by_ref();
             return Poll::Pending;
         }
-        let reactor = scheduler.reactor()?;
-        let looks = reactor.looks();
-        let result = retry(|| operation(self.socket()));
+        let left = self.shortage.take().map(|until| {
+            // By the clock of another run it may be more.
+            let left = until.saturating_duration_since(scheduler.timers.now());
+            left.min(SHORTAGE_PAUSE)
+        });
+        if let Some(left) = left.filter(|left| !left.is_zero()) {
+            return self.pause(&scheduler, left, context);
+        }
+        // The reactor needs descriptors, too.
+        let attempt = scheduler.reactor().map(|reactor| {
+            let looks = reactor.looks();
+            (reactor, looks, retry(|| operation(self.socket())))
+        });
+        let error = match &attempt {
+            Ok((.., result)) => result.as_ref().err(),
+            Err(error) => Some(error),
+        };
+        if self.accepts && left.is_none() && error.is_some_and(is_shortage) {
+            return self.pause(&scheduler, SHORTAGE_PAUSE, context);
+        }
+        let (reactor, looks, result) = attempt?;
         if !would_block(&result) {
             return Poll::Ready(result);
         }
@@ -151,6 +184,19 @@ impl<T: AsFd> Io<T> {
         if reactor.looks() != looks {
             context.waker().wake_by_ref();
         }
+        Poll::Pending
+    }
+
+    /// Has whoever accepts poll again after some time.
+    fn pause<R>(
+        &self,
+        scheduler: &Scheduler,
+        left: Duration,
+        context: &Context<'_>,
+    ) -> Poll<io::Result<R>> {
+        self.shortage.set(scheduler.timers.after(left));
+        let waker = context.waker().clone();
+        scheduler.timers.ring(left, Alarm::Poll(waker));
         Poll::Pending
     }
 

@@ -60,7 +60,8 @@ use crate::reactor::Interest;
 /// ```
 pub trait Polled: AsIo {
     /// Does something for which the socket has to be readable. It is given the socket of std, which does not
-    /// block; what says [`WouldBlock`](io::ErrorKind::WouldBlock) is pending.
+    /// block; what says [`WouldBlock`](io::ErrorKind::WouldBlock) is pending. So it is for 5 ms where a listener finds
+    /// no descriptor left, or no memory, before it tries once more and says so.
     fn poll_read_with<R>(
         &self,
         context: &mut Context<'_>,

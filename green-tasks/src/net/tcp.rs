@@ -62,7 +62,7 @@ impl TcpListener {
     ///
     /// If it cannot be made non-blocking.
     pub fn from_std(socket: net::TcpListener) -> io::Result<Self> {
-        Ok(Self(Io::new(socket)?))
+        Ok(Self(Io::listening(socket)?))
     }
 
     /// Returns the std socket, which blocks again, as do its clones.

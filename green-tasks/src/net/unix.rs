@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io::{self, Read, Write};
+use std::iter;
 use std::net::Shutdown;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::{self, SocketAddr};
@@ -13,6 +14,34 @@ use super::io::{Io, check_limit, insist};
 use super::polled::sealed::AsIo;
 
 /// A socket that accepts connections, as [`std::os::unix::net::UnixListener`].
+///
+/// # Examples
+///
+/// ```
+/// use std::io::{Read, Write};
+/// use green_tasks::net::{UnixListener, UnixStream};
+/// use green_tasks::{spawn, FutureResult, Runtime, Stackful};
+///
+/// // SAFETY: nothing that these tasks call is on the list of `Stackful::assume`.
+/// let token = unsafe { Stackful::assume() };
+/// let path = std::env::temp_dir().join(format!("listener-{}", std::process::id()));
+/// let text = Runtime::builder().stackful(token).build()?.run(|| {
+///     let listener = UnixListener::bind(&path)?;
+///     let server = spawn(move || {
+///         for stream in listener.incoming().take(1) {
+///             stream?.write_all(b"hello")?;
+///         }
+///         Ok::<_, std::io::Error>(())
+///     });
+///     let mut text = String::new();
+///     UnixStream::connect(&path)?.read_to_string(&mut text)?;
+///     server.result().unwrap()?;
+///     Ok::<_, std::io::Error>(text)
+/// })??;
+/// std::fs::remove_file(&path)?;
+/// assert_eq!(text, "hello");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct UnixListener(Io<net::UnixListener>);
 
 impl UnixListener {
@@ -31,7 +60,7 @@ impl UnixListener {
     ///
     /// If it cannot be made non-blocking.
     pub fn from_std(socket: net::UnixListener) -> io::Result<Self> {
-        Ok(Self(Io::new(socket)?))
+        Ok(Self(Io::listening(socket)?))
     }
 
     /// Another handle to the same listener, say to accept connections on several threads: each connection
@@ -54,6 +83,30 @@ impl UnixListener {
         let accept = net::UnixListener::accept;
         let (socket, address) = self.0.accept(Location::caller(), accept)?;
         Ok((UnixStream::from_std(socket)?, address))
+    }
+
+    /// Accepts one connection after the other, without end. An error is one [`accept`](Self::accept)'s: the next may
+    /// succeed.
+    pub fn incoming(&self) -> impl Iterator<Item = io::Result<UnixStream>> + '_ {
+        iter::repeat_with(|| self.accept().map(|(stream, _)| stream))
+    }
+
+    /// Where it listens.
+    ///
+    /// # Errors
+    ///
+    /// What std says.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.0.socket().local_addr()
+    }
+
+    /// The socket of std, which blocks again, and so do its clones.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be set to block.
+    pub fn into_std(self) -> io::Result<net::UnixListener> {
+        self.0.into_inner()
     }
 }
 
@@ -131,6 +184,37 @@ impl UnixStream {
         self.0.into_inner()
     }
 
+    /// Another handle to the same connection, say to read and write in two tasks. (A reference reads
+    /// and writes as well.)
+    ///
+    /// # Errors
+    ///
+    /// What std says.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        let clone = Self::from_std(self.0.socket().try_clone()?)?;
+        clone.0.read_limit.set(self.0.read_limit.get());
+        clone.0.write_limit.set(self.0.write_limit.get());
+        Ok(clone)
+    }
+
+    /// This end of the connection.
+    ///
+    /// # Errors
+    ///
+    /// What std says.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.0.socket().local_addr()
+    }
+
+    /// The other end.
+    ///
+    /// # Errors
+    ///
+    /// What std says.
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.0.socket().peer_addr()
+    }
+
     /// Shuts down one or both directions.
     ///
     /// # Errors
@@ -201,6 +285,26 @@ impl Write for UnixStream {
 }
 
 /// A socket for datagrams, as [`std::os::unix::net::UnixDatagram`].
+///
+/// # Examples
+///
+/// ```
+/// use green_tasks::net::UnixDatagram;
+/// use green_tasks::{spawn, FutureResult, Runtime, Stackful};
+///
+/// // SAFETY: nothing that these tasks call is on the list of `Stackful::assume`.
+/// let token = unsafe { Stackful::assume() };
+/// Runtime::builder().stackful(token).build()?.run(|| {
+///     let (here, there) = UnixDatagram::pair()?;
+///     let sending = spawn(move || there.send(b"hello"));
+///     let mut buffer = [0; 16];
+///     let len = here.recv(&mut buffer)?;
+///     assert_eq!(&buffer[..len], b"hello");
+///     sending.result().unwrap()?;
+///     Ok::<_, std::io::Error>(())
+/// })??;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct UnixDatagram(Io<net::UnixDatagram>);
 
 impl UnixDatagram {
@@ -211,6 +315,15 @@ impl UnixDatagram {
     /// As in std.
     pub fn bind(path: impl AsRef<Path>) -> io::Result<Self> {
         Self::from_std(net::UnixDatagram::bind(path)?)
+    }
+
+    /// A socket without a path: it can send, and nobody can answer.
+    ///
+    /// # Errors
+    ///
+    /// What std says.
+    pub fn unbound() -> io::Result<Self> {
+        Self::from_std(net::UnixDatagram::unbound()?)
     }
 
     /// A pair, connected to each other.
@@ -230,6 +343,55 @@ impl UnixDatagram {
     /// If it cannot be made non-blocking.
     pub fn from_std(socket: net::UnixDatagram) -> io::Result<Self> {
         Ok(Self(Io::unaware_of_room(socket)?))
+    }
+
+    /// The socket of std, which blocks again, and so do its clones.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be set to block.
+    pub fn into_std(self) -> io::Result<net::UnixDatagram> {
+        self.0.into_inner()
+    }
+
+    /// Another handle to the same socket, say to send and receive in two tasks.
+    ///
+    /// # Errors
+    ///
+    /// What std says.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        let clone = Self::from_std(self.0.socket().try_clone()?)?;
+        clone.0.read_limit.set(self.0.read_limit.get());
+        Ok(clone)
+    }
+
+    /// Sends to the socket at this path by [`send`](Self::send), and receives from nobody else.
+    ///
+    /// # Errors
+    ///
+    /// What std says.
+    pub fn connect(&self, path: impl AsRef<Path>) -> io::Result<()> {
+        self.0.socket().connect(path)
+    }
+
+    /// How long to wait for a datagram; see
+    /// [`TcpStream::set_read_timeout`](super::TcpStream::set_read_timeout).
+    ///
+    /// # Errors
+    ///
+    /// If the limit is zero.
+    pub fn set_read_timeout(&self, limit: Option<Duration>) -> io::Result<()> {
+        self.0.read_limit.set(check_limit(limit)?);
+        Ok(())
+    }
+
+    /// Its own address.
+    ///
+    /// # Errors
+    ///
+    /// What std says.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.0.socket().local_addr()
     }
 
     /// Sends a datagram to the connected address.

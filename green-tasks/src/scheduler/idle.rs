@@ -71,8 +71,9 @@ impl Scheduler {
         }
     }
 
-    fn ring(&self) {
-        // A waker may be anybody's code. Whoever is current here rests already, or has ended, so that
+    /// Does what is to be done at a time that has come.
+    pub(super) fn ring(&self) {
+        // A waker may be anybody's code. Whoever is current here mostly rests already, or has ended, so that
         // it must not rest once more.
         let current = self.current();
         let _pin = current.interrupts().pin();

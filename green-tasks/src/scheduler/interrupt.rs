@@ -16,6 +16,10 @@
 //! - at the end of a [`scope`](crate::scope()), before all of the scope's tasks have ended: they borrow
 //!   from its frames. The same is true of a scope of another pool, whose wait says so;
 //! - once its closure has ended, while its value is handed over.
+//!
+//! A task that computes gives the scheduler no turn to hear that it is to stop. So at a
+//! [`checkpoint`](crate::checkpoint) it looks itself: at what other threads have to say, and, if it is in a
+//! time limit, at the clock.
 
 use std::any::Any;
 use std::cell::Cell;
@@ -24,7 +28,7 @@ use std::thread::panicking;
 
 use future_result::TaskError;
 
-use super::Task;
+use super::{Scheduler, Task};
 
 /// Why a task is to unwind, and whether it may. Few tasks ever have any of this.
 #[derive(Default)]
@@ -211,11 +215,32 @@ impl Task {
         }
     }
 
+    /// Whether it is in a time limit.
+    fn has_limits(&self) -> bool {
+        self.get_rare()
+            .is_some_and(|rare| rare.interrupts.limits.get() > 0)
+    }
+
     /// Whether it has said that it will not suspend.
     #[inline]
     pub(crate) fn is_pinned(&self) -> bool {
         self.get_rare()
             .is_some_and(|rare| rare.interrupts.pins.get() > 0)
+    }
+}
+
+impl Scheduler {
+    /// Unwinds the running task if it is to stop, of which it may not have been told yet.
+    pub(crate) fn check(&self) {
+        let task = self.current();
+        // Where it must not suspend, it may be a waker that was called here, and whose code this is.
+        if !task.is_pinned() {
+            self.read_mail();
+            if task.has_limits() {
+                self.ring();
+            }
+        }
+        task.raise();
     }
 }
 

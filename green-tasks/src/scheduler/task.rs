@@ -63,12 +63,6 @@ pub(crate) struct Rest {
 }
 
 impl Rest {
-    /// A task goes on as soon as the others have had a turn.
-    pub(crate) const YIELDS: Self = Self {
-        what: &"lets others have a turn",
-        at: None,
-        ends: Ends::Here,
-    };
     /// A future waits, for whatever its waker was given to.
     pub(super) const AWAITS: Self = Self {
         what: &"awaits something",
@@ -251,10 +245,16 @@ impl Task {
         self.since.set(now);
     }
 
-    /// It rests no more. If that was within a poll, the poll may have to be repeated.
+    /// It rests no more.
     #[inline]
     pub(super) fn end_rest(&self) {
         self.resting.set(None);
+        self.note_owed();
+    }
+
+    /// It was suspended. If that was within a poll, the poll may have to be repeated.
+    #[inline]
+    pub(super) fn note_owed(&self) {
         if self.is_polling.get() {
             self.owed.set(true);
         }

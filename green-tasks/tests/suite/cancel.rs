@@ -11,11 +11,11 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use crate::support::{Drops, OnDrop, run, simulate, try_run};
+use crate::support::{Drops, OnDrop, run, simulate, stackful, try_run};
 use future_result::pair;
 use green_tasks::sync::{Event, Mutex};
 use green_tasks::{
-    Cancel, Elapsed, FutureResult, RuntimeError, TaskError, checkpoint, shield, sleep,
+    Cancel, Elapsed, FutureResult, RuntimeError, TaskError, checkpoint, shield, sleep, spawn,
     spawn_future, spawn_local, timeout, yield_now,
 };
 
@@ -103,6 +103,52 @@ fn a_task_is_cancelled_from_another_thread() {
         // Also if it was prevented: then the closure is dropped.
         let _ = main_waits.result();
         assert!(is_cancelled(other.join().unwrap()));
+    });
+}
+
+/// It never gives its scheduler a turn, which would hear of it.
+#[test]
+fn a_task_that_only_computes_is_cancelled_by_another_thread_at_a_checkpoint() {
+    for threads in [1, 2] {
+        let (computes, is_computing) = mpsc::channel();
+        let (sender, receiver) = mpsc::channel::<green_tasks::JoinHandle<()>>();
+        let other = thread::spawn(move || {
+            let handle = receiver.recv().unwrap();
+            is_computing.recv().unwrap();
+            assert_eq!(handle.cancel(), Cancel::Requested);
+            handle.result()
+        });
+        let runtime = stackful().threads(threads).build().unwrap();
+        let ran = runtime.run(|| {
+            let computing = spawn(move || {
+                computes.send(()).unwrap();
+                loop {
+                    checkpoint();
+                }
+            });
+            sender.send(computing).unwrap();
+            yield_now();
+            is_cancelled(other.join().unwrap())
+        });
+        assert!(ran.unwrap());
+    }
+}
+
+#[test]
+fn a_time_limit_is_over_at_a_checkpoint_of_what_only_computes_and_wakes_the_others_as_well() {
+    run(|| {
+        let sleeping = spawn_local(|| sleep(Duration::from_micros(1)));
+        yield_now();
+        let computed = timeout(Duration::from_millis(2), || {
+            loop {
+                checkpoint();
+                assert!(!sleeping.is_done(), "its turn has not come");
+            }
+        });
+        assert_eq!(computed, Err::<(), _>(Elapsed));
+        sleeping.result().unwrap();
+        // Out of its limit it goes on.
+        checkpoint();
     });
 }
 

@@ -12,8 +12,8 @@ use future_result::pair;
 use green_tasks::net::{Polled, UnixStream};
 use green_tasks::sync::{Event, unbounded};
 use green_tasks::{
-    FutureResult, JoinHandle, dump, no_suspend, now, shield, sleep, sleep_async, spawn_future,
-    spawn_local, stack_high_water, task_local, yield_now,
+    FutureResult, JoinHandle, checkpoint, dump, no_suspend, now, shield, sleep, sleep_async,
+    spawn_future, spawn_local, stack_high_water, task_local, yield_now,
 };
 
 use crate::support::{OnDrop, run};
@@ -36,6 +36,7 @@ fn everything() {
     assert!(!dump().is_empty());
     assert!(stack_high_water().is_some());
     assert!(now() <= shield(|| no_suspend(now)));
+    checkpoint();
     let mut long = sleep_async(Duration::from_secs(100));
     assert!(Pin::new(&mut long).poll(&mut context).is_pending());
     drop(long);

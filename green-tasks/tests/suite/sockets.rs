@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 use green_tasks::net::{Polled, TcpListener, TcpStream, UnixDatagram, UnixListener, UnixStream};
 use green_tasks::{FutureResult, no_suspend, sleep, spawn_future, spawn_local, timeout, yield_now};
 
+use rustix::fs::{OFlags, fcntl_getfl};
+
 use crate::support::run;
 
 const LONG: Duration = Duration::from_secs(20);
@@ -299,4 +301,55 @@ fn a_scheduler_that_waits_for_sockets_is_woken_by_other_threads_each_time() {
             other.join().unwrap().unwrap();
         }
     });
+}
+
+/// What std's have, and in which a task waits as in the others.
+#[test]
+fn unix_sockets_have_names_clones_and_time_limits() {
+    let folder = std::env::temp_dir().join(format!("green-tasks-unix-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let (stream, datagrams) = (folder.join("stream"), folder.join("datagrams"));
+    let limit = Some(Duration::from_millis(1));
+    run(|| {
+        let listener = UnixListener::bind(&stream).unwrap();
+        let address = listener.local_addr().unwrap();
+        assert_eq!(address.as_pathname(), Some(stream.as_path()));
+        let accepting = spawn_local(move || {
+            let accepted: Vec<_> = listener.incoming().take(2).map(Result::unwrap).collect();
+            // It blocks again.
+            let listener = listener.into_std().unwrap();
+            assert!(!fcntl_getfl(&listener).unwrap().contains(OFlags::NONBLOCK));
+            accepted
+        });
+        let here = UnixStream::connect(&stream).unwrap();
+        let _second = UnixStream::connect(&stream).unwrap();
+        let there = accepting.result().unwrap();
+        assert_eq!(
+            here.peer_addr().unwrap().as_pathname(),
+            Some(stream.as_path())
+        );
+        assert!(here.local_addr().unwrap().is_unnamed());
+        here.set_read_timeout(limit).unwrap();
+        let reading = here.try_clone().unwrap();
+        let error = (&reading).read(&mut [0]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TimedOut, "a clone has the limit");
+        (&there[0]).write_all(b"x").unwrap();
+        assert_eq!((&reading).read(&mut [0]).unwrap(), 1);
+
+        let bound = UnixDatagram::bind(&datagrams).unwrap();
+        let address = bound.local_addr().unwrap();
+        assert_eq!(address.as_pathname(), Some(datagrams.as_path()));
+        bound.set_read_timeout(limit).unwrap();
+        let receiving = bound.try_clone().unwrap();
+        let error = receiving.recv(&mut [0]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TimedOut, "a clone has the limit");
+        let sending = UnixDatagram::unbound().unwrap();
+        sending.connect(&datagrams).unwrap();
+        sending.send(b"y").unwrap();
+        let (len, from) = receiving.recv_from(&mut [0; 4]).unwrap();
+        assert!(len == 1 && from.is_unnamed());
+        let blocking = bound.into_std().unwrap();
+        assert!(!fcntl_getfl(&blocking).unwrap().contains(OFlags::NONBLOCK));
+    });
+    std::fs::remove_dir_all(&folder).unwrap();
 }

@@ -295,7 +295,7 @@ fn a_future_that_blocks_lets_the_others_run() {
 
 #[test]
 fn a_wake_up_that_a_wait_within_a_poll_swallows_is_not_lost() {
-    for as_future in [false, true] {
+    for (as_future, yields) in [(false, false), (true, false), (false, true), (true, true)] {
         run(|| {
             let (first, mut first_handle) = pair();
             let (second, second_handle) = pair();
@@ -303,8 +303,14 @@ fn a_wake_up_that_a_wait_within_a_poll_swallows_is_not_lost() {
             // Registers for the first, and then waits for the second within the poll.
             let future = std::future::poll_fn(move |context| {
                 let polled = first_handle.poll_done(context);
-                if let Some(handle) = second_handle.take() {
-                    handle.result().unwrap();
+                match second_handle.take() {
+                    Some(handle) if yields => {
+                        while !handle.is_done() {
+                            yield_now();
+                        }
+                    }
+                    Some(handle) => handle.result().unwrap(),
+                    None => {}
                 }
                 polled
             });

@@ -1,6 +1,6 @@
 //! Against real processes, whose events are handled one at a time.
 
-use future_result::{FutureResult, pair};
+use future_result::{FutureResult, JoinHandle, pair};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -17,8 +17,15 @@ use crate::state::Limits;
 use crate::{builder, job};
 
 fn dispatcher() -> Dispatcher<Host> {
+    dispatcher_with(None)
+}
+
+/// `preload` is a call.
+fn dispatcher_with(preload: Option<&[u8]>) -> Dispatcher<Host> {
+    let setup = |call| builder::start::setup(call, &[], false, Conduct::default()).unwrap();
     let plan = Plan {
-        setup: builder::start::setup(None, &[], false, Conduct::default()).unwrap(),
+        setup: setup(None),
+        preload: preload.map(|call| setup(Some(call))),
         ..Plan::default()
     };
     let limits = Limits {
@@ -30,6 +37,7 @@ fn dispatcher() -> Dispatcher<Host> {
         prefetch: None,
     };
     let (host, bell) = Host::new(plan).unwrap();
+    host.preload().unwrap();
     Dispatcher::new(Arc::new(Core::new(host, bell, limits))).unwrap()
 }
 
@@ -45,19 +53,46 @@ fn a_dispatcher_that_never_ran_leaves_no_process() {
     assert!(!std::path::Path::new(&format!("/proc/{}", pids[0])).exists());
 }
 
-/// Whatever the order in which the system reports the two.
-#[test]
-fn a_death_that_is_seen_before_the_answer_does_not_cost_it() {
-    let mut dispatcher = dispatcher();
-    let core = Arc::clone(&dispatcher.core);
+/// Of 1 and 1.
+fn submit_addition(core: &Core<Host>) -> JoinHandle<u32> {
     let call = Call::one(|n: u32| n + 1).unwrap();
     let message = job::message(call, |bytes| codec::encode(&1_u32, bytes)).unwrap();
-    let (completer, handle) = pair::<u32>();
+    let (completer, handle) = pair();
     let terms = Terms {
         limit: None,
         retries: Retries::NONE,
     };
     core.submit(Job::new(message, terms, completer, codec::decode::<u32>));
+    handle
+}
+
+#[test]
+fn a_thread_that_never_comes_to_sleep_has_the_next_worker_started_too() {
+    let nothing = Call::one(|()| ()).unwrap().to_bytes();
+    let mut dispatcher = dispatcher_with(Some(&nothing));
+    let core = Arc::clone(&dispatcher.core);
+    let handle = submit_addition(&core);
+    let mut events = Vec::new();
+    let mut rounds_since = 0;
+    while rounds_since < SPARE_EACH {
+        // Before that the pool has no worker that is ready, and keeps no other one.
+        rounds_since += u32::from(handle.is_done());
+        core.notifier.notify();
+        dispatcher.turn();
+        dispatcher.wait(&mut events, None).unwrap();
+        for Event(token) in events.drain(..) {
+            dispatcher.handle(token);
+        }
+    }
+    assert!(core.system.has_spare());
+}
+
+/// Whatever the order in which the system reports the two.
+#[test]
+fn a_death_that_is_seen_before_the_answer_does_not_cost_it() {
+    let mut dispatcher = dispatcher();
+    let core = Arc::clone(&dispatcher.core);
+    let handle = submit_addition(&core);
     // READY, by which it gets the task; then the answer, which nobody reads.
     for is_ready in [true, false] {
         let results = &dispatcher.inboxes[&0].results.pipe;
