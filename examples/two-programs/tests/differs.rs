@@ -168,7 +168,7 @@ fn a_program_with_two_functions_of_one_name_builds_no_pool() {
     let output = std::process::Command::new(TWICE).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(
-        text.contains("two functions are declared by the name `twice::SAME`"),
+        text.contains("two functions are declared with the name `twice::SAME`"),
         "{text}"
     );
 }
