@@ -944,8 +944,8 @@ MUTANTS = [
         "sim: scope does not tell of its tasks",
         "thread-pool",
         "src/scope.rs",
-        "(Ok(_), Ok(())) if scope.crowd.has_failed() => {",
-        "(Ok(_), Ok(())) if false => {",
+        "(Ok(_), Ok(())) if scope.crowd.has_failed() =>",
+        "(Ok(_), Ok(())) if false =>",
     ),
     # Scopes.
     (
