@@ -1,6 +1,6 @@
 //! The cell: one allocation that holds a task from its submission to its result.
 //!
-//! It is the only place with `unsafe` code. [`state`](crate::state) says who may touch what; the
+//! Nearly all `unsafe` code of the crate is here. [`state`](crate::state) says who may touch what; the
 //! types here are the parties it speaks of, one file each: what a party may do is what its type can
 //! do, and consuming the type is how it gives its rights up.
 //!

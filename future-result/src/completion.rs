@@ -384,6 +384,7 @@ impl<'a, K, F: FutureResult> IntoIterator for &'a mut CompletionSet<K, F> {
 
 /// Waits for one completion after the other; owns its set.
 #[derive(Debug)]
+#[must_use = "iterators are lazy; dropping this one detaches its handles"]
 pub struct IntoIter<K, F> {
     set: CompletionSet<K, F>,
 }
@@ -402,6 +403,7 @@ impl<K, F: FutureResult> Iterator for IntoIter<K, F> {
 
 /// Waits for one completion after the other; leaves the set usable.
 #[derive(Debug)]
+#[must_use = "iterators are lazy"]
 pub struct IterMut<'a, K, F> {
     set: &'a mut CompletionSet<K, F>,
 }

@@ -36,6 +36,7 @@ use crate::{Awaited, Cancel, Cause, FutureResult, InPlace, Status, TaskError};
 /// assert_eq!(other.result()?, [1, 2]);
 /// # Ok::<(), future_result::TaskError>(())
 /// ```
+#[must_use = "dropping the last clone detaches the work: its result and its error will be lost"]
 pub struct Shared<F: FutureResult> {
     inner: Arc<Inner<F>>,
     /// This clone's place among the wakers, once it has waited.

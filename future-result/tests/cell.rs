@@ -20,6 +20,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
+use future_result::claim::Claim;
 use future_result::{
     Cancel, CancelToken, Completer, FutureResult, InPlace, JoinHandle, PoolId, Status, Task,
     TaskError, pair, pair_with_hook, task, task_in,
@@ -577,4 +578,16 @@ fn a_hook_is_called_for_each_request_to_stop_what_runs_and_dropped_with_the_cell
     assert_eq!(handle.result().unwrap(), 5);
     assert_eq!(calls.load(SeqCst), 2);
     assert_eq!(Arc::strong_count(&calls), 1);
+}
+
+#[test]
+fn claim_on_a_task_without_a_handle_cannot_be_had() {
+    let runs = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&runs);
+    let task = Task::detached(move || {
+        counted.fetch_add(1, SeqCst);
+    });
+    assert!(Claim::on(&task).is_none());
+    task.run();
+    assert_eq!(runs.load(SeqCst), 1);
 }

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use future_result::{JoinHandle, TaskError, pair, task};
+use future_result::{JoinHandle, TaskError, task};
 
 use crate::ThreadPoolExecutor;
 use crate::current;
+use crate::submit::refused;
 use crate::trace::Origin;
 use crate::watch::Watch;
 use crate::worker::Local;
@@ -52,7 +53,8 @@ impl ThreadPoolExecutor {
     {
         let core = &self.core;
         if core.is_over() || core.is_forked() {
-            return (0..self.workers).map(|_| self.rejected()).collect();
+            let rejected = |_| refused((), TaskError::Rejected(core.rejection()));
+            return (0..self.workers).map(rejected).collect();
         }
         let origin = Origin::here();
         let function = Arc::new(function);
@@ -78,11 +80,5 @@ impl ThreadPoolExecutor {
             }
         });
         handles
-    }
-
-    fn rejected<R>(&self) -> JoinHandle<R> {
-        let (completer, handle) = pair();
-        completer.fail(TaskError::Rejected(self.core.rejection()));
-        handle
     }
 }

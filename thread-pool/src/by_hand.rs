@@ -3,11 +3,10 @@
 
 use std::sync::Arc;
 
-use future_result::{
-    CellId, Completer, JoinHandle, Rejection, TaskError, contain, pair, task_by_hand,
-};
+use future_result::{CellId, Completer, JoinHandle, Rejection, TaskError, task_by_hand};
 
 use crate::bound::Bound;
+use crate::submit::refused;
 use crate::trace::Origin;
 use crate::watch::Watch;
 use crate::{ThreadPoolExecutor, WhenFull};
@@ -74,12 +73,7 @@ impl ThreadPoolExecutor {
                 core.run_by_caller(task);
                 handle
             }
-            (Err(reason), _) => {
-                contain(|| drop(job));
-                let (completer, handle) = pair();
-                completer.fail(TaskError::Rejected(reason));
-                handle
-            }
+            (Err(reason), _) => refused(job, TaskError::Rejected(reason)),
         }
     }
 }

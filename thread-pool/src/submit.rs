@@ -81,12 +81,7 @@ impl ThreadPoolExecutor {
                 self.core.run_by_caller(task);
                 handle
             }
-            (Err(reason), _) => {
-                contain(|| drop(job));
-                let (completer, handle) = pair();
-                completer.fail(TaskError::Rejected(reason));
-                handle
-            }
+            (Err(reason), _) => refused(job, TaskError::Rejected(reason)),
         }
     }
 
@@ -307,4 +302,12 @@ impl ThreadPoolExecutor {
             Ok(handle)
         })
     }
+}
+
+/// The handle of a job that is not queued.
+pub(crate) fn refused<F, T>(job: F, error: TaskError) -> JoinHandle<T> {
+    contain(|| drop(job));
+    let (completer, handle) = pair();
+    completer.fail(error);
+    handle
 }

@@ -5,12 +5,13 @@ use std::time::{Duration, Instant};
 
 use future_result::claim::Claim;
 use future_result::sync::now;
-use future_result::{JoinHandle, Rejection, Task, TaskError, contain, pair, task_in};
+use future_result::{JoinHandle, Rejection, Task, TaskError, task_in};
 
 use crate::bound::Room;
 use crate::core::Core;
 use crate::current;
 use crate::injector::Open;
+use crate::submit::refused;
 use crate::trace::Origin;
 use crate::watch::Watch;
 use crate::{Priority, SubmitError, ThreadPoolExecutor, WhenFull};
@@ -382,12 +383,4 @@ where
 
 fn is_past(deadline: Option<Instant>) -> bool {
     deadline.is_some_and(|deadline| deadline <= now())
-}
-
-/// The handle of a job that is not queued.
-fn refused<F, T>(job: F, error: TaskError) -> JoinHandle<T> {
-    contain(|| drop(job));
-    let (completer, handle) = pair();
-    completer.fail(error);
-    handle
 }
