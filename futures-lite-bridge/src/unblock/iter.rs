@@ -87,11 +87,11 @@ where
     /// use thread_pool::ThreadPoolExecutor;
     ///
     /// let pool = ThreadPoolExecutor::new(1)?;
-    /// // For items that are large, or should not be fetched long before they are used.
-    /// let pages = ["one", "two", "three"].map(|name| name.repeat(10_000));
-    /// let pages = UnblockIter::with_capacity(1, &pool, pages);
+    /// // Large items: one ahead is enough.
+    /// let pages = ["one", "three"].map(|name| name.repeat(10_000));
+    /// let mut pages = UnblockIter::with_capacity(1, &pool, pages);
     /// let bytes = pages.try_fold(0, |bytes, page| Ok(bytes + page.len()));
-    /// assert_eq!(block_on({ bytes })?, 110_000);
+    /// assert_eq!(block_on(bytes)?, 80_000);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn with_capacity(

@@ -18,5 +18,7 @@ mod points;
 mod resumed;
 mod runtimes;
 mod spawn;
+mod spawn_end;
 mod stream;
 mod unblock;
+mod unblock_iter;

@@ -1,4 +1,4 @@
-//! Proves that adapted readers, writers and iterators give everything, in order, and hold no worker while
+//! Proves that adapted readers and writers give everything, in order, and hold no worker while
 //! nobody wants anything.
 use std::io::{self, Read, Write};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,8 +7,8 @@ use std::sync::{Arc, Condvar, Mutex};
 
 use futures_lite::future::poll_once;
 use futures_lite::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, StreamExt};
-use futures_lite_bridge::{UnblockIter, UnblockReader, UnblockWriter, block_on};
-use thread_pool::{Rejection, TaskError};
+use futures_lite_bridge::{UnblockReader, UnblockWriter, block_on};
+use thread_pool::{FutureResult, Rejection, TaskError};
 
 use crate::common::{Counted, Gate, pool};
 
@@ -108,7 +108,7 @@ fn a_reader_that_fills_its_buffers_is_read_up_to_three_of_them_ahead_and_holds_n
     for n in 0..100 {
         assert_eq!(block_on(reader.read(&mut byte)).unwrap(), 1);
         // Comes after the job on the only worker.
-        pool.submit(|| ()).result_now();
+        pool.submit(|| ()).result().unwrap();
         let ahead = reads.load(Ordering::SeqCst) - (n / 4 + 1);
         assert!((1..=3).contains(&ahead), "{ahead}");
     }
@@ -124,7 +124,7 @@ fn a_reader_that_gives_less_than_a_buffer_is_read_when_it_is_asked_for() {
     for (bytes, expected) in [(3, 1), (4, 3), (0, 3), (0, 4)] {
         let mut buffer = [0; 8];
         assert_eq!(block_on(reader.read(&mut buffer)).unwrap(), bytes);
-        pool.submit(|| ()).result_now();
+        pool.submit(|| ()).result().unwrap();
         assert_eq!(reads.load(Ordering::SeqCst), expected);
     }
 }
@@ -161,13 +161,13 @@ fn what_goes_wrong_ahead_is_told_after_the_bytes_before_it() {
     let mut byte = [0];
     for _ in 0..4 {
         block_on(reader.read_exact(&mut byte)).unwrap();
-        pool.submit(|| ()).result_now();
+        pool.submit(|| ()).result().unwrap();
     }
     let error = block_on(reader.read(&mut byte)).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     for _ in 0..4 {
         block_on(reader.read_exact(&mut byte)).unwrap();
-        pool.submit(|| ()).result_now();
+        pool.submit(|| ()).result().unwrap();
     }
     // It did not keep to the buffer, and panicked.
     let error = block_on(reader.read(&mut byte)).unwrap_err();
@@ -343,7 +343,7 @@ fn a_writer_that_is_never_done_leaves_its_only_worker_to_others_by_turns() {
         let others = pool.submit(|| ());
         (0..1_000_000).any(|_| {
             give();
-            future_result::FutureResult::is_done(&others)
+            others.is_done()
         })
     });
     // Lets every write end.
@@ -487,90 +487,4 @@ fn a_flush_that_failed_is_tried_again_by_the_next_and_an_interrupted_one_at_once
     }
     block_on(writer.flush()).unwrap();
     block_on(writer.close()).unwrap();
-}
-
-#[test]
-fn an_iterator_gives_all_items_in_order_whatever_its_capacity() {
-    let pool = pool(1);
-    for capacity in [0, 1, 2, 100, 3000] {
-        let items = UnblockIter::with_capacity(capacity, &pool, 0..1000);
-        let items: Vec<u32> = block_on(items.try_collect()).unwrap();
-        assert!(items.into_iter().eq(0..1000));
-    }
-}
-
-#[test]
-fn an_iterator_is_at_most_its_capacity_ahead_and_holds_no_worker_then() {
-    let pool = pool(1);
-    let pulled = Arc::new(AtomicUsize::new(0));
-    let counter = Arc::clone(&pulled);
-    let numbers = (0_usize..).inspect(move |_| {
-        counter.fetch_add(1, Ordering::SeqCst);
-    });
-    let mut items = UnblockIter::with_capacity(4, &pool, numbers);
-    assert_eq!(block_on(items.next()).unwrap().unwrap(), 0);
-    // Comes after the job on the only worker.
-    pool.submit(|| ()).result_now();
-    let ahead = pulled.load(Ordering::SeqCst);
-    assert!((4..=5).contains(&ahead), "{ahead}");
-    for n in 1..100 {
-        assert_eq!(block_on(items.next()).unwrap().unwrap(), n);
-        let taken = n + 1;
-        assert!(pulled.load(Ordering::SeqCst) <= taken + 4);
-    }
-}
-
-#[test]
-fn an_item_is_there_before_the_next_is_asked_for() {
-    let pool = pool(1);
-    let (sender, receiver) = channel();
-    sender.send(1).unwrap();
-    let mut items = UnblockIter::with_capacity(8, &pool, receiver);
-    assert_eq!(block_on(items.next()).unwrap().unwrap(), 1);
-    for _ in 0..3 {
-        assert!(block_on(poll_once(items.next())).is_none());
-    }
-    sender.send(2).unwrap();
-    assert_eq!(block_on(items.next()).unwrap().unwrap(), 2);
-    drop(sender);
-    assert!(block_on(items.next()).is_none());
-    assert!(block_on(items.next()).is_none());
-}
-
-#[test]
-fn a_panic_of_an_iterator_comes_after_its_items_and_is_the_last() {
-    let pool = pool(1);
-    let items = (0..3).inspect(|n| assert!(*n < 2, "no more"));
-    let mut items = UnblockIter::with_capacity(8, &pool, items);
-    assert_eq!(block_on(items.next()).unwrap().unwrap(), 0);
-    assert_eq!(block_on(items.next()).unwrap().unwrap(), 1);
-    let last = block_on(items.next()).unwrap();
-    assert!(matches!(last, Err(TaskError::Panicked(panic)) if panic.message() == "no more"));
-    assert!(block_on(items.next()).is_none());
-}
-
-#[test]
-fn dropping_a_stream_ends_its_job_and_drops_the_iterator() {
-    static DROPS: AtomicUsize = AtomicUsize::new(0);
-    let pool = pool(1);
-    let counted = Counted::new(&DROPS);
-    let endless = std::iter::repeat_with(move || {
-        let _ = &counted;
-    });
-    let mut items = UnblockIter::with_capacity(usize::MAX, &pool, endless);
-    assert!(block_on(items.next()).unwrap().is_ok());
-    drop(items);
-    pool.shutdown().unwrap();
-    assert_eq!(DROPS.load(Ordering::SeqCst), 1);
-}
-
-/// Waits for it.
-trait ResultNow {
-    fn result_now(self);
-}
-
-impl ResultNow for thread_pool::JoinHandle<()> {
-    fn result_now(self) {
-        thread_pool::FutureResult::result(self).unwrap();
-    }
 }
