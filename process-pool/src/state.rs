@@ -100,7 +100,7 @@ pub(crate) struct State<P> {
     queue: VecDeque<Job>,
     /// The length at which the queue is swept of cancelled tasks.
     sweep_at: usize,
-    /// Tasks that were taken back, or whose worker died before they began; they come first.
+    /// Tasks to be run by another worker than before, or again; they come first.
     requeued: VecDeque<Job>,
     /// Tasks whose worker died after they began, by the time at which they are retried.
     delayed: BTreeMap<(Instant, u64), Job>,
