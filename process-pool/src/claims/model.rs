@@ -58,7 +58,7 @@ fn what_was_taken_back_stays_so_whatever_the_worker_does_meanwhile() {
     });
 }
 
-/// A task that has ended is not stopped, and the pool knows it has if another one has begun.
+/// So the pool does not stop a task that has ended: it sees that another one has begun.
 #[test]
 fn who_sees_a_task_begin_sees_that_the_one_before_has_ended() {
     loom::model(|| {
@@ -106,7 +106,7 @@ fn room_of_a_value_is_used_again_when_it_was_read_and_not_before() {
     });
 }
 
-/// One look at the bell, one into the pipe, then only the bell: it still leads to the pipe again.
+/// A worker that looks at the bell, then into the pipe, then only at the bell, looks into the pipe again.
 #[test]
 fn a_message_that_was_missed_is_rung_for() {
     loom::model(|| {
