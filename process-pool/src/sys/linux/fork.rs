@@ -15,10 +15,7 @@
 //! The parent gets the same signal at a child's end as at the zygote's, which is that of every ordinary
 //! child: `SIGCHLD`.
 
-#![expect(
-    unsafe_code,
-    reason = "a system call that the C library does not have"
-)]
+#![expect(unsafe_code, reason = "a system call that the C library does not have")]
 
 use std::ffi::{c_int, c_long, c_void};
 use std::io::{self, Write};

@@ -1,9 +1,6 @@
 //! The first moments of a worker: what it was handed, and whether its pool did that.
 
-#![expect(
-    unsafe_code,
-    reason = "a number that the system gave to this process"
-)]
+#![expect(unsafe_code, reason = "a number that the system gave to this process")]
 
 use std::fs::File;
 use std::io;
