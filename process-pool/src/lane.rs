@@ -100,7 +100,7 @@ impl Lane {
             .collect()
     }
 
-    /// So many bytes of that were written.
+    /// This many bytes of that were written.
     pub(crate) fn wrote(&mut self, mut bytes: usize) {
         let control = bytes.min(self.control.len() - self.control_written);
         self.control_written += control;

@@ -127,10 +127,7 @@ fn run(time: Duration) {
         if time >= 3 * REPORT && begin.elapsed() >= time / 3 {
             let warm = *warm.get_or_insert(memory);
             let limit = warm + warm * TOLERANCE / 100;
-            assert!(
-                memory <= limit,
-                "memory grew from {warm} to {memory} kB"
-            );
+            assert!(memory <= limit, "memory grew from {warm} to {memory} kB");
         }
     }
     // ORDERING: Relaxed; it publishes nothing.

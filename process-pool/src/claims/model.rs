@@ -75,7 +75,7 @@ fn who_sees_a_task_begin_sees_that_the_one_before_has_ended() {
     });
 }
 
-/// A place where a worker's values are written one after the other.
+/// A place where a worker's values are written one after another.
 struct Part(UnsafeCell<()>);
 
 // SAFETY: it holds nothing; loom's check of its accesses is the test.
