@@ -222,8 +222,8 @@ pub fn sleep(duration: Duration) {
 /// Runs `f` with a time limit: when that is over, `f` unwinds from where it waits, as if it were
 /// cancelled.
 ///
-/// Like cancelling, a limit ends waits and not computations, and does nothing within
-/// [`shield`](crate::shield). Of limits inside each other, the outermost that is over ends its `f`.
+/// Like cancelling, a limit ends waits and not computations, unless these call
+/// [`checkpoint`](crate::checkpoint); and it does nothing within [`shield`](crate::shield). Of limits inside each other, the outermost that is over ends its `f`.
 /// Outside of a runtime nothing can be interrupted: `f` runs to its end.
 ///
 /// # Errors
