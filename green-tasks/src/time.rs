@@ -222,8 +222,9 @@ pub fn sleep(duration: Duration) {
 /// Runs `f` with a time limit: when it has passed, `f` unwinds from where it waits, as if it were
 /// cancelled.
 ///
-/// Like cancelling, a limit ends waits and not computations, and does nothing within
-/// [`shield`](crate::shield). Of nested limits, the outermost that has passed ends its `f`.
+/// Like cancelling, a limit ends waits and not computations, unless these call
+/// [`checkpoint`](crate::checkpoint), and does nothing within [`shield`](crate::shield). Of nested limits, the
+/// outermost that has passed ends its `f`.
 /// Outside of a runtime nothing can be interrupted: `f` runs to its end.
 ///
 /// # Errors
