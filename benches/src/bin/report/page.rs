@@ -87,7 +87,7 @@ fn head(data: &Data) -> String {
          **bold**; *rows in italics* are not pools, but limits or plain code, and never count as the best peer.\n\n\
          - **free**: threads run wherever the kernel puts them, which is what a user sees.\n\
          - **one CPU**: all threads share one: the cost of the software alone, with less noise.\n\
-         - **spread**: the calling thread has one CPU and all workers the other, so everything between them crosses.\n\n\
+         - **spread**: the calling thread has one CPU and all workers the other, so everything between them crosses over.\n\n\
          Absolute times hold only for this machine; ratios carry over better. A ratio within 5 % of 1 is noise here.\n\n\
          Peers: {}.\n",
         data.machine,
