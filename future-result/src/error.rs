@@ -217,7 +217,7 @@ impl Error for Rejection {}
 /// ```
 #[derive(Clone, Debug)]
 pub struct Cause(
-    /// Boxed besides, so that it is one pointer and a `Result` with a word in it stays two words.
+    /// Boxed as well, so that it is one pointer and a `Result` with a word in it stays two words.
     Arc<Box<dyn Error + Send + Sync>>,
 );
 
