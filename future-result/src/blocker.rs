@@ -421,13 +421,13 @@ pub trait OwnQueue {
     /// Why nothing queued in this pool may start any more, if the queue is that pool's.
     fn refusal(&self, pool: PoolId) -> Option<TaskError>;
 
-    /// The pool, if there are pairs that its workers run piece by piece.
+    /// The pool, if there are pairs that its workers advance piece by piece.
     fn goes_on_with_pairs(&self) -> Option<PoolId> {
         None
     }
 
-    /// The worker is about to sleep, and another is to stand in, until its place was taken again as
-    /// often. False if that is impossible.
+    /// The worker is about to sleep, and another is to stand in until the place was taken again as many
+    /// times. False if that is impossible.
     fn give_up_place(&self) -> bool {
         false
     }

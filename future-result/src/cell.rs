@@ -323,7 +323,7 @@ unsafe fn take_waker(cell: NonNull<Header>) -> Waker {
 ///
 /// # Safety
 ///
-/// The caller owns the handle, and the last that it put into the slot was a waker.
+/// The caller owns the handle, and the last thing it put into the slot was a waker.
 unsafe fn slot_wakes_same(cell: NonNull<Header>, waker: &Waker) -> bool {
     // SAFETY: the caller is an owner, so the header is alive.
     let slot = unsafe { &cell.as_ref().slot };

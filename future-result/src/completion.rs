@@ -72,7 +72,7 @@ struct Entry<K, F> {
     waker: Waker,
 }
 
-/// How many wake-ups for nothing one poll looks into before it gives up its turn: a handle may wake
+/// How many spurious wake-ups one poll looks into before it gives up its turn: a handle may wake
 /// itself whenever it is polled.
 const SPURIOUS_MAX: usize = 64;
 

@@ -11,8 +11,8 @@
 //! [`TaskError::Deadlock`]. Its handle gives up; the task goes on, and so can the others.
 //!
 //! Threads that run no task do not come here, as nobody can wait for them; nor do waits with a deadline,
-//! which end by themselves, or through a [`Blocker`](crate::Blocker). Nor does a worker that waits for
-//! the other half of a `join`: a cycle through that is not found.
+//! which end by themselves, or those through a [`Blocker`](crate::Blocker). Nor does a worker that waits
+//! for the other half of a `join`: a cycle through that is not found.
 //!
 //! # Frames that wait for all
 //!

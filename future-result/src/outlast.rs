@@ -26,8 +26,8 @@ pub trait Members: Send + Sync {
 ///
 /// # Errors
 ///
-/// The first panic of the context's [`Blocker`](crate::Blocker) or its waker. The rest of the wait was
-/// that of a plain thread, which parks.
+/// The payload of the first panic of the context's [`Blocker`](crate::Blocker) or its waker. The rest of
+/// the wait was that of a plain thread, which parks.
 #[doc(hidden)]
 pub fn outlast(
     members: Arc<dyn Members>,

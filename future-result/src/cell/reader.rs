@@ -209,7 +209,7 @@ impl<T> Reader<T> {
             return list.register(state, waker);
         }
         if seen.has_waiter() {
-            // SAFETY: we own the handle, and as `WAITER` is set, its last was a waker.
+            // SAFETY: we own the handle, which put a waker there last, as `WAITER` was seen.
             if unsafe { slot_wakes_same(self.cell, waker) } {
                 return false;
             }

@@ -4,8 +4,8 @@
 //! It owns nothing of the task, and may be cloned, woken and dropped anywhere and at any time, even long
 //! after the outcome was taken.
 //!
-//! Tokens are counted in few bits, but unknown code may clone a waker without end; so clones beyond [a
-//! limit](crate::state::State::try_add_token) get a cell of their own.
+//! Tokens are counted in few bits, but unknown code may clone a waker without end; so clones beyond
+//! [a limit](crate::state::State::try_add_token) get a cell of their own.
 
 use std::fmt;
 use std::marker::PhantomData;
