@@ -68,10 +68,7 @@ pub struct Builder {
 
 impl Runtime {
     /// A runtime for futures, with the default settings.
-    #[expect(
-        clippy::new_without_default,
-        reason = "settings have no neutral value"
-    )]
+    #[expect(clippy::new_without_default, reason = "settings have no neutral value")]
     #[must_use]
     pub fn new() -> Self {
         Self {

@@ -8,10 +8,7 @@
 //! that aborts if it unwound nevertheless. If the count never reaches zero, its frame stays: on a task's stack,
 //! which is then never used again, or on the thread's own, where the process aborts before the frame would be left.
 //! Nobody else can end `'scope`, since a [`Scope`] is only ever lent out.
-#![expect(
-    unsafe_code,
-    reason = "no type can express that a task may borrow"
-)]
+#![expect(unsafe_code, reason = "no type can express that a task may borrow")]
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;

@@ -3,10 +3,7 @@
 //! Where thousands of tasks take turns, each finds its stack neither in the nearer caches nor in the TLB, and would
 //! wait for one line of it after the other. Whoever knows a little earlier which stack comes next requests them all
 //! at once, and does something else meanwhile.
-#![expect(
-    unsafe_code,
-    reason = "prefetching is a machine instruction"
-)]
+#![expect(unsafe_code, reason = "prefetching is a machine instruction")]
 
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
