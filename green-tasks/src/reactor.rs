@@ -7,8 +7,8 @@
 //! useless, as whoever comes later tries first.
 //!
 //! Async code waits through a waker; the same entry holds one for each direction of a socket. Such code too tries
-//! first, and is woken by the same events, once. Cloning, waking and dropping a waker runs anybody's code: should
-//! that let others run, and so this thread look at events between the attempt and the waker's being stored, the
+//! first, and is woken by the same events, once. Cloning, waking and dropping a waker runs anybody's code. If that
+//! lets others run, so that this thread looks at events after the attempt and before the waker is stored, the
 //! number of [looks](Reactor::looks) has changed, and the attempt is repeated.
 //!
 //! # Short reads

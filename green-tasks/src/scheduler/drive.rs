@@ -105,7 +105,7 @@ impl Scheduler {
                     self.elsewhere.set(self.elsewhere.get() - 1);
                 }
             }
-            // `drive` stops counting it when it is due: it may then wait long for those above it.
+            // `run_another` stops counting it when it is due: it may then wait long for those above it.
             None => self.drive(task),
         }
         debug_assert_eq!(task.phase.get(), Phase::Running);
