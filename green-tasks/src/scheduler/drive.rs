@@ -46,7 +46,7 @@ impl Scheduler {
         } else {
             task.phase.set(Phase::Resting);
         }
-        // By value, so that a caller's constant is decided at compile time.
+        // By value, so that what a caller's constant says is decided at compile time.
         self.switch(task, rest.ends);
         task.end_rest();
         after_rest(task, may_unwind);
