@@ -38,8 +38,8 @@ pub enum TaskState {
         what: &'static str,
         /// Where it called for that, if it is known.
         at: Option<&'static Location<'static>>,
-        /// For how long, by the runtime's clock. That is looked at every 61 turns at least and before the thread
-        /// sleeps, so this may be too much by as long as those turns took.
+        /// For how long, by the runtime's clock, as read at least every 61 turns and before the thread sleeps: so
+        /// this may be too much by the length of those turns.
         since: Duration,
     },
 }
@@ -160,7 +160,7 @@ impl fmt::Debug for Monitor {
     }
 }
 
-/// A request for a scheduler's part of a dump. Dropped unanswered, as the scheduler has gone, it adds nothing.
+/// A request for a scheduler's part of a dump. If the scheduler is gone, it is dropped and adds nothing.
 pub(crate) struct Asked {
     gathered: Arc<Mutex<Gathered>>,
 }

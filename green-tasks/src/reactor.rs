@@ -1,24 +1,24 @@
 //! Waiting for sockets: one poller for all sockets of a scheduler's tasks.
 //!
 //! A socket is registered once, when it first has to be waited for, in edge mode: the poller reports when it
-//! becomes ready, and a single wait costs no system call. A task tries first, and waits only after the attempt
-//! would have blocked. If the socket becomes ready after that, this thread has yet to see the event, since only
-//! this thread looks: so no event is missed, and nothing need be remembered. An event for which nobody waits is
-//! useless, as whoever comes later tries first.
+//! becomes ready, and a task's wait needs no system call of its own. A task tries first, and waits only after the
+//! attempt would have blocked. If the socket becomes ready after that, this thread has yet to see the event, since
+//! only this thread looks: so no event is missed, and nothing need be remembered. An event for which nobody waits
+//! is useless, as whoever comes later tries first.
 //!
 //! Async code waits through a waker; the same entry holds one for each direction of a socket. Such code too tries
-//! first, and is woken by the same events, once. Cloning, waking and dropping a waker runs anybody's code: should
-//! that let others run, and so this thread look at events between the attempt and the waker's being stored, the
+//! first, and is woken by the same events, once. Cloning, waking and dropping a waker runs anybody's code. If that
+//! lets others run, so that this thread looks at events after the attempt and before the waker is stored, the
 //! number of [looks](Reactor::looks) has changed, and the attempt is repeated.
 //!
 //! # Short reads
 //!
 //! A stream that returned fewer bytes than there was room for was empty then, and what comes later is an event. So
-//! after a short read a task need not try: it waits at once, unless there was an event since (`is_drained`). This
-//! fails for the end, an error, or an urgent byte, at which a read stops: these may have come before the read,
-//! together with bytes, and cause no further event. But each event reports all that is true by then. So a short
-//! read means something only if the last event reported nothing but bytes; where the system does not report that
-//! much, it never does.
+//! after a short read a task need not try: it waits at once, unless there was an event since (`is_drained`). Not so
+//! after the end, an error, or an urgent byte, where a read stops: these may have come before the read, together
+//! with bytes, and cause no further event. But each event reports all that is true by then. So a short read means
+//! something only if the last event reported nothing but bytes; where the system does not report that much, it
+//! never does.
 //!
 //! # Sockets that travel
 //!

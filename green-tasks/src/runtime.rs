@@ -358,7 +358,7 @@ impl Builder {
     /// let runtime = Runtime::builder()
     ///     .watchdog(Duration::from_millis(5), move |hog| drop(sender.send(hog.to_string())))
     ///     .build()?;
-    /// // Keeps the thread until the watchdog tells of it.
+    /// // Keeps the thread until the watchdog reports it.
     /// let told = runtime.run(|| receiver.recv())?;
     /// assert!(told?.contains("the main task has held its thread"));
     /// # Ok::<(), Box<dyn std::error::Error>>(())

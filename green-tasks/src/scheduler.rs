@@ -1,14 +1,14 @@
 //! The scheduler: whose turn it is, and what the other tasks wait for.
 //!
-//! A scheduler belongs to one call of [`Runtime::run`](crate::Runtime::run) and to one thread: the calling
-//! one, or one of the run's other threads. Only that thread touches anything here but the [`inbox`] and the [`crew`],
-//! so there are no atomics and no locks: only cells, whose borrows end before
-//! user code runs, before anything is woken, and before stacks are switched.
+//! A scheduler belongs to one call of [`Runtime::run`](crate::Runtime::run) and to one thread: the calling one, or
+//! one of the run's other threads. Only that thread touches anything here but the [`inbox`] and the [`crew`], so
+//! there are no atomics and no locks: only cells, whose borrows end before user code runs, before anything is
+//! woken, and before stacks are switched.
 //!
 //! # Tasks
 //!
-//! A task is a closure on a stack of its own, a future, or what the call of `run` does on the
-//! thread's own stack (the *main task*). It is in one of these phases:
+//! A task is a closure on a stack of its own, a future, or what the call of `run` does on the thread's own stack
+//! (the *main task*). It is in one of these phases:
 //!
 //! | phase | where it is | who ends the phase |
 //! |---|---|---|
@@ -18,47 +18,45 @@
 //! | `Due` | it rested on the thread's own stack, and has been popped | itself, as soon as it is on top there |
 //! | `Ended` | nowhere | nobody |
 //!
-//! *Waking* a task that rests puts it into the run queue. A running one notes that it was woken;
-//! when it wants to rest, it goes to the end of the queue instead, so that it looks again and still lets the
-//! others run. In all other phases there is nothing to do. Any rest may end spuriously: a task that
-//! rested checks again for what it waits for.
+//! *Waking* a task that rests puts it into the run queue. A running one notes that it was woken; when it wants to
+//! rest, it goes to the end of the queue instead, so that it looks again and still lets the others run. In all
+//! other phases there is nothing to do. Any rest may end spuriously: a task that rested checks again for what it
+//! waits for.
 //!
-//! *Resting* is one call, [`Scheduler::rest`]. A task with a stack of its own switches back to the
-//! scheduler, which is below it on the thread's stack. One without is on the thread's stack itself and
-//! runs turns from there until its own comes: that is how the main task waits, and a future that
-//! calls something that blocks. Such waits nest, as calls do: the lower one goes on when the upper one
-//! has ended. So stacks are only ever switched to that of a started closure, and back.
+//! *Resting* is one call, [`Scheduler::rest`]. A task with a stack of its own switches back to the scheduler, which
+//! is below it on the thread's stack. One without is on the thread's stack itself and runs turns from there until
+//! its own comes: that is how the main task waits, and a future that calls something that blocks. Such waits nest,
+//! as calls do: the lower one goes on when the upper one has ended. So stacks are only ever switched to that of a
+//! started closure, and back.
 //!
 //! # The outside
 //!
-//! Other threads have wakers, which name a task by slot and generation and own no part of it; see
-//! [`inbox`]. Every millisecond or 61 turns ([`pace`]), and when the run queue is empty, the scheduler checks
-//! the inbox, the clock and the sockets. With nothing to do, it sleeps until one of them has something.
-//! If no timer runs, no socket is waited for, and each task waits for another of the run, it is without
-//! hope; if all schedulers of the run are, that is a deadlock, and all tasks are told to stop. A task
-//! that waits for a handle is first asked whose it is: it is woken, looks, and rests again.
+//! Other threads have wakers, which name a task by slot and generation and own no part of it; see [`inbox`]. Every
+//! millisecond or 61 turns ([`pace`]), and when the run queue is empty, the scheduler checks the inbox, the clock
+//! and the sockets. With nothing to do, it sleeps until one of them has something. If no timer runs, no socket is
+//! waited for, and each task waits for another of the run, it is without hope; if all schedulers of the run are,
+//! that is a deadlock, and all tasks are told to stop. A task that waits for a handle is first asked whose it is:
+//! it is woken, looks, and rests again.
 //!
 //! # Several schedulers
 //!
 //! A run of several threads has a scheduler on each of them, with its own tables, queues, timers, reactor and
-//! stacks. They share the [`crew`]: a queue of closures that are [`Send`] and have not
-//! started ([`parcel`]), and who is asleep. Whoever takes one makes it its own task, for good. A
-//! started task never moves, so all that is said above of one thread holds for each. Tasks of different
-//! schedulers know each other only by handles and wakers, which go through inboxes, as those of any other
-//! thread do.
+//! stacks. They share the [`crew`]: a queue of closures that are [`Send`] and have not started ([`parcel`]), and
+//! who is asleep. Whoever takes one makes it its own task, for good. A started task never moves, so all that is
+//! said above of one thread holds for each. Tasks of different schedulers know each other only by handles and
+//! wakers, which go through inboxes, as those of any other thread do.
 //!
-//! Only the crew can tell that nothing can ever go on. It then asks all schedulers what they know, and tells
-//! them the verdict ([`inquest`]). A scheduler that is alone asks itself.
+//! Only the crew can tell that nothing can ever go on. It then asks all schedulers what they know, and tells them
+//! the verdict ([`inquest`]). A scheduler that is alone asks itself.
 //!
 //! # Stopping
 //!
-//! See [`interrupt`]. A task that has not started is dropped at its turn; a future is dropped where it
-//! rests; a closure unwinds. When `run`'s closure has ended, the crew's queue is closed, its content is
-//! dropped, and all tasks, on all threads, are told to stop, and get turns until none is left. A
-//! scheduler without tasks leaves, since nobody can give it one; the calling thread waits for the
-//! others to leave. A task that never ends, because it waits in a destructor while it
-//! unwinds and nothing can wake it, is leaked with its stack: nothing else is ever put there, so what
-//! points into it stays valid.
+//! See [`interrupt`]. A task that has not started is dropped at its turn; a future is dropped where it rests; a
+//! closure unwinds. When `run`'s closure has ended, the crew's queue is closed, its content is dropped, and all
+//! tasks, on all threads, are told to stop, and get turns until none is left. A scheduler without tasks leaves,
+//! since nobody can give it one; the calling thread waits for the others to leave. A task that never ends, because
+//! it waits in a destructor while it unwinds and nothing can wake it, is leaked with its stack: nothing else is
+//! ever put there, so what points into it stays valid.
 
 mod block;
 mod crew;
@@ -235,7 +233,7 @@ impl Scheduler {
         }
     }
 
-    /// Whether this is one of the scheduler's tasks that has not ended.
+    /// Whether the task is this scheduler's and has not ended.
     pub(crate) fn owns(&self, task: &Rc<Task>) -> bool {
         let found = self.tasks.get(task.key);
         found.is_some_and(|found| Rc::ptr_eq(&found, task))

@@ -20,7 +20,7 @@
 //! # Who takes from the queue
 //!
 //! A scheduler with nothing to do takes the first task, one at a time. One with enough to do looks into the queue
-//! too, every millisecond or so, since they may all be busy; but a task that it takes waits behind its other tasks,
+//! too, every millisecond or so, since all may be busy; but a task that it takes waits behind its other tasks,
 //! and can no longer go to anybody else. So it takes none while somebody is searching, nor while another has less
 //! to do and looks often enough to take them. One that has not looked for long is in the middle of a long turn, and
 //! its load says nothing.

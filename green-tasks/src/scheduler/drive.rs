@@ -46,7 +46,7 @@ impl Scheduler {
         } else {
             task.phase.set(Phase::Resting);
         }
-        // By value, so that a caller's constant is decided at compile time.
+        // By value, so that what a caller's constant says is decided at compile time.
         self.switch(task, rest.ends);
         task.end_rest();
         after_rest(task, may_unwind);
@@ -105,7 +105,7 @@ impl Scheduler {
                     self.elsewhere.set(self.elsewhere.get() - 1);
                 }
             }
-            // `drive` stops counting it when it is due: it may then wait long for those above it.
+            // `run_another` stops counting it when it is due: it may then wait long for those above it.
             None => self.drive(task),
         }
         debug_assert_eq!(task.phase.get(), Phase::Running);

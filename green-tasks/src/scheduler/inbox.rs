@@ -48,7 +48,7 @@ struct State {
     mail: Vec<Mail>,
     /// How to wake the scheduler, while it sleeps.
     sleeper: Option<Sleeper>,
-    /// The scheduler has gone.
+    /// The scheduler is gone.
     is_closed: bool,
 }
 

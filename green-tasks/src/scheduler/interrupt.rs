@@ -17,7 +17,7 @@
 //!   frames. The same holds for a scope of another pool, whose wait says so;
 //! - once its closure has ended, while its value is handed over.
 //!
-//! A task that computes gives the scheduler no turn to hear that the task is to stop. So at a
+//! A task that computes gives its scheduler no turn to pass on a request to stop. So at a
 //! [`checkpoint`](crate::checkpoint) it looks itself: at its scheduler's mail, and, within a time limit, at the
 //! clock.
 

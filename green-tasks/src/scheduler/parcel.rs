@@ -34,8 +34,8 @@ impl Place {
         *self.0.lock() = Some((Arc::clone(inbox), key));
     }
 
-    /// Tells the task to stop, from any thread. One that was not taken already has its outcome, and is dropped at
-    /// its turn.
+    /// Tells the task to stop, from any thread. If no scheduler has taken it, it already has its outcome, and is
+    /// dropped at its turn.
     pub(super) fn cancel(&self) {
         let settled = self.0.lock().clone();
         if let Some((inbox, key)) = settled {

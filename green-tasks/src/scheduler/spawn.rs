@@ -24,7 +24,7 @@ pub(crate) struct Spawned<T> {
 }
 
 impl Scheduler {
-    /// Runs a closure, of which `job` makes a job, on a stack of its own.
+    /// Runs a closure on a stack of its own; `job` turns it into a job.
     pub(crate) fn spawn<T>(
         &self,
         spawned_at: &'static Location<'static>,

@@ -187,7 +187,7 @@ impl Task {
         }
     }
 
-    /// What only few tasks have, if it has any of it.
+    /// Its rare part, if it has one.
     #[inline]
     pub(super) fn get_rare(&self) -> Option<&Rare> {
         self.rare.get().map(Box::as_ref)

@@ -194,7 +194,7 @@ fn shutting_down_the_own_end_ends_a_read_that_waits_there() {
     });
 }
 
-/// A read returns less than there was room for, and no more will come, or it has come already.
+/// After a short read nothing more comes, or it has come already.
 #[test]
 fn after_a_short_read_the_end_and_what_came_meanwhile_are_found() {
     run(|| {
@@ -302,7 +302,7 @@ fn a_scheduler_that_waits_for_sockets_is_woken_by_other_threads_each_time() {
     });
 }
 
-/// Has the methods of std's, and its task waits as in the others.
+/// They have the methods of std's, and their tasks wait like those of other sockets.
 #[test]
 fn unix_sockets_have_names_clones_and_time_limits() {
     let folder = std::env::temp_dir().join(format!("green-tasks-unix-{}", std::process::id()));
