@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Every gate of the workspace, one function each; CONTRIBUTING.md says what each one guards.
+# Every gate of the workspace, one function each; CONTRIBUTING.md says what each guards.
 #
 #   ./check.sh               all gates, cheap ones first, up to the first failure
 #   ./check.sh clippy loom   only these, in this order
@@ -8,16 +8,16 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
 gates=(fmt arch clippy abort deny doc book test bench-smoke instructions loom sim memcheck asan asan-green tsan)
-# Run by name alone: they need a component or a toolchain that a developer may not have.
+# Run only by name: they need a component or a toolchain that a developer may not have.
 gates_by_name=(miri msrv mutants)
 
-# The library crates: whatever has atomics or unsafe code in it.
+# The library crates.
 libs=(-p future-result -p thread-pool -p process-pool -p green-tasks -p futures-lite-bridge)
-# Of these, what is of threads alone: it can be simulated, and no checker has to be told of anything.
+# Those that only use threads: they can be simulated, and run under every checker as they are.
 threads=(-p future-result -p thread-pool)
-# And what has models besides; of process-pool the library alone is built for them.
+# Those with models; of process-pool, only the library is built for them.
 modelled=("${threads[@]}" -p green-tasks -p futures-lite-bridge)
-# The only files that may contain `unsafe`; * matches within these lists.
+# The only files that may contain `unsafe`; these lists may use *.
 unsafe_files=(
     benches/src/bin/instructions/paths.rs
     examples/libraries/src/main.rs
@@ -62,7 +62,7 @@ facade_files=(
     future-result/src/sync.rs
     future-result/src/sync/*.rs
 )
-# What the workspace compares itself with, and must never be built on.
+# What the workspace is compared with, and must never be built on.
 peers=(
     async-executor async-global-executor async-std blocking chili executors forte futures futures-executor may oneshot
     orx-parallel paralight procspawn rayon rayon-core rusty_pool scheduled-thread-pool smol switchyard
@@ -71,7 +71,7 @@ peers=(
 
 nightly="+${NIGHTLY:-nightly}"
 host=$(rustc -vV | sed -n 's/^host: //p')
-# Other flags would rebuild everything in a shared folder, so each set of flags has its own.
+# In a shared folder other flags would rebuild everything, so each set of flags has its own.
 target=${CARGO_TARGET_DIR:-target}
 
 gate_fmt() {
@@ -81,7 +81,7 @@ gate_fmt() {
 gate_clippy() {
     cargo clippy --workspace --all-targets --locked -- -D warnings
     cargo clippy -p thread-pool -p process-pool -p futures-lite-bridge --all-targets --all-features --locked -- -D warnings
-    # The checked builds are other code behind the facade. Only what has models is built so.
+    # The checked builds have other code behind the facade. Only crates with models are built this way.
     RUSTFLAGS='--cfg pool_loom' cargo clippy "${modelled[@]}" --lib --test 'loom*' --locked \
         --target-dir "$target/loom-check" -- -D warnings
     RUSTFLAGS='--cfg pool_loom' cargo clippy -p process-pool --lib --profile test --locked \
@@ -92,7 +92,7 @@ gate_clippy() {
         --target-dir "$target/sim-check" -- -D warnings
 }
 
-# What must not compile: green tasks without unwinding.
+# Green tasks must not compile without unwinding.
 gate_abort() {
     local said
     if said=$(cargo rustc -p green-tasks --lib --locked --target-dir "$target/abort" -- -C panic=abort 2>&1); then
@@ -105,7 +105,7 @@ gate_abort() {
     }
 }
 
-# Exactly what the README tells a user to run; then what is off by default.
+# Exactly what the README tells a user to run; then the features that are off by default.
 gate_test() {
     cargo test
     cargo test -p thread-pool -p futures-lite-bridge --all-features --locked
@@ -116,14 +116,14 @@ gate_doc() {
     RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --workspace --locked
     RUSTDOCFLAGS='-D warnings' cargo doc --no-deps -p thread-pool -p process-pool -p futures-lite-bridge --all-features --locked
     RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --workspace --locked --document-private-items
-    # Stable takes any error for a `compile_fail,E0277`; only nightly compares the code.
+    # Stable accepts any error for a `compile_fail,E0277`; only nightly compares the code.
     cargo "$nightly" test --doc "${libs[@]}" --locked --target-dir "$target/nightly"
 }
 
-# The guide as pages. Its snippets are tests, its links too.
+# Builds the guide. The `test` gate runs its snippets and checks its links.
 gate_book() {
     local said
-    # A complaint of mdbook's is no failure to it.
+    # mdbook succeeds in spite of warnings.
     said=$(mdbook build docs --dest-dir "$(realpath -m "$target/book")" 2>&1) || { printf '%s\n' "$said"; return 1; }
     ! grep -E '^ *(WARN|ERROR)' <<<"$said"
 }
@@ -136,20 +136,20 @@ gate_loom() {
     loom futures-lite-bridge 3
 }
 
-# loom CRATE PREEMPTIONS [TESTS]: the bound keeps the search finite; more is slower and finds more.
+# loom CRATE PREEMPTIONS [TESTS]: the bound keeps the search finite; a higher one is slower and finds more.
 loom() (
-    # The branches are those of one run, so that a livelock ends; a whole pool needs more than loom's 1,000.
+    # The limit of branches in one run ends a livelock; a whole pool needs more than loom's default of 1,000.
     export RUSTFLAGS='--cfg pool_loom' LOOM_MAX_PREEMPTIONS=${LOOM_MAX_PREEMPTIONS:-$2}
     export LOOM_MAX_BRANCHES=${LOOM_MAX_BRANCHES:-10000}
     local tests=("${@:3}")
     if ((${#tests[@]} == 0)); then
         tests=(--lib)
-        # Of a crate whose models are all inside of it there is no such test.
+        # A crate may have all its models inside the library.
         [[ ! -e $1/tests/loom.rs ]] || tests+=(--test 'loom*')
     fi
     models=(cargo test --release --locked -p "$1" --target-dir "$target/loom" "${tests[@]}")
     "${models[@]}"
-    # Models that a wrong cfg compiles away would pass too.
+    # Models that a wrong cfg removes would pass too.
     "${models[@]}" -- --list 2>/dev/null | grep -c ': test$' >/dev/null || {
         echo "loom: $1 has no models"
         return 1
@@ -162,19 +162,19 @@ gate_sim() {
     RUSTFLAGS='--cfg pool_sim' cargo test --release --locked -p process-pool --lib --target-dir "$target/sim" sim::
 }
 
-# A process with the sanitizer's own memory does not fit into a small limit of memory.
+# The skipped tests limit a process's memory, in which the sanitizer's own does not fit.
 gate_asan() {
-    # --cfg pool_unpooled: a cell that is kept for the next one looks alive.
+    # --cfg pool_unpooled: a cell that is kept for reuse looks alive.
     RUSTFLAGS='-Zsanitizer=address --cfg pool_unpooled' ASAN_OPTIONS='detect_leaks=1' \
         cargo "$nightly" test "${threads[@]}" -p process-pool --tests --locked --target "$host" --target-dir "$target/asan" \
         -- --skip under_a_memory_limit
-    # Without those that switch stacks, which are below.
+    # Without the tests that switch stacks, which gate_asan-green runs.
     RUSTFLAGS='-Zsanitizer=address --cfg pool_unpooled' ASAN_OPTIONS='detect_leaks=1' \
         cargo "$nightly" test -p futures-lite-bridge --tests --locked --target "$host" --target-dir "$target/asan" \
         -- --skip closures::
 }
 
-# But for the tests that leave tasks behind on purpose, with all that they have.
+# Without the tests that leave tasks behind on purpose, which leak all that those own.
 gate_asan-green() {
     RUSTFLAGS='-Zsanitizer=address --cfg pool_unpooled' ASAN_OPTIONS='detect_leaks=1' \
         cargo "$nightly" test -p green-tasks -p futures-lite-bridge \
@@ -182,9 +182,8 @@ gate_asan-green() {
         --target "$host" --target-dir "$target/asan" -- --skip left_behind
 }
 
-# std comes prebuilt without instrumentation, so libtest and std's locks look racy. The stress
-# programs use neither, and with them alone every report is real, but for the one that tsan.supp
-# explains.
+# std comes prebuilt without instrumentation, so libtest and std's locks look racy. The stress programs use
+# neither, so there every report is real, except the one that tsan.supp explains.
 gate_tsan() {
     RUSTFLAGS='-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer' \
         TSAN_OPTIONS="halt_on_error=1 second_deadlock_stack=1 suppressions=$PWD/tsan.supp" \
@@ -194,8 +193,8 @@ gate_tsan() {
 
 gate_memcheck() {
     local runner=CARGO_TARGET_${host^^}_RUNNER
-    # --fair-sched: valgrind runs one thread at a time, and without it one that waits can keep its turn.
-    # RUSTFLAGS: a caller's target-cpu=native may be more than valgrind can decode.
+    # --fair-sched: valgrind runs one thread at a time, and without it a waiting one can keep its turn.
+    # RUSTFLAGS: valgrind may not be able to decode a caller's target-cpu=native.
     env "${runner//-/_}=valgrind -q --error-exitcode=99 --leak-check=full \
 --errors-for-leak-kinds=definite,indirect --fair-sched=yes" RUSTFLAGS='--cfg pool_unpooled' STRESS_TASKS="${STRESS_TASKS:-20000}" \
         cargo test --release "${threads[@]}" -p futures-lite-bridge --test stress --locked --target-dir "$target/memcheck"
@@ -203,30 +202,35 @@ gate_memcheck() {
 
 gate_deny() {
     cargo deny --locked check bans licenses sources
-    # The advisories are a git repository. Offline they are left out, unless ADVISORIES=required.
+    # The advisories are a git repository. Offline they are skipped, unless ADVISORIES=required.
     if [[ ${ADVISORIES:-} == required ]] || timeout 60 cargo deny fetch db 2>/dev/null; then
         cargo deny --locked check advisories
     else
-        echo 'advisories: SKIPPED, their database cannot be reached from here'
+        echo 'advisories: SKIPPED, cannot reach their database'
     fi
 }
 
-# criterion's test mode: every benchmark once, nothing measured.
+# criterion's test mode: runs every benchmark once and measures nothing.
 gate_bench-smoke() {
     cargo bench -p benches --locked -- --test
 }
 
-# A regression of the hot paths that no mood of the machine can hide or feign.
+# Regressions of the hot paths, whatever the load of the machine.
 gate_instructions() {
     cargo run --release -q -p benches --locked --bin instructions
 }
 
+# parking_lot keeps pointers in numbers, of which miri would tell each time.
 gate_miri() {
-    MIRIFLAGS='-Zmiri-env-set=STRESS_TASKS=100' \
+    MIRIFLAGS='-Zmiri-permissive-provenance -Zmiri-env-set=STRESS_TASKS=100' \
         cargo "$nightly" miri test -p future-result --lib --tests --locked --target-dir "$target/miri"
+    # Small ones besides on other schedules.
+    MIRIFLAGS='-Zmiri-permissive-provenance -Zmiri-many-seeds=1..5' \
+        cargo "$nightly" miri test -p future-result --test by_hand --test callbacks --test drops --test races \
+        --test waker_in_cell --locked --target-dir "$target/miri"
 }
 
-# Breaks the code in one place at a time and expects the models to notice. Needs python3.
+# Breaks the code in one place at a time and expects the models to fail. Needs python3.
 gate_mutants() {
     python3 tools/mutants.py
 }
@@ -237,7 +241,7 @@ gate_msrv() {
     cargo "+$version" check "${libs[@]}" --locked --target-dir "$target/msrv"
 }
 
-# The invariants of ARCHITECTURE.md that no lint knows.
+# The invariants of ARCHITECTURE.md that no lint checks.
 gate_arch() {
     shopt -s nullglob globstar
     local broken=0 crate allowed edges file lines name
@@ -259,10 +263,9 @@ gate_arch() {
     done
     depends 'a peer outside benches:' "$(printf '%s\n' "${peers[@]}")" --workspace --exclude benches \
         --exclude futures-lite-bridge --exclude flash-sale
-    # It shows the bridge beside axum, which is tokio's.
+    # It shows the bridge with axum, which needs tokio.
     depends 'a peer in flash-sale:' "$(printf '%s\n' "${peers[@]}" | grep -vxF tokio)" -p flash-sale
-    # The bridge is tested beside other runtimes, and may enter tokio's if it is told to; but by default it
-    # brings none along.
+    # The bridge is tested with other runtimes, and has a feature for tokio's; but by default it depends on none.
     depends 'a peer in the bridge:' "$(printf '%s\n' "${peers[@]}" | grep -vxF tokio)" -p futures-lite-bridge -e normal
 
     local checked=()
@@ -271,7 +274,7 @@ gate_arch() {
             listed "$file" "${facade_files[@]}" || checked+=("$file")
         done
     done
-    # What a `use` spread over many lines hides from this, clippy's disallowed_types sees.
+    # A `use` over several lines can hide from this, but not from clippy's disallowed_types.
     absent 'std atomics belong behind the sync facade' \
         '\b(std|core)::(sync::atomic|sync::\{[^}]*\batomic|\{.*\bsync::(\{.*\b)?atomic)\b|^\s+sync::(\{.*\b)?atomic\b' \
         "${checked[@]}"
@@ -282,7 +285,7 @@ gate_arch() {
     done
     absent 'unsafe belongs in the files that check.sh lists' '\bunsafe\b' "${checked[@]}"
 
-    # What green tasks sleep is ended, or passes on a virtual clock.
+    # Green tasks may sleep: their sleep is cancelled, or is on a virtual clock.
     checked=()
     for file in */tests/**/*.rs examples/*/tests/**/*.rs; do
         [[ $file == green-tasks/* ]] || checked+=("$file")
@@ -291,12 +294,12 @@ gate_arch() {
     absent 'tests order events by barriers and channels, never by sleeping' '\bthread::sleep\b' green-tasks/tests/**/*.rs
     absent 'the coroutine crate belongs in one file' '\bcorosensei\b' \
         $(printf '%s\n' green-tasks/src/**/*.rs | grep -vxF green-tasks/src/engine.rs)
-    # Tests may: whoever brings another system has those to look at, too.
+    # Tests may be of one system: a port has to go through them anyway.
     for file in process-pool/src/**/*.rs; do
         [[ $file != process-pool/src/sys/* && $file != */tests.rs ]] || continue
         lines=$(sed '/^#\[cfg(test)\]$/Q' "$file" | grep -nHP --label="$file" -- \
             '^(?:(?!//).)*?(?:\b(rustix|libc)\b|\bos::(fd|unix|linux)\b|"/(proc|dev|sys)/)') || { (($? == 1)); continue; }
-        complain $'what is of one system belongs in `sys`\n'"$lines"
+        complain $'code for one system belongs in `sys`\n'"$lines"
     done
     for name in $(sed -n '/^pub(crate) use/,/;/p' process-pool/src/sys/linux.rs | grep -oP '\w+(?=[,}])|\w+(?=;)'); do
         grep -qw "$name" process-pool/src/sys.rs || complain "the error for other systems does not name sys::$name"
@@ -304,8 +307,8 @@ gate_arch() {
     absent 'a worker must not know of handles' '\bJoinHandle\b' thread-pool/src/worker.rs
     absent 'a handle must not know of queues' '(?i)\b(queue|injector|deque)\b' future-result/src/handle.rs
 
-    # What a map of tests names is there: a gate, a file, or a test (a function, or a text where there is no harness),
-    # whose name may be cut off.
+    # Each name in a map of tests exists, as a gate, a file, or a test (a function, or a string where there is no
+    # harness), whose name may be cut off.
     for file in process-pool/tests/README.md green-tasks/tests/suite/main.rs; do
         checked=("${file%%/*}"/{tests,src}/**/*.rs)
         lines=$(sed -nE 's/^(\/\/! )?\|.*\| (.*) \|$/\2/p' "$file" | grep -oP '`[^`]*`' | sed -E 's/`|\btests\/|\w+:://g; s/…/*/')
@@ -316,13 +319,13 @@ gate_arch() {
                 *\*) grep -qE "(\bfn |\")${name%\*}" "${checked[@]}" ;;
                 *) grep -qE "/$name(\.rs$|/)" <<<"$(printf '%s\n' "${checked[@]}")" \
                     || grep -qE "(\bfn |\")$name\b" "${checked[@]}" ;;
-            esac || complain "$file names $name, which is not there"
+            esac || complain "$file names $name, which does not exist"
         done <<<"$lines"
     done
 
-    # What has nothing to break any more shows nothing about the models.
+    # A mutant whose text is gone proves nothing about the models.
     lines=$(python3 tools/mutants.py --check) \
-        || complain $'each text of tools/mutants.py must stand exactly once where it says\n'"$lines"
+        || complain $'each text of tools/mutants.py must occur exactly once in its file\n'"$lines"
 
     for file in "${all[@]}"; do
         lines=$(wc -l <"$file")
@@ -340,21 +343,21 @@ complain() {
 listed() {
     local item=$1 pattern
     shift
-    # shellcheck disable=SC2053 # a pattern is meant
+    # shellcheck disable=SC2053 # it is a pattern
     for pattern; do [[ $item != $pattern ]] || return 0; done
     return 1
 }
 
-# absent REASON REGEX FILE…: complains about code, not comments, that matches.
+# absent REASON REGEX FILE…: complains about code that matches; comments may.
 absent() {
     local reason=$1 regex=$2 hits
     shift 2
-    # 1 is grep's "nothing found"; 2, say for a file that is gone, must not pass as that.
+    # grep exits with 1 if it found nothing; 2, as for a missing file, must not pass for that.
     hits=$(grep -nHP -- "^(?:(?!//).)*?(?:$regex)" "$@" /dev/null) || { (($? == 1)); return; }
     complain "$reason"$'\n'"$hits"
 }
 
-# depends REASON NAMES CARGO-TREE-ARGS…: complains if one of NAMES is in the tree, under whatever alias.
+# depends REASON NAMES CARGO-TREE-ARGS…: complains if one of NAMES is in the tree, under any alias.
 depends() {
     local reason=$1 names=$2 tree hits
     shift 2
@@ -363,7 +366,7 @@ depends() {
     complain "$reason ${hits//$'\n'/ }"
 }
 
-# Says how it ended however it ended: a failing command leaves through `set -e`.
+# Reports every outcome: a failing command exits through `set -e`.
 summary() {
     local status=$?
     if ((status)); then

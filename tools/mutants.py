@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Weakens the code in one place at a time and expects the loom models to fail; or the simulation where the
-name begins with `sim:` or `process sim:`, or the tests of green tasks where it begins with `green:`.
+"""Weakens the code in one place at a time and expects the loom models to fail; for a name that begins with
+`sim:` or `process sim:` the simulation, and with `green:` the tests of green tasks.
 
     ./check.sh mutants            all of them, about ten seconds each
-    tools/mutants.py fence        those with this in their name
-    tools/mutants.py --check      breaks nothing: says which mutants have nothing to break any more
+    tools/mutants.py fence        those whose name contains this
+    tools/mutants.py --check      breaks nothing: lists the mutants whose text is gone
 
-A mutant whose text no longer occurs exactly once tests nothing, and is an error: bring it up to date.
+A mutant whose text does not occur exactly once tests nothing and is an error: bring it up to date.
 """
 
 import os
@@ -19,10 +19,10 @@ import tempfile
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 LIBS = ["future-result", "thread-pool", "process-pool", "green-tasks", "futures-lite-bridge"]
 
-# name, crate, file, what stands there, what is put in its place
+# name, crate, file, text, its replacement
 MUTANTS = [
     (
-        "a waiter takes whatever its queue gives for what it asked for",
+        "a waiter takes whatever task its queue pops for its own",
         "future-result",
         "src/cell/task.rs",
         "if !handle.is_of(self.0) || !unsafe",
@@ -36,21 +36,21 @@ MUTANTS = [
         "if self.0.load(Ordering::Acquire) & PHASE != QUEUED {",
     ),
     (
-        "who runs alone overlooks tokens",
+        "a runner that also holds the handle ignores tokens",
         "future-result",
         "src/state.rs",
         "if self.0.load(Ordering::Acquire) != RUNNING | HANDLE {",
         "if self.0.load(Ordering::Acquire) & PHASE != RUNNING {",
     ),
     (
-        "who waits to be cancelled overlooks that it has come",
+        "a listener misses that cancellation came first",
         "future-result",
         "src/state.rs",
         "        Snapshot(before).is_cancelled()",
         "        let _ = Snapshot(before).is_cancelled();\n        false",
     ),
     (
-        "canceller looks for those who wait before it cancels",
+        "canceller looks for listeners before it cancels",
         "future-result",
         "src/cell/listeners.rs",
         """    let claim = state.claim_to_cancel();
@@ -61,7 +61,7 @@ MUTANTS = [
     if matches!(claim, CancelClaim::Won | CancelClaim::Requested) && is_heard {""",
     ),
     (
-        "who waits to be cancelled says so before its waker is there",
+        "listener announces itself before it registers its waker",
         "future-result",
         "src/cell/listeners.rs",
         """            self.register(waker.clone());
@@ -218,14 +218,14 @@ MUTANTS = [
         "self.0.fetch_sub(TOKEN, Ordering::Relaxed)",
     ),
     (
-        "waiter is no owner",
+        "waiter is not an owner",
         "future-result",
         "src/state.rs",
         "const OWNERS: u32 = !(PHASE | CALLBACKS | CANCEL | HEARD);",
         "const OWNERS: u32 = !(PHASE | WAITER | CALLBACKS | CANCEL | HEARD);",
     ),
     (
-        "task is no owner",
+        "task is not an owner",
         "future-result",
         "src/state.rs",
         "const OWNERS: u32 = !(PHASE | CALLBACKS | CANCEL | HEARD);",
@@ -252,7 +252,7 @@ MUTANTS = [
         "if current & PHASE != before & PHASE && current & PHASE != RUNNING {",
     ),
     (
-        "retract ignores done",
+        "retract_waiter ignores done",
         "future-result",
         "src/cell/reader.rs",
         """            if state.retract_waiter().is_err() {
@@ -287,7 +287,7 @@ MUTANTS = [
         "",
     ),
     (
-        "waker is forgotten in add_first",
+        "add_first forgets the waker",
         "future-result",
         "src/cell/reader.rs",
         """contain(|| waker.wake());
@@ -298,7 +298,7 @@ MUTANTS = [
         callback""",
     ),
     (
-        "list does not wake",
+        "list does not wake the waiter",
         "future-result",
         "src/cell/runner.rs",
         """                if let Some(waker) = waker {
@@ -323,7 +323,7 @@ MUTANTS = [
         "        match self.try_pop()",
     ),
     (
-        "no second look in poll_pop",
+        "no second check in poll_pop",
         "future-result",
         "src/ready_queue.rs",
         """        match self.try_pop() {
@@ -332,14 +332,14 @@ MUTANTS = [
             Some(ticket) => {""",
     ),
     (
-        "shared does not look again",
+        "shared does not poll again",
         "future-result",
         "src/shared.rs",
         "if looks < LOOKS_MAX && self.fan_out.was_woken() {",
         "if false {",
     ),
     (
-        "shared cancel not repeated",
+        "shared does not repeat a cancellation",
         "future-result",
         "src/shared.rs",
         "if mem::take(&mut stage.cancel) {",
@@ -353,14 +353,14 @@ MUTANTS = [
         "self.woken.swap(false, Ordering::Relaxed)",
     ),
     (
-        "parker drops wake",
+        "parker loses a wake-up",
         "future-result",
         "src/blocker.rs",
         "if !self.woken.swap(true, Ordering::AcqRel) {",
         "if self.woken.swap(true, Ordering::AcqRel) {",
     ),
     (
-        "deadlock is looked for before registering",
+        "deadlock search runs before registering",
         "future-result",
         "src/deadlock.rs",
         """    to_wake.append(&mut registry.take_disproved());
@@ -375,7 +375,7 @@ MUTANTS = [
 """,
     ),
     (
-        "deadlock of a task that has ended",
+        "deadlock with a task that has ended",
         "future-result",
         "src/cell/token.rs",
         """    let entered = RUNNING.try_with(|running| unsafe { running.push(&entry) });
@@ -388,7 +388,7 @@ MUTANTS = [
 """,
     ),
     (
-        "deadlock search does not wake those who count",
+        "deadlock search does not wake disproved waits",
         "future-result",
         "src/deadlock.rs",
         "to_wake.append(&mut registry.take_disproved());",
@@ -428,7 +428,7 @@ MUTANTS = [
         "let newest = self.head.swap(CLOSED, Ordering::Relaxed);",
     ),
     (
-        "inbox push ignores the closing",
+        "inbox push ignores the close",
         "future-result",
         "src/cell/list.rs",
         """            if head == CLOSED {
@@ -438,7 +438,7 @@ MUTANTS = [
         "            // ORDERING",
     ),
     (
-        "inbox push goes ahead of what it has not seen",
+        "inbox push retries with a stale head",
         "future-result",
         "src/cell/list.rs",
         """                Ok(_) => return true,
@@ -447,7 +447,7 @@ MUTANTS = [
                 Err(_) => head = ptr::null_mut(),""",
     ),
     (
-        "ring is filled too far",
+        "ring is overfilled",
         "future-result",
         "src/cell/ring.rs",
         "if tail - head >= RING as u64 {",
@@ -468,7 +468,7 @@ MUTANTS = [
         "        let tail = ring.tail.0.load(Ordering::Relaxed);",
     ),
     (
-        "thief of many does not compete",
+        "thief of several tasks does not compete",
         "future-result",
         "src/cell/ring.rs",
         """            match from.head.0.compare_exchange(
@@ -480,7 +480,7 @@ MUTANTS = [
         """            match Ok::<u64, u64>(from.head.0.swap(head + count, Ordering::AcqRel)) {""",
     ),
     (
-        "thief looks at the old slot",
+        "thief reads the wrong slot",
         "future-result",
         "src/cell/ring.rs",
         """            let first = from.slot(head).load(Ordering::Relaxed);
@@ -489,7 +489,7 @@ MUTANTS = [
             for""",
     ),
     (
-        "guard goes before the value",
+        "guard is dropped before the value is there",
         "future-result",
         "src/cell/claim.rs",
         """    // SAFETY: we are the runner, and the payload is empty.
@@ -502,7 +502,7 @@ MUTANTS = [
 """,
     ),
     (
-        "failing claim takes what it has not won",
+        "failed claim takes what it has not won",
         "future-result",
         "src/cell/claim.rs",
         "if unsafe { claim_to_cancel(cell) } == CancelClaim::Won {",
@@ -519,7 +519,7 @@ MUTANTS = [
         "",
     ),
     (
-        "counting wakes nobody",
+        "counting queued tasks wakes nobody",
         "thread-pool",
         "src/core.rs",
         """        if queued > 0 {
@@ -537,7 +537,7 @@ MUTANTS = [
         "        // Without a place",
     ),
     (
-        "no look before sleep",
+        "no check before sleep",
         "thread-pool",
         "src/sleep.rs",
         "if to_do(self.counts().active() < self.places) {",
@@ -554,7 +554,7 @@ MUTANTS = [
 """,
     ),
     (
-        "last searcher never looks for more",
+        "last searcher never checks for more",
         "thread-pool",
         "src/sleep.rs",
         """        fence(Ordering::SeqCst);
@@ -574,7 +574,7 @@ MUTANTS = [
             if !may_leave() {""",
     ),
     (
-        "thread that is not there yet lets another leave",
+        "starting thread lets another leave",
         "thread-pool",
         "src/sleep.rs",
         "if self.counts().live().saturating_sub(inner.starting) <= self.min {",
@@ -590,14 +590,14 @@ MUTANTS = [
         if let Some(bed) = &bed {""",
     ),
     (
-        "close releases one who waits for room",
+        "close releases only one who waits for room",
         "thread-pool",
         "src/bound.rs",
         "let waiting = std::mem::take(&mut inner.waiting);",
         "let waiting = inner.waiting.pop_front();",
     ),
     (
-        "returned permit tells nobody",
+        "returned permit wakes nobody",
         "thread-pool",
         "src/bound.rs",
         "while let Some(next) = inner.waiting.pop_front() {",
@@ -621,7 +621,7 @@ MUTANTS = [
         "",
     ),
     (
-        "sim: woken flag is left set",
+        "sim: woken flag stays set",
         "thread-pool",
         "src/sleep.rs",
         """        if inner.remove(bed) {
@@ -635,7 +635,7 @@ MUTANTS = [
         }""",
     ),
     (
-        "sim: finder wakes nobody",
+        "sim: worker that finds a task wakes nobody",
         "thread-pool",
         "src/worker.rs",
         """                    self.patience.has_paid(turn);
@@ -653,35 +653,35 @@ MUTANTS = [
         "if false {",
     ),
     (
-        "deadlock: a wait that was chosen to give up is not woken",
+        "deadlock: a wait that is to give up is not woken",
         "future-result",
         "src/deadlock.rs",
         "                chosen.push(parked.waker.clone());\n",
         "",
     ),
     (
-        "deadlock: a frame is let go when one of its tasks is free",
+        "deadlock: a frame is released when one of its tasks is free",
         "future-result",
         "src/deadlock.rs",
         "                needs_all = true;\n",
         "",
     ),
     (
-        "a worker runs what a cancelling shutdown has missed",
+        "a worker runs what a cancelling shutdown missed",
         "thread-pool",
         "src/worker.rs",
         "task.run_unless(|| self.abandoned.refusal())",
         "task.run_unless(|| None)",
     ),
     (
-        "sim: who waits runs in place what a cancelling shutdown has missed",
+        "sim: a waiter runs in place what a cancelling shutdown missed",
         "future-result",
         "src/cell/reader.rs",
         "start(self.cell, Company::Others, || refusal(pool))",
         "start(self.cell, Company::Others, || None)",
     ),
     (
-        "sim: the end is not noticed by who closes",
+        "sim: closing does not notice that the pool has ended",
         "thread-pool",
         "src/core.rs",
         "if self.sleep.close() {",
@@ -695,14 +695,14 @@ MUTANTS = [
         "if is_over() && mailbox.close_if_empty() {",
     ),
     (
-        "sim: thread that is not there yet lets another leave",
+        "sim: starting thread lets another leave",
         "thread-pool",
         "src/sleep.rs",
         "if self.counts().live().saturating_sub(inner.starting) <= self.min {",
         "if self.counts().live() <= self.min {",
     ),
     (
-        "nobody stands in for a blocked worker",
+        "no worker stands in for a blocked one",
         "thread-pool",
         "src/blocking.rs",
         """            core.sleep.block();
@@ -714,7 +714,7 @@ MUTANTS = [
 """,
     ),
     (
-        "nobody stands in when the pool is closed",
+        "no worker stands in once the pool is closed",
         "thread-pool",
         "src/sleep.rs",
         "let starts = !inner.closed || counts.live() > 0;",
@@ -729,7 +729,7 @@ MUTANTS = [
         "",
     ),
     (
-        "worker sleeps without looking for mail",
+        "worker sleeps without checking its mailbox",
         "thread-pool",
         "src/worker.rs",
         "|has_place| is_over() || !mailbox.is_empty() || (has_place && self.sees_work());",
@@ -772,7 +772,7 @@ MUTANTS = [
     ),
     # The sleep protocol.
     (
-        "blocked worker puts no fence",
+        "blocked worker has no fence",
         "thread-pool",
         "src/sleep.rs",
         """        self.add(BLOCKED);
@@ -783,7 +783,7 @@ MUTANTS = [
 """,
     ),
     (
-        "leaving worker puts no fence",
+        "leaving worker has no fence",
         "thread-pool",
         "src/sleep.rs",
         """        fence(Ordering::SeqCst);
@@ -793,7 +793,7 @@ MUTANTS = [
 """,
     ),
     (
-        "waker counts nobody as searching",
+        "waking does not count the worker as searching",
         "thread-pool",
         "src/sleep.rs",
         """        if let Some(bed) = inner.sleepers.pop() {
@@ -804,7 +804,7 @@ MUTANTS = [
 """,
     ),
     (
-        "sim: worker leaves to another what it has not seen",
+        "sim: leaving worker does not look for work",
         "thread-pool",
         "src/worker.rs",
         "if core.sleep.leave() && self.sees_work() {",
@@ -846,7 +846,7 @@ MUTANTS = [
 """,
     ),
     (
-        "sim: what a worker has counted leaves with it",
+        "sim: a worker's counts are lost when it leaves",
         "thread-pool",
         "src/roster.rs",
         """        if let Some(seat) = inner.seats[index].take() {
@@ -907,7 +907,7 @@ MUTANTS = [
                 slot.compare_exchange(tagged, ptr::null_mut(), Ordering::Relaxed, Ordering::Relaxed);""",
     ),
     (
-        "stolen job is taken back",
+        "stolen job is popped by its owner",
         "thread-pool",
         "src/join/stack.rs",
         """                .compare_exchange(tagged, ptr::null_mut(), Ordering::AcqRel, Ordering::Relaxed)
@@ -926,7 +926,7 @@ MUTANTS = [
             drop(bed);""",
     ),
     (
-        "join acquires nothing of its thief",
+        "join acquires nothing from its thief",
         "thread-pool",
         "src/join.rs",
         """        // ORDERING: Acquire pairs with the Release of `settle`: we see the result.
@@ -934,14 +934,14 @@ MUTANTS = [
         """        match header.state.load(Ordering::Relaxed) {""",
     ),
     (
-        "refused join asks again",
+        "refused join tries again",
         "thread-pool",
         "src/join.rs",
         "None => (a(), b()),\n                })",
         "None => self.join(a, b),\n                })",
     ),
     (
-        "sim: scope does not tell of its tasks",
+        "sim: scope does not report failed tasks",
         "thread-pool",
         "src/scope.rs",
         "(Ok(_), Ok(())) if scope.crowd.has_failed() =>",
@@ -949,21 +949,21 @@ MUTANTS = [
     ),
     # Scopes.
     (
-        "scope acquires nothing of those who left before",
+        "scope acquires nothing from tasks that left before the last",
         "thread-pool",
         "src/crowd.rs",
         "if self.present.fetch_sub(1, Ordering::AcqRel) == 1 {",
         "if self.present.fetch_sub(1, Ordering::Relaxed) == 1 {",
     ),
     (
-        "scope acquires nothing of the last to leave",
+        "scope acquires nothing from the last task to leave",
         "thread-pool",
         "src/crowd.rs",
         "if self.present.load(Ordering::Acquire) == 0 {",
         "if self.present.load(Ordering::Relaxed) == 0 {",
     ),
     (
-        "last to leave a scope wakes nobody",
+        "last task to leave a scope wakes nobody",
         "thread-pool",
         "src/crowd.rs",
         """            if let Some(waker) = waker {
@@ -974,7 +974,7 @@ MUTANTS = [
 """,
     ),
     (
-        "scope looks before it leaves its waker",
+        "scope checks before it registers its waker",
         "thread-pool",
         "src/crowd.rs",
         """            let waker = context.waker().clone();
@@ -1004,7 +1004,7 @@ MUTANTS = [
     ),
     # Maps.
     (
-        "two take the same share",
+        "two workers take the same share",
         "thread-pool",
         "src/block.rs",
         """            match self.cursor.compare_exchange_weak(
@@ -1016,7 +1016,7 @@ MUTANTS = [
         """            match Ok::<u64, u64>(self.cursor.swap(start + share, Ordering::Relaxed)) {""",
     ),
     (
-        "sim: two take the same share",
+        "sim: two workers take the same share",
         "thread-pool",
         "src/block.rs",
         """            match self.cursor.compare_exchange_weak(
@@ -1046,14 +1046,14 @@ MUTANTS = [
         "unsafe { results.write(self.len as usize - 1 - at.index, result) };",
     ),
     (
-        "sim: items are dropped that others are called with",
+        "sim: items are dropped while they are mapped",
         "thread-pool",
         "src/block.rs",
         "let start = self.cursor.swap(self.len, Ordering::Relaxed);",
         "let start = self.cursor.load(Ordering::Relaxed);",
     ),
     (
-        "worker without a state wakes nobody for what was left to it",
+        "worker without a state wakes nobody for its task",
         "thread-pool",
         "src/core.rs",
         """        self.not_started(1);
@@ -1062,14 +1062,14 @@ MUTANTS = [
     ),
     # Lanes.
     (
-        "lanes are not seen in use",
+        "lanes are not seen to be in use",
         "thread-pool",
         "src/lanes.rs",
         "self.in_use.store(true, Ordering::Relaxed);",
         "let _ = &self.in_use;",
     ),
     (
-        "worker sleeps without looking at the lanes",
+        "worker sleeps without checking the lanes",
         "thread-pool",
         "src/worker.rs",
         "self.sees_normal() || !self.core.lanes.are_empty()",
@@ -1083,7 +1083,7 @@ MUTANTS = [
         "} else if false {",
     ),
     (
-        "sim: urgent tasks wait their turn",
+        "sim: urgent tasks are not preferred",
         "thread-pool",
         "src/lanes.rs",
         """        } else if has_high {
@@ -1099,7 +1099,7 @@ MUTANTS = [
     ),
     # The timer.
     (
-        "timer is not woken to end",
+        "timer is not woken for its end",
         "thread-pool",
         "src/timer.rs",
         """        drop(rest);
@@ -1116,7 +1116,7 @@ MUTANTS = [
         "let sleeper = if is_earliest && false {",
     ),
     (
-        "sim: task that is given up has timed out",
+        "sim: abandoned task has timed out",
         "thread-pool",
         "src/abandoned.rs",
         "_ => TaskError::Cancelled,",
@@ -1131,7 +1131,7 @@ MUTANTS = [
         "self.inbox.is_empty()",
     ),
     (
-        "sim: newer tasks go ahead of the backlog",
+        "sim: newer tasks overtake the backlog",
         "thread-pool",
         "src/injector.rs",
         """        let mut newer = self.inbox.take_all();
@@ -1157,7 +1157,7 @@ MUTANTS = [
         "    let _ = (place, contain as fn(fn()));",
     ),
     (
-        "a scheduler lies down on its mail",
+        "a scheduler sleeps with mail in its inbox",
         "green-tasks",
         "src/scheduler/inbox.rs",
         """        if !state.mail.is_empty() {
@@ -1174,42 +1174,42 @@ MUTANTS = [
         "            drop(sleeper);\n",
     ),
     (
-        "a wake-up is sent once and never again",
+        "a wake-up is sent only once",
         "green-tasks",
         "src/scheduler/waker.rs",
         "self.is_sent.swap(false, Ordering::Acquire);",
         "let _ = Ordering::Acquire;",
     ),
     (
-        "a wake-up that is on its way publishes nothing",
+        "a wake-up already on its way publishes nothing",
         "green-tasks",
         "src/scheduler/waker.rs",
         "if !this.is_sent.swap(true, Ordering::Release) {",
         "if !this.is_sent.swap(true, Ordering::Relaxed) {",
     ),
     (
-        "a task that was woken by others sees nothing",
+        "a task woken by another thread acquires nothing",
         "green-tasks",
         "src/scheduler/waker.rs",
         "self.is_sent.swap(false, Ordering::Acquire);",
         "self.is_sent.swap(false, Ordering::Relaxed);",
     ),
     (
-        "a cancellation from elsewhere is lost",
+        "a cancellation from another thread is lost",
         "green-tasks",
         "src/scheduler/waker.rs",
         "Mail::Cancel(key) => self.cancel_key(key),",
         "Mail::Cancel(_) => {}",
     ),
     (
-        "nobody is woken for what may be started",
+        "nobody is woken for an unstarted task",
         "green-tasks",
         "src/scheduler/crew.rs",
         "        state.unstarted.push_back(parcel);\n        let roused = state.rouse();",
         "        state.unstarted.push_back(parcel);\n        let roused = None;",
     ),
     (
-        "a scheduler lies down beside what nobody has started",
+        "a scheduler sleeps with unstarted tasks in the queue",
         "green-tasks",
         "src/scheduler/crew.rs",
         """        if let Some(parcel) = state.unstarted.pop_front() {
@@ -1219,14 +1219,14 @@ MUTANTS = [
         "",
     ),
     (
-        "nobody is told of the end of the run",
+        "the end of the run is not announced",
         "green-tasks",
         "src/scheduler/crew.rs",
         "                inbox.send(Mail::Close);",
         "                let _ = inbox;",
     ),
     (
-        "what nobody has started is left at the end of the run",
+        "unstarted tasks are left over at the end of the run",
         "green-tasks",
         "src/scheduler/drive.rs",
         """            for parcel in post.crew.close(post.place) {
@@ -1236,14 +1236,14 @@ MUTANTS = [
         "            std::mem::forget(post.crew.close(post.place));\n",
     ),
     (
-        "who has mail is taken to be without hope",
+        "mail does not rule out a deadlock",
         "green-tasks",
         "src/scheduler/crew.rs",
         "            && self.inboxes.iter().all(|inbox| inbox.is_empty());",
         "            && self.inboxes.iter().all(|inbox| inbox.is_empty() || true);",
     ),
     (
-        "the last to lie down says nothing",
+        "the last scheduler to sleep does not look for a deadlock",
         "green-tasks",
         "src/scheduler/crew.rs",
         """        self.begin_inquest(&mut state);
@@ -1252,7 +1252,7 @@ MUTANTS = [
         "        None\n",
     ),
     (
-        "the last to leave says nothing",
+        "the last scheduler to leave does not look for a deadlock",
         "green-tasks",
         "src/scheduler/crew.rs",
         """        self.hear(&mut state, place, None);
@@ -1268,70 +1268,70 @@ MUTANTS = [
         "        let _ = (&place, Place::settle);\n",
     ),
     (
-        "whoever searches never has looked",
+        "a scheduler that searches never stops searching",
         "green-tasks",
         "src/scheduler/crew.rs",
         "        state.searching -= 1;\n",
         "",
     ),
     (
-        "green: who always has something to do leaves what nobody has started",
+        "green: a busy scheduler starts no unstarted tasks",
         "green-tasks",
         "src/scheduler/idle.rs",
         "                .share(post.place, self.queue.len(), self.timers.seen())\n",
         "                .share(post.place, self.queue.len(), self.timers.seen())\n                .into_iter()\n                .take(0)\n",
     ),
     (
-        "who has enough to do takes what another is on its way for",
+        "a busy scheduler takes a task that a searching one is coming for",
         "green-tasks",
         "src/scheduler/crew.rs",
         "        self.searching > 0\n            || others.any(",
         "        others.any(",
     ),
     (
-        "who has more to do than another takes as much as that",
+        "a scheduler with more to do takes as much as one with less",
         "green-tasks",
         "src/scheduler/crew.rs",
         "            load.due < due && ",
         "            load.due > due + 99 && ",
     ),
     (
-        "what another had to do long ago counts",
+        "an outdated load still counts",
         "green-tasks",
         "src/scheduler/crew.rs",
         "saturating_duration_since(at) < STALE;",
         "saturating_duration_since(at) < STALE * 2;",
     ),
     (
-        "green: calls within calls are made by the same threads",
+        "green: nested blocking calls run on the same threads",
         "green-tasks",
         "src/offload.rs",
         "    set_level(level + 1);",
         "    set_level(level);",
     ),
     (
-        "green: threads of a run within a call are not known to be that",
+        "green: a run's threads within a blocking call do not know its level",
         "green-tasks",
         "src/threads.rs",
         "                offload::set_level(level);",
         "                let _ = level;",
     ),
     (
-        "green: a datagram's room is an event",
+        "green: an event tells of room for a datagram",
         "green-tasks",
         "src/net/io.rs",
         "            tells_room: false,",
         "            tells_room: true,",
     ),
     (
-        "green: who accepts in vain is told at once",
+        "green: failed accepts return at once",
         "green-tasks",
         "src/net/io.rs",
         "            sleep(SHORTAGE_PAUSE);",
         "            let _ = SHORTAGE_PAUSE;",
     ),
     (
-        "green: to be cancelled is a panic",
+        "green: cancelling is a panic",
         "green-tasks",
         "src/scheduler/interrupt.rs",
         "            resume_unwind(Box::new(unwind))",
@@ -1345,28 +1345,28 @@ MUTANTS = [
         "        let mut wheel = self.wheel.borrow_mut();\n        drop(wheel.remove(key));\n        None\n",
     ),
     (
-        "green: a closure that never starts is dropped while it is noted who runs",
+        "green: a closure that never starts is dropped while the current task is borrowed",
         "green-tasks",
         "src/scheduler/drive.rs",
         "                self.as_current(&task, || job.refuse(error));",
         "                self.as_current(&task, || {\n                    let _held = self.current.borrow_mut();\n                    job.refuse(error)\n                });",
     ),
     (
-        "green: a socket stays where it was entered first",
+        "green: a socket stays with the reactor that registered it first",
         "green-tasks",
         "src/reactor.rs",
         "        if !Arc::ptr_eq(&registration.shared, &self.shared) {\n            return None;\n        }\n",
         "",
     ),
     (
-        "green: the key of a socket that is gone is never free",
+        "green: the key of a closed socket is never free",
         "green-tasks",
         "src/reactor.rs",
         "        self.shared.gone.lock().push(self.key);\n",
         "",
     ),
     (
-        "green: what comes while a polled socket's waker is cloned is missed",
+        "green: an event while a polled socket's waker is cloned is missed",
         "green-tasks",
         "src/net/io.rs",
         "        if reactor.looks() != looks {\n",
@@ -1380,35 +1380,35 @@ MUTANTS = [
         "side.waker.borrow().as_ref().map(is_there).is_some()",
     ),
     (
-        "green: whoever waits for a polled socket is no hope",
+        "green: a waiter for a polled socket does not rule out a deadlock",
         "green-tasks",
         "src/scheduler/idle.rs",
         "self.elsewhere.get() > 0 || is_armed",
         "self.elsewhere.get() > 0",
     ),
     (
-        "green: whoever waited for a polled socket that is gone is hope",
+        "green: the waker of a closed polled socket rules out a deadlock",
         "green-tasks",
         "src/scheduler/idle.rs",
         "        self.drop_wakers();\n",
         "",
     ),
     (
-        "green: a polled socket that always has something ends no turn",
+        "green: a polled socket that is always ready never ends a turn",
         "green-tasks",
         "src/net/io.rs",
         "if !scheduler.may_use_io() {",
         "if false {",
     ),
     (
-        "green: whoever polled a socket is woken by each of its events",
+        "green: a polled socket's waker is woken by every event",
         "green-tasks",
         "src/reactor.rs",
         "            contain(|| waker.wake());\n",
         "            self.arm(side, &waker);\n            contain(|| waker.wake());\n",
     ),
     (
-        "green: sockets that are only polled are not looked at",
+        "green: sockets that are only polled are not watched",
         "green-tasks",
         "src/reactor.rs",
         "self.waiting.get() + self.armed.get() > 0",
@@ -1422,63 +1422,63 @@ MUTANTS = [
         "            self.owed.set(false);",
     ),
     (
-        "green: a wake-up while others have a turn within a poll is lost",
+        "green: a wake-up while others run within a poll is lost",
         "green-tasks",
         "src/scheduler/drive.rs",
         "        task.note_owed();\n",
         "",
     ),
     (
-        "green: who computes does not hear of other threads",
+        "green: a computing task receives no mail",
         "green-tasks",
         "src/scheduler/interrupt.rs",
         "            self.read_mail();\n",
         "",
     ),
     (
-        "green: who computes does not look at the clock",
+        "green: a computing task misses its time limit",
         "green-tasks",
         "src/scheduler/interrupt.rs",
         "                self.ring();\n",
         "",
     ),
     (
-        "green: a key fits the next task, too",
+        "green: a key also fits the next task in its slot",
         "green-tasks",
         "src/scheduler/table.rs",
         "task.filter(|task| task.key == key).cloned()",
         "task.filter(|task| task.key.generation >= key.generation).cloned()",
     ),
     (
-        "green: a task unwinds though it may be unwinding",
+        "green: a task is unwound while it may be unwinding already",
         "green-tasks",
         "src/scheduler/drive.rs",
         "    if may_unwind {\n        task.raise();",
         "    if false {\n        task.raise();",
     ),
     (
-        "green: what had to wait for a quiet thread is forgotten",
+        "green: a cancellation that had to wait for a quiet thread is lost",
         "green-tasks",
         "src/scheduler/drive.rs",
         "            if task.is_wanted() {\n                self.wake(&task);",
         "            if task.is_wanted() {\n                drop(task);",
     ),
     (
-        "green: nothing is held at the end of a scope",
+        "green: the end of a scope does not hold back cancellation",
         "green-tasks",
         "src/scope.rs",
         "        let _hold = task.interrupts().hold();",
         "        let _hold = ();",
     ),
     (
-        "green: a scope leaves its tasks alone when it is cancelled",
+        "green: a scope does not cancel its tasks when its own task is cancelled",
         "green-tasks",
         "src/scope.rs",
         "if is_ending || task.wants_out() {",
         "if is_ending {",
     ),
     (
-        "green: what was granted is lost with its task",
+        "green: a grant is lost with its task",
         "green-tasks",
         "src/sync/queue.rs",
         "            (self.pass_on)();",
@@ -1506,56 +1506,56 @@ MUTANTS = [
         "        let guard = mutex.lock();\n        let unused = Unused(self);",
     ),
     (
-        "green: whoever waits in another's name takes what that was granted",
+        "green: a nested wait takes the grant of the interrupted one",
         "green-tasks",
         "src/sync/queue.rs",
         "self.task.granted.replace(self.interrupted)",
         "self.task.granted.take()",
     ),
     (
-        "green: a monitor asks one thread alone",
+        "green: a monitor asks only one thread",
         "green-tasks",
         "src/dump.rs",
         "Some(crew) => Monitored::All(Arc::clone(crew)),",
         "Some(_) => Monitored::One(Arc::clone(scheduler.inbox())),",
     ),
     (
-        "green: no suspending is forbidden",
+        "green: pinning does not forbid suspending",
         "green-tasks",
         "src/scheduler/interrupt.rs",
         "rare.interrupts.pins.get() > 0",
         "rare.interrupts.pins.get() > u32::MAX / 2",
     ),
     (
-        "green: a shield is none",
+        "green: a shield does not shield",
         "green-tasks",
         "src/scheduler/interrupt.rs",
         "            Some(_) => !is_shielded,",
         "            Some(_) => true,",
     ),
     (
-        "green: nobody asks whose a handle is",
+        "green: the owner of a handle is never asked for",
         "green-tasks",
         "src/scheduler/idle.rs",
         "task.rest_ends() != Some(Ends::Ask) || ",
         "task.rest_ends() == Some(Ends::Ask) || ",
     ),
     (
-        "green: any handle is taken for our own",
+        "green: any handle counts as our own",
         "green-tasks",
         "src/scheduler/idle.rs",
         "one.home() == Some(self.id)",
         "one.home() == Some(self.id) || one.home().is_none()",
     ),
     (
-        "green: who always finds something to read keeps its turn",
+        "green: a task that always finds something to read keeps its turn",
         "green-tasks",
         "src/scheduler.rs",
         "const IO_BUDGET: u32 = 64;",
         "const IO_BUDGET: u32 = 1 << 30;",
     ),
     (
-        "process: a task that begins shows nothing of the one before",
+        "process: starting a task publishes nothing of the one before",
         "process-pool",
         "src/claims.rs",
         """            Ordering::Release,
@@ -1566,42 +1566,42 @@ MUTANTS = [
         );""",
     ),
     (
-        "process: who takes tasks back sees nothing of those that have ended",
+        "process: taking tasks back acquires nothing of ended ones",
         "process-pool",
         "src/claims.rs",
         "let mut next = self.next.load(Ordering::Acquire);",
         "let mut next = self.next.load(Ordering::Relaxed);",
     ),
     (
-        "process: tasks are taken back without looking who has begun",
+        "process: tasks are taken back without checking what has started",
         "process-pool",
         "src/claims.rs",
         "                Err(seen) => next = seen,",
         "                Err(_) => return next,",
     ),
     (
-        "process: a claim takes what was taken back",
+        "process: a claim takes a task that was taken back",
         "process-pool",
         "src/claims.rs",
         "        claimed.is_ok()",
         "        claimed.is_ok() || self.next.load(Ordering::Relaxed) == sequence + 2",
     ),
     (
-        "process sim: a task is tried again at once",
+        "process sim: a task is retried at once",
         "process-pool",
         "src/state/workers.rs",
         "let Some(at) = pause.and_then(|pause| now().checked_add(pause)) else {",
         "let Some(at) = pause.map(|_| now()) else {",
     ),
     (
-        "process sim: an attempt more does not count",
+        "process sim: a retry does not count",
         "process-pool",
         "src/job.rs",
         "        self.terms.retries.left = self.terms.retries.left.checked_sub(1)?;\n",
         "        self.terms.retries.left.checked_sub(1)?;\n",
     ),
     (
-        "process sim: a death tells of the first attempt alone",
+        "process sim: a death reports only the first attempt",
         "process-pool",
         "src/state/workers.rs",
         "            let attempts = job.count_death();",
@@ -1622,14 +1622,14 @@ MUTANTS = [
         "self.cancels.swap(true, Ordering::Relaxed);",
     ),
     (
-        "process: who looks for cancelled tasks acquires nothing",
+        "process: looking for cancelled tasks acquires nothing",
         "process-pool",
         "src/notifier.rs",
         "self.cancels.swap(false, Ordering::Acquire)",
         "self.cancels.swap(false, Ordering::Relaxed)",
     ),
     (
-        "process: the bell rings before there is anything to see",
+        "process: the bell rings before the flag is set",
         "process-pool",
         "src/notifier.rs",
         "        self.cancels.swap(true, Ordering::Release);\n        self.notify();",
@@ -1643,28 +1643,28 @@ MUTANTS = [
         "                drop(job);\n            }\n        }\n        let is_killed",
     ),
     (
-        "process sim: the dead's tasks run again",
+        "process sim: started tasks of a dead worker run again",
         "process-pool",
         "src/state/workers.rs",
         "worker.lane.dissolve(unstarted)",
         "worker.lane.dissolve(0)",
     ),
     (
-        "process sim: the dead's waiting tasks fail, too",
+        "process sim: unstarted tasks of a dead worker fail, too",
         "process-pool",
         "src/state/workers.rs",
         "worker.lane.dissolve(unstarted)",
         "worker.lane.dissolve(u64::MAX)",
     ),
     (
-        "process sim: a condemned worker stays in the list of the idle",
+        "process sim: a condemned worker stays in the idle list",
         "process-pool",
         "src/state/workers.rs",
         "                worker.condemned = Some(Condemned { why, unstarted });\n                self.idle.retain(|&idle| idle != id);",
         "                worker.condemned = Some(Condemned { why, unstarted });",
     ),
     (
-        "process sim: what a condemned worker has not begun is not taken from it",
+        "process sim: a condemned worker keeps its unstarted tasks",
         "process-pool",
         "src/state/workers.rs",
         "                let unstarted = worker.process.take_back(worker.lane.next());\n                worker.condemned",
@@ -1678,77 +1678,77 @@ MUTANTS = [
         "        if worker.stage == Stage::Starting {\n            self.active -= 1;\n        }",
     ),
     (
-        "process sim: who dies while it starts still starts",
+        "process sim: a worker that dies while starting still counts as starting",
         "process-pool",
         "src/state/workers.rs",
         "        if worker.stage == Stage::Starting {\n            self.starting -= 1;\n        }\n        if worker.is_blocked",
         "        if worker.is_blocked",
     ),
     (
-        "process sim: a start that has failed goes on for ever",
+        "process sim: a failed start never ends",
         "process-pool",
         "src/state/workers.rs",
         "    pub(crate) fn not_added(&mut self, ended: &mut Ended) {\n        self.is_spawning = false;",
         "    pub(crate) fn not_added(&mut self, ended: &mut Ended) {",
     ),
     (
-        "process sim: nobody waits after a failure",
+        "process sim: no pause after a failed start",
         "process-pool",
         "src/state/workers.rs",
         "        self.retry_at = now().checked_add(pause);",
         "        self.retry_at = now().checked_sub(pause);",
     ),
     (
-        "process sim: the end of a pause is not waited for",
+        "process sim: the dispatcher does not wake up after a pause",
         "process-pool",
         "src/state.rs",
         "                    next = Some(next.map_or(at, |next| next.min(at)));",
         "                    let _ = at;",
     ),
     (
-        "process sim: deadlines are looked at before tasks are given out",
+        "process sim: deadlines are checked before tasks are dispatched",
         "process-pool",
         "src/state.rs",
         "        self.dispatch(poller, ended);\n        // Only now: what was just given to a worker has a deadline, too.\n        let mut next = self.next_deadline();",
         "        let mut next = self.next_deadline();\n        self.dispatch(poller, ended);",
     ),
     (
-        "process sim: a time limit that a submitter sets is not told",
+        "process sim: a time limit set by a submitter is not noticed",
         "process-pool",
         "src/state.rs",
         "self.is_overslept |= worker.deadline",
         "self.is_overslept &= worker.deadline",
     ),
     (
-        "process sim: beside an idle worker tasks wait as among busy ones",
+        "process sim: tasks wait as long with an idle worker as with busy ones",
         "process-pool",
         "src/state/stall.rs",
         "        if !self.idle.is_empty() {\n            IDLE_STALL",
         "        if false {\n            IDLE_STALL",
     ),
     (
-        "process sim: nobody wakes up for what waits beside an idle worker",
+        "process sim: the dispatcher does not wake up to move a waiting task to an idle worker",
         "process-pool",
         "src/state/stall.rs",
         "        if self.idle.is_empty() && self.active >= self.limits.workers {",
         "        if self.active >= self.limits.workers {",
     ),
     (
-        "process sim: nobody wakes up for what waits where another worker could be started",
+        "process sim: the dispatcher does not wake up to start a worker for a waiting task",
         "process-pool",
         "src/state/stall.rs",
         "        if self.idle.is_empty() && self.active >= self.limits.workers {",
         "        if self.idle.is_empty() {",
     ),
     (
-        "process sim: what has waited for too long is left where it is",
+        "process sim: a task that has waited too long is not taken back",
         "process-pool",
         "src/state/stall.rs",
         "            self.recall(poller, id);\n            if let",
         "            let _ = poller;\n            if let",
     ),
     (
-        "process sim: an idle worker gets nothing where several have something that waits",
+        "process sim: an idle worker gets nothing where several others have waiting tasks",
         "process-pool",
         "src/state/stall.rs",
         "            stuck.truncate(self.idle.len());",
@@ -1762,14 +1762,14 @@ MUTANTS = [
         "        self.is_killed = true;",
     ),
     (
-        "process sim: a silent worker may stay",
+        "process sim: a silent worker may live on",
         "process-pool",
         "src/state/workers.rs",
         "            worker.deadline = now().checked_add(EXIT_GRACE);",
         "            worker.deadline = None;",
     ),
     (
-        "process sim: a worker that does not leave may stay",
+        "process sim: a worker that does not leave may live on",
         "process-pool",
         "src/state/workers.rs",
         "            worker.deadline = now().checked_add(GRACE);",
@@ -1783,42 +1783,42 @@ MUTANTS = [
         "                            let _ = P::watch_room;",
     ),
     (
-        "process sim: a pipe is watched for ever",
+        "process sim: a pipe is watched forever",
         "process-pool",
         "src/state/worker.rs",
         "                    self.process.unwatch_room(poller);",
         "                    let _ = P::unwatch_room;",
     ),
     (
-        "process sim: the rest of a message that was begun is left out",
+        "process sim: the rest of a partly sent message is dropped",
         "process-pool",
         "src/lane.rs",
         "                self.control.extend_from_slice(rest);\n                self.offset = 0;",
         "                let _ = rest;\n                self.offset = 0;",
     ),
     (
-        "process sim: an answer for any task is taken",
+        "process sim: an answer for any task is accepted",
         "process-pool",
         "src/lane.rs",
         "        if *number != sequence || self.written == 0 {",
         "        if self.written == 0 {",
     ),
     (
-        "process sim: an answer counts as written again",
+        "process sim: an answered task still counts as written",
         "process-pool",
         "src/lane.rs",
         "        self.written -= 1;\n        self.tasks.pop_front()",
         "        self.tasks.pop_front()",
     ),
     (
-        "process sim: who is cancelled and runs is not stopped",
+        "process sim: a cancelled running task is not stopped",
         "process-pool",
         "src/state/stop.rs",
         "                self.condemn(id, Why::Cancelled);\n            }\n        }\n        let all",
         "                let _ = Why::Cancelled;\n            }\n        }\n        let all",
     ),
     (
-        "process sim: the time of a task that has ended stops the next",
+        "process sim: the time limit of an ended task stops the next one",
         "process-pool",
         "src/state/stop.rs",
         "Some(sequence) if sequence < worker.process.done() => {",
@@ -1839,49 +1839,49 @@ MUTANTS = [
         "limit.is_none_or(|limit| worker.given < limit)",
     ),
     (
-        "process sim: idle workers leave that are to stay",
+        "process sim: workers below the minimum leave",
         "process-pool",
         "src/state/workers.rs",
         "        if self.active <= self.limits.min_workers {",
         "        if self.active == 0 {",
     ),
     (
-        "process sim: the pause before another attempt is slept through",
+        "process sim: the dispatcher sleeps through the pause before a retry",
         "process-pool",
         "src/state.rs",
         "let all = deadlines.chain(stalls).chain(delayed);",
         "let all = deadlines.chain(stalls).chain(delayed.filter(|_| false));",
     ),
     (
-        "process sim: a pool ends while tasks wait to be tried again",
+        "process sim: a pool ends while tasks wait for a retry",
         "process-pool",
         "src/state.rs",
         "        self.queued() == 0 && self.delayed.is_empty()",
         "        self.queued() == 0",
     ),
     (
-        "process sim: what a condemned worker had is not cancelled with the rest",
+        "process sim: a condemned worker's tasks are not cancelled with the rest",
         "process-pool",
         "src/state/workers.rs",
         "if job.is_cancelled() || self.is_final {",
         "if job.is_cancelled() || self.is_killed {",
     ),
     (
-        "process sim: what waits to be tried again is not cancelled",
+        "process sim: tasks that wait for a retry are not cancelled",
         "process-pool",
         "src/state/stop.rs",
         "        for (at, job) in all {\n            if job.is_cancelled() {",
         "        for (at, job) in all {\n            if job.is_cancelled() && self.is_final {",
     ),
     (
-        "process sim: tasks are tried again after all were cancelled",
+        "process sim: tasks are retried after all were cancelled",
         "process-pool",
         "src/state/stop.rs",
         "        self.is_final = true;",
         "        self.is_final = false;",
     ),
     (
-        "process sim: two workers have one place",
+        "process sim: two workers have the same index",
         "process-pool",
         "src/state/workers.rs",
         "            staying.all(|it| it.index != *index)",
@@ -1895,14 +1895,14 @@ MUTANTS = [
         "        if self.closed.is_none() && self.is_drained() {\n            self.dismiss(poller);",
     ),
     (
-        "process: a value's room is used again before it was read",
+        "process: a value's memory is reused before it was read",
         "process-pool",
         "src/claims.rs",
         "        self.read.store(next, Ordering::Release);",
         "        self.read.store(next, Ordering::Relaxed);",
     ),
     (
-        "process: a worker that uses room again acquires nothing",
+        "process: a worker that reuses memory acquires nothing",
         "process-pool",
         "src/claims.rs",
         "        self.read.load(Ordering::Acquire)",
@@ -1916,63 +1916,63 @@ MUTANTS = [
         "        self.bell.load(Ordering::Relaxed);",
     ),
     (
-        "process sim: a value counts as read before it is",
+        "process sim: a value counts as read too early",
         "process-pool",
         "src/dispatcher.rs",
         "            let source = is_stored.then(|| core.system.values(&self.results));",
         "            core.system.has_read(&self.results, header.sequence);\n            let source = is_stored.then(|| core.system.values(&self.results));",
     ),
     (
-        "process sim: with a value the next one counts as read",
+        "process sim: the value after one that was read counts as read",
         "process-pool",
         "src/claims.rs",
         "        let next = sequence.wrapping_add(1);\n        // ORDERING: Release",
         "        let next = sequence.wrapping_add(2);\n        // ORDERING: Release",
     ),
     (
-        "process sim: all that a worker keeps for the pool is given up with the first of it",
+        "process sim: a worker frees all kept values once the first was read",
         "process-pool",
         "src/unread.rs",
         "is_some_and(|it| it.0 < read)",
         "is_some_and(|_| read > 0)",
     ),
     (
-        "process sim: memory is given back of what is in use, too",
+        "process sim: memory in use is freed, too",
         "process-pool",
         "src/store.rs",
         "            from = at + length;\n        }\n    }\n}\n\nimpl Blocks",
         "            from = at;\n        }\n    }\n}\n\nimpl Blocks",
     ),
     (
-        "process sim: parts lie on each other",
+        "process sim: parts overlap",
         "process-pool",
         "src/store.rs",
         "            from = at + used;",
         "            from = at + used.min(1);",
     ),
     (
-        "process sim: a task's parts are free when it is given to a worker",
+        "process sim: a task's parts are freed when a worker gets it",
         "process-pool",
         "src/job.rs",
         "frame::seal(&mut self.frame, TASK | stored, sequence).is_ok()",
         "let is_ok = frame::seal(&mut self.frame, TASK | stored, sequence).is_ok();\n        self.parts.truncate(0);\n        is_ok",
     ),
     (
-        "process sim: each of those that died with another one is counted as a failed start",
+        "process sim: each worker that died because of another counts as a failed start",
         "process-pool",
         "src/state/workers.rs",
         "was_wanted && !is_killed && !is_blameless {",
         "was_wanted && !is_killed {",
     ),
     (
-        "process sim: of the dead only what one read gives is read",
+        "process sim: only one read is done of what a dead worker wrote",
         "process-pool",
         "src/dispatcher.rs",
         "Ok(()) if flow == Flow::Last && !is_dead => return,",
         "Ok(()) if flow == Flow::Last => return,",
     ),
     (
-        "process sim: what the dead had written is not read",
+        "process sim: what a dead worker wrote is not read",
         "process-pool",
         "src/dispatcher.rs",
         "                self.receive(id, LAST_READS, true);\n                self.bury(id);",
@@ -1986,112 +1986,112 @@ MUTANTS = [
         "let may_be = !self.is_at_rest",
     ),
     (
-        "process sim: who is told to put the spare worker away keeps it",
+        "process sim: the spare worker is not put away when asked",
         "process-pool",
         "src/spare.rs",
         "        kept.is_doomed = true;\n        Some(&kept.it)",
         "        kept.is_doomed = true;\n        None",
     ),
     (
-        "process sim: a spare worker that was killed is given out",
+        "process sim: a killed spare worker is handed out",
         "process-pool",
         "src/spare.rs",
         "        Some(if is_doomed {",
         "        Some(if is_doomed && false {",
     ),
     (
-        "process sim: the end of a spare worker is overlooked",
+        "process sim: the death of a spare worker is overlooked",
         "process-pool",
         "src/spare.rs",
         "        events.retain(|&Event(token)| token != end);\n        if events.len() == before {",
         "        events.retain(|&Event(token)| token != end);\n        if events.len() <= before {",
     ),
     (
-        "process sim: spare workers are made without end",
+        "process sim: spare workers that die are replaced without end",
         "process-pool",
         "src/spare.rs",
         "        self.losses += u32::from(!is_doomed);",
         "        self.losses += u32::from(is_doomed);",
     ),
     (
-        "process sim: a spare worker that cannot be made is tried again without end",
+        "process sim: a spare worker that cannot be made is retried without end",
         "process-pool",
         "src/spare.rs",
         "        self.losses += u32::from(made.is_none());",
         "        let _ = made.is_none();",
     ),
     (
-        "process sim: the last of the dead are not cleared away",
+        "process sim: the last dead workers are not cleared away",
         "process-pool",
         "src/dispatcher.rs",
         "        self.clear_away();\n        self.core.system.end();",
         "        self.core.system.end();",
     ),
     (
-        "bridge: a future that waits is entered nowhere",
+        "bridge: a waiting future is not registered",
         "futures-lite-bridge",
         "src/spawn/waiting.rs",
         "        shard.wakers.insert(cell, waker);\n        Ok(())",
         "        drop(shard);\n        drop(waker);\n        let _ = cell;\n        Ok(())",
     ),
     (
-        "bridge: the end does not keep others from entering",
+        "bridge: the end does not keep others from registering",
         "futures-lite-bridge",
         "src/spawn/waiting.rs",
         "        if shard.has_ended {\n            drop(shard);\n            drop(waker);",
         "        if false {\n            drop(shard);\n            drop(waker);",
     ),
     (
-        "bridge: the end forgets those who wait",
+        "bridge: the end does not wake waiting futures",
         "futures-lite-bridge",
         "src/spawn/waiting.rs",
         "                contain(|| waker.wake());",
         "                contain(|| drop(waker));",
     ),
     (
-        "bridge: the end takes those who wait before it lets nobody in",
+        "bridge: the end takes the wakers before it stops registration",
         "futures-lite-bridge",
         "src/spawn/waiting.rs",
         "                let mut shard = shard.lock();\n                shard.has_ended = true;\n                (\n                    std::mem::take(&mut shard.wakers),",
         "                let early = std::mem::take(&mut shard.lock().wakers);\n                let mut shard = shard.lock();\n                shard.has_ended = true;\n                (\n                    early,",
     ),
     (
-        "bridge: what is kept after the end stays",
+        "bridge: a task that is kept after the end is never dropped",
         "futures-lite-bridge",
         "src/spawn/waiting.rs",
         "        let mut shard = self.shards[0].lock();\n        if shard.has_ended {",
         "        let mut shard = self.shards[0].lock();\n        if false {",
     ),
     (
-        "bridge: the end does not drop what is kept",
+        "bridge: the end does not drop kept tasks",
         "futures-lite-bridge",
         "src/spawn/waiting.rs",
         "            for task in kept {\n                contain(|| drop(task));",
         "            for task in kept {\n                std::mem::forget(task);",
     ),
     (
-        "bridge: a canceller finds nobody",
+        "bridge: cancelling wakes nobody",
         "futures-lite-bridge",
         "src/spawn/waiting.rs",
         "        if let Some(waker) = waker {\n            waker.wake();\n        }",
         "        drop(waker);",
     ),
     (
-        "bridge: who waits for bytes is not woken by a job that goes on",
+        "bridge: a job that goes on does not wake the reader",
         "futures-lite-bridge",
         "src/unblock/ahead.rs",
         "        let waker = inner.waker.take();\n        drop(inner);\n        if let Some(waker) = waker {\n            waker.wake();\n        }",
         "        let waker = inner.waker.take();\n        drop(inner);\n        drop(waker);",
     ),
     (
-        "bridge: who takes bytes leaves its waker after the look",
+        "bridge: a reader registers its waker after the check",
         "futures-lite-bridge",
         "src/unblock/ahead.rs",
         "            None => inner.waker.replace(waker),",
         "            None => {\n                drop(inner);\n                inner = self.0.lock();\n                inner.waker.replace(waker)\n            }",
     ),
     (
-        "bridge: a job reads on where there is no room",
+        "bridge: a job reads on without room",
         "futures-lite-bridge",
         "src/unblock/ahead.rs",
         "        if inner.chunks.len() + 1 >= AHEAD {",
@@ -2105,63 +2105,63 @@ MUTANTS = [
         "                if !is_over() || true {",
     ),
     (
-        "bridge: who waits for items is not woken by a job that goes on",
+        "bridge: a job that goes on does not wake the stream",
         "futures-lite-bridge",
         "src/unblock/items.rs",
         "            if let Some(waker) = waker {\n                waker.wake();\n            }",
         "            drop(waker);",
     ),
     (
-        "bridge: who takes items leaves its waker after the look",
+        "bridge: a stream registers its waker after the check",
         "futures-lite-bridge",
         "src/unblock/items.rs",
         "            inner.waker.replace(waker)\n        } else {",
         "            drop(inner);\n            inner = self.0.lock();\n            inner.waker.replace(waker)\n        } else {",
     ),
     (
-        "bridge: a job thinks that what the stream took is not ahead",
+        "bridge: a job does not count the items that the stream took",
         "futures-lite-bridge",
         "src/unblock/items.rs",
         "            let is_full = inner.items.len() + inner.taken >= capacity;",
         "            let is_full = inner.items.len() >= capacity;",
     ),
     (
-        "bridge: a job advances an iterator on when its turn is over",
+        "bridge: a job advances the iterator when its turn is over",
         "futures-lite-bridge",
         "src/unblock/items.rs",
         "            if is_over(was_awaited) || is_full {",
         "            if is_over(was_awaited) && is_full {",
     ),
     (
-        "bridge: a job gives the writer back after its last look",
+        "bridge: a job gives the writer back after its last check",
         "futures-lite-bridge",
         "src/unblock/gathered.rs",
         "        if next.is_none() {\n            inner.spare = std::mem::take(bytes);\n            inner.writer = writer.take();\n        }\n        drop(inner);",
         "        drop(inner);\n        if next.is_none() {\n            let mut inner = self.0.lock();\n            inner.spare = std::mem::take(bytes);\n            inner.writer = writer.take();\n        }",
     ),
     (
-        "bridge: who waits for room is not woken when there is some",
+        "bridge: a writer that waits for room is not woken",
         "futures-lite-bridge",
         "src/unblock/gathered.rs",
         "            (Some((_, event)), Some(Step::Write)) => *event == Event::Room,\n            (Some(_), None) => true,",
         "            (Some((_, event)), None) => *event == Event::End,",
     ),
     (
-        "bridge: a job flushes before all is written",
+        "bridge: a job flushes before everything is written",
         "futures-lite-bridge",
         "src/unblock/gathered.rs",
         "        if self.bytes.is_empty() {\n            self.wants_flush.then_some(Step::Flush)",
         "        if self.bytes.is_empty() || self.wants_flush {\n            self.wants_flush.then_some(Step::Flush)",
     ),
     (
-        "bridge: a flush that is asked for while a job writes is forgotten",
+        "bridge: a flush requested while a job writes is forgotten",
         "futures-lite-bridge",
         "src/unblock/gathered.rs",
         "            (Ok(()), Step::Write) => inner.go_on(bytes, is_over),",
         "            (Ok(()), Step::Write) => {\n                inner.wants_flush = false;\n                inner.is_dirty = false;\n                inner.go_on(bytes, is_over)\n            }",
     ),
     (
-        "the writer of a task that was handed on thinks that it has not started",
+        "the writer of a task that was passed on counts as not started",
         "future-result",
         "src/cell/writer.rs",
         "            started: true,",
@@ -2171,7 +2171,7 @@ MUTANTS = [
 
 
 def read(mutant, root):
-    """What the mutant's file has in it; and why it cannot be broken there, if it cannot."""
+    """The text of the mutant's file, and the reason if it cannot be broken there."""
     _, crate, file, old, _ = mutant
     try:
         with open(os.path.join(root, crate, file)) as source:
@@ -2184,7 +2184,7 @@ def read(mutant, root):
 
 
 def check():
-    """Names the mutants that test nothing, and gives their number."""
+    """Prints the mutants that test nothing, and returns their number."""
     stale = 0
     for mutant in MUTANTS:
         _, problem = read(mutant, ROOT)
@@ -2196,12 +2196,12 @@ def check():
 
 def copy(crate, to):
     shutil.rmtree(os.path.join(to, crate), ignore_errors=True)
-    # Fresh times, so that cargo notices that a mutant was taken back.
+    # Fresh times, so that cargo notices when a mutant is undone.
     shutil.copytree(os.path.join(ROOT, crate), os.path.join(to, crate), copy_function=shutil.copyfile)
 
 
 def survives(mutant, work):
-    """What is wrong with the mutant, if it is not caught; or who has caught it."""
+    """What is wrong if the mutant is not caught, and otherwise what caught it."""
     name, crate, file, old, new = mutant
     for lib in LIBS:
         copy(lib, work)
@@ -2221,20 +2221,20 @@ def survives(mutant, work):
     if name.startswith("process sim:"):
         tests, checker = ["--lib", "sim::"], "pool_sim"
     if name.startswith("green:"):
-        # The real thing: no cfg that anything knows.
+        # The real thing: a cfg that means nothing.
         tests, checker = ["--lib", "--test", "suite", "--test", "descriptors"], "pool_real"
     command = ["cargo", "test", "--quiet", "--release", "-p", tested, *tests]
     environment = dict(os.environ, RUSTFLAGS=f"--cfg {checker}", RUST_BACKTRACE="0")
-    # As ./check.sh does.
+    # As in ./check.sh.
     environment.setdefault("LOOM_MAX_PREEMPTIONS", "3" if crate in ("future-result", "futures-lite-bridge") else "2")
     environment.setdefault("LOOM_MAX_BRANCHES", "10000")
     environment["CARGO_TARGET_DIR"] = os.path.join(work, checker)
     if checker == "pool_real":
-        # Else a build that takes long would look like tests that hang.
+        # Otherwise a long build would look like a test that hangs.
         build = subprocess.run([*command, "--no-run"], cwd=work, env=environment, capture_output=True, text=True)
         if build.returncode != 0:
             return "stale: it does not compile", None
-        # What hangs there is to be ended with all its processes.
+        # Ends a test that hangs with all its processes.
         command = ["timeout", "90", *command]
     try:
         run = subprocess.run(command, cwd=work, env=environment, capture_output=True, text=True, timeout=300)

@@ -1,4 +1,4 @@
-//! 10,000 jobs of 0 to 50 µs, whose results are taken in the order of their completion.
+//! 10,000 jobs of 0 to 50 µs, whose results are taken as they complete.
 
 use criterion::{Criterion, criterion_group, criterion_main};
 

@@ -1,4 +1,4 @@
-//! What a result costs when nothing else is going on: one thread makes, completes and takes it.
+//! What a result costs by itself: one thread creates, completes and takes it.
 
 use criterion::{Criterion, criterion_group, criterion_main};
 

@@ -1,4 +1,4 @@
-//! A server that sends back what it gets, and a hundred clients.
+//! A server that sends back what it receives, and a hundred clients.
 
 use criterion::{Criterion, criterion_group, criterion_main};
 

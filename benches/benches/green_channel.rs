@@ -1,4 +1,4 @@
-//! Two green tasks that send a number to and fro.
+//! Two green tasks that send a number back and forth.
 
 use criterion::{Criterion, criterion_group, criterion_main};
 

@@ -1,4 +1,4 @@
-//! A green task that does nothing, spawned and waited for.
+//! Empty green tasks, each spawned and waited for before the next.
 
 use criterion::{Criterion, criterion_group, criterion_main};
 

@@ -1,4 +1,4 @@
-//! What waking a sleeping pool costs the thread that submits.
+//! What waking a sleeping pool costs the submitting thread.
 
 use criterion::{Criterion, criterion_group, criterion_main};
 

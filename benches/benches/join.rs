@@ -1,4 +1,4 @@
-//! The 30th Fibonacci number, by a join at every call.
+//! The 30th Fibonacci number, with a join at every call.
 
 use criterion::{Criterion, criterion_group, criterion_main};
 

@@ -1,4 +1,4 @@
-//! 1,000 tasks that each submit 100 to their own pool and wait for them.
+//! 1,000 tasks that each submit 100 tasks to their own pool and wait for them.
 
 use criterion::{Criterion, criterion_group, criterion_main};
 

@@ -1,4 +1,4 @@
-//! How long a tiny task takes to a worker process and back: back to back, and after 200 µs of rest.
+//! The round trip of a tiny task to a worker process: back to back, and after 200 µs of rest.
 
 use criterion::Criterion;
 

@@ -1,4 +1,4 @@
-//! A new pool of processes, until its first result is there.
+//! A new pool of processes, until its first result.
 
 use criterion::Criterion;
 

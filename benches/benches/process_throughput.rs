@@ -1,4 +1,4 @@
-//! 20,000 tiny tasks for worker processes: each with its handle, and by a map with chunks of 100.
+//! 20,000 tiny tasks for worker processes: each with its handle, and in a map with chunks of 100.
 
 use criterion::Criterion;
 

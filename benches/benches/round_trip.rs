@@ -1,4 +1,4 @@
-//! How long one empty job takes, submitted and waited for: back to back, and after 200 µs of rest.
+//! Submitting one empty job and waiting for it: back to back, and after 200 µs of rest.
 
 use criterion::{Criterion, criterion_group, criterion_main};
 

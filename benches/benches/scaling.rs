@@ -1,5 +1,5 @@
 //! How the cost of a task grows with the number of workers, the number of tasks, their length, and the size
-//! of what they are given.
+//! of their argument.
 
 use criterion::Criterion;
 

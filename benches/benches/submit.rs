@@ -1,5 +1,5 @@
-//! What a pool costs: 100,000 jobs that do nothing, submitted by one thread from outside, and every
-//! result taken. In `submit_working` that thread works for 100 ns before each job.
+//! What a pool costs: 100,000 empty jobs, submitted by one thread outside the pool, and every result taken.
+//! In `submit_working` that thread works for 100 ns before each job.
 
 use criterion::{Criterion, criterion_group, criterion_main};
 

@@ -1,4 +1,4 @@
-//! Tasks that let each other run: two of them, and a thousand.
+//! Tasks that yield to each other: two of them, and a thousand.
 
 use criterion::{Criterion, criterion_group, criterion_main};
 

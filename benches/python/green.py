@@ -1,6 +1,6 @@
 """The workloads of green tasks, on gevent: one run for each line of standard input.
 
-Prints "ready", or why it is not, and then the wall and the CPU time of each run in nanoseconds.
+Prints "ready", or why it is not, and then the wall and CPU time of each run in nanoseconds.
 The numbers are those of `src/groups`.
 """
 
@@ -104,7 +104,7 @@ def echo(connections=100, messages=100, size=64):
 
 
 def memory(count):
-    """How much the process has grown, in bytes, by so many tasks that wait."""
+    """Prints by how many bytes the process grew with this many waiting tasks."""
 
     def resident():
         with open("/proc/self/statm") as statm:
@@ -136,6 +136,6 @@ if __name__ == "__main__":
         sys.exit()
     run = GROUPS[sys.argv[1]]
     for _ in sys.stdin:
-        # A run that takes longer is stuck, and whoever waits for it with it.
+        # A run that takes longer is stuck, and would block the caller too.
         signal.alarm(30)
         print(*run(), flush=True)

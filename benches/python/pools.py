@@ -1,7 +1,7 @@
-"""The workloads of `src/groups` on Python's pools, of processes and of threads.
+"""The workloads of `src/groups` on Python's process pools and thread pool.
 
     python3 pools.py                        all rows, as CSV
-    python3 pools.py --versions             what they are
+    python3 pools.py --versions             the versions of Python and its packages
     python3 pools.py --child GROUP ROW PIN
                                             one row, as `compare` reads it: the wall time of a task,
                                             the CPU time (empty: not measured), and the time of each
@@ -15,7 +15,7 @@ import signal
 import sys
 import time
 
-# The exit code by which whoever asks knows that a pool is not there.
+# The exit code that tells the caller that a pool is missing.
 IS_ABSENT = 3
 
 WORKERS = 2
@@ -38,7 +38,7 @@ def large(byte):
 
 
 class Executor:
-    """Whatever has the words of concurrent.futures."""
+    """Any pool with the interface of concurrent.futures."""
 
     def __init__(self, pool):
         self.pool = pool
@@ -133,7 +133,7 @@ def submit_all(pool):
 
 
 def submissions(count, rest):
-    """The submission alone."""
+    """Measures only the submission."""
 
     def run(pool):
         each = []
@@ -183,7 +183,7 @@ def send_many(pool):
     return clock() - start, []
 
 
-# Tasks a run, runs a round, the code. The same numbers as on the other side, but fewer runs, and a fifth of
+# Tasks a run, runs a round, the code. The same numbers as in `src/groups`, but fewer runs, and a fifth of
 # the tasks of `submit`.
 GROUPS = {
     "submit": (TINY, 1, timed(submit_all)),
@@ -217,7 +217,7 @@ def start_to_first_result(make):
 
 
 def pin(where):
-    """This thread and the children that there are, each with its threads; later ones inherit."""
+    """Pins this process's threads and its children's; later ones inherit the pin."""
     if where == "free":
         return
     main, others = {"one": (0, 0), "spread": (0, 1)}[where]
@@ -232,7 +232,7 @@ def pin(where):
 
 
 def measure(group, row, where):
-    # Whoever is not done then is stuck, and whoever waits for it with it.
+    # A row that takes longer is stuck, and would block the caller too.
     signal.alarm(60)
     tasks, runs, code = GROUPS[group]
     if code is None:

@@ -1,7 +1,7 @@
-//! Each row of a group, in each round, runs in a process of its own, so that no pool meets another's
-//! threads or heap; and the rows take turns, so that all see the same machine.
+//! Each row of a group runs in a fresh process in each round, so that no pool meets another's threads or heap;
+//! the rows take turns, so that all see the same machine.
 //!
-//! The processes are the calling program, started again with [`CHILD`] and what it is to measure.
+//! The processes are the calling program, started again with [`CHILD`] and what to measure.
 
 use std::env;
 use std::io::{self, IsTerminal, Write};
@@ -13,22 +13,21 @@ use crate::pools::script;
 use crate::round::Round;
 use crate::{Group, Pin, Row, Run, Summary, cpu_time, groups};
 
-/// The option by which a program that holds contests knows its children: the three arguments after it
-/// go to [`measure_child`].
+/// The option that marks a program's own children: the three arguments after it go to [`measure_child`].
 pub const CHILD: &str = "--child";
 
-/// A child that takes longer is stuck.
+/// A child that takes longer is considered stuck.
 const TIME_LIMIT: Duration = Duration::from_secs(60);
 /// Runs in each child before the measured ones.
 const WARM_UP_RUNS: u32 = 2;
 
-/// The exit code of a child whose peer is not there.
+/// The exit code of a child whose peer is missing.
 const IS_ABSENT: i32 = 3;
 
-/// Why there is no time of a row.
+/// Why a row has no time.
 #[derive(Clone, Debug)]
 pub enum Trouble {
-    /// It is no crate, and not on this machine.
+    /// It is not a crate, and is missing on this machine.
     Absent(String),
     /// It should have worked.
     Failed(String),
@@ -45,12 +44,12 @@ impl From<String> for Trouble {
 pub struct Contest {
     /// Where threads may run.
     pub pin: Pin,
-    /// How many processes for each row.
+    /// How many processes measure each row.
     pub rounds: usize,
 }
 
 impl Contest {
-    /// Runs these rows of a group; what went wrong stands in place of a row's figures.
+    /// Runs these rows of a group; a row that failed has its trouble in place of figures.
     #[must_use]
     pub fn run(&self, group: &Group, rows: &[&Row]) -> Vec<Result<Summary, Trouble>> {
         let mut results: Vec<_> = rows.iter().map(|_| Ok(Vec::new())).collect();
@@ -61,7 +60,7 @@ impl Contest {
                 round + 1,
                 self.rounds
             ));
-            // Another one is the first each time.
+            // Each round starts with another row.
             for turn in 0..rows.len() {
                 let index = (turn + round) % rows.len();
                 self.run_child(group, rows[index], &mut results[index]);
@@ -72,7 +71,7 @@ impl Contest {
         results.into_iter().map(summary).collect()
     }
 
-    /// Adds one round of one row, or puts what went wrong in place of all its rounds.
+    /// Adds one round of one row; if that fails, the trouble replaces all its rounds.
     fn run_child(&self, group: &Group, row: &Row, result: &mut Result<Vec<Round>, Trouble>) {
         if let Ok(rounds) = result {
             match self.spawn_child(group, row) {
@@ -95,7 +94,7 @@ impl Contest {
         };
         let output = command
             .arg(self.pin.name())
-            // The one pool that takes its size from there.
+            // The size of `blocking`'s pool, which has no other setting.
             .env("BLOCKING_MAX_THREADS", "2")
             .output();
         let output = match output {
@@ -114,13 +113,13 @@ impl Contest {
             return Err(Trouble::Absent(printed.into_owned()));
         }
         let errors = String::from_utf8_lossy(&output.stderr);
-        let reason = errors.lines().next().unwrap_or("without a word");
+        let reason = errors.lines().next().unwrap_or("no message");
         Err(Trouble::Failed(format!("{}: {reason}", output.status)))
     }
 }
 
-/// What a child does: warm up, measure, and print one round. If the peer is not there, it says so to its
-/// parent, and exits.
+/// What a child does: warm up, measure, and print one round. If the peer is missing, it tells its parent and
+/// exits.
 ///
 /// # Errors
 ///
@@ -147,7 +146,7 @@ pub fn measure_child(group: &str, row: &str, pin: Pin) -> Result<(), String> {
     for _ in 0..WARM_UP_RUNS {
         run();
     }
-    // Now all threads are there. Pinned earlier, pools would see a machine with fewer CPUs.
+    // All threads exist now. Pinned earlier, pools would see a machine with fewer CPUs.
     pin.apply()?;
     run();
     let before = cpu_time();
@@ -160,7 +159,7 @@ pub fn measure_child(group: &str, row: &str, pin: Pin) -> Result<(), String> {
     Ok(())
 }
 
-/// Shows how far it is, if somebody watches.
+/// Shows the progress, if standard error is a terminal.
 fn progress(text: &str) {
     let mut stderr = io::stderr();
     if stderr.is_terminal() {

@@ -13,14 +13,14 @@ pub type Workload = Box<dyn FnMut() -> Run>;
 pub struct Run {
     /// The measured time of the whole run.
     pub total: Duration,
-    /// The time of every task, where the group records that.
+    /// The time of each task, where the group records it.
     pub each: Vec<Duration>,
     /// CPU time of other processes that worked for this run.
     pub cpu_elsewhere: Duration,
 }
 
 impl Run {
-    /// All of it, from `start` until now.
+    /// A run that took from `start` until now.
     pub(crate) fn since(start: Instant) -> Self {
         Self::of(start.elapsed())
     }
@@ -48,7 +48,7 @@ pub enum Kind {
     Ours,
     /// Somebody else's.
     Peer,
-    /// No pool: sequential code, or an ideal. Does not count as the best peer.
+    /// No pool: sequential code, or a limit. Never counts as the best peer.
     Reference,
 }
 
@@ -58,9 +58,9 @@ pub struct Row {
     pub name: &'static str,
     /// Ours or not.
     pub kind: Kind,
-    /// Under which name `python/pools.py` measures it, if that does.
+    /// The name under which `python/pools.py` measures it, if it does.
     pub(crate) script: Option<&'static str>,
-    /// Whether it is a program that may be missing on this machine.
+    /// Whether it is an external program that may be missing on this machine.
     pub(crate) may_be_absent: bool,
     start: Box<dyn Fn() -> Result<Workload, String>>,
 }
@@ -70,12 +70,12 @@ impl Row {
     ///
     /// # Errors
     ///
-    /// Why it cannot be started, if it is a program that need not be there.
+    /// Why it cannot be started, if it may be missing.
     pub fn start(&self) -> Result<Workload, String> {
         (self.start)()
     }
 
-    /// Starts a pool that is a crate.
+    /// Starts a pool that cannot be missing.
     pub(crate) fn start_what_is_there(&self) -> Workload {
         match self.start() {
             Ok(workload) => workload,
@@ -93,44 +93,44 @@ impl fmt::Debug for Row {
     }
 }
 
-/// What a row of ours is to take at the most.
+/// What a row of ours may take at most.
 #[derive(Clone, Copy, Debug)]
 pub struct Aim {
-    /// Which row; the first one of ours if there is no name.
+    /// Which row; by default our first.
     pub row: Option<&'static str>,
     /// Where threads may run.
     pub pin: Pin,
-    /// How much.
+    /// The bound.
     pub most: Most,
 }
 
-/// A time, mostly in times of what it is compared with.
+/// An upper bound on a time, mostly relative to another row.
 #[derive(Clone, Copy, Debug)]
 pub enum Most {
-    /// In times of the best peer of all.
+    /// A multiple of the best peer's time.
     OfBest(f64),
-    /// In times of the row with this name.
+    /// A multiple of the named row's time.
     Of(f64, &'static str),
-    /// So long.
+    /// This time.
     Time(Duration),
-    /// So much longer than the row with this name.
+    /// The named row's time, plus this.
     Beyond(Duration, &'static str),
 }
 
 /// One workload and its rows.
 #[derive(Debug)]
 pub struct Group {
-    /// What stands before a `/` is the family.
+    /// The part before a `/` is the family.
     pub name: &'static str,
     /// What it is about, for the report: a sentence or two.
     pub about: &'static str,
-    /// What was aimed at.
+    /// The bounds that ours should keep.
     pub aims: Vec<Aim>,
-    /// The ways to pin that say something here, for the report.
+    /// The pins worth measuring for the report.
     pub pins: &'static [Pin],
     /// How many tasks, items or calls one run does.
     pub tasks: u64,
-    /// How many runs make a round of `compare`: about 100 ms.
+    /// How many runs make a round of `compare`, which takes about 100 ms.
     pub runs: u32,
     /// The pools, ours first.
     pub rows: Vec<Row>,
@@ -154,7 +154,7 @@ impl Group {
         self
     }
 
-    /// Ours is to take at most so many times what this peer takes; `None` is the best one.
+    /// Ours may take at most `ratio` times what this peer takes; `None` is the best one.
     pub(crate) fn aim(mut self, pin: Pin, ratio: f64, peer: Option<&'static str>) -> Self {
         let most = match peer {
             None => Most::OfBest(ratio),
@@ -165,8 +165,8 @@ impl Group {
         self
     }
 
-    /// Another row than the first one of ours is to take at most so many times what this peer takes,
-    /// wherever threads run.
+    /// This row of ours, instead of the first, may take at most `ratio` times what this peer takes, wherever
+    /// threads run.
     pub(crate) fn aim_of(mut self, row: &'static str, ratio: f64, peer: &'static str) -> Self {
         let (row, most) = (Some(row), Most::Of(ratio, peer));
         self.aims
@@ -179,12 +179,12 @@ impl Group {
         self.aim(Pin::Free, ratio, peer).aim(Pin::One, ratio, peer)
     }
 
-    /// A task of ours is to take so long at the most, wherever threads run.
+    /// A task of ours may take at most `time`, wherever threads run.
     pub(crate) fn aim_time(self, time: Duration) -> Self {
         self.aim_at(Most::Time(time))
     }
 
-    /// A task of ours is to take so much longer than this row at the most, wherever threads run.
+    /// A task of ours may take at most `time` longer than this row, wherever threads run.
     pub(crate) fn aim_beyond(self, time: Duration, row: &'static str) -> Self {
         self.aim_at(Most::Beyond(time, row))
     }
@@ -196,14 +196,14 @@ impl Group {
         self
     }
 
-    /// Measured free alone: on one CPU it would say nothing new.
+    /// Measures free only: one CPU would say nothing new.
     pub(crate) fn free_alone(mut self) -> Self {
         self.pins = &[Pin::Free];
         self
     }
 
-    /// Measured spread as well: the calling thread and the workers have something to say to each other
-    /// all the time, and then every word goes from one CPU to the other.
+    /// Measures spread as well: the calling thread and the workers communicate all the time, and then every
+    /// message crosses from one CPU to the other.
     pub(crate) fn and_spread(mut self) -> Self {
         self.pins = &[Pin::Free, Pin::One, Pin::Spread];
         self
@@ -217,7 +217,7 @@ impl Group {
         self.row(name, Kind::Peer, move || Ok(start()))
     }
 
-    /// A peer that may be missing, since it is no crate.
+    /// A peer that may be missing, since it is not a crate.
     pub(crate) fn foreign(
         mut self,
         name: &'static str,
@@ -238,12 +238,11 @@ impl Group {
         self.row(name, Kind::Reference, move || Ok(start()))
     }
 
-    /// Pools of Python, by the names that `python/pools.py` knows them by. It knows the workload by
-    /// the group's name.
+    /// Python's pools, each with its name in `python/pools.py`, which knows the workload by the group's name.
     pub(crate) fn python(mut self, pools: &'static [(&'static str, &'static str)]) -> Self {
         for &(name, pool) in pools {
             self = self.foreign(name, || {
-                Err("`compare` and `report` alone measure it".to_owned())
+                Err("only `compare` and `report` measure it".to_owned())
             });
             if let Some(row) = self.rows.last_mut() {
                 row.script = Some(pool);

@@ -1,4 +1,4 @@
-//! All workloads. Each file has the code of one, and the rows of its groups.
+//! All workloads. Each file has the code of one and the rows of its groups.
 
 mod as_completed;
 mod bridge;

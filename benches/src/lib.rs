@@ -1,6 +1,6 @@
-//! What the benchmarks share: the workloads, each in one place, and the pools that run them.
+//! What the benchmarks share: the workloads, and the pools that run them.
 //!
-//! [`groups()`] lists the workloads with the rows of each. Two programs run them: the criterion
+//! [`groups()`] lists the workloads with their rows. Two programs run them: the criterion
 //! benchmarks in `benches/`, through [`measure()`], and `src/bin/compare`, which holds a [`Contest`]:
 //! every row and round in a process of its own.
 
@@ -24,8 +24,8 @@ pub use self::memory::{Footprint, MEMORY_CHILD, Memory, footprints, measure_foot
 pub use self::pools::python_versions;
 pub use self::round::{Summary, human_time};
 
-/// To be called first of all in `main`: the peer's worker processes come there, and go no further. Ours
-/// are the same executable too, but do not come to `main`; neither sees the other's environment variable.
+/// To be called first in `main`: the peer's worker processes get that far, and no further. Ours are the same
+/// executable too, but never reach `main`; neither sees the other's environment variable.
 pub fn init() {
     procspawn::init();
 }

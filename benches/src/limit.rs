@@ -1,4 +1,4 @@
-//! What cannot be beaten.
+//! Limits: what no pool can beat.
 
 use std::hint::black_box;
 use std::io::{PipeReader, PipeWriter, Read, Write, pipe};
@@ -11,21 +11,21 @@ use corosensei::{Coroutine, CoroutineResult, Yielder};
 
 use crate::pools::{WORKERS, done};
 
-/// By how many CPUs the work of a pool can be divided, with the pin that holds now: the calling thread's
-/// stands for it, since spread, all workers have one CPU as well.
+/// How many CPUs a pool's work can use under the current pin. The calling thread's affinity tells, since with
+/// [`Pin::Spread`](crate::Pin::Spread) all workers share one CPU as well.
 pub(crate) fn cpus() -> u32 {
     let cpus = thread::available_parallelism().map_or(1, |cpus| cpus.get());
     cpus.min(WORKERS) as u32
 }
 
-/// A closure that goes to wherever it runs: in a box, called, and freed.
+/// The least that sending a closure to its worker costs: box it, call it, free it.
 #[inline]
 pub(crate) fn boxed_call(n: u64) -> u64 {
     let job: Box<dyn FnOnce() -> u64> = black_box(Box::new(move || n));
     job()
 }
 
-/// The least that a one-allocation, two-party result can cost: allocate and free a box of the
+/// The least that a result with one allocation and two parties can cost: allocating and freeing a box of the
 /// cell's size, and one read-modify-write by each side.
 #[inline]
 pub(crate) fn box_and_two_rmws() -> u64 {
@@ -36,8 +36,7 @@ pub(crate) fn box_and_two_rmws() -> u64 {
     black_box(&cell).1[0]
 }
 
-/// A thread that sleeps until it is woken, answers, and sleeps again: the kernel's part of a round
-/// trip.
+/// A thread that sleeps until it is woken, answers, and sleeps again: the kernel's part of a round trip.
 pub(crate) struct Sleeper {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
@@ -53,7 +52,7 @@ const WOKEN: u32 = 1;
 const ENDING: u32 = 2;
 
 impl Sleeper {
-    /// The calling thread is the one that is answered.
+    /// The answers go to the calling thread.
     pub(crate) fn start() -> Self {
         let shared = Arc::new(Shared {
             state: AtomicU32::new(ASLEEP),
@@ -82,7 +81,7 @@ impl Sleeper {
         self.set(WOKEN);
     }
 
-    /// Until it has answered.
+    /// Waits for the answer.
     pub(crate) fn wait(&self) {
         while self.shared.state.load(Ordering::Acquire) != ASLEEP {
             thread::park();
@@ -106,11 +105,11 @@ impl Drop for Sleeper {
     }
 }
 
-/// Stacks that are switched in turn, with no scheduler.
+/// Stacks that are switched to in turn, without a scheduler.
 pub(crate) struct Switches(Vec<Coroutine<(), (), (), DefaultStack>>);
 
 impl Switches {
-    /// So many stacks; on each, something that suspends so often.
+    /// This many stacks, with a coroutine on each that suspends `each` times.
     pub(crate) fn new(stacks: u64, each: u64) -> Self {
         let task = move |yielder: &Yielder<(), ()>, ()| {
             for _ in 0..each {
@@ -120,7 +119,7 @@ impl Switches {
         Self((0..stacks).map(|_| Coroutine::new(task)).collect())
     }
 
-    /// Until all have ended.
+    /// Resumes them until all have ended.
     pub(crate) fn run(&mut self) {
         let mut are_left = true;
         while are_left {
@@ -131,7 +130,7 @@ impl Switches {
     }
 }
 
-/// Something that begins and ends on a stack that is kept.
+/// A coroutine that starts and ends on a reused stack.
 pub(crate) fn begin_and_end(stack: DefaultStack, n: u64) -> (DefaultStack, u64) {
     let mut coroutine: Coroutine<(), (), u64, _> = Coroutine::with_stack(stack, move |_, ()| n);
     match coroutine.resume(()) {
@@ -140,7 +139,7 @@ pub(crate) fn begin_and_end(stack: DefaultStack, n: u64) -> (DefaultStack, u64) 
     }
 }
 
-/// A thread at the other ends of two pipes, which sends back what comes.
+/// A thread at the other ends of two pipes, which sends back what it receives.
 pub(crate) struct Pipes {
     there: PipeWriter,
     back: PipeReader,
@@ -158,7 +157,7 @@ impl Pipes {
         Self { there, back }
     }
 
-    /// There and back.
+    /// Sends a message and waits for the answer.
     pub(crate) fn trip<const N: usize>(&mut self, message: [u8; N]) -> [u8; N] {
         done(self.there.write_all(&message));
         let mut answer = [0; N];

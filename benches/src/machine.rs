@@ -1,4 +1,4 @@
-//! What the machine knows of this process and its workers: their CPU time, and which CPUs they may use.
+//! What the system controls of this process and its workers: their CPU time, and which CPUs they may use.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ impl Pin {
             .find(|pin| pin.name() == name)
     }
 
-    /// As the command line has it.
+    /// Its name on the command line.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -32,12 +32,12 @@ impl Pin {
         }
     }
 
-    /// Pins every thread that this process and its children have now; later ones inherit from whoever starts
-    /// them.
+    /// Pins every thread that this process and its children have now; later ones inherit the pin of the thread
+    /// that starts them.
     ///
     /// # Errors
     ///
-    /// What the system says, for example if there is no CPU 1, or that it cannot do this at all.
+    /// The system's error, for example if there is no CPU 1; outside Linux, always.
     pub fn apply(self) -> Result<(), String> {
         let (main, others) = match self {
             Self::Free => return Ok(()),
@@ -48,8 +48,8 @@ impl Pin {
     }
 }
 
-/// The CPU time of all threads of this process so far, those that have ended included, and of the threads
-/// that its children have now; `None` if the system does not tell.
+/// The CPU time of all threads of this process so far, including those that have ended, and of the threads
+/// that its children have now; `None` if the system does not report it.
 #[must_use]
 pub fn cpu_time() -> Option<Duration> {
     system::cpu_time()
@@ -77,7 +77,7 @@ mod system {
         Some(all)
     }
 
-    /// Worker processes. A system that does not list them has none, here.
+    /// Worker processes; none if the system does not list them.
     fn children() -> Vec<i32> {
         let threads = threads_of(Pid::this().as_raw());
         let lists = threads.into_iter().filter_map(|thread| {
@@ -105,7 +105,7 @@ mod system {
         for thread in processes.flat_map(threads_of).map(Pid::from_raw) {
             let cpu = if thread == main_thread { main } else { others };
             match pin_thread(thread, cpu) {
-                // It has ended meanwhile.
+                // The thread has ended meanwhile.
                 Ok(()) | Err(Errno::ESRCH) => {}
                 Err(error) => return Err(format!("cannot pin a thread to CPU {cpu}: {error}")),
             }
@@ -129,6 +129,6 @@ mod system {
     }
 
     pub(super) fn pin(_main: usize, _others: usize) -> Result<(), String> {
-        Err("threads can be pinned on Linux only".to_owned())
+        Err("threads can be pinned only on Linux".to_owned())
     }
 }

@@ -9,8 +9,8 @@ use crate::{Workload, groups};
 
 /// Measures all groups of one family. A pool lives only while its row is measured.
 pub fn measure(criterion: &mut Criterion, family: &str) {
-    // What `--quick` spends on a row at the most. Criterion would go on for as long as on a thorough one,
-    // if the figures do not settle.
+    // The most that `--quick` spends on a row. Otherwise, as long as the figures do not settle, criterion would
+    // take as long as for a thorough run.
     let is_quick = env::args().any(|argument| argument == "--quick");
     let time = Duration::from_millis(if is_quick { 200 } else { 2_000 });
     for group in groups().iter().filter(|group| group.family() == family) {
@@ -32,8 +32,8 @@ pub fn measure(criterion: &mut Criterion, family: &str) {
                 }
             }
             benchmarks.bench_function(row.name, |bencher| {
-                // Each workload measures itself, since some have to leave pauses out. It is started by the
-                // first call: a row that a filter leaves out is not called.
+                // Each workload measures itself, since some have to exclude pauses. It is started by the first call,
+                // which a row that a filter excludes never gets.
                 bencher.iter_custom(|times| {
                     let run = workload.get_or_insert_with(|| row.start_what_is_there());
                     (0..times).map(|_| run().total).sum()

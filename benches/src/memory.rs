@@ -1,8 +1,8 @@
-//! How much memory a waiting task takes, beside the peers: each in a process of its own, since memory that was
-//! freed says nothing about what comes next.
+//! How much memory a waiting task takes, compared with the peers: each in a process of its own, since memory
+//! that one row freed would hide what the next one takes.
 //!
-//! Closures wait on their stacks for what never comes. Futures do nothing but keep their waker, and what they
-//! take themselves is not counted.
+//! Closures wait on their stacks for an event that never comes. Futures only keep their waker, and their own
+//! size is not counted.
 
 use std::env;
 use std::fs;
@@ -21,31 +21,31 @@ use tokio::task::LocalSet;
 use crate::Kind;
 use crate::pools::{gevent_memory, green_runtime};
 
-/// The option by which a program that calls [`footprints`] knows its children: the two arguments after it go
-/// to [`measure_footprint`].
+/// The option that marks the children of a program that calls [`footprints`]: the two arguments after it go to
+/// [`measure_footprint`].
 pub const MEMORY_CHILD: &str = "--memory-child";
 
-/// What so many tasks of one kind take while they wait.
+/// The memory that tasks of one kind take while they wait.
 #[derive(Clone, Debug)]
 pub struct Footprint {
-    /// Which tasks.
+    /// The kind of task.
     pub row: String,
     /// Whose.
     pub kind: Kind,
-    /// How many.
+    /// How many tasks.
     pub tasks: usize,
-    /// Of each, or why there could not be so many.
+    /// The memory of each, or why there could not be that many.
     pub result: Result<Memory, String>,
 }
 
 /// The memory of one task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Memory {
-    /// Resident, page tables left out, in bytes.
+    /// Resident bytes, without page tables.
     pub bytes: usize,
-    /// Of the kernel for its pages, in bytes; `None` if the process cannot tell.
+    /// Bytes of the kernel's page tables; `None` if the process cannot tell.
     pub page_tables: Option<usize>,
-    /// Of the whole process; `None` likewise.
+    /// Mappings of the whole process; `None` likewise.
     pub mappings: Option<usize>,
 }
 
@@ -59,7 +59,7 @@ impl Memory {
         format!("{}\t{tables}\t{mappings}", self.bytes)
     }
 
-    /// What such a line says, if it is one.
+    /// Reads such a line, if it is one.
     #[must_use]
     pub fn decode(line: &str) -> Option<Self> {
         let mut fields = line.split('\t');
@@ -84,18 +84,18 @@ impl Future for Never {
     }
 }
 
-/// What waits, how many do at the most, and what is done with it.
+/// One kind of task: the most of them to measure, and how to make them wait.
 struct Row {
     name: &'static str,
     kind: Kind,
     most: usize,
-    /// What each task takes by itself.
+    /// The size of each task's own future, which is not counted.
     own: usize,
-    /// Starts so many, and calls `say` when they wait.
+    /// Starts that many, and calls `say` before and once they wait.
     wait: fn(usize, &mut dyn FnMut()),
 }
 
-/// So many tasks tell what one takes where the most do not fit.
+/// Enough tasks to tell what one takes, where a million do not fit.
 const FEW: usize = 10_000;
 
 const FUTURE: usize = size_of::<Never>();
@@ -145,8 +145,7 @@ const ROWS: [Row; 6] = [
     },
 ];
 
-/// Measures all rows: ten thousand tasks, and as many as a row can hold, up to a million. What is a
-/// program that is not there is left out.
+/// Measures all rows: ten thousand tasks, and as many as a row can hold, up to a million.
 #[must_use]
 pub fn footprints() -> Vec<Footprint> {
     let mut footprints = Vec::new();
@@ -176,21 +175,21 @@ fn spawn_child(row: &Row, tasks: usize) -> Result<Memory, String> {
         return Ok(memory);
     }
     let errors = String::from_utf8_lossy(&output.stderr);
-    Err(errors.lines().next().unwrap_or("without a word").to_owned())
+    Err(errors.lines().next().unwrap_or("no message").to_owned())
 }
 
-/// What a child does: start so many tasks, print what they take, and exit from within them, since ending a
-/// million of them takes long.
+/// What a child does: start this many tasks, print what they take, and exit without ending them, since that
+/// takes long for a million.
 ///
 /// # Errors
 ///
-/// If there is no such row, or it did not come so far.
+/// If there is no such row, or it could not hold so many tasks.
 pub fn measure_footprint(name: &str, tasks: &str) -> Result<(), String> {
     let row = ROWS.iter().find(|row| row.name == name);
     let (Some(row), Ok(tasks)) = (row, tasks.parse::<usize>()) else {
         return Err(format!("no row {name} with {tasks} tasks"));
     };
-    // What is there once for the first task is not a task's.
+    // What the runtime takes once is not a task's.
     let mut before = Usage::now();
     let mut is_first = true;
     (row.wait)(tasks, &mut || {
@@ -215,7 +214,7 @@ fn say_and_exit(memory: Memory) -> ! {
     exit(0);
 }
 
-/// What the system says of this process.
+/// What the system reports of this process.
 struct Usage {
     resident: usize,
     tables: usize,
@@ -255,7 +254,7 @@ fn closures(tasks: usize, say: &mut dyn FnMut()) {
     drop(ran);
 }
 
-/// Lets tasks begin in time: what those have that did not is not theirs while they wait.
+/// Lets tasks start now and then: what unstarted ones take is not what waiting ones take.
 fn start(number: usize) {
     if number.is_multiple_of(1_000) {
         yield_now();
@@ -313,7 +312,7 @@ fn on_tokio(tasks: usize, say: &mut dyn FnMut()) {
         for n in 0..tasks {
             drop(tokio::task::spawn_local(Never::default()));
             if n.is_multiple_of(32) {
-                // A round of the set has some tens of turns.
+                // One tick of the set polls a few dozen tasks.
                 tokio::task::yield_now().await;
             }
         }
@@ -324,7 +323,7 @@ fn on_tokio(tasks: usize, say: &mut dyn FnMut()) {
     });
 }
 
-/// In Python's process, which tells by how much it has grown.
+/// In a Python process, which reports how much it has grown.
 fn greenlets(tasks: usize, _say: &mut dyn FnMut()) {
     match gevent_memory(tasks) {
         Ok(bytes) => say_and_exit(Memory {

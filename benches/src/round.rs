@@ -1,4 +1,4 @@
-//! What one process measured, and what several of them come to. All times are nanoseconds a task.
+//! What one process measured, and the summary of several. All times are nanoseconds per task.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ impl Round {
         }
     }
 
-    /// Three lines: wall, CPU, and every task that was timed.
+    /// Three lines: wall time, CPU time, and the time of each task that was timed.
     pub(crate) fn encode(&self) -> String {
         let cpu = self.cpu_per_task.map(|cpu| cpu.to_string());
         let each: Vec<_> = self.each.iter().map(u64::to_string).collect();
@@ -56,13 +56,13 @@ impl Round {
 /// All rounds of one row.
 #[derive(Clone, Debug)]
 pub struct Summary {
-    /// How many there were.
+    /// How many rounds.
     pub rounds: usize,
     /// The median of the rounds.
     pub median: f64,
     /// Their minimum.
     pub minimum: f64,
-    /// The CPU time of all threads, its median; `None` if the system does not tell.
+    /// The median CPU time of all threads; `None` if the system does not report it.
     pub cpu: Option<f64>,
     /// The 99th percentile of all tasks that were timed.
     pub p99: Option<f64>,
@@ -90,7 +90,7 @@ fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
     values
 }
 
-/// The value below which this part of the sorted values lies; of two in the middle, the upper one.
+/// The value below which this part of the sorted values lies; the upper of two middle ones.
 fn quantile(sorted: &[f64], part: f64) -> Option<f64> {
     let index = (sorted.len() as f64 * part) as usize;
     sorted.get(index).or(sorted.last()).copied()

@@ -1,4 +1,4 @@
-//! Jobs of 0 to 50 µs, whose results one thread takes in the order of their completion.
+//! Jobs of 0 to 50 µs, whose results one thread takes as they complete.
 
 use std::sync::{Arc, mpsc};
 
@@ -83,9 +83,7 @@ fn ideal() -> Workload {
 
 pub(super) fn group() -> Group {
     Group::new("as_completed", JOBS, 1)
-        .about(
-            "Jobs of 0 to 50 µs, whose results one thread takes in the order of their completion.",
-        )
+        .about("Jobs of 0 to 50 µs, whose results one thread takes as they complete.")
         .aim_everywhere(1.0, None)
         .ours("thread-pool", ours)
         .reference("limit: the work alone, on all CPUs", ideal)

@@ -1,4 +1,4 @@
-//! Async code and the thread pool: what the bridge costs beside executors, beside `blocking`, and beside
+//! Async code and the thread pool: what the bridge costs compared with executors, with `blocking`, and with
 //! waiting without it.
 
 use std::hint::black_box;
@@ -19,11 +19,11 @@ const FUTURES: u64 = 100_000;
 const CALLS: u64 = 2_000;
 const ITEMS: u64 = 100_000;
 const WAITS: u64 = 100_000;
-/// What is read or written in a run, and in one call.
+/// Bytes read or written in a run, and in one call.
 const BYTES: u64 = 16 << 20;
 const PART: usize = 16 << 10;
 
-/// Futures that are ready at once, spawned from outside, and all of them awaited there.
+/// Futures that are ready at once, all spawned and awaited from outside.
 fn spawn<P: AsyncPool>(start: fn() -> P) -> impl Fn() -> Workload {
     move || {
         let pool = start();
@@ -36,7 +36,7 @@ fn spawn<P: AsyncPool>(start: fn() -> P) -> impl Fn() -> Workload {
     }
 }
 
-/// The same futures, each of which gives its turn away once.
+/// The same futures, each of which yields once.
 fn spawn_yielding<P: AsyncPool>(start: fn() -> P) -> impl Fn() -> Workload {
     move || {
         let pool = start();
@@ -53,7 +53,7 @@ fn spawn_yielding<P: AsyncPool>(start: fn() -> P) -> impl Fn() -> Workload {
     }
 }
 
-/// Blocking calls, all of them begun and then awaited in this order.
+/// Blocking calls, all started and then awaited in order.
 async fn many_calls<P: Pool<Handle: Future>>(pool: &P) {
     let handles: Vec<_> = (0..FUTURES).map(|n| pool.submit(move || n)).collect();
     for handle in handles {
@@ -106,7 +106,7 @@ fn write(writer: impl Fn() -> Box<dyn futures_lite::AsyncWrite + Unpin> + 'stati
     })
 }
 
-/// Copies what it is given, as a file does.
+/// Copies what is written to it, as a file does.
 struct Copying(Vec<u8>);
 
 impl Write for Copying {
@@ -143,7 +143,7 @@ fn iterate<S: Stream<Item: 'static> + Unpin>(
     })
 }
 
-/// As many items ahead as `blocking` has unless it is told otherwise.
+/// As many items ahead as `blocking` allows by default.
 const AHEAD: usize = 8 << 10;
 
 fn ours_iterates() -> Workload {
@@ -168,7 +168,7 @@ fn repeat_waits(wait: impl Fn(u64) -> u64 + 'static) -> Workload {
     })
 }
 
-/// A result that is there, waited for by `wait`.
+/// A completed result, waited for with `wait`.
 fn await_handle(wait: fn(JoinHandle<u64>) -> u64) -> impl Fn() -> Workload {
     move || {
         repeat_waits(move |n| {
@@ -180,7 +180,7 @@ fn await_handle(wait: fn(JoinHandle<u64>) -> u64) -> impl Fn() -> Workload {
 }
 
 fn unblock() -> Vec<Group> {
-    // Whatever waits for async code in the end is each one's own.
+    // Each side blocks on the async code with its own `block_on`.
     let ours = |code: fn(&ThreadPoolExecutor)| {
         move || -> Workload {
             let pool = pools::ours();
@@ -196,7 +196,7 @@ fn unblock() -> Vec<Group> {
     };
     vec![
         aimed("bridge/unblock", FUTURES, 2)
-            .about("Blocking calls that do nothing, begun by one thread, and all awaited there.")
+            .about("Blocking calls that do nothing, all started and awaited by one thread.")
             .ours("thread-pool", ours(|pool| block_on(many_calls(pool))))
             .peer("blocking", blocking(|pool| future::block_on(many_calls(pool)))),
         aimed("bridge/unblock_call", CALLS, 10)
@@ -204,15 +204,15 @@ fn unblock() -> Vec<Group> {
             .ours("thread-pool", ours(|pool| block_on(calls(pool))))
             .peer("blocking", blocking(|pool| future::block_on(calls(pool)))),
         aimed("bridge/unblock_read", BYTES / PART as u64, 10)
-            .about("A blocking reader of 16 MiB, read by async code 16 KiB at a time; a run includes its start.")
+            .about("A blocking reader of 16 MiB, read by async code 16 KiB at a time, its creation included.")
             .ours("futures-lite-bridge", ours_reads)
             .peer("blocking", blocking_reads),
         aimed("bridge/unblock_write", BYTES / PART as u64, 10)
-            .about("A blocking writer, given 16 MiB by async code 16 KiB at a time, and closed.")
+            .about("A blocking writer, to which async code writes 16 MiB, 16 KiB at a time, and which it closes.")
             .ours("futures-lite-bridge", ours_writes)
             .peer("blocking", blocking_writes),
         aimed("bridge/unblock_iter", ITEMS, 10)
-            .about("A blocking iterator of 100,000 numbers as a stream, up to 8,192 of them ahead.")
+            .about("A blocking iterator over 100,000 numbers, as a stream that runs up to 8,192 items ahead.")
             .ours("futures-lite-bridge", ours_iterates)
             .peer("blocking", blocking_iterates),
     ]
@@ -228,13 +228,13 @@ pub(super) fn groups() -> Vec<Group> {
     };
     let mut groups = vec![
         spawned("bridge/spawn", 2)
-            .about("Futures that are ready at once, spawned by one thread from outside, and all awaited there.")
+            .about("Futures that are ready at once, all spawned and awaited by one thread outside the pool.")
             .ours("futures-lite-bridge", spawn(pools::bridge))
             .peer("async-executor", spawn(pools::async_executor))
             .peer("tokio: spawn", spawn(pools::tokio))
             .peer("futures: ThreadPool", spawn(pools::futures_pool)),
         spawned("bridge/spawn_yielding", 1)
-            .about("The same, but each future gives its turn away once, so that it is woken and polled again.")
+            .about("The same, but each future yields once, so that it is woken and polled again.")
             .ours("futures-lite-bridge", spawn_yielding(pools::bridge))
             .peer("async-executor", spawn_yielding(pools::async_executor))
             .peer("tokio: spawn", spawn_yielding(pools::tokio))
@@ -243,7 +243,7 @@ pub(super) fn groups() -> Vec<Group> {
     groups.extend(unblock());
     groups.extend([
         Group::new("bridge/block_on", WAITS, 200)
-            .about("A future that is ready at once, waited for by code that is not async.")
+            .about("A future that is ready at once, waited for by synchronous code.")
             .aim(Pin::Free, 1.0, Some("futures-lite"))
             .aim(Pin::One, 1.0, Some("futures-lite"))
             .ours("futures-lite-bridge", || repeat_waits(|n| block_on(async move { black_box(n) })))
@@ -252,7 +252,7 @@ pub(super) fn groups() -> Vec<Group> {
                 repeat_waits(|n| futures::executor::block_on(async move { black_box(n) }))
             }),
         Group::new("bridge/await", WAITS, 20)
-            .about("A result made, completed and waited for by one thread, with the handle's own wait and with the bridge's.")
+            .about("A result created, completed and waited for by one thread, with the handle's wait and with the bridge's.")
             .aim_beyond(Duration::from_nanos(10), "without: the handle's result")
             .ours("futures-lite-bridge: block_on", await_handle(|handle| done(block_on(handle))))
             .reference("without: the handle's result", await_handle(|handle| done(handle.result())))

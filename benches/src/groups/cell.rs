@@ -1,4 +1,4 @@
-//! What a result costs when nothing else is going on: one thread makes, completes and takes it.
+//! What a result costs by itself: one thread creates, completes and takes it.
 
 use std::hint::black_box;
 
@@ -58,7 +58,7 @@ fn boxed_closure() -> Workload {
         let job: Box<dyn FnOnce() + Send> = Box::new(move || {
             let _ = sender.send(black_box(n));
         });
-        // A pool's queue is in between: else the compiler sees what is in the box, and makes none.
+        // Stands for a pool's queue: without it the compiler sees through the box and removes it.
         black_box(job)();
         done(receiver.recv())
     })
@@ -68,7 +68,7 @@ pub(super) fn groups() -> Vec<Group> {
     let limit = || repeat(|_| limit::box_and_two_rmws());
     vec![
         Group::new("cell/pair", RESULTS, 20)
-            .about("A result made, completed and taken by one thread.")
+            .about("A result created, completed and taken by one thread.")
             .aim_everywhere(1.0, None)
             .ours("future-result: pair", ours)
             .reference("limit: box and two atomic read-modify-writes", limit)
@@ -76,7 +76,7 @@ pub(super) fn groups() -> Vec<Group> {
             .peer("tokio: oneshot", tokio),
         Group::new("cell/task", RESULTS, 20)
             .about(
-                "A closure that is run for its result: panics are caught, and it can be cancelled.",
+                "A closure that is run for its result; its panics are caught, and it can be cancelled.",
             )
             .aim_everywhere(1.0, None)
             .ours("future-result: task", task_of_ours)

@@ -1,5 +1,5 @@
-//! A server that sends back what it gets, and its clients, in the same process: 64 bytes to and fro on each
-//! of a hundred connections. Connecting is not measured.
+//! A server that sends back what it receives, and its clients, in the same process: 64 bytes back and forth on
+//! each of a hundred connections. Connecting is not measured.
 
 mod events;
 
@@ -16,12 +16,12 @@ use crate::group::{Group, Run, Workload, timed};
 use crate::pools::{self, LocalAsync, WORKERS, done, green, green_on, local, may, python};
 
 const CONNECTIONS: usize = 100;
-/// On each connection.
+/// Per connection.
 const MESSAGES: usize = 100;
 const SIZE: usize = 64;
 const ANYWHERE: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 0);
 
-/// Sends back whatever comes, until nothing does.
+/// Sends back whatever arrives, until the end.
 fn serve(mut stream: impl Read + Write) -> io::Result<()> {
     let mut buffer = [0; 1024];
     loop {
@@ -41,7 +41,7 @@ fn ask(stream: &mut (impl Read + Write)) -> io::Result<()> {
     Ok(())
 }
 
-/// Both ends of all connections, as std has them.
+/// Both ends of all connections, as std sockets.
 fn connections() -> (Vec<net::TcpStream>, Vec<net::TcpStream>) {
     let listener = done(net::TcpListener::bind(ANYWHERE));
     let address = done(listener.local_addr());
@@ -80,7 +80,7 @@ fn ours() -> Run {
     run
 }
 
-/// The same, with tasks that either thread may start.
+/// The same, with tasks that either of two threads may start.
 fn ours_on_two() -> Run {
     let stream = |stream| done(green_tasks::net::TcpStream::from_std(stream));
     let (clients, servers) = connections();
@@ -255,7 +255,7 @@ fn with_tokio(mut builder: tokio::runtime::Builder) -> Workload {
     }
 
     let runtime = done(builder.enable_all().build());
-    // As a task, since the future that is blocked on has no worker.
+    // As a task, since the future passed to `block_on` does not run on a worker.
     Box::new(move || runtime.block_on(async { done(tokio::spawn(run()).await) }))
 }
 
@@ -271,7 +271,7 @@ fn tokio_on_two() -> Workload {
 
 pub(super) fn group() -> Group {
     Group::new("echo", (CONNECTIONS * MESSAGES) as u64, 3)
-        .about("64 bytes sent to and fro on each of a hundred connections; both ends are in one process.")
+        .about("64 bytes sent back and forth on each of a hundred connections; both ends are in one process.")
         .aim_everywhere(1.0, Some("tokio: 1 thread"))
         .aim_of("green-tasks: 2 threads", 1.0, "tokio: 2 threads")
         .aim_of("green-tasks: 2 threads", 1.0, "may: 2 threads")

@@ -1,4 +1,4 @@
-//! Two tasks that send a number to and fro, on two channels.
+//! Two tasks that send a number back and forth over two channels.
 
 use futures_lite::StreamExt;
 use green_tasks::sync::unbounded;
@@ -144,7 +144,7 @@ fn futures<C: Channel, P: LocalAsync>(pool: P) -> Workload {
 
 pub(super) fn group() -> Group {
     Group::new("green_channel", 2 * TRIPS, 10)
-        .about("A number that two tasks send to and fro, on two channels; the time is that of one message.")
+        .about("A number that two tasks send back and forth over two channels; the time is per message.")
         .aim_everywhere(0.5, Some("tokio: mpsc on LocalSet"))
         .ours("green-tasks", || green(ours))
         .peer("tokio: mpsc on LocalSet", || {

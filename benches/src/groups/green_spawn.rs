@@ -1,4 +1,4 @@
-//! A task that does nothing, spawned and waited for, and then the next.
+//! Empty tasks, each spawned and waited for before the next.
 
 use std::hint::black_box;
 
@@ -63,7 +63,7 @@ fn on_kept_stack() -> Workload {
 
 pub(super) fn group() -> Group {
     Group::new("green_spawn", TASKS, 20)
-        .about("A task that does nothing, spawned and waited for, and then the next.")
+        .about("Empty tasks, each spawned and waited for before the next.")
         .aim_everywhere(0.4, Some("async-executor: local"))
         .ours("green-tasks", || green(ours))
         .ours("green-tasks: futures", || green(ours_as_futures))

@@ -1,5 +1,5 @@
-//! What it costs a thread to hand a job to a pool whose workers have fallen asleep: the time of the
-//! submission alone, which is mostly that of waking somebody.
+//! What it costs a thread to submit a job to a pool whose workers are asleep: the time of the submission
+//! alone, most of which goes into waking a worker.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -54,7 +54,7 @@ fn unpark() -> Workload {
 pub(super) fn group() -> Group {
     Group::new("idle_wake", SUBMISSIONS, 3)
         .about(
-            "The submission alone, after a rest of 200 µs: what waking somebody costs who submits.",
+            "The submission alone, after a rest of 200 µs: what waking a worker costs the submitter.",
         )
         .aim_everywhere(1.0, None)
         .and_spread()

@@ -1,5 +1,5 @@
-//! The 30th Fibonacci number by a join at every call: 1.3 million of them, most of which must not
-//! cost much more than the call. Two threads each, the calling one included where it takes part.
+//! The 30th Fibonacci number, with a join at every call: 1.3 million of them, most of which must not cost
+//! much more than the call. Each pool has two threads, including the calling one where it takes part.
 
 use std::hint::black_box;
 
@@ -58,7 +58,7 @@ fn fib(fib: impl Fn(u64) -> u64 + 'static) -> Workload {
 
 pub(super) fn group() -> Group {
     Group::new("join", 1, 20)
-        .about("The 30th Fibonacci number by a join at every call: 1.3 million of them.")
+        .about("The 30th Fibonacci number, with a join at every call: 1.3 million of them.")
         .aim_everywhere(1.0, None)
         .ours("thread-pool", || {
             let pool = pools::ours();

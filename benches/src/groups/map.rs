@@ -1,5 +1,4 @@
-//! Maps in order: one function over many items, its results in a vector. An item is an amount of
-//! work.
+//! Ordered maps: one function over many items, with the results in a vector. An item is an amount of work.
 
 use orx_parallel::{Par, ParCollection};
 use paralight::prelude::{
@@ -11,7 +10,7 @@ use crate::limit;
 use crate::pools::{self, WORKERS};
 use crate::work::{STEPS_1_US, STEPS_5_NS_AMONG_MANY, irregular, work};
 
-/// One input, and what those need to know of it who have to be told.
+/// One input, and what some pools have to be told of it.
 #[derive(Clone)]
 struct Input {
     items: Vec<u64>,
@@ -95,7 +94,7 @@ fn ideal(input: &Input) -> Workload {
 
 fn group(name: &'static str, runs: u32, input: Input) -> Group {
     Group::new(name, input.items.len() as u64, runs)
-        .about("An ordered map: one function over many items, its results in a vector.")
+        .about("An ordered map: one function over many items, with the results in a vector.")
         .aim_everywhere(1.0, None)
         .ours("thread-pool", with(ours, &input))
         .reference("limit: the work alone, on all CPUs", with(ideal, &input))

@@ -1,4 +1,4 @@
-//! Tasks that each submit a hundred to their own pool and wait for them.
+//! Tasks that each submit a hundred tasks to their own pool and wait for them.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ const INNER: u64 = 100;
 /// What the inner tasks return, added up.
 const SUM: u64 = OUTER * (INNER * (INNER - 1) / 2);
 
-/// By handles that block.
+/// With handles that block.
 fn waiting(pool: impl Pool) -> Workload {
     fn outer(pool: &impl Pool) -> u64 {
         let handles = (0..INNER).map(|n| pool.submit(move || n)).collect();
@@ -30,7 +30,7 @@ fn waiting(pool: impl Pool) -> Workload {
     })
 }
 
-/// By handles that are awaited.
+/// With handles that are awaited.
 fn awaiting<P: AsyncPool>(pool: P) -> Workload {
     async fn outer<P: AsyncPool>(pool: P) -> u64 {
         let handles = (0..INNER).map(|n| pool.spawn(async move { n })).collect();
@@ -46,7 +46,7 @@ fn awaiting<P: AsyncPool>(pool: P) -> Workload {
     })
 }
 
-/// By scopes: nothing is returned, so each task has a place for its result.
+/// With scopes: nothing is returned, so each task has a slot for its result.
 fn rayon_scopes() -> Workload {
     fn outer(sum: &mut u64) {
         let mut results = [0; INNER as usize];
@@ -71,7 +71,7 @@ fn rayon_scopes() -> Workload {
     })
 }
 
-/// The same with forte, whose names for it are the same.
+/// The same with forte, which uses the same names.
 fn forte_scopes() -> Workload {
     fn outer(sum: &mut u64) {
         let mut results = [0; INNER as usize];
@@ -98,7 +98,7 @@ fn forte_scopes() -> Workload {
 
 pub(super) fn group() -> Group {
     Group::new("nested", OUTER * INNER, 2)
-        .about("Tasks that each submit a hundred to their own pool and wait for them; the time is that of an inner one.")
+        .about("Tasks that each submit a hundred tasks to their own pool and wait for them; the time is per inner task.")
         .aim_everywhere(1.0, None)
         .ours("thread-pool", || waiting(pools::ours()))
         .reference("limit: boxed closures, called at once", || {

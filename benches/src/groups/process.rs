@@ -1,5 +1,5 @@
-//! Tasks for worker processes: how long one takes there and back, how many tiny ones go through, how
-//! large arguments and results travel, and how soon a new pool has its first result.
+//! Tasks for worker processes: the round trip of one, the throughput of tiny ones, the transfer of large
+//! arguments and results, and the time until a new pool has its first result.
 
 use std::hint::black_box;
 use std::process::Command;
@@ -14,7 +14,7 @@ use crate::group::{Group, Run, Workload, timed};
 use crate::limit;
 use crate::pools::{LARGE, Processes, Procspawn, done, touch};
 
-/// Python's pools: their names here, and in the script.
+/// Python's pools: their names here and in the script.
 const PYTHON: &[(&str, &str)] = &[
     ("Python: ProcessPoolExecutor", "ProcessPoolExecutor"),
     ("Python: multiprocessing.Pool", "multiprocessing.Pool"),
@@ -22,13 +22,13 @@ const PYTHON: &[(&str, &str)] = &[
 ];
 
 const TINY: u64 = 20_000;
-/// So many messages of eight bytes fill a page, which a pipe passes on as a whole.
+/// This many messages of eight bytes fill a page, which a pipe passes on as a whole.
 const BATCH: usize = 512;
-/// So many workers are killed one after the other.
+/// This many workers are killed one after another.
 const RESPAWNS: u64 = 20;
-/// So long each of them has lived: long enough for another one to be forked ahead of time.
+/// How long each of them has lived: long enough for the next one to be forked in advance.
 const LIFE: Duration = Duration::from_millis(1);
-/// So many large arguments are given out at once.
+/// This many large arguments are sent at once.
 const OUTSTANDING: usize = 8;
 /// How many of them a run sends one by one.
 const LARGE_ONES: usize = 10;
@@ -36,29 +36,29 @@ const LARGE_ONES: usize = 10;
 pub(super) fn groups() -> Vec<Group> {
     let mut groups = vec![
         round_trip("process_round_trip/hot", 2_000, Duration::ZERO)
-            .about("One tiny task, sent to a worker process and waited for, and then the next.")
+            .about("Tiny tasks, each sent to a worker process and waited for before the next.")
             .aim_everywhere(0.25, Some("procspawn")),
         round_trip("process_round_trip/rested", 200, Duration::from_micros(200))
             .about("The same after a rest of 200 µs, in which the workers fall asleep.")
             .aim_everywhere(0.9, Some("procspawn")),
         Group::new("process_throughput/submit", TINY, 2)
-            .about("Tiny tasks, submitted one by one, each with a handle, and every result taken.")
+            .about("Tiny tasks, submitted one by one, each with a handle; every result is taken.")
             .aim_time(Duration::from_micros(1))
             .ours("process-pool", submit::<ProcessPoolExecutor>)
             .reference("limit: two pipes and a thread, 512 at a time", batches)
             .peer("procspawn: 256 at a time", submit::<Procspawn>)
             .python(PYTHON),
         Group::new("process_throughput/map", TINY, 10)
-            .about("The same numbers by a map that sends a hundred of them at a time.")
+            .about("The same numbers, with a map that sends a hundred of them at a time.")
             .aim_everywhere(0.7, Some("Python: multiprocessing.Pool"))
             .ours("process-pool", map::<ProcessPoolExecutor>)
             .peer("procspawn: chunks by hand", map::<Procspawn>)
             .python(PYTHON),
         sending("process_payload/in", LARGE, LARGE_ONES)
-            .about("Arguments of 8 MiB, one after another: made before, sent, and looked at there.")
+            .about("Arguments of 8 MiB, one after another: created beforehand, sent, and read in the worker.")
             .aim_everywhere(0.3, Some("procspawn: serde_bytes")),
         Group::new("process_payload/out", LARGE_ONES as u64, 1)
-            .about("Results of 8 MiB, one after another: made there, and sent back.")
+            .about("Results of 8 MiB, one after another: created in the worker and sent back.")
             .aim_everywhere(0.5, Some("procspawn: serde_bytes"))
             .ours("process-pool: Bytes", receive::<ProcessPoolExecutor>)
             .peer("procspawn: serde_bytes", receive::<Procspawn>)
@@ -79,7 +79,7 @@ pub(super) fn groups() -> Vec<Group> {
             .peer("procspawn", start::<Procspawn>)
             .python(PYTHON),
         Group::new("process_start/respawn", RESPAWNS, 3)
-            .about("From the end of the only worker, which was killed, to the first result of the next one. It has lived for a millisecond, or was killed after its first result.")
+            .about("From the death of the only worker, which was killed, to the first result of the next. It had lived for a millisecond, or was killed after its first result.")
             .aim_time(Duration::from_micros(200))
             .ours("process-pool: preload", || respawn(preloading(), LIFE))
             .ours("process-pool: preload, killed at once", || {
@@ -99,13 +99,13 @@ pub(super) fn groups() -> Vec<Group> {
     ];
     groups.extend(by_size.map(|(name, size, count)| {
         sending(name, size, count)
-            .about("Arguments of growing size, sent to a worker process one after another and looked at there.")
+            .about("Arguments of growing size, sent to a worker process one after another and read there.")
             .free_alone()
     }));
     groups
 }
 
-/// Sends so many arguments of one size, each when the one before it was answered.
+/// Sends `count` arguments of one size, each once the one before it was answered.
 fn sending(name: &'static str, size: usize, count: usize) -> Group {
     Group::new(name, count as u64, 1)
         .ours("process-pool: Bytes", move || {
@@ -138,7 +138,7 @@ fn round_trip(name: &'static str, trips: u64, rest: Duration) -> Group {
         .python(PYTHON)
 }
 
-/// The rests are not measured. With them every trip is timed for itself.
+/// Rests are not measured. With them each trip is timed separately.
 fn trips_of(trips: u64, rest: Duration, mut trip: impl FnMut(u64) -> u64 + 'static) -> Workload {
     if rest.is_zero() {
         return Box::new(move || timed(|| (0..trips).for_each(|n| assert_eq!(trip(n), n))));
@@ -172,7 +172,7 @@ fn map<P: Processes>() -> Workload {
     Box::new(move || timed(|| assert_eq!(pool.map_sum(TINY), (0..TINY).sum::<u64>())))
 }
 
-/// As many messages as there are tasks, with nothing around them.
+/// As many messages as there are tasks, and nothing else.
 fn batches() -> Workload {
     let mut pipes = limit::Pipes::start::<{ BATCH * 8 }>();
     Box::new(move || {
@@ -184,12 +184,12 @@ fn batches() -> Workload {
     })
 }
 
-/// The bytes of which [`touch`] takes one each page, which are ones.
+/// The number of bytes that [`touch`] adds up, one of each page, all of them 1.
 fn touched(size: usize) -> u64 {
     size.div_ceil(4096) as u64
 }
 
-/// What is sent is made before the clock runs.
+/// The argument is created before the clock starts.
 fn send<P: Processes>(size: usize, count: usize) -> Workload {
     let pool = P::start();
     Box::new(move || {
@@ -239,7 +239,7 @@ fn start_true() -> Workload {
     Box::new(|| timed(|| assert!(done(Command::new("true").status()).success())))
 }
 
-/// The end of the pool is not measured.
+/// Dropping the pool is not measured.
 fn start<P: Processes>() -> Workload {
     Box::new(|| {
         let start = Instant::now();
@@ -258,7 +258,7 @@ fn preloading() -> Builder {
     ProcessPoolExecutor::builder().preload(|()| (), ())
 }
 
-/// The time until a worker that was killed has ended is not measured: it is the system's alone.
+/// The time until a killed worker has ended is not measured: it is the system's alone.
 fn respawn(builder: Builder, life: Duration) -> Workload {
     let pool = done(builder.workers(1).build());
     let pid = move || {

@@ -12,7 +12,7 @@ const JOBS_EACH: u64 = 25_000;
 
 static COUNTERS: [Counter; 4] = [const { Counter::new() }; 4];
 
-/// The jobs of one producer that are left. In a cache line of its own (two, since CPUs fetch pairs).
+/// One producer's remaining jobs, in a cache line of its own (two, since CPUs fetch pairs).
 #[repr(align(128))]
 struct Counter {
     left: AtomicU64,
@@ -51,7 +51,7 @@ impl Counter {
     }
 }
 
-/// The least that four threads can do to one another: each adds to the same number, again and again.
+/// The least contention that four threads can have: each keeps adding to the same number.
 fn contended() -> Workload {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     Box::new(|| {
@@ -90,7 +90,7 @@ fn four_producers(pool: impl Execute) -> Workload {
 
 pub(super) fn group() -> Group {
     Group::new("producers", JOBS_EACH * COUNTERS.len() as u64, 3)
-        .about("Four threads at once that submit jobs whose results nobody takes.")
+        .about("Four threads that submit jobs at once, whose results nobody takes.")
         .aim_everywhere(1.0, None)
         .and_spread()
         .ours("thread-pool", || four_producers(pools::ours()))

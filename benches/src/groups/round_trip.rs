@@ -1,5 +1,5 @@
-//! One job that does nothing, submitted and waited for, and then the next: back to back, or after a
-//! rest in which the workers fall asleep.
+//! Empty jobs, each submitted and waited for before the next: back to back, or after a rest in which the
+//! workers fall asleep.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -8,8 +8,8 @@ use crate::group::{Group, Run, Workload, timed};
 use crate::limit;
 use crate::pools::{self, Async, Pool, WithOneshot};
 
-/// Starts one of the pools. The rests are not measured. With them every trip is timed for itself;
-/// back to back, reading the clock would count.
+/// Starts one of the pools. Rests are not measured. With them each trip is timed separately; back to back,
+/// reading the clock would add to the time.
 fn run<P: Pool>(start: fn() -> P, trips: u64, rest: Duration) -> impl Fn() -> Workload {
     move || {
         let pool = start();
@@ -18,7 +18,7 @@ fn run<P: Pool>(start: fn() -> P, trips: u64, rest: Duration) -> impl Fn() -> Wo
     }
 }
 
-/// What rayon has for whoever waits at once: no box, and no channel.
+/// What rayon has for a caller that waits right away: no box, and no channel.
 fn install(trips: u64, rest: Duration) -> Workload {
     let pool = pools::rayon();
     repeat(move |n| assert_eq!(pool.install(move || n), n), trips, rest)
@@ -60,7 +60,7 @@ pub(super) fn group(name: &'static str, trips: u64, rest: Duration) -> Group {
     let scheduled = || WithOneshot(pools::scheduled());
     Group::new(name, trips, 3)
         .about(if rest.is_zero() {
-            "One empty job, submitted and waited for, and then the next."
+            "Empty jobs, each submitted and waited for before the next."
         } else {
             "The same after a rest of 200 µs, in which the workers fall asleep."
         })

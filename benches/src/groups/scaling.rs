@@ -8,7 +8,7 @@ use crate::limit;
 use crate::pools::{self, Async, Pool, WORKERS, WithOneshot};
 use crate::work::{STEPS_1_US, STEPS_100_NS, work};
 
-/// What all pools of a group do.
+/// What every pool of a group does.
 #[derive(Clone, Copy)]
 struct Load {
     workers: usize,
@@ -30,7 +30,7 @@ impl Load {
         })
     }
 
-    /// All the work on as many CPUs as there are workers, up to those that there are.
+    /// All the work, divided by the number of workers or of CPUs, whichever is smaller.
     fn ideal(self) -> Workload {
         let Self {
             workers,
@@ -40,7 +40,7 @@ impl Load {
         Box::new(move || {
             let run = timed(|| {
                 for _ in 0..tasks {
-                    // Else the compiler does it once for all tasks.
+                    // Otherwise the compiler does it once for all tasks.
                     black_box(work(black_box(steps)));
                 }
             });
@@ -50,7 +50,7 @@ impl Load {
 
     fn group(self, name: &'static str, about: &'static str) -> Group {
         let workers = self.workers;
-        // About 50 ms a round, but one run at least.
+        // About 50 ms a round, but at least one run.
         let length = Duration::from_nanos(200 + 2 * self.steps) * self.tasks as u32;
         let runs = Duration::from_millis(50)
             .div_duration_f64(length)
@@ -88,7 +88,8 @@ pub(super) fn groups() -> Vec<Group> {
         ("scaling_workers/8", 8),
     ];
     let by_workers = by_workers.map(|(name, workers)| {
-        let about = "Tasks of 1 µs on more and more workers, from the second on more than there may be CPUs.";
+        let about =
+            "Tasks of 1 µs on a growing number of workers, which may exceed that of the CPUs.";
         Load { workers, ..load }.group(name, about)
     });
     let by_queue = [
@@ -100,7 +101,7 @@ pub(super) fn groups() -> Vec<Group> {
         ("scaling_queue/100000", 100_000),
     ];
     let by_queue = by_queue.map(|(name, tasks)| {
-        let about = "Empty tasks, so many submitted before the first result is taken.";
+        let about = "Empty tasks, all submitted before the first result is taken.";
         Load {
             tasks,
             steps: 0,
@@ -116,7 +117,8 @@ pub(super) fn groups() -> Vec<Group> {
         ("scaling_task/100us", 100 * STEPS_1_US, 200),
     ];
     let by_length = by_length.map(|(name, steps, tasks)| {
-        let about = "Tasks of growing length: from where on a pool costs nothing beside the work.";
+        let about =
+            "Tasks of growing length: from which one on does a pool cost nothing beside the work?";
         Load {
             steps,
             tasks,

@@ -1,11 +1,11 @@
-//! Tasks that borrow: each writes to a place of its own on the caller's stack.
+//! Tasks that borrow: each writes to its own slot on the caller's stack.
 
 use std::thread;
 
 use crate::group::{Group, Workload, timed};
 use crate::pools;
 
-/// Runs `scope`, which fills the places with their own numbers.
+/// Runs `scope`, which fills each slot with its own number.
 fn fill(tasks: u64, scope: impl Fn(&mut [u64]) + 'static) -> Workload {
     Box::new(move || {
         let mut places = vec![0; tasks as usize];
@@ -62,7 +62,7 @@ fn threads(tasks: u64) -> Workload {
 pub(super) fn groups() -> Vec<Group> {
     let group = |name, tasks, runs| {
         Group::new(name, tasks, runs)
-            .about("Empty tasks that borrow from the caller, who is no worker, and end before it goes on. forte has the caller run them, and shares them only at its next heartbeat; the others wake a worker at the first.")
+            .about("Empty tasks that borrow from the caller, which is not a worker, and end before it continues. forte has the caller run them and shares them only at its next heartbeat; the others wake a worker at the first.")
             .aim_everywhere(1.0, None)
             .ours("thread-pool", move || ours(tasks))
             .peer("rayon: in_place_scope", move || rayon(tasks))

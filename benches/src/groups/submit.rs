@@ -1,5 +1,5 @@
-//! Jobs that do nothing, submitted by one thread from outside, and every result taken: what the
-//! pool itself costs. In `submit_working` the submitting thread also has something to do.
+//! Empty jobs, submitted by one thread outside the pool, and every result taken: what the pool itself costs.
+//! In `submit_working` the submitting thread also does some work.
 
 use std::hint::black_box;
 
@@ -41,14 +41,14 @@ pub(super) fn group(name: &'static str, steps: u64) -> Group {
     let executors_channel = || WithOneshot(pools::executors_channel());
     let executors_stealing = || WithOneshot(pools::executors_stealing());
     let group = Group::new(name, JOBS, 2);
-    // Where the work is most of the time, no pool can take a third of another's.
+    // The work takes most of the time here, so no pool can be three times as fast as another.
     let group = if steps > 0 {
         group
             .about("The same, while the submitting thread works for 100 ns before each job.")
             .aim_everywhere(1.0, None)
     } else {
         group
-            .about("Empty jobs, submitted by one thread from outside, and every result taken: what the pool itself costs.")
+            .about("Empty jobs, submitted by one thread outside the pool, and every result taken: what the pool itself costs.")
             .aim(Pin::Free, 0.3, None)
             .aim(Pin::One, 0.45, None)
     };

@@ -57,7 +57,7 @@ pub(super) fn group() -> Group {
     };
     let with_tokio = async || tokio::time::sleep(TIME).await;
     Group::new("timers", TASKS, 6)
-        .about("Ten thousand tasks that sleep for 10 ms at the same time; the time is the ten-thousandth part.")
+        .about("Ten thousand tasks that sleep for 10 ms at the same time; the time is the total divided by their number.")
         .aim_everywhere(1.0, Some("smol"))
         .aim_of("green-tasks: futures", 1.0, "smol")
         .ours("green-tasks", || green(ours))

@@ -1,4 +1,4 @@
-//! Tasks that let each other run, and do nothing else.
+//! Tasks that only yield to each other.
 
 use green_tasks::{FutureResult, spawn_future, spawn_local, yield_now};
 use may::go;
@@ -7,7 +7,7 @@ use crate::group::{Group, Run, Workload, timed};
 use crate::limit::Switches;
 use crate::pools::{self, LocalAsync, done, green, local, may, python};
 
-/// How often in all.
+/// Yields of all tasks together.
 const YIELDS: u64 = 200_000;
 
 fn ours(tasks: u64) -> Run {
@@ -65,9 +65,7 @@ fn switches(tasks: u64) -> Workload {
 
 fn group<const TASKS: u64>(name: &'static str, aim: f64) -> Group {
     Group::new(name, YIELDS, 10)
-        .about(
-            "Tasks that let each other run, and do nothing else: two of them, and then a thousand.",
-        )
+        .about("Tasks that only yield to each other: two of them, and then a thousand.")
         .aim_everywhere(aim, Some("may"))
         .ours("green-tasks", || green(|| ours(TASKS)))
         .ours("green-tasks: futures", || green(|| ours_as_futures(TASKS)))

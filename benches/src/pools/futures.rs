@@ -1,4 +1,4 @@
-//! Pools that take futures. A closure becomes a future without an await.
+//! Pools that run futures. A closure becomes a future without an await.
 
 use std::future::{Future, pending};
 use std::sync::Arc;
@@ -20,16 +20,16 @@ pub(crate) trait AsyncPool: Clone + Send + Sync + 'static {
 
     fn spawn(&self, task: impl Future<Output = u64> + Send + 'static) -> Self::Handle;
 
-    /// What awaiting a handle has given, without the error that does not happen.
+    /// The value of an awaited handle, whose error cannot happen here.
     fn value(output: <Self::Handle as Future>::Output) -> u64;
 
-    /// Waits outside the pool.
+    /// Blocks on a future outside the pool.
     fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
         block_on(future)
     }
 }
 
-/// An [`AsyncPool`] as the others see it.
+/// An [`AsyncPool`] as a [`Pool`].
 pub(crate) struct Async<P>(pub(crate) P);
 
 impl<P: AsyncPool> Pool for Async<P> {
@@ -48,7 +48,7 @@ impl<P: AsyncPool> Pool for Async<P> {
     }
 }
 
-/// Awaits all handles, in this order.
+/// Awaits all handles in order.
 pub(crate) async fn sum<P: AsyncPool>(handles: Vec<P::Handle>) -> u64 {
     let mut sum = 0_u64;
     for handle in handles {
@@ -115,11 +115,11 @@ impl AsyncPool for AsyncExecutor {
     }
 }
 
-/// The same executor, leaked: its docs promise fewer synchronizing steps to those who never stop it.
+/// The same executor, leaked: its docs promise less synchronization for one that never stops.
 #[derive(Clone, Copy)]
 pub(crate) struct LeakedExecutor(&'static StaticExecutor);
 
-/// Its two threads stay until the process ends.
+/// Its two threads run until the process ends.
 pub(crate) fn leaked_executor() -> LeakedExecutor {
     let executor = Executor::new().leak();
     for _ in 0..WORKERS {
@@ -229,7 +229,7 @@ impl AsyncPool for futures::executor::ThreadPool {
     }
 }
 
-/// As a [`Pool`] it takes closures without a future; its tasks may await all the same.
+/// As a [`Pool`] it takes plain closures; here its tasks are futures.
 impl AsyncPool for rusty_pool::ThreadPool {
     type Handle = oneshot::Receiver<u64>;
 

@@ -1,4 +1,4 @@
-//! Tasks with stacks of their own: ours and `may`'s.
+//! Tasks with their own stacks: ours and `may`'s.
 
 use std::sync::mpsc;
 use std::thread;
@@ -15,19 +15,19 @@ pub(crate) fn green_runtime() -> Runtime {
 }
 
 fn green_runtime_on(threads: usize) -> Runtime {
-    // SAFETY: tasks of benchmarks call std, the green crate and arithmetic, which do nothing that is on the
-    // list of `Stackful::assume`.
+    // SAFETY: tasks of benchmarks call std, the green crate and arithmetic, none of which does anything on
+    // the list of `Stackful::assume`.
     let token = unsafe { Stackful::assume() };
     done(Runtime::builder().stackful(token).threads(threads).build())
 }
 
-/// A workload that is `code`, run as the main task of one runtime: on a thread of its own, so that
-/// the runtime stays from run to run, as those of the peers do.
+/// A workload that runs `code` as the main task of one runtime, on a thread of its own, so that the runtime
+/// lasts from run to run, as those of the peers do.
 pub(crate) fn green(code: impl Fn() -> Run + Send + 'static) -> Workload {
     green_on(1, code)
 }
 
-/// The same on so many threads, of which the main task has one.
+/// The same on this many threads, one of which runs the main task.
 pub(crate) fn green_on(threads: usize, code: impl Fn() -> Run + Send + 'static) -> Workload {
     let (ask, asked) = mpsc::channel::<()>();
     let (answer, answers) = mpsc::channel();
@@ -44,10 +44,10 @@ pub(crate) fn green_on(threads: usize, code: impl Fn() -> Run + Send + 'static) 
     })
 }
 
-/// A workload that is `code`, run as a coroutine of `may`, which has so many threads in the whole
-/// process: what the first one says counts.
+/// A workload that runs `code` as a coroutine of `may`, with this many threads. They are global: the number of
+/// the process's first such workload counts.
 pub(crate) fn may(workers: usize, code: fn() -> Run) -> Workload {
-    // As many stacks are kept as there are tasks at a time in any group.
+    // It keeps as many stacks as any group has tasks at a time.
     may::config().set_workers(workers).set_pool_capacity(10_000);
     Box::new(move || match go!(code).join() {
         Ok(run) => run,

@@ -29,7 +29,7 @@ pub(crate) trait LocalAsync: Clone + 'static {
     }
 }
 
-/// A workload that is `code`, run on the executor.
+/// A workload that runs `code` on the executor.
 pub(crate) fn local<P: LocalAsync>(pool: P, code: impl AsyncFn(P) -> Run + 'static) -> Workload {
     Box::new(move || pool.block_on(code(pool.clone())))
 }
@@ -55,7 +55,7 @@ impl LocalAsync for AsyncLocal {
     }
 }
 
-/// The same executor, blocked on so that timers and sockets of `smol` work without another thread.
+/// The same executor, blocked on in such a way that `smol`'s timers and sockets need no other thread.
 #[derive(Clone)]
 pub(crate) struct Smol(AsyncLocal);
 

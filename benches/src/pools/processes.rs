@@ -1,4 +1,4 @@
-//! Pools of worker processes, ours first. What they run are plain functions, since nothing else travels.
+//! Pools of worker processes, ours first. They run plain functions, since nothing else can be sent.
 
 use std::collections::VecDeque;
 
@@ -9,12 +9,12 @@ use super::{WORKERS, done};
 
 /// The size of a large argument or result, in bytes.
 pub(crate) const LARGE: usize = 8 << 20;
-/// Arguments of this size that `procspawn` can have under way at a time; with more it hangs.
+/// How many arguments of this size `procspawn` can have in flight; with more it hangs.
 const MOST_OF_PROCSPAWN: usize = 2;
-/// Of a map, so many items travel together.
+/// This many items of a map are sent together.
 pub(crate) const CHUNK: usize = 100;
 
-/// Each handle is waited for on the calling thread.
+/// A pool of processes, whose handles the calling thread waits for.
 pub(crate) trait Processes: 'static {
     type Tiny;
     type Large;
@@ -22,24 +22,24 @@ pub(crate) trait Processes: 'static {
     /// A pool that has run nothing.
     fn start() -> Self;
 
-    /// The argument comes back.
+    /// Submits a task that returns its argument.
     fn submit(&self, n: u64) -> Self::Tiny;
     fn take(&self, handle: Self::Tiny) -> u64;
 
-    /// Submits so many, and takes all results.
+    /// Submits this many and takes all results.
     fn sum(&self, tasks: u64) -> u64 {
         let handles: Vec<_> = (0..tasks).map(|n| self.submit(n)).collect();
         handles.into_iter().map(|handle| self.take(handle)).sum()
     }
 
-    /// What is sent, of so many bytes.
+    /// An argument of this many bytes, all of them 1.
     fn argument(size: usize) -> Self::Large;
-    /// Sends arguments, as many at a time as can be, and waits; what [`touch`] says of all.
+    /// Sends arguments, as many at a time as possible, and waits for the sum of what [`touch`] returns.
     fn send(&self, arguments: Vec<Self::Large>) -> u64;
-    /// Asks for a large result, and waits.
+    /// Asks for a large result and waits for it.
     fn receive(&self, byte: u8) -> usize;
 
-    /// The sum of the results of a map over so many numbers, [`CHUNK`] of them to a task.
+    /// The sum of the results of a map over this many numbers, [`CHUNK`] to a task.
     fn map_sum(&self, items: u64) -> u64;
 }
 
@@ -47,7 +47,7 @@ fn tiny(n: u64) -> u64 {
     n
 }
 
-/// Touches each page of what has come.
+/// Reads each page of the argument.
 pub(crate) fn touch(bytes: &[u8]) -> u64 {
     bytes
         .iter()
@@ -117,7 +117,7 @@ impl Processes for Procspawn {
         done(handle.join())
     }
 
-    /// 256 at a time: each has descriptors of its own, and with all it panics when there are no more.
+    /// 256 at a time: each has descriptors of its own, and it panics when they run out.
     fn sum(&self, tasks: u64) -> u64 {
         let window = |from: u64| {
             let handles = (from..tasks.min(from + 256)).map(|n| self.submit(n));
@@ -153,7 +153,7 @@ impl Processes for Procspawn {
         done(self.0.spawn(byte, |byte| ByteBuf::from(large(byte))).join()).len()
     }
 
-    /// It has no map. This is what one would write.
+    /// It has no map. This is what one would write instead.
     fn map_sum(&self, items: u64) -> u64 {
         let double = |chunk: Vec<u64>| chunk.into_iter().map(tiny).collect::<Vec<_>>();
         let starts = (0..items).step_by(CHUNK);

@@ -1,5 +1,4 @@
-//! Python, in a process that is kept and asked for each run. `PYTHON` names another interpreter than
-//! `python3`.
+//! Python, in a process that does one run after another. `PYTHON` names an interpreter other than `python3`.
 
 use std::env;
 use std::io::{BufRead, BufReader, Write};
@@ -9,12 +8,12 @@ use std::time::Duration;
 use super::done;
 use crate::group::{Run, Workload};
 
-/// The threads of Python's own pool, as rows: the names here, and in `python/pools.py`.
+/// Python's own thread pool, as rows: the names here and in `python/pools.py`.
 pub(crate) const PYTHON_THREADS: &[(&str, &str)] =
     &[("Python: ThreadPoolExecutor", "ThreadPoolExecutor")];
 
-/// Starts a script of `python/`, which does one run of the group for each line that it reads, and prints
-/// its wall and CPU time in nanoseconds. It says first that it is ready, or why it cannot be.
+/// Starts a script of `python/`, which does one run of the group for each line that it reads, and prints its
+/// wall and CPU time in nanoseconds. First it prints that it is ready, or why it cannot be.
 pub(crate) fn python(script: &'static str, group: &str) -> Result<Workload, String> {
     let interpreter = interpreter();
     let path = format!("{}/python/{script}", env!("CARGO_MANIFEST_DIR"));
@@ -40,7 +39,7 @@ pub(crate) fn python(script: &'static str, group: &str) -> Result<Workload, Stri
         let mut times = times.split(' ').map(str::parse).map_while(Result::ok);
         let mut next = || match times.next() {
             Some(nanos) => Duration::from_nanos(nanos),
-            None => panic!("{script} did not say how long it took"),
+            None => panic!("{script} did not print its times"),
         };
         Run {
             total: next(),
@@ -50,8 +49,8 @@ pub(crate) fn python(script: &'static str, group: &str) -> Result<Workload, Stri
     }))
 }
 
-/// A script that is a contest's child by itself: it measures one row and prints the round. The pin is still
-/// to be added.
+/// A script that is itself a contest's child: it measures one row and prints the round. The caller adds the
+/// pin.
 pub(crate) fn script(group: &str, pool: &str) -> Command {
     let mut command = Command::new(interpreter());
     command
@@ -60,8 +59,7 @@ pub(crate) fn script(group: &str, pool: &str) -> Command {
     command
 }
 
-/// By how many bytes a Python process grows when so many tasks of `gevent` wait, or why there is no such
-/// process.
+/// By how many bytes a Python process grows when this many tasks of `gevent` wait, or why it cannot run.
 pub(crate) fn gevent_memory(tasks: usize) -> Result<usize, String> {
     let path = format!("{}/python/green.py", env!("CARGO_MANIFEST_DIR"));
     let output = Command::new(interpreter())
@@ -72,13 +70,13 @@ pub(crate) fn gevent_memory(tasks: usize) -> Result<usize, String> {
     let mut lines = printed.lines();
     match lines.next() {
         Some("ready") => {}
-        other => return Err(other.unwrap_or("it says nothing").to_owned()),
+        other => return Err(other.unwrap_or("it printed nothing").to_owned()),
     }
     let bytes = lines.next().and_then(|line| line.parse().ok());
-    bytes.ok_or_else(|| "it could not hold so many".to_owned())
+    bytes.ok_or_else(|| "it could not hold that many tasks".to_owned())
 }
 
-/// What `python/pools.py` says of itself; nothing if there is no Python.
+/// The versions that `python/pools.py` reports; `None` without Python.
 #[must_use]
 pub fn python_versions() -> Option<String> {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/python/pools.py");
@@ -92,7 +90,7 @@ fn interpreter() -> String {
     env::var("PYTHON").unwrap_or_else(|_| "python3".to_owned())
 }
 
-/// A process that is waited for when it is not needed any more.
+/// A process that is killed and reaped on drop.
 struct Reaped(Child);
 
 impl Drop for Reaped {

@@ -78,7 +78,7 @@ impl Execute for crossbeam_channel_pool::ThreadPool {
     }
 }
 
-/// Without a shutdown its workers panic when they find it gone.
+/// It needs a shutdown: without one its workers panic once it is dropped.
 pub(crate) struct ExecutorsStealing(Stealing<StaticParker<SmallThreadData>>);
 
 pub(crate) fn executors_stealing() -> ExecutorsStealing {
@@ -129,8 +129,8 @@ impl Execute for rusty_pool::ThreadPool {
     }
 }
 
-/// The one global pool of `blocking`. It has up to 500 threads, unless `BLOCKING_MAX_THREADS` says
-/// otherwise before the first job, as `compare` does.
+/// The one global pool of `blocking`. It has up to 500 threads unless `BLOCKING_MAX_THREADS` is set before the
+/// first job, as `compare` does.
 pub(crate) struct Blocking;
 
 impl Pool for Blocking {
@@ -155,9 +155,9 @@ pub(crate) fn chili() -> chili::ThreadPool {
 
 static FORTE: forte::ThreadPool = forte::ThreadPool::new();
 
-/// `forte`, whose calling thread is one of the two. Its pools are statics, and stopping one hangs in
-/// this version (its heartbeat thread is joined under the lock that it needs), so it goes on until the
-/// process ends: its row is the last one of a group.
+/// `forte`, whose calling thread is one of the two. Its pools are statics, and stopping one hangs in this
+/// version (it joins its heartbeat thread while holding the lock that the thread needs), so it runs until the
+/// process ends: its row is the last of a group.
 pub(crate) fn forte() -> &'static forte::ThreadPool {
     FORTE.resize_to(WORKERS - 1);
     &FORTE

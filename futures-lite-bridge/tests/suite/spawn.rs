@@ -301,6 +301,30 @@ fn a_full_queue_whose_callers_run_polls_here_first_and_there_later() {
 }
 
 #[test]
+fn each_of_many_pools_is_found_by_who_wakes_from_outside_whichever_had_its_first_future_earlier() {
+    let mut pools: Vec<_> = (0..9).map(|_| pool(1)).collect();
+    // The youngest first, and then some from the midst.
+    for step in [8, 1, 3] {
+        let waiting: Vec<_> = (0..pools.len())
+            .rev()
+            .step_by(step)
+            .map(|n| {
+                let (completer, handle) = pair();
+                let future = spawn(&pools[n], async move { handle.await.unwrap() });
+                // Comes after its first poll.
+                pools[n].submit(|| ()).result().unwrap();
+                (n, completer, future)
+            })
+            .collect();
+        for (n, completer, future) in waiting {
+            let _ = completer.complete(n);
+            assert_eq!(future.result().unwrap(), n);
+        }
+        pools.remove(pools.len() / 2);
+    }
+}
+
+#[test]
 fn of_two_pools_each_wakes_and_cancels_its_own() {
     let pools = [pool(1), pool(1)];
     let (hand_over, wakers) = channel();

@@ -1,4 +1,4 @@
-//! Compares the pools, a table for each group.
+//! Compares the pools, with a table for each group.
 
 mod options;
 mod table;

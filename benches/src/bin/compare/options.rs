@@ -4,7 +4,7 @@ use benches::{CHILD, Contest, Group, Pin, Row, groups};
 
 pub(crate) const USAGE: &str = "\
 Compares this workspace's pools with their peers: thread pools with two workers each, green tasks on one
-thread unless a row says something else.
+thread unless a row says otherwise.
 
 Usage: cargo run --release -p benches --bin compare -- [OPTIONS]
 
@@ -62,7 +62,7 @@ impl Mode {
                 "--only" => options.only.push(value()?),
                 "--rounds" => options.contest.rounds = rounds(&value()?)?,
                 "--pin" => options.contest.pin = pin(&value()?)?,
-                // From the parent process alone.
+                // Only from the parent process.
                 CHILD => {
                     return Ok(Self::Child {
                         group: value()?,
@@ -80,16 +80,16 @@ impl Mode {
 fn rounds(value: &str) -> Result<usize, String> {
     match value.parse() {
         Ok(rounds) if rounds > 0 => Ok(rounds),
-        _ => Err(format!("--rounds is a number from 1, not {value}")),
+        _ => Err(format!("--rounds takes a number from 1, not {value}")),
     }
 }
 
 fn pin(value: &str) -> Result<Pin, String> {
-    Pin::named(value).ok_or_else(|| format!("--pin is free, one or spread, not {value}"))
+    Pin::named(value).ok_or_else(|| format!("--pin takes free, one or spread, not {value}"))
 }
 
 impl Options {
-    /// The groups that were asked for and have a row that was asked for.
+    /// The requested groups that have a requested row.
     pub(crate) fn groups(&self) -> Result<Vec<Group>, String> {
         let all = groups();
         let is = |group: &Group, name: &str| group.name == name || group.family() == name;
@@ -105,7 +105,7 @@ impl Options {
             (asked_for || self.groups.is_empty()) && self.rows(group).next().is_some()
         });
         if groups.is_empty() {
-            return Err(format!("no row has {} in its name", self.only.join(" or ")));
+            return Err(format!("no row's name contains {}", self.only.join(" or ")));
         }
         Ok(groups)
     }

@@ -10,12 +10,12 @@ const HEAD: &str = "\
 # Instructions of the hot paths, one turn each, by `cargo run --release -p benches --bin instructions -- --bless`.
 ";
 
-/// Percent by which a path may take more, if the compiler is the same. What varies by itself is below 1 %.
+/// Percent by which a path may take more, with the same compiler. Variation between runs is below 1 %.
 const TOLERANCE: f64 = 4.0;
-/// And if it is another compiler, which may inline other things.
+/// And with another compiler, which may inline differently.
 const TOLERANCE_OF_COMPILERS: f64 = 25.0;
 
-/// What each path took.
+/// How many instructions each path took.
 pub(crate) struct Counts {
     compiler: String,
     paths: BTreeMap<String, f64>,
@@ -45,7 +45,7 @@ impl Counts {
         &self.compiler
     }
 
-    /// Percent.
+    /// In percent.
     pub(crate) fn tolerance(&self) -> f64 {
         if compiler().is_ok_and(|compiler| compiler == self.compiler) {
             TOLERANCE
@@ -80,7 +80,7 @@ impl Counts {
     }
 }
 
-/// What `rustc --version` says.
+/// What `rustc --version` prints.
 pub(crate) fn compiler() -> Result<String, String> {
     let output = Command::new("rustc").arg("--version").output();
     let output = output.map_err(|error| format!("cannot ask rustc for its version: {error}"))?;

@@ -1,8 +1,8 @@
-//! Counts the instructions of the hot paths, under valgrind, and holds them to what they were.
+//! Counts the instructions of the hot paths with valgrind, and compares them with the recorded counts.
 //!
-//! A time depends on the machine and its mood; a count on the code and the compiler alone. Each path
-//! runs in processes of its own, a few times and then many times, and the difference is what it takes:
-//! so the start of a process and of a pool do not count.
+//! A time depends on the machine and its load; a count only on the code and the compiler. Each path runs in
+//! two processes, a few times in one and many times in the other, and the difference is what it takes: so
+//! starting the process and the pool does not count.
 
 mod counts;
 mod paths;
@@ -40,7 +40,7 @@ fn main() -> ExitCode {
             print!("{USAGE}");
             Ok(())
         }
-        // From the parent process alone.
+        // Only from the parent process.
         ["--path", name, times] => run(name, times),
         _ => Err(format!(
             "unknown options {}; see --help",
@@ -56,7 +56,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Counts, and compares with what was written down.
+/// Counts, and compares with the recorded counts.
 fn check() -> Result<(), String> {
     let expected = Counts::read()?;
     let counts = count_all()?;
@@ -106,7 +106,7 @@ fn count(path: &Path) -> Result<f64, String> {
     Ok((many as f64 - few as f64) / (MANY - FEW) as f64)
 }
 
-/// All instructions of a process that runs a path so many times.
+/// All instructions of a process that runs a path this many times.
 fn valgrind(path: &Path, times: u64) -> Result<u64, String> {
     let program = env::current_exe().map_err(|error| format!("no program to run: {error}"))?;
     let output = Command::new("valgrind")
@@ -115,7 +115,7 @@ fn valgrind(path: &Path, times: u64) -> Result<u64, String> {
             "--cache-sim=no",
             "--cachegrind-out-file=/dev/null",
         ])
-        // One thread at a time, each in its turn: else one that yields may keep its turn.
+        // Threads take turns in order: otherwise one that yields might go on running.
         .arg("--fair-sched=yes")
         .arg(program)
         .args(["--path", path.name, &times.to_string()])

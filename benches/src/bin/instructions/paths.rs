@@ -1,5 +1,5 @@
-//! The hot paths. Each is what a user calls, on as few threads as it can have, so that the count is
-//! the same each time.
+//! The hot paths. Each is what a user calls, on as few threads as possible, so that the count is the same
+//! each time.
 
 use std::hint::black_box;
 use std::process;
@@ -13,7 +13,7 @@ use thread_pool::ThreadPoolExecutor;
 /// One path.
 pub(crate) struct Path {
     pub(crate) name: &'static str,
-    /// Runs it so many times.
+    /// Runs it this many times.
     pub(crate) run: fn(u64),
 }
 
@@ -34,7 +34,7 @@ const fn path(name: &'static str, run: fn(u64)) -> Path {
     Path { name, run }
 }
 
-/// The value of what cannot fail here.
+/// The value. Nothing fails here.
 fn done<T, E: std::fmt::Debug>(result: Result<T, E>) -> T {
     match result {
         Ok(value) => value,
@@ -58,7 +58,7 @@ fn run_and_take(times: u64) {
     }
 }
 
-/// From outside, to a pool whose worker has something to do: nobody is woken.
+/// From outside, to a pool whose worker is busy: nobody is woken.
 fn submit(times: u64) {
     while_busy(|pool| {
         let handles: Vec<_> = (0..times).map(|n| pool.submit(move || n)).collect();
@@ -76,7 +76,7 @@ fn bridge_spawn(times: u64) {
     });
 }
 
-/// Runs `submits` while the pool's only worker has something to do, and ends the process.
+/// Runs `submits` while the pool's only worker is busy, and ends the process.
 fn while_busy(submits: impl FnOnce(&ThreadPoolExecutor)) {
     let pool = done(ThreadPoolExecutor::new(1));
     let (begun, begins) = mpsc::channel();
@@ -88,11 +88,11 @@ fn while_busy(submits: impl FnOnce(&ThreadPoolExecutor)) {
     done(begins.recv());
     submits(&pool);
     drop(black_box(busy));
-    // What they take when they run is not meant.
+    // Running the tasks should not count.
     process::exit(0);
 }
 
-/// On a worker, which then runs the task itself.
+/// On a worker, which then claims the task and runs it itself.
 fn nested(times: u64) {
     let pool = done(ThreadPoolExecutor::new(1));
     let inner = std::sync::Arc::new(pool);
@@ -105,7 +105,7 @@ fn nested(times: u64) {
     black_box(done(sum.result()));
 }
 
-/// Both halves on the worker that calls it.
+/// Both halves run on the calling worker.
 fn join(times: u64) {
     let pool = std::sync::Arc::new(done(ThreadPoolExecutor::new(1)));
     let inner = std::sync::Arc::clone(&pool);
@@ -117,14 +117,14 @@ fn join(times: u64) {
     black_box(done(sum.result()));
 }
 
-/// In a runtime whose tasks have stacks.
+/// In a runtime with stackful tasks.
 fn green(main: impl FnOnce()) {
-    // SAFETY: the tasks here call nothing but this file and what it uses: channels and atomics.
+    // SAFETY: the tasks here call only this file and what it uses: channels and atomics.
     let token = unsafe { Stackful::assume() };
     done(done(Runtime::builder().stackful(token).build()).run(main));
 }
 
-/// Two tasks in turn; one turn of each.
+/// Two tasks take turns; one turn of each.
 fn green_yield(times: u64) {
     green(|| {
         let tasks = [(); 2].map(|()| {
@@ -148,7 +148,7 @@ fn green_spawn(times: u64) {
     });
 }
 
-/// There and back.
+/// A round trip.
 fn green_channel(times: u64) {
     green(|| {
         let (to, requests) = bounded(1);

@@ -1,4 +1,4 @@
-//! How much memory a waiting task takes, beside the peers.
+//! How much memory a waiting task takes, compared with the peers.
 //!
 //! ```text
 //! cargo run --release -p benches --bin memory
@@ -16,9 +16,9 @@ fn main() -> ExitCode {
             compare();
             Ok(())
         }
-        // From the parent process alone.
+        // Only from the parent process.
         [child, name, tasks] if child == MEMORY_CHILD => measure_footprint(name, tasks),
-        _ => Err("takes no options; see the program's documentation".to_owned()),
+        _ => Err("this program takes no options".to_owned()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,19 +1,19 @@
-//! Whether what was aimed at was reached.
+//! Whether the aims were reached.
 
 use benches::{Aim, Group, Kind, Most, human_time};
 
 use crate::data::{Data, Entry, best};
 
-/// One aim, beside what was measured.
+/// One aim and what was measured.
 pub(crate) struct Verdict {
-    /// What was aimed at, in words.
+    /// The aim, in words.
     pub(crate) aim: String,
-    /// What there is; `None` if it was not measured.
+    /// The measured value; `None` if there is none.
     pub(crate) is: Option<String>,
     pub(crate) is_reached: bool,
 }
 
-/// Of an aim of this group.
+/// The verdict on one aim of this group.
 pub(crate) fn verdict(group: &Group, aim: &Aim, data: &Data) -> Verdict {
     let entries = data.of(group.name, aim.pin);
     let is_meant = |entry: &&&Entry| match aim.row {

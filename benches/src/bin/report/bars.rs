@@ -1,4 +1,4 @@
-//! Bars: the rows of one group, from zero, so that lengths can be compared.
+//! Bars: the rows of one group, drawn from zero, so that lengths can be compared.
 
 use benches::Kind;
 
@@ -10,20 +10,20 @@ const VALUES: f64 = 80.0;
 const LINE: f64 = 22.0;
 const TOP: f64 = 46.0;
 
-/// One of them.
+/// One bar.
 pub(crate) struct Bar<'a> {
     pub(crate) name: &'a str,
     pub(crate) kind: Kind,
     pub(crate) value: f64,
 }
 
-/// What is longer than so many times the shortest bar of a pool would make all others look alike, and is
+/// A bar longer than this many times the shortest one of a pool would make all others look alike, so it is
 /// drawn broken.
 const MOST: f64 = 20.0;
-/// How wide the gap of a broken bar is, and what is after it.
+/// The width of the gap in a broken bar; the part after it is twice as wide.
 const GAP: f64 = 5.0;
 
-/// In this order. `say` puts a value into words.
+/// Draws the bars in this order. `say` formats a value.
 pub(crate) fn draw(title: &str, bars: &[Bar<'_>], say: fn(f64) -> String) -> String {
     let longest = bars.iter().map(|bar| bar.value).fold(0.0, f64::max);
     let pools = bars.iter().filter(|bar| bar.kind != Kind::Reference);
@@ -32,7 +32,7 @@ pub(crate) fn draw(title: &str, bars: &[Bar<'_>], say: fn(f64) -> String) -> Str
     let mut svg = Svg::new();
     svg.head(
         title,
-        "shorter is better; ours is orange; dashed is no pool, but a limit or plain code; a broken bar is longer than drawn",
+        "shorter is better; ours are orange; dashed bars are limits or plain code, not pools; broken bars are longer than drawn",
     );
     for (index, bar) in bars.iter().enumerate() {
         let y = TOP + LINE * index as f64;

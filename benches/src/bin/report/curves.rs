@@ -1,4 +1,4 @@
-//! Curves: how the cost of a task grows with something. Both axes are logarithmic.
+//! Curves: how the cost of a task grows with a parameter. Both axes are logarithmic.
 
 use benches::{Kind, human_time};
 
@@ -10,18 +10,18 @@ const LEFT: f64 = 70.0;
 const RIGHT: f64 = 250.0;
 const TOP: f64 = 56.0;
 const BOTTOM: f64 = 40.0;
-/// The colours of peers, beside that of ours and that of a limit.
+/// The colours of peers; ours and limits have their own.
 const PEERS: usize = 5;
 const LIMIT: usize = 6;
 
-/// One row over all variants of a group, by their index.
+/// One row over all variants of a group, each by its index.
 pub(crate) struct Curve<'a> {
     pub(crate) name: &'a str,
     pub(crate) kind: Kind,
     pub(crate) points: Vec<(usize, f64)>,
 }
 
-/// `variants` are the names along the horizontal axis, at equal distances.
+/// `variants` are the labels of the horizontal axis, equally spaced.
 pub(crate) fn draw(title: &str, variants: &[&str], curves: &[Curve<'_>]) -> String {
     let values = curves
         .iter()

@@ -1,5 +1,5 @@
-//! What was measured, as a file beside the report: so that one group can be measured anew and the rest
-//! be drawn from before.
+//! The measurements, in a file beside the report, so that one group can be measured again and the rest drawn
+//! from earlier figures.
 
 use std::fmt::Write;
 use std::fs;
@@ -18,7 +18,7 @@ pub(crate) struct Entry {
 
 /// All entries, in the order of groups and rows.
 pub(crate) struct Data {
-    /// On what all of them were measured.
+    /// The machine on which all were measured.
     pub(crate) machine: String,
     entries: Vec<Entry>,
 }
@@ -31,7 +31,7 @@ const KINDS: [(Kind, &str); 3] = [
 ];
 
 impl Data {
-    /// Replaces what there was of this group and pin.
+    /// Replaces the entries of this group and pin.
     pub(crate) fn put(&mut self, group: &str, pin: Pin, entries: Vec<Entry>) {
         self.entries
             .retain(|entry| entry.group != group || entry.pin != pin);
@@ -44,7 +44,7 @@ impl Data {
         self.entries.iter().filter(is_meant).collect()
     }
 
-    /// What was measured before; nothing, on this machine, if there is no such file.
+    /// The earlier measurements; none, for this machine, if there is no such file.
     pub(crate) fn read(file: &Path, machine: String) -> Result<Self, String> {
         let text = match fs::read_to_string(file) {
             Ok(text) => text,
@@ -63,7 +63,7 @@ impl Data {
         Ok(Self { machine, entries })
     }
 
-    /// The fewest rounds and the most of all entries.
+    /// The fewest and the most rounds of all entries.
     pub(crate) fn rounds(&self) -> (usize, usize) {
         let rounds = self
             .entries
@@ -137,13 +137,13 @@ impl Entry {
         self.result.as_ref().ok().map(|summary| summary.median)
     }
 
-    /// Whether it is what cannot be beaten.
+    /// Whether it is a limit, which no pool can beat.
     pub(crate) fn is_limit(&self) -> bool {
         self.kind == Kind::Reference && self.row.starts_with("limit")
     }
 }
 
-/// The least median of the rows of this kind, and whose it is.
+/// The lowest median of the rows of this kind, and its row.
 pub(crate) fn best<'e>(entries: &[&'e Entry], kind: Kind) -> Option<(f64, &'e str)> {
     let rows = entries.iter().filter(|entry| entry.kind == kind);
     let medians = rows.filter_map(|entry| Some((entry.median()?, entry.row.as_str())));

@@ -1,4 +1,4 @@
-//! The memory of waiting tasks, which is no time, and so has a file, a table and a drawing of its own.
+//! The memory of waiting tasks, which is not a time and so has a file, a table and a drawing of its own.
 
 use std::fmt::Write;
 use std::fs;
@@ -11,7 +11,7 @@ use crate::bars::{self, Bar};
 const FILE: &str = "memory.tsv";
 const HEAD: &str = "row\tkind\ttasks\tbytes of each\tbytes of page tables of each\tmappings";
 
-/// Measures all, and writes that down in `folder`.
+/// Measures all rows and writes the figures into `folder`.
 pub(crate) fn measure(folder: &Path) -> Result<(), String> {
     let mut text = format!("{HEAD}\n");
     for footprint in footprints() {
@@ -53,15 +53,15 @@ fn parse(line: &str) -> Option<Line> {
     })
 }
 
-/// The section of the report, and its drawing; nothing if it was never measured.
+/// The section of the report and its drawing; `None` if memory was never measured.
 pub(crate) fn section(folder: &Path) -> Option<(String, String)> {
     let text = fs::read_to_string(folder.join(FILE)).ok()?;
     let lines: Vec<_> = text.lines().skip(1).filter_map(parse).collect();
     let mut page = "\
 \n## memory
 
-How much a task takes that waits, beside what it needs itself: closures on stacks of their own, and futures. Resident memory, without the
-kernel's page tables, which are beside it.
+How much memory a waiting task takes, without its own data: closures on stacks of their own, and futures. It is
+resident memory without the kernel's page tables, which have a column of their own.
 
 ![memory](plots/memory.svg)
 
@@ -80,7 +80,7 @@ kernel's page tables, which are beside it.
             optional(line.memory.mappings)
         );
     }
-    // The most tasks of each row: the last line that it has.
+    // Each row's last line has the most tasks.
     let is_last = |(index, line): &(usize, &Line)| {
         lines.get(index + 1).is_none_or(|next| next.row != line.row)
     };
@@ -96,7 +96,7 @@ kernel's page tables, which are beside it.
             value: line.memory.bytes as f64,
         })
         .collect();
-    let title = "memory: bytes of a task that waits (among so many)";
+    let title = "memory: bytes per waiting task (and how many wait)";
     let drawing = bars::draw(title, &bars, |bytes| format!("{bytes:.0} B"));
     Some((page, drawing))
 }

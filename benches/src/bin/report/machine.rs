@@ -1,4 +1,4 @@
-//! On what it was measured.
+//! The machine on which it was measured.
 
 use std::fs;
 use std::process::Command;
@@ -49,7 +49,7 @@ fn rustc() -> String {
     text.unwrap_or_else(|_| "an unknown rustc".to_owned())
 }
 
-/// The versions of the peers, as the lock file has them, and of Python's, as they are here.
+/// The peers' versions: of crates, from the lock file; of Python and its packages, as installed.
 pub(crate) fn peers() -> String {
     let packages = LOCK.split("[[package]]").filter_map(|package| {
         let field = |name: &str| {

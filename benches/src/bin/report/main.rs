@@ -1,4 +1,4 @@
-//! Measures all groups and writes `benches/REPORT.md`, with a drawing for each.
+//! Measures all groups and writes `benches/REPORT.md`, with a drawing of each.
 
 mod aims;
 mod bars;
@@ -24,18 +24,18 @@ use benches::{
 use crate::data::{Data, Entry};
 
 const USAGE: &str = "\
-Measures this workspace's pools beside their peers, and writes benches/REPORT.md.
+Measures this workspace's pools and their peers, and writes benches/REPORT.md.
 
 Usage: cargo run --release -p benches --bin report -- [OPTIONS]
 
-  --group NAME   measure only this group, or all of a family, or `memory`; may be repeated. The others stay
-                 as they were
+  --group NAME   measure only this group, all of a family, or `memory`; may be repeated. The others keep
+                 their figures
   --rounds N     how many processes for each row and pin, interleaved (5)
   --redraw       measure nothing
   --help         print this
 ";
 
-/// As a group's name: what `memory` measures.
+/// What `memory` measures, named like a group.
 const MEMORY: &str = "memory";
 
 struct Options {
@@ -53,7 +53,7 @@ fn main() -> ExitCode {
             print!("{USAGE}");
             Ok(())
         }
-        // From the parent process alone.
+        // Only from the parent process.
         [CHILD, group, row, pin] => match Pin::named(pin) {
             Some(pin) => measure_child(group, row, pin),
             None => Err(format!("no pin {pin}")),
@@ -88,8 +88,8 @@ fn parse(mut arguments: &[&str]) -> Result<Options, String> {
             }
             ("--rounds", [number, rest @ ..]) => {
                 let rounds = number.parse().ok().filter(|&rounds| rounds > 0);
-                options.rounds =
-                    rounds.ok_or_else(|| format!("--rounds is a number from 1, not {number}"))?;
+                options.rounds = rounds
+                    .ok_or_else(|| format!("--rounds takes a number from 1, not {number}"))?;
                 rest
             }
             _ => {
@@ -121,7 +121,7 @@ fn report(options: &Options) -> Result<(), String> {
     if !options.redraw {
         if data.machine != machine::machine() {
             return Err(format!(
-                "{} has figures of another machine or compiler ({}); remove it to begin anew",
+                "{} has figures of another machine or compiler ({}); remove it to start over",
                 file.display(),
                 data.machine
             ));
@@ -130,7 +130,7 @@ fn report(options: &Options) -> Result<(), String> {
             if is_wanted(&[group.name, group.family()]) {
                 for &pin in group.pins {
                     measure(group, pin, options.rounds, &mut data);
-                    // What was measured is kept, whatever comes.
+                    // Keep what was measured, even if a later group fails.
                     data.write(&file)?;
                 }
             }

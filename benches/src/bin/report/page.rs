@@ -1,4 +1,4 @@
-//! The report: what was reached, and a section for each family of groups, with its tables and its drawing.
+//! The report: a summary, the aims, and a section for each family of groups, with its tables and drawing.
 
 use std::fmt::Write;
 use std::fs;
@@ -15,7 +15,7 @@ use crate::machine;
 use crate::summary::{self, Ratio};
 use crate::table::{self, heading};
 
-/// What curves are drawn of, instead of bars.
+/// The families that are drawn as curves instead of bars.
 const SCALING: &str = "scaling_";
 
 /// Writes the report and its drawings into `folder`.
@@ -31,7 +31,7 @@ pub(crate) fn write(folder: &Path, groups: &[Group], data: &Data) -> Result<(), 
     let mut page = head(data);
     let ratios = ratios(&groups, data);
     write(&plots.join("summary.svg"), &summary::draw(&ratios))?;
-    page.push_str("\n![Ours beside the best peer of each group](plots/summary.svg)\n");
+    page.push_str("\n![Ours compared with the best peer of each group](plots/summary.svg)\n");
     at_a_glance(&mut page, &ratios);
     aims(&mut page, &groups, data);
 
@@ -79,16 +79,16 @@ fn head(data: &Data) -> String {
         (least, most) => format!("{least} to {most}"),
     };
     format!(
-        "# The pools beside their peers\n\n\
-         Made by `cargo run --release -p benches --bin report`; the figures are in [data.tsv](data.tsv). On {}.\n\n\
-         Every row and round runs in a process of its own, {rounds} rounds of each row, and the rows take turns, so that all see the same \
-         machine. Times are **per task**, and less is better: the median and the minimum of the rounds, the CPU time of all threads (pauses \
-         between tasks included), and the 99th percentile where each task was timed. Ours are in **bold**; *rows in italics* are no pool, but \
-         a limit or the plain code, and never count as the best peer.\n\n\
+        "# The pools and their peers\n\n\
+         Made by `cargo run --release -p benches --bin report`; the figures are in [data.tsv](data.tsv). Measured on {}.\n\n\
+         Each row has {rounds} rounds, each in a process of its own, and the rows take turns, so that all see the same \
+         machine. Times are **per task**, and less is better: the median and the minimum of the rounds, the CPU time of \
+         all threads (including pauses between tasks), and the 99th percentile where each task was timed. Ours are in \
+         **bold**; *rows in italics* are not pools, but limits or plain code, and never count as the best peer.\n\n\
          - **free**: threads run wherever the kernel puts them, which is what a user sees.\n\
          - **one CPU**: all threads share one: the cost of the software alone, with less noise.\n\
-         - **spread**: the calling thread has one CPU, and all workers the other: every word between them goes across.\n\n\
-         Absolute times hold on this machine alone; ratios travel better. A ratio within 5 % of 1 is noise here.\n\n\
+         - **spread**: the calling thread has one CPU and all workers the other, so everything between them crosses over.\n\n\
+         Absolute times hold only for this machine; ratios carry over better. A ratio within 5 % of 1 is noise here.\n\n\
          Peers: {}.\n",
         data.machine,
         machine::peers()
@@ -119,7 +119,7 @@ fn ratios<'a>(groups: &[&'a Group], data: &'a Data) -> Vec<Ratio<'a>> {
     ratios
 }
 
-/// What the drawing shows, in a sentence; by name, what is lost.
+/// The drawing in a sentence, with a list of the groups in which ours is slower.
 fn at_a_glance(page: &mut String, ratios: &[Ratio<'_>]) {
     let lost: Vec<_> = ratios.iter().filter(|ratio| ratio.free > 1.0).collect();
     let won = ratios.len() - lost.len();
@@ -141,7 +141,7 @@ fn at_a_glance(page: &mut String, ratios: &[Ratio<'_>]) {
     }
 }
 
-/// How many of the aims were reached; by name, what was missed.
+/// How many aims were reached, with a list of those that were missed.
 fn aims(page: &mut String, groups: &[&Group], data: &Data) {
     let all = groups
         .iter()
@@ -156,8 +156,8 @@ fn aims(page: &mut String, groups: &[&Group], data: &Data) {
     add(
         page,
         format_args!(
-            "\n## What was aimed at\n\n{} of {} aims were reached. An aim is how much of a peer's time ours is to take at the most; where no other \
-             was set, that is to be no slower than the best peer.",
+            "\n## Aims\n\n{} of {} aims were reached. An aim is how much of a peer's time ours may take at \
+             most; by default, ours should be no slower than the best peer.",
             verdicts.len() - missed.len(),
             verdicts.len()
         ),
@@ -190,7 +190,7 @@ fn drawing(group: &Group, data: &Data) -> String {
     bars::draw(&title, &bars, human_time)
 }
 
-/// All groups of a family in one drawing: a curve for each row.
+/// All groups of a family in one drawing, with a curve for each row.
 fn scaling(members: &[&Group], data: &Data) -> String {
     let variants: Vec<_> = members
         .iter()

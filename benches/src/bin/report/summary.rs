@@ -1,5 +1,5 @@
-//! The summary of all groups in one drawing: how much faster or slower ours is than the best peer of each.
-//! The scale is one of ratios, so that twice as fast is as long as half as fast.
+//! All groups in one drawing: how much faster or slower ours is than the best peer of each. The scale is
+//! logarithmic, so that twice as fast is as long as half as fast.
 
 use crate::svg::{Anchor, Svg};
 
@@ -9,11 +9,11 @@ const VALUES: f64 = 290.0;
 const LINE: f64 = 20.0;
 const TOP: f64 = 76.0;
 
-/// How far the scale goes on either side, as powers of two; what is beyond is drawn broken.
+/// How far the scale goes on either side, as a power of two; longer bars are drawn broken.
 const LOW: f64 = -6.0;
 const HIGH: f64 = 3.0;
 
-/// One group: ours in times of the best peer.
+/// One group: the ratio of our time to the best peer's.
 pub(crate) struct Ratio<'a> {
     pub(crate) group: &'a str,
     pub(crate) best: &'a str,
@@ -24,7 +24,7 @@ pub(crate) struct Ratio<'a> {
 
 /// From the fastest to the slowest.
 pub(crate) fn draw(ratios: &[Ratio<'_>]) -> String {
-    let title = "Ours beside the best peer of each benchmark";
+    let title = "Ours compared with the best peer of each benchmark";
     let all = ratios
         .iter()
         .flat_map(|ratio| [Some(ratio.free), ratio.one])
@@ -45,14 +45,14 @@ pub(crate) fn draw(ratios: &[Ratio<'_>]) -> String {
     let mut svg = Svg::new();
     svg.head(
         title,
-        "time, in times of that of the best peer, on a scale of ratios: to the left of the line ours is faster (orange), to the right slower (violet)",
+        "our time divided by the best peer's, on a logarithmic scale: left of the line ours is faster (orange), right of it slower (violet)",
     );
     svg.text(
         0.0,
         50.0,
         Anchor::Start,
         "faint",
-        "bars: threads run wherever the kernel puts them; rings: all on one CPU; what is cut, and rings at the edge, lie beyond it",
+        "bars: threads run wherever the kernel puts them; rings: all on one CPU; cut bars, and rings at the edge, go beyond it",
     );
     for power in low as i32..=high as i32 {
         let ratio = 2_f64.powi(power);

@@ -1,8 +1,8 @@
-//! A drawing that can be read on light and on dark ground: its style asks which of the two there is.
+//! A drawing that can be read on a light or a dark background: its style asks which one it is on.
 
 use std::fmt::Write;
 
-/// Colours by role. Those of bars and curves are far enough from both grounds, and from each other.
+/// Colours by role. Those of bars and curves contrast with both backgrounds and with each other.
 const STYLE: &str = "\
 text{font:12px system-ui,'DejaVu Sans',sans-serif;fill:#333}\
 .title{font-size:14px;font-weight:600}\
@@ -30,7 +30,7 @@ pub(crate) struct Svg {
     body: String,
 }
 
-/// Where a text is held.
+/// Which end of a text its position is.
 #[derive(Clone, Copy)]
 pub(crate) enum Anchor {
     Start,
@@ -45,7 +45,7 @@ impl Svg {
         }
     }
 
-    /// What it shows, and how to read that.
+    /// What it shows, and how to read it.
     pub(crate) fn head(&mut self, title: &str, how: &str) {
         self.text(0.0, 16.0, Anchor::Start, "title", title);
         self.text(0.0, 34.0, Anchor::Start, "faint", how);
@@ -93,7 +93,7 @@ impl Svg {
         ));
     }
 
-    /// The whole file. `title` is what those hear who cannot see it.
+    /// The whole file. `title` is for screen readers.
     pub(crate) fn finish(self, width: f64, height: f64, title: &str) -> String {
         format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width:.0} {height:.0}\" width=\"{width:.0}\" \

@@ -1,4 +1,4 @@
-//! The table of one group: its rows, with each way to pin that was measured, and what is to be read off it.
+//! The table of one group: its rows with each measured pin, and the conclusions from it.
 
 use std::fmt::Write;
 
@@ -55,8 +55,8 @@ pub(crate) fn add(page: &mut String, group: &Group, data: &Data) {
     }
 }
 
-/// Ours first, then the peers, from the best to the worst, and the references at the end; what failed is
-/// the last of its kind.
+/// Ours first, then the peers, then the references, each from best to worst; rows that failed are the last of
+/// their kind.
 pub(crate) fn sorted<'e>(entries: &[&'e Entry]) -> Vec<&'e Entry> {
     let rank = |entry: &Entry| match entry.kind {
         Kind::Ours => 0,
@@ -69,7 +69,7 @@ pub(crate) fn sorted<'e>(entries: &[&'e Entry]) -> Vec<&'e Entry> {
     entries
 }
 
-/// How ours stands to the best peer and to the limit, and whether that is what was aimed at.
+/// How ours compares with the best peer and with the limits, and whether it reached its aims.
 fn read_off(page: &mut String, group: &Group, pin: Pin, entries: &[&Entry], data: &Data) {
     let (Some((ours, row)), Some((peer, name))) =
         (best(entries, Kind::Ours), best(entries, Kind::Peer))

@@ -1,4 +1,4 @@
-//! The limit: a loop over events of sockets, with no tasks at all.
+//! The limit: a loop over socket events, without tasks.
 
 use std::net::TcpStream;
 use std::os::fd::OwnedFd;
@@ -13,7 +13,7 @@ use crate::pools::done;
 /// One end of a connection.
 struct End {
     socket: OwnedFd,
-    /// How many messages it has still to send; a server's end sends what it gets.
+    /// How many messages it still has to send; a server's end sends back what it receives.
     left: Option<usize>,
 }
 
@@ -69,7 +69,7 @@ impl End {
         match read(&self.socket, &mut buffer) {
             Ok(SIZE) => {}
             Err(Errno::AGAIN) => return false,
-            other => panic!("a message came in parts: {other:?}"),
+            other => panic!("a message arrived in parts: {other:?}"),
         }
         if self.left == Some(0) {
             return true;
