@@ -13,7 +13,7 @@
 //! A call may name a function by a number instead, which the handshake gave to its [name](crate::names).
 //! It has no address in it, so it works for any executable.
 
-#![expect(unsafe_code, reason = "makes a function of a number")]
+#![expect(unsafe_code, reason = "makes a function from a number")]
 
 use std::any::TypeId;
 use std::collections::hash_map::DefaultHasher;
@@ -32,7 +32,7 @@ use crate::sys::Image;
 /// The size of a call, in bytes.
 pub(crate) const CALL: usize = 24;
 
-/// Marks a table. It is no text, so that no text is it by accident.
+/// Marks a table. It is not text, so that no text matches it by accident.
 const MAGIC: u64 = 0x8F0C_E55B_9D07_CA11;
 
 /// In place of a table's distance: the call is by name. No table is at an odd distance.

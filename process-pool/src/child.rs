@@ -28,7 +28,7 @@ pub(crate) struct Plan {
     pub(crate) places: Vec<Vec<u8>>,
     /// The first message, complete.
     pub(crate) setup: Vec<u8>,
-    /// The first message to a zygote, complete, if workers are forked off one.
+    /// The first message to a zygote, complete, if workers are forked from one.
     pub(crate) preload: Option<Vec<u8>>,
 }
 

@@ -6,7 +6,7 @@
 //!
 //! | bytes | what |
 //! |---|---|
-//! | 24 for each part | how many bytes of the rest come before it, and its place in the store |
+//! | 24 for each part | how many of the bytes here come before it, and its place in the store |
 //! | the last 8 | how many parts there are |
 
 use std::cell::RefCell;

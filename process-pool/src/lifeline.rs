@@ -15,8 +15,8 @@ use crate::sys::{Descriptor, await_pool, kill_own_group, parent, pool_of_this_wo
 /// How often to look, if there is nothing left to wait on.
 const INTERVAL: Duration = Duration::from_millis(50);
 
-/// Runs `work` while a thread watches the pool, which ends with it. For a process that has only its parent to
-/// watch, which is the pool, or was.
+/// Runs `work`, and meanwhile a thread that watches the pool. For a process that can only watch its parent,
+/// which is the pool, or was.
 pub(crate) fn during<R>(work: impl FnOnce() -> R) -> io::Result<R> {
     let before = parent();
     let is_over = Arc::new(Mutex::new(false));

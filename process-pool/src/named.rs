@@ -325,10 +325,10 @@ impl Builder {
     ///
     /// Needs the feature `named`. Such workers know functions only by name: use
     /// [`submit_named`](ProcessPoolExecutor::submit_named), [`map_named`](ProcessPoolExecutor::map_named),
-    /// [`try_map_named`](ProcessPoolExecutor::try_map_named) and [`initializer_named`](Self::initializer_named). Everything else is refused before it is sent. The
-    /// executable needs this crate in the same version with the feature `named`, the crates that declare the
-    /// functions (`use the_crate as _;` if it uses nothing else of them), and a call of [`init`](crate::init)
-    /// first in its `main`.
+    /// [`try_map_named`](ProcessPoolExecutor::try_map_named) and [`initializer_named`](Self::initializer_named).
+    /// Everything else is refused before it is sent. The executable needs this crate in the same version with the
+    /// feature `named`, the crates that declare the functions (`use the_crate as _;` if it uses nothing else of
+    /// them), and a call of [`init`](crate::init) first in its `main`.
     ///
     /// [`build`](Self::build) starts it once as a trial, without the initializer, and waits up to 10 seconds
     /// for it to report as a worker. If it does not, [`BuildError::Worker`](crate::BuildError::Worker) says

@@ -10,7 +10,7 @@
 //! | born | its own message, or the zygote's, with its process id | watches its end, like any worker's |
 //! | never to be | the zygote's end, or its message that it cannot | buries it, like a worker that died |
 //!
-//! To kill an expected worker, the zygote is killed: that happens only if the pool is killed, or something is
+//! To kill an expected worker, the pool kills the zygote: only if the pool itself is killed, or something is
 //! broken. The next worker then gets another zygote.
 //!
 //! # Why none is lost

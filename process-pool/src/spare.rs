@@ -6,7 +6,7 @@
 //!
 //! | it | when |
 //! |---|---|
-//! | is made | the pool's thread is about to sleep, or has not slept for long; one may be kept, and there is none |
+//! | is made | the pool's thread is about to sleep, or has not for some rounds; one may be kept, and there is none |
 //! | is taken | the next worker is wanted; from then on it is an ordinary one |
 //! | is lost | its process ends before that; the pool's state is not told |
 //! | is doomed | none may be kept any more: it is killed, and soon lost, so that nobody has to wait for its end |

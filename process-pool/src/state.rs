@@ -9,7 +9,7 @@
 //!   │                  │ the worker dies, or is slow
 //!   ├── requeued ◄─────┴── had begun, and the worker is dead ──► failed
 //!   │   (had not)                       │
-//!   └── delayed, for a pause ◄──────────┘ it may be tried again
+//!   └── delayed, for a pause ◄──────────┘ it may be retried
 //! ```
 //!
 //! [`fill`](State::fill) declares the task started: from then on a handle can only ask to stop it. The page

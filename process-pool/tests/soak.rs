@@ -256,7 +256,7 @@ fn a_pool_for_each_batch(counts: &Arc<Counts>) {
             0 => builder.min_workers(0).keep_alive(Duration::from_millis(1)),
             1 => builder.max_tasks_per_worker(20),
             2 => builder.max_rss(1),
-            // The gate of the sanitizer sets this: its own memory counts, too.
+            // The sanitizer's gate sets this, whose own memory counts, too.
             3 if cfg!(pool_unpooled) => builder.prefetch(64),
             3 => builder.memory_limit(1 << 30).prefetch(64),
             4 => builder.prefetch(1).nice(1),

@@ -350,7 +350,7 @@ fn lose_all(zygote: u32) {
 
 fn lose_all_but(zygote: u32, kept: &[u32]) {
     kill_if_there(zygote);
-    // Only once it is buried, no spare is made any more.
+    // Spares may be made until it is buried.
     while children().contains(&zygote) {
         std::thread::yield_now();
     }

@@ -1,4 +1,4 @@
-//! For how long tasks may wait behind a slow one.
+//! How long tasks may wait behind a slow one.
 //!
 //! A worker is given tasks ahead so that it need not wait for the pool's thread between two. They are lent, not
 //! given away: through the page, the pool can take back what has not begun at any time. When it does depends on
@@ -26,7 +26,7 @@ pub(super) const IDLE_STALL: Duration = Duration::from_micros(100);
 pub(super) const STALL: Duration = Duration::from_millis(1);
 pub(super) const STALL_MAX: Duration = Duration::from_millis(20);
 
-/// It is better to send several shorter tasks with one write.
+/// Shorter tasks are better sent several at a time, with one write.
 const WORTH_LENDING: Duration = Duration::from_micros(200);
 
 impl<P: Process> State<P> {

@@ -80,8 +80,8 @@ fn timespec(limit: Duration) -> Timespec {
     }
 }
 
-/// Waits until one of these is ready or broken, or the limit is over; returns which are. One without an interest is
-/// only waited for to break.
+/// Waits until one of these is ready or broken, or the limit is over; returns which are. One without an interest
+/// counts only when broken.
 ///
 /// # Errors
 ///
