@@ -112,7 +112,7 @@ impl Checks {
         }
     }
 
-    /// As `kill -9` does, from the outside: the pool is not told.
+    /// Like `kill -9`, from outside: the pool is not told.
     fn kill_one(&self, tally: &Tally) {
         let pids = self.pool.pids();
         let pid = fastrand::choice(pids).and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?));

@@ -37,7 +37,7 @@ pub struct Rush {
     pub accounts: NonZeroU32,
     /// How many may be in the shop at once, each on a connection.
     pub clients: usize,
-    /// What all chance is drawn from.
+    /// The seed of all randomness.
     pub seed: u64,
 }
 

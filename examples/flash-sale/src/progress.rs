@@ -10,7 +10,7 @@ use crate::shop::Refusal;
 use crate::stock::Fate;
 use crate::tally::Tally;
 
-/// How often the view is drawn when nobody comes.
+/// How often the view is drawn while nobody arrives.
 const TICK: Duration = Duration::from_millis(100);
 
 /// A bar of the buyers, and below it what became of their orders so far.
@@ -35,7 +35,7 @@ impl Progress {
         Self { bar, tally }
     }
 
-    /// No view, for those who only want the outcome.
+    /// No view, for callers that only want the outcome.
     #[must_use]
     pub fn hidden(tally: Arc<Tally>) -> Self {
         let bar = ProgressBar::hidden();

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::shop::Refusal;
 use crate::stock::Fate;
 
-/// A number that any thread may count up.
+/// A number that any thread may increment.
 #[derive(Debug, Default)]
 pub struct Count(AtomicU64);
 
@@ -17,7 +17,7 @@ impl Count {
         self.0.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    /// So far.
+    /// The number so far.
     #[must_use]
     pub fn get(&self) -> u64 {
         // ORDERING: Relaxed, as above; the last values are read when all who count have ended.

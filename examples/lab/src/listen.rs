@@ -13,7 +13,7 @@ const BACKLOG: i32 = 4096;
 /// program has ended.
 ///
 /// # Errors
-/// What the system says, as when somebody else listens there.
+/// The system's error, for example if the address is in use.
 ///
 /// # Examples
 ///
