@@ -19,7 +19,7 @@ fn flash_sale(arguments: &[&str], temporary: &TempDir) -> Ran {
     ran(command)
 }
 
-/// The number in the line that begins so.
+/// The number in the line that begins with this.
 fn number(text: &str, what: &str) -> u64 {
     let line = text.lines().find_map(|line| line.trim().strip_prefix(what));
     line.unwrap().trim().parse().unwrap()
