@@ -1,10 +1,10 @@
 //! A small client for async code: a connection for each page, and HTTP/1.0, in which the body ends where the
 //! connection does.
 //!
-//! It waits by the sockets and timers of `async-io`, and puts the TLS of `rustls` around them. Names are resolved
-//! by blocking, so that is a closure on the pool, which is awaited like a future. There are large async
-//! clients; most of them come with a runtime of their own, and the point here is that none is needed. What
-//! is left out: proxies, and connections that are kept.
+//! It waits with the sockets and timers of `async-io`, wrapped in the TLS of `rustls`. Resolving a name blocks,
+//! so that is a closure on the pool, which is awaited like a future. There are large async clients; most come
+//! with a runtime of their own, and the point here is that none is needed. It has no proxies, and does not
+//! reuse connections.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
@@ -25,9 +25,9 @@ use crate::fetch::{FetchError, Outcome, Page};
 use crate::job::Client;
 use crate::ways::WayError;
 
-/// As many as `ureq` follows.
+/// The number of redirects that `ureq` follows.
 const REDIRECTS: usize = 10;
-/// As long as `ureq` lets a body be.
+/// The longest body that `ureq` accepts.
 const BODY_LIMIT: u64 = 10 << 20;
 
 /// Fetches pages in async code.
@@ -46,10 +46,10 @@ struct Answer {
 }
 
 impl AsyncClient {
-    /// A client that resolves names on a pool, and gives each page as long as `like`.
+    /// A client that resolves names on a pool, with the time limit of `like` for each page.
     ///
     /// # Errors
-    /// Never with the versions of TLS that it speaks.
+    /// Never, with the TLS versions that it speaks.
     pub fn new(pool: Arc<ThreadPoolExecutor>, like: Client) -> Result<Self, WayError> {
         let roots = RootCertStore {
             roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
@@ -62,10 +62,10 @@ impl AsyncClient {
         Ok(Self { pool, like, tls })
     }
 
-    /// Fetches a page whole, as [`fetch`](crate::fetch::fetch()) does.
+    /// Fetches a whole page, as [`fetch`](crate::fetch::fetch()) does.
     ///
     /// # Errors
-    /// Whatever keeps the page from coming; a status of 400 and above too.
+    /// Whatever kept the page from arriving, including a status of 400 or above.
     pub async fn fetch(&self, url: &str) -> Outcome {
         let limit = self.like.timeout;
         let late = async {
@@ -143,7 +143,7 @@ async fn ask(mut stream: impl AsyncRead + AsyncWrite + Unpin, request: &str) -> 
     answer(bytes).ok_or_else(|| io::Error::other("the answer is not HTTP, or not whole"))
 }
 
-/// The parts of an answer; none if it is cut short.
+/// The parts of an answer; `None` if it is cut short.
 fn answer(mut bytes: Vec<u8>) -> Option<Answer> {
     let end = bytes.windows(4).position(|four| four == b"\r\n\r\n")?;
     let body = bytes.split_off(end + 4);
@@ -169,7 +169,7 @@ fn answer(mut bytes: Vec<u8>) -> Option<Answer> {
     })
 }
 
-/// Where a redirect leads: to a whole URL, to another host, or to a path of the same one.
+/// Where a redirect leads: to a full URL, to another host, or to a path on the same one.
 fn redirected(from: &Uri, to: &str) -> Result<Uri, FetchError> {
     if to.contains("://") {
         return to.parse().map_err(failed);

@@ -7,13 +7,13 @@ use ureq::http::Uri;
 
 use crate::ways::{WAYS, Way};
 
-/// The most workers that there are if `--workers` is not given.
+/// The most workers without `--workers`.
 const DEFAULT_WORKERS_LIMIT: usize = 32;
 
-/// Fetches web pages one by one, on threads, on processes, on green tasks and by async code, and compares the times.
+/// Fetches web pages one by one, on threads, on processes, on green tasks and in async code, and compares the times.
 ///
 /// Without --url the pages come from a deliberately slow server, which this program starts on
-/// loopback. The exit code is 0 if every page was fetched, 1 if one failed, 2 if an option is wrong.
+/// loopback. The exit code is 0 if every page was fetched, 1 if one failed, 2 if an option is invalid.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "crawl", version, max_term_width = 100)]
 pub struct Options {
@@ -56,14 +56,14 @@ pub struct Options {
     #[arg(long, value_name = "NAME", value_parser = parse_way)]
     pub way: Vec<String>,
 
-    /// Fetch these http or https pages instead, each once in every way
+    /// Fetch these http or https pages instead, each once by every way
     #[arg(long, value_name = "URL", num_args = 1.., value_parser = parse_url)]
     #[arg(conflicts_with_all = ["pages", "latency_ms"])]
     pub url: Vec<String>,
 }
 
 impl Options {
-    /// The workers of a pool that is to fetch this many pages.
+    /// The number of workers to fetch this many pages.
     #[must_use]
     pub fn workers_for(&self, pages: usize) -> usize {
         self.workers
@@ -72,7 +72,7 @@ impl Options {
             })
     }
 
-    /// The ways that are asked for, in the order of the table.
+    /// The requested ways, in the order of the table.
     pub fn ways(&self) -> impl Iterator<Item = &'static Way> {
         let is_wanted = |way: &&Way| self.way.iter().any(|part| way.name.contains(part.as_str()));
         WAYS.iter()
@@ -92,7 +92,7 @@ impl Options {
     }
 }
 
-/// Refuses what is not part of any name.
+/// Rejects what is not part of any name.
 fn parse_way(text: &str) -> Result<String, String> {
     if WAYS.iter().any(|way| way.name.contains(text)) {
         return Ok(text.to_owned());
@@ -101,7 +101,7 @@ fn parse_way(text: &str) -> Result<String, String> {
     Err(format!("give a part of one of these: {}", names.join(", ")))
 }
 
-/// Refuses what the client would refuse later, once for every way.
+/// Rejects what the client would reject later, once for every way.
 fn parse_url(text: &str) -> Result<String, String> {
     let has_scheme = |uri: &Uri| matches!(uri.scheme_str(), Some("http" | "https"));
     match text.parse::<Uri>() {

@@ -1,4 +1,4 @@
-//! One URL to one page, or to the reason why there is none.
+//! Fetches the page of a URL, or says why there is none.
 
 use std::time::Duration;
 
@@ -7,10 +7,10 @@ use thiserror::Error;
 use thread_pool::TaskError;
 use ureq::Agent;
 
-/// Longest title that is kept, in characters.
+/// The longest title that is kept, in characters.
 const TITLE_LIMIT: usize = 60;
 
-/// What became of one URL.
+/// The outcome of one URL.
 pub type Outcome = Result<Page, FetchError>;
 
 /// What is kept of a page.
@@ -31,20 +31,20 @@ impl Page {
     }
 }
 
-/// Why a page did not come. Plain data, so that it can come from another process too.
+/// Why a page could not be fetched. Plain data, so that a worker process can return it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Error)]
 #[non_exhaustive]
 pub enum FetchError {
     /// The server answered, but with a status other than success.
     #[error("the server answered with status {0}")]
     Status(u16),
-    /// The page was not there whole in time.
+    /// The whole page did not arrive in time.
     #[error("no answer after {0:?}; --timeout-ms allows more time")]
     TimedOut(Duration),
     /// There was no answer: no such host, no server, no encryption, or not HTTP.
     #[error("{0}")]
     Failed(String),
-    /// The page was not fetched, because the task that was to do it failed.
+    /// The task that should have fetched the page failed.
     #[error("the task failed: {0}")]
     Task(String),
 }
@@ -55,10 +55,10 @@ impl From<TaskError> for FetchError {
     }
 }
 
-/// Fetches a page whole. Follows redirects.
+/// Fetches a whole page. Follows redirects.
 ///
 /// # Errors
-/// Whatever keeps the page from coming; a status of 400 and above too.
+/// Whatever kept the page from arriving, including a status of 400 or above.
 pub fn fetch(agent: &Agent, url: &str) -> Outcome {
     let body = agent
         .get(url)
@@ -79,9 +79,9 @@ fn reason(agent: &Agent, error: &ureq::Error) -> FetchError {
     }
 }
 
-/// What stands in the first title element, in one line that a terminal can show.
+/// The content of the first title element, as one line that a terminal can show.
 fn title(html: &str) -> String {
-    // Of the same length as the text, which `to_lowercase` need not be.
+    // It must have the length of the text, which `to_lowercase` may change.
     let lower = html.to_ascii_lowercase();
     let element = lower.find("<title").and_then(|start| {
         let start = start + lower[start..].find('>')? + 1;

@@ -1,14 +1,14 @@
-//! How `ureq` fetches within green tasks: by sockets that suspend the task and not the thread.
+//! How `ureq` fetches within green tasks: through sockets that suspend the task instead of blocking the thread.
 //!
-//! `ureq` knows nothing of tasks. It is given a [`Connector`] whose connections read and write a green
-//! [`TcpStream`], and puts its own proxies and its TLS around that. Names are resolved by blocking, so that is
-//! done on a thread of a pool: a task that waits for a pool's handle suspends as well.
+//! `ureq` knows nothing of tasks. It gets a [`Connector`] whose connections read and write a green
+//! [`TcpStream`], and adds its own proxies and TLS to that. Resolving a name blocks, so a thread of a pool
+//! does it: a task that waits for a pool's handle suspends as well.
 //!
-//! An [`Agent`] may be shared by threads, and so must its connections; a green socket belongs to one.
-//! So a connection holds a number, and the sockets are kept by the thread.
+//! Threads may share an [`Agent`], and so its connections must be shareable too; a green socket belongs to
+//! one thread. So a connection holds a number, and its thread keeps the socket.
 #![expect(
     unsafe_code,
-    reason = "declares that what runs in the tasks is fit for stacks of their own"
+    reason = "promises that the tasks may run on stacks of their own"
 )]
 
 use std::cell::{Cell, RefCell};
@@ -36,10 +36,10 @@ use crate::ways::WayError;
 /// A runtime whose tasks may fetch.
 ///
 /// # Errors
-/// Never with these settings.
+/// Never, with these settings.
 pub fn runtime() -> Result<Runtime, RuntimeError> {
     // SAFETY: the tasks call `ureq`, `rustls`, std and this program. None of them waits in the initializer of a
-    // thread-local, or keeps a pointer into its frame in one, and their callbacks are those below.
+    // thread-local, or keeps a pointer into its frame in one, and their only callbacks are those below.
     let token = unsafe { Stackful::assume() };
     Runtime::builder().stackful(token).build()
 }
@@ -47,7 +47,7 @@ pub fn runtime() -> Result<Runtime, RuntimeError> {
 /// A client like this one, for tasks of the calling thread.
 ///
 /// # Errors
-/// When no thread can be started for names.
+/// If the thread that resolves names cannot be started.
 pub fn agent(like: &Agent) -> Result<Agent, WayError> {
     let connector = ().chain(ConnectProxyConnector::default());
     let connector = connector.chain(Sockets).chain(RustlsConnector::default());
@@ -110,7 +110,7 @@ fn connect(address: SocketAddr, limit: NextTimeout) -> Result<TcpStream, Error> 
     }
 }
 
-/// A connection, whose socket the thread keeps that has made it.
+/// A connection, whose socket is kept by the thread that made it.
 #[derive(Debug)]
 struct Socket {
     number: u64,
@@ -125,7 +125,7 @@ impl Socket {
         Self { number, buffers }
     }
 
-    /// Not borrowed from the thread, since other tasks need theirs while this one waits.
+    /// A clone, not a borrow of the thread's sockets: other tasks need theirs while this one waits.
     fn stream(&self) -> io::Result<Rc<TcpStream>> {
         let stream = STREAMS.with_borrow(|streams| streams.get(&self.number).cloned());
         stream.ok_or_else(|| io::Error::other("the connection is another thread's"))
@@ -139,7 +139,7 @@ impl Drop for Socket {
     }
 }
 
-/// What became of waiting, in `ureq`'s words.
+/// The outcome of waiting, as `ureq` expresses it.
 fn waited<T>(result: io::Result<T>, limit: NextTimeout) -> Result<T, Error> {
     result.map_err(|error| match error.kind() {
         io::ErrorKind::TimedOut => Error::Timeout(limit.reason),
@@ -168,8 +168,8 @@ impl Transport for Socket {
         Ok(len > 0)
     }
 
-    /// Asked under a lock of `ureq`'s, so this must not wait: a connection that is at rest has nothing to
-    /// read, not even its end.
+    /// Called under a lock of `ureq`'s, so this must not wait: an idle connection has nothing to read, not
+    /// even its end.
     fn is_open(&mut self) -> bool {
         let mut byte = [MaybeUninit::uninit()];
         self.stream().is_ok_and(|stream| {

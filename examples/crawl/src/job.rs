@@ -1,4 +1,4 @@
-//! What is fetched: the URLs, how many workers, and which client.
+//! What is fetched, by how many workers and with which client.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -11,17 +11,17 @@ use ureq::http::Uri;
 use crate::cli::Options;
 use crate::server::Server;
 
-/// How a client fetches. Plain data, so that it can also be sent to where a client is made.
+/// How a client fetches. Plain data, so that it can be sent to a worker process, which makes its own client.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Client {
-    /// The time that one page may take, from its name to its last byte.
+    /// The time that one page may take, from resolving its host to its last byte.
     pub timeout: Duration,
-    /// Whether the proxy of the environment is used, if it names one.
+    /// Whether to use the proxy that the environment names, if any.
     pub follows_proxy: bool,
 }
 
 impl Client {
-    /// A client for servers of this machine.
+    /// A client for servers on this machine.
     #[must_use]
     pub fn direct(timeout: Duration) -> Self {
         Self {
@@ -39,7 +39,7 @@ impl Client {
         }
     }
 
-    /// A new client with no connection open yet, that keeps this many for the next page.
+    /// A new client without open connections, which keeps this many for reuse.
     #[must_use]
     pub fn agent(&self, connections: usize) -> Agent {
         let mut config = Agent::config_builder()
@@ -54,14 +54,14 @@ impl Client {
     }
 }
 
-/// All that a way needs to know.
+/// What a way needs to know.
 #[derive(Clone, Debug)]
 pub struct Job {
     /// The pages, in the order of the report.
     pub urls: Vec<String>,
-    /// How many are fetched at the same time, where a way can.
+    /// How many are fetched at the same time, in the ways that can.
     pub workers: usize,
-    /// How the agent was made.
+    /// The settings of the agent.
     pub client: Client,
     /// The client, ready before the clock starts. Clones share its connections.
     pub agent: Agent,
@@ -79,7 +79,7 @@ impl Job {
         }
     }
 
-    /// The same with the first page of every host alone.
+    /// The same with only the first page of every host.
     #[must_use]
     pub fn one_page_per_host(mut self) -> Self {
         let mut hosts = HashSet::new();
@@ -93,7 +93,7 @@ impl Job {
     }
 }
 
-/// Where the pages come from, for the whole run: the program's own server, or the sites given.
+/// The source of the pages, for the whole run: the program's own server, or the given sites.
 #[derive(Debug)]
 pub struct Site {
     urls: Vec<String>,

@@ -1,4 +1,4 @@
-//! The program: options, then every way in turn, then the table. What it does is told in the library's docs.
+//! The program: options, then every way in turn, then the table. The library's docs say what it does.
 
 use std::error::Error;
 use std::io::{self, Write};
@@ -21,12 +21,12 @@ fn main() -> ExitCode {
     }
 }
 
-/// Whether every page came in every way.
+/// Whether every way fetched every page.
 fn run(options: &Options) -> Result<bool, Box<dyn Error>> {
     let site = Site::open(options)?;
     writeln!(io::stdout(), "{site}\n")?;
 
-    // Thrown away: what is done once for a host is not to be paid by the first way.
+    // Discarded: the first way should not pay for what is done once per host.
     let _untimed = WARM_UP.run(&site.job().one_page_per_host());
     let rows = options.ways().map(|way| way.run(&site.job())).collect();
 

@@ -1,4 +1,4 @@
-//! Gathers the pages of one way as they come, in whatever order, and draws the bar.
+//! Collects the pages of one way as they arrive, in any order, and draws the bar.
 
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
@@ -7,10 +7,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::fetch::{FetchError, Outcome};
 
-/// How often the bar is drawn when no page comes.
+/// How often the bar is drawn while no page arrives.
 const TICK: Duration = Duration::from_millis(100);
 
-/// The pages that a way has brought so far. The bar is on stderr, and hidden if that is not a terminal.
+/// The pages that a way has fetched so far. The bar is on stderr, and hidden if that is not a terminal.
 #[derive(Debug)]
 pub struct Arrivals<'a> {
     urls: &'a [String],
@@ -22,7 +22,7 @@ pub struct Arrivals<'a> {
 }
 
 impl<'a> Arrivals<'a> {
-    /// Starts the clock of a way that is to bring these pages.
+    /// Starts the clock of a way that will fetch these pages.
     #[must_use]
     pub fn expect(urls: &'a [String], way: &'static str) -> Self {
         let bar = ProgressBar::new(urls.len() as u64).with_message(way);
@@ -44,7 +44,7 @@ impl<'a> Arrivals<'a> {
         }
     }
 
-    /// Takes what became of the page at this index.
+    /// Takes the outcome of the page at this index.
     pub fn add(&mut self, index: usize, outcome: Outcome) {
         if let Some(slot) = self.slots.get_mut(index) {
             *slot = Some(outcome);
@@ -52,7 +52,7 @@ impl<'a> Arrivals<'a> {
         }
     }
 
-    /// Takes it too, and prints it at once: for a way that brings every page as soon as it is there.
+    /// Takes it too, and prints it at once: for a way that yields each page as soon as it arrives.
     pub fn add_and_print(&mut self, index: usize, outcome: Outcome) {
         let seconds = self.start.elapsed().as_secs_f64();
         let url = self.urls.get(index).map_or("", String::as_str);
@@ -61,7 +61,7 @@ impl<'a> Arrivals<'a> {
             Err(error) => format!("failed: {error}"),
         };
         self.bar.suspend(|| {
-            // Nobody listens any more: then there is nothing to tell, and the run goes on.
+            // If nobody reads the output any more, the run still goes on.
             let mut out = io::stdout().lock();
             if !self.is_announced {
                 let _ = writeln!(out, "{}, pages as they come:", self.way);
@@ -72,7 +72,7 @@ impl<'a> Arrivals<'a> {
         self.add(index, outcome);
     }
 
-    /// Stops the clock. A page that was never brought counts as failed.
+    /// Stops the clock. A page without an outcome counts as failed.
     #[must_use]
     pub fn finish(self) -> (Vec<Outcome>, Duration) {
         let elapsed = self.start.elapsed();

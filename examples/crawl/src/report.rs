@@ -5,7 +5,7 @@ use std::fmt;
 use crate::fetch::FetchError;
 use crate::ways::Row;
 
-/// What came of all ways.
+/// The outcome of all ways.
 #[derive(Debug)]
 pub struct Report<'a> {
     urls: &'a [String],
@@ -13,26 +13,26 @@ pub struct Report<'a> {
 }
 
 impl<'a> Report<'a> {
-    /// Over these URLs; every row has as many outcomes, in the same order.
+    /// A report on these URLs; every row has as many outcomes, in the same order.
     #[must_use]
     pub fn new(urls: &'a [String], rows: Vec<Row>) -> Self {
         Self { urls, rows }
     }
 
-    /// Whether every way brought every page.
+    /// Whether every way fetched every page.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.rows.iter().all(|row| row.fetched() == self.urls.len())
     }
 
-    /// How many times as fast as the first way, if both brought as many pages.
+    /// How many times as fast as the first way, if both fetched as many pages.
     fn speed_up(&self, row: &Row) -> Option<f64> {
         let first = self.rows.first()?;
         let is_fair = row.fetched() > 0 && row.fetched() == first.fetched();
         is_fair.then(|| first.elapsed.as_secs_f64() / row.elapsed.as_secs_f64())
     }
 
-    /// Every failed page with its way, its URL and the reason.
+    /// Each failed page with its way, its URL and the reason.
     fn failures(&self) -> impl Iterator<Item = (&'static str, &str, &FetchError)> {
         self.rows.iter().flat_map(|row| {
             let pages = self.urls.iter().zip(row.pages());

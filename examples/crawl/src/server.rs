@@ -1,14 +1,14 @@
 //! A small HTTP/1.1 server on loopback that answers late on purpose, so that fetching is mostly waiting.
 //!
-//! One thread a connection, so every client waits at the same time as the others. Connections are kept alive.
-//! Dropping the [`Server`] closes the port and every connection and joins every thread. It is written by hand
-//! for that reason: `tiny_http` hands requests to threads that nobody can join, and would still need
-//! one more thread a request to answer late.
+//! Each connection has a thread, so all clients wait at the same time. Connections are kept alive. Dropping the
+//! [`Server`] closes the port and all connections and joins all threads. It is written by hand for that reason:
+//! `tiny_http` handles requests on threads that nobody can join, and would still need one more thread per
+//! request to answer late.
 //!
 //! | path | answer |
 //! |---|---|
 //! | `/page/N` | after the latency: a page with the title `Page N` and a length that depends on `N` |
-//! | `/status/N` | after the latency: the status `N`, of 400 to 599 |
+//! | `/status/N` | after the latency: the status `N`, from 400 to 599 |
 //! | `/slow` | none, until the server ends |
 
 mod message;
@@ -25,15 +25,15 @@ use lab::listen::listen;
 
 use message::{Request, message};
 
-/// What a thread of the server needs is small, and there may be a thousand of them.
+/// The server's threads need little stack, and there may be a thousand of them.
 const STACK_SIZE: usize = 128 * 1024;
 const RETRY: Duration = Duration::from_millis(10);
 
-/// A running server; dropping it ends it.
+/// A running server; dropping it stops it.
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
-    /// Nothing is ever sent: dropping it tells every thread at once to end.
+    /// Nothing is ever sent: dropping it tells all threads at once to end.
     stop: Option<Sender<Infallible>>,
     acceptor: Option<JoinHandle<()>>,
 }
@@ -42,7 +42,7 @@ impl Server {
     /// Starts a server on a free port of loopback.
     ///
     /// # Errors
-    /// If there is no free port, or no thread.
+    /// If no port is free, or no thread can be started.
     pub fn start(latency: Duration) -> io::Result<Self> {
         let listener = listen((Ipv4Addr::LOCALHOST, 0).into())?;
         let address = listener.local_addr()?;
@@ -57,7 +57,7 @@ impl Server {
         })
     }
 
-    /// The whole URL of a path, which starts with a slash.
+    /// The full URL of a path, which starts with a slash.
     #[must_use]
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
@@ -70,7 +70,7 @@ impl Drop for Server {
         let Some(acceptor) = self.acceptor.take() else {
             return;
         };
-        // It waits for a connection: one more wakes it.
+        // It waits in `accept`: one more connection wakes it.
         while !acceptor.is_finished() && TcpStream::connect(self.address).is_err() {
             thread::sleep(RETRY);
         }
@@ -78,7 +78,7 @@ impl Drop for Server {
     }
 }
 
-/// How a thread waits: for the latency, or until the server ends.
+/// How a thread waits for the latency, or until the server stops.
 #[derive(Clone)]
 struct Delay {
     latency: Duration,
@@ -86,7 +86,7 @@ struct Delay {
 }
 
 impl Delay {
-    /// Whether the server goes on after this time.
+    /// Waits this long; whether the server is still running then.
     fn pass(&self, time: Duration) -> bool {
         matches!(
             self.stopped.recv_timeout(time),
@@ -108,7 +108,7 @@ fn accept(listener: &TcpListener, delay: &Delay) {
         connections.retain(|connection| !connection.is_finished());
         match stream.and_then(|stream| Connection::start(stream, delay.clone())) {
             Ok(connection) => connections.push(connection),
-            // No descriptor or no thread is left: there will be when a connection ends.
+            // No descriptor or no thread is free until a connection ends.
             Err(_) => {
                 delay.pass(RETRY);
             }
@@ -116,7 +116,7 @@ fn accept(listener: &TcpListener, delay: &Delay) {
     }
 }
 
-/// A client's connection and the thread that serves it; dropping it ends both.
+/// A client's connection and its thread; dropping it ends both.
 struct Connection {
     stream: Arc<TcpStream>,
     thread: Option<JoinHandle<()>>,
@@ -131,7 +131,7 @@ impl Connection {
             .name("connection".to_owned())
             .stack_size(STACK_SIZE)
             .spawn(move || {
-                // A client that went away is no fault of the server's.
+                // A client that went away is not the server's fault.
                 let _ = serve(&served, &delay);
                 let _ = served.shutdown(Shutdown::Both);
             })?;
@@ -155,7 +155,7 @@ impl Drop for Connection {
     }
 }
 
-/// Answers the requests of one connection until the client, the server or an odd request ends it.
+/// Answers the requests of one connection until the client, the server or a malformed request ends it.
 fn serve(mut stream: &TcpStream, delay: &Delay) -> io::Result<()> {
     let mut reader = BufReader::new(stream);
     while let Some(request) = Request::read(&mut reader)? {

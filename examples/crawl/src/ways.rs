@@ -1,4 +1,4 @@
-//! The ways to fetch all pages. A further way is one function and one entry in [`WAYS`].
+//! The ways to fetch all pages. Another way is one function and one entry in [`WAYS`].
 
 use std::error::Error;
 use std::sync::{Arc, OnceLock};
@@ -16,68 +16,68 @@ use crate::green;
 use crate::job::{Client, Job};
 use crate::progress::Arrivals;
 
-/// Every way, in the order of the table. The first is what the others are compared with.
+/// All ways, in the order of the table. The others are compared with the first.
 pub const WAYS: &[Way] = &[ONE_BY_ONE, MAP, AS_COMPLETED, PROCESSES, GREEN_TASKS, ASYNC];
 
-/// Each page when the one before is there.
+/// Each page after the one before has arrived.
 pub const ONE_BY_ONE: Way = Way {
     name: "one by one",
     fetch_all: one_by_one,
 };
-/// On threads, results in the order of the URLs.
+/// On threads, with results in the order of the URLs.
 pub const MAP: Way = Way {
     name: "threads: map",
     fetch_all: threads_map,
 };
-/// On threads, results in the order in which they come.
+/// On threads, with results in the order in which they arrive.
 pub const AS_COMPLETED: Way = Way {
     name: "threads: as_completed",
     fetch_all: threads_as_completed,
 };
-/// On worker processes, as many as there are threads in the other ways.
+/// On worker processes, as many as the other ways have threads.
 pub const PROCESSES: Way = Way {
     name: "processes",
     fetch_all: processes,
 };
 
-/// On green tasks, all on one thread, as many at a time as there are threads in the other ways.
+/// On green tasks, all on one thread, as many at a time as the other ways have threads.
 pub const GREEN_TASKS: Way = Way {
     name: "green tasks",
     fetch_all: green_tasks,
 };
 
-/// Async code on the workers of a thread pool, one for each processor; as many futures at a time as there are
-/// threads in the other ways.
+/// In async code on a thread pool with a worker for each CPU, with as many futures at a time as the other ways
+/// have threads.
 pub const ASYNC: Way = Way {
     name: "async on the pool",
     fetch_all: async_on_the_pool,
 };
 
-/// Not in the table: one page of every host is fetched so beforehand.
+/// Not in the table: it fetches one page of every host beforehand.
 pub const WARM_UP: Way = Way {
     name: "warm-up",
     fetch_all: threads_map,
 };
 
-/// Why a way could not run at all, as when no thread can be started.
+/// Why a way could not run at all, for example because no thread could be started.
 pub type WayError = Box<dyn Error + Send + Sync>;
 
 /// A named way.
 #[derive(Clone, Copy, Debug)]
 pub struct Way {
-    /// As the table shows it.
+    /// Its name in the table.
     pub name: &'static str,
     fetch_all: fn(&Job, &mut Arrivals<'_>) -> Result<(), WayError>,
 }
 
-/// What came of a way: a row of the table.
+/// The outcome of a way: a row of the table.
 #[derive(Debug)]
 pub struct Row {
     /// The name of the way.
     pub way: &'static str,
-    /// What became of each page, in the order of the URLs, or why the way could not run.
+    /// The outcome of each page, in the order of the URLs, or why the way could not run.
     pub outcomes: Result<Vec<Outcome>, WayError>,
-    /// From the start of the way until it was done, its pool too.
+    /// The time of the whole way, including starting and ending its pool.
     pub elapsed: Duration,
 }
 
@@ -97,12 +97,12 @@ impl Way {
 }
 
 impl Row {
-    /// What became of each page, none if the way could not run.
+    /// The outcome of each page; empty if the way could not run.
     pub fn pages(&self) -> &[Outcome] {
         self.outcomes.as_deref().unwrap_or_default()
     }
 
-    /// How many pages came.
+    /// How many pages were fetched.
     #[must_use]
     pub fn fetched(&self) -> usize {
         self.pages().iter().filter(|page| page.is_ok()).count()
@@ -148,15 +148,15 @@ fn threads(job: &Job) -> Result<ThreadPoolExecutor, WayError> {
 fn processes(job: &Job, arrivals: &mut Arrivals<'_>) -> Result<(), WayError> {
     let pool = ProcessPoolExecutor::new(job.workers)?;
     let submit = |url: String| pool.submit(fetch_in_worker, (job.client, url));
-    // The bar moves as pages come, though nobody hears how far a worker is with one.
+    // The bar moves when a page arrives, since a worker does not report how far it is.
     for (index, page) in as_completed(job.urls.iter().cloned().map(submit)) {
         arrivals.add(index, page.unwrap_or_else(|error| Err(error.into())));
     }
     Ok(pool.shutdown()?)
 }
 
-/// A task of a worker process. Connections cannot travel, so each worker makes an agent of its own with its
-/// first page, and keeps it: it fetches one page at a time, for one pool, which has one kind of client.
+/// A task of a worker process. Connections cannot be sent, so each worker makes an agent for its first page
+/// and keeps it: it fetches one page at a time, for one pool, which has one kind of client.
 fn fetch_in_worker((client, url): (Client, String)) -> Outcome {
     static AGENT: OnceLock<Agent> = OnceLock::new();
     fetch(AGENT.get_or_init(|| client.agent(1)), &url)
@@ -167,7 +167,7 @@ fn green_tasks(job: &Job, arrivals: &mut Arrivals<'_>) -> Result<(), WayError> {
         let agent = green::agent(&job.agent)?;
         let pool = GreenPool::new(job.workers);
         let urls: Vec<_> = job.urls.iter().cloned().enumerate().collect();
-        // The very function that the threads call: it waits, and the others go on.
+        // The same function that the threads call: it waits, and the other tasks go on.
         let fetch = move |(index, url): (usize, String)| (index, fetch(&agent, &url));
         for page in pool.imap_unordered(fetch, urls) {
             let (index, page) = page?;
@@ -184,7 +184,7 @@ fn async_on_the_pool(job: &Job, arrivals: &mut Arrivals<'_>) -> Result<(), WayEr
         let client = Arc::clone(&client);
         (index, spawn(&pool, async move { client.fetch(&url).await }))
     };
-    // Whenever a page comes, the next is begun.
+    // Whenever a page arrives, the next one is started.
     let mut begun = job.urls.iter().cloned().enumerate().map(begin);
     let mut fetching = CompletionSet::new();
     for (index, handle) in begun.by_ref().take(job.workers) {

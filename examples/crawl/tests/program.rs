@@ -1,8 +1,8 @@
-//! The program as it is called: what it prints and its exit code.
+//! Calls the program, and checks what it prints and its exit code.
 
 #![expect(
     clippy::unwrap_used,
-    reason = "in a test, a panic is the report of a failure"
+    reason = "a test reports a failure by a panic"
 )]
 
 use std::net::{Ipv4Addr, TcpListener};
@@ -15,7 +15,7 @@ use lab::program::{Ran, assert_help_names, assert_refuses, ran};
 
 fn crawl(arguments: &[&str]) -> Ran {
     let mut command = Command::new(env!("CARGO_BIN_EXE_crawl"));
-    // The servers of these tests are on loopback, where no proxy leads.
+    // The servers of these tests are on loopback, which no proxy can reach.
     for proxy in ["ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY"] {
         command.env_remove(proxy).env_remove(proxy.to_lowercase());
     }
@@ -49,7 +49,7 @@ fn failures(output: &Ran) -> Vec<String> {
     lines.map(str::to_owned).collect()
 }
 
-/// Fetches these pages and two good ones, and checks that in every way these alone failed, with the reason.
+/// Fetches these pages and two good ones, and checks that with every way only these failed, with the reason.
 fn assert_fails_alone(server: &Server, url: &str, reason: &str, more: &[&str]) {
     let (first, last) = (server.url("/page/1"), server.url("/page/2"));
     let output = crawl(&[&["--url", &first, url, &last], more].concat());

@@ -1,8 +1,8 @@
-//! Every way as the library offers it: the same pages, and the server that they come from.
+//! Every way, called through the library, and the server of the pages.
 
 #![expect(
     clippy::unwrap_used,
-    reason = "in a test, a panic is the report of a failure"
+    reason = "a test reports a failure by a panic"
 )]
 
 use std::io::{Read, Write};
@@ -93,7 +93,7 @@ fn one_page_per_host_keeps_the_first_of_each() {
     );
 }
 
-/// No certificate of a test is trusted, so this sees the first bytes: a record of a TLS handshake.
+/// No certificate of a test would be trusted, so this looks at the first bytes: a TLS handshake record.
 #[test]
 fn https_is_spoken_in_tls() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
@@ -111,7 +111,7 @@ fn https_is_spoken_in_tls() {
     assert_eq!(first_bytes.join().unwrap(), [0x16, 0x03]);
 }
 
-/// Ends only if dropping the server wakes and joins every one of its threads.
+/// Ends only if dropping the server wakes and joins all of its threads.
 #[test]
 fn dropping_the_server_ends_connections_that_wait() {
     let server = server();
@@ -126,7 +126,7 @@ fn dropping_the_server_ends_connections_that_wait() {
     let mut silent = TcpStream::connect(&address).unwrap();
     let mut half = TcpStream::connect(&address).unwrap();
     half.write_all(b"GET /page/1 HT").unwrap();
-    // Once this one is served, the three before it are accepted.
+    // Once this one is served, the three before it have been accepted.
     let served = MAP.run(&job(vec![server.url("/page/1")]));
     assert_eq!(served.fetched(), 1);
 

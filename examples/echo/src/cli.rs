@@ -9,8 +9,8 @@ use crate::load::Load;
 
 /// A server that sends back what it receives, and a load generator, on green tasks.
 ///
-/// Without --listen and --connect the program starts itself a second time as the server. The exit code is 0
-/// if no connection was lost, 1 if one was, 2 if an option is wrong.
+/// Without --listen and --connect the program starts itself again as the server. The exit code is 0
+/// if no connection was lost, 1 if one was, 2 if an option is invalid.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "echo", version, max_term_width = 100)]
 pub struct Options {
@@ -19,7 +19,7 @@ pub struct Options {
     #[arg(value_parser = value_parser!(u32).range(1..=1_000_000))]
     pub connections: u32,
 
-    /// How many seconds to send messages, once all are connected, 1 to 86400
+    /// For how many seconds to send messages, once all are connected, 1 to 86400
     #[arg(long, value_name = "N", default_value_t = 5)]
     #[arg(value_parser = value_parser!(u32).range(1..=86_400))]
     pub seconds: u32,

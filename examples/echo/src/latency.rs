@@ -1,12 +1,12 @@
-//! Many durations in little memory: counted by their size, to a sixteenth.
+//! Many durations in little memory: counted by size, with a precision of a sixteenth.
 
 use std::time::Duration;
 
-/// Each doubling has so many counters.
+/// The number of counters per doubling.
 const STEPS: u64 = 16;
 const COUNTERS: usize = 64 * STEPS as usize;
 
-/// How many durations there were of which size.
+/// How many durations of each size there were.
 #[derive(Clone, Debug)]
 pub struct Latencies {
     counters: Vec<u64>,
@@ -45,7 +45,7 @@ impl Latencies {
         self.longest
     }
 
-    /// The duration that this part of them did not exceed, to a sixteenth; `None` if there are none.
+    /// The duration that this part of them did not exceed, within a sixteenth; `None` if there are none.
     #[must_use]
     pub fn quantile(&self, part: f64) -> Option<Duration> {
         let rank = (self.count as f64 * part).ceil().max(1.0) as u64;
@@ -58,9 +58,9 @@ impl Latencies {
     }
 }
 
-/// Which counter counts it.
+/// The index of its counter.
 fn place(nanos: u64) -> usize {
-    // Below that, each number has its own.
+    // Each smaller number has its own counter.
     if nanos < STEPS {
         return nanos as usize;
     }

@@ -1,16 +1,16 @@
-//! How many descriptors this process may have.
+//! The limit of this process's descriptors.
 
 use std::io;
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 
-/// Descriptors besides the connections: the streams, the listener, the poller, and what they come with.
+/// Descriptors besides the connections: standard streams, the listener, the poller, and what they need.
 const BESIDES: u64 = 32;
 
-/// Raises the process's own limit so that it can have so many connections.
+/// Raises the process's own limit so that it can have this many connections.
 ///
 /// # Errors
-/// If the system sets a lower one, which is said with what to do.
+/// If the system's limit is lower; the error says what to do.
 pub fn allow(connections: usize) -> io::Result<()> {
     let needed = connections as u64 + BESIDES;
     let mut limit = getrlimit(Resource::Nofile);

@@ -13,47 +13,47 @@ use crate::latency::Latencies;
 
 /// How many connections are made at a time.
 const CONNECTING: usize = 100;
-/// A server that takes longer to accept, or to answer, is gone.
+/// A server that takes longer to accept or to answer counts as gone.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How often it is told how far the load is.
+/// How often progress is reported.
 const TICK: Duration = Duration::from_millis(100);
 
 /// What to do.
 #[derive(Clone, Copy, Debug)]
 pub struct Load {
-    /// How many connections are held.
+    /// How many connections to hold.
     pub connections: usize,
     /// Bytes of a message.
     pub size: usize,
-    /// For how long, from when all are connected.
+    /// How long to send, once all are connected.
     pub time: Duration,
     /// How long each connection pauses between an answer and its next message.
     pub interval: Duration,
 }
 
-/// How far it is.
+/// The progress.
 #[derive(Clone, Copy, Debug)]
 pub struct Progress {
     /// How many connections there are now.
     pub open: usize,
-    /// Messages that are back.
+    /// Messages that have come back.
     pub messages: u64,
-    /// Since all were connected; `None` before.
+    /// The time since all were connected; `None` before.
     pub elapsed: Option<Duration>,
 }
 
-/// What came of it.
+/// The outcome.
 #[derive(Debug)]
 pub struct Outcome {
-    /// Connections that were there at the end.
+    /// Connections that lasted to the end.
     pub held: usize,
-    /// Why the others were not.
+    /// Why the others did not.
     pub lost: Vec<io::Error>,
     /// How long it took to connect.
     pub connecting: Duration,
     /// From then to the last answer.
     pub elapsed: Duration,
-    /// How long each message took to and fro.
+    /// The round-trip times of all messages.
     pub latencies: Latencies,
 }
 
@@ -75,7 +75,7 @@ impl Shared {
     }
 }
 
-/// Runs the load against a server, within a runtime. `tell` is called from time to time.
+/// Runs the load against a server, within a runtime. Calls `tell` from time to time.
 pub fn run(server: SocketAddr, load: &Load, tell: impl Fn(Progress) + 'static) -> Outcome {
     let load = *load;
     let shared = Rc::new(Shared::default());
@@ -166,7 +166,7 @@ fn hold(mut stream: TcpStream, load: &Load, until: Instant, shared: &Shared) -> 
         }
         shared.latencies.borrow_mut().add(back - sent);
         if back + load.interval >= until {
-            // Held to the end, though there is nothing more to send.
+            // Holds the connection to the end, though there is nothing more to send.
             sleep(until.saturating_duration_since(Instant::now()));
             break;
         }

@@ -1,4 +1,4 @@
-//! The program: the server, or the load, or both. What it does is told in the library's docs.
+//! The program: the server, or the load, or both. The library's docs say what it does.
 
 use std::env;
 use std::error::Error;
@@ -40,7 +40,7 @@ fn listen(address: SocketAddr, options: &Options) -> Result<(), Box<dyn Error>> 
     Ok(())
 }
 
-/// The server as a process, which ends with this.
+/// The server as a child process, which ends when this is dropped.
 struct Server(Child);
 
 impl Drop for Server {

@@ -1,4 +1,4 @@
-//! The server: a task accepts, and each connection gets one that reads and writes.
+//! The server: one task accepts, and each connection has a task that reads and writes.
 
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
@@ -7,29 +7,29 @@ use std::time::Duration;
 use green_tasks::net::{TcpListener, TcpStream};
 use green_tasks::{sleep, spawn};
 
-/// How long the server waits when it could not accept a connection, say for want of a descriptor.
+/// How long the server pauses when it cannot accept a connection, for example for lack of a descriptor.
 const RETRY: Duration = Duration::from_millis(10);
 
 /// Listens at an address.
 ///
 /// # Errors
-/// What the system says, as when somebody else listens there.
+/// The system's error, for example if the address is in use.
 pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::from_std(lab::listen::listen(address)?)
 }
 
-/// Accepts connections and serves them, until the task that this is called in is cancelled.
+/// Accepts connections and serves them, until the calling task is cancelled.
 pub fn serve(listener: &TcpListener) {
     for stream in listener.incoming() {
         match stream {
-            // A client that goes away is no fault of the server's.
+            // A client that goes away is not the server's fault.
             Ok(stream) => drop(spawn(move || echo(stream))),
             Err(_) => sleep(RETRY),
         }
     }
 }
 
-/// Sends back what comes, until nothing does.
+/// Sends back what arrives, until the end.
 fn echo(mut stream: TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let mut buffer = [0; 4096];

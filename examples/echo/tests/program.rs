@@ -1,8 +1,8 @@
-//! The program as it is called: what it prints and its exit code.
+//! Calls the program, and checks what it prints and its exit code.
 
 #![expect(
     clippy::unwrap_used,
-    reason = "in a test, a panic is the report of a failure"
+    reason = "a test reports a failure by a panic"
 )]
 
 use std::net::TcpListener;
@@ -14,7 +14,7 @@ fn echo(arguments: &[&str]) -> Ran {
     ran(Command::new(env!("CARGO_BIN_EXE_echo")).args(arguments))
 }
 
-/// The number behind a name in the report.
+/// The number after a name in the report.
 fn figure(output: &Ran, name: &str) -> f64 {
     let line = output.out.lines().find_map(|line| line.strip_prefix(name));
     line.unwrap().trim().parse().unwrap()

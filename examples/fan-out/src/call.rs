@@ -6,13 +6,13 @@
 //! │                  with jitter     └─ after a while: a second ──✓ the first answer wins
 //! ```
 //!
-//! A call is a task of the `calls` pool, each of its requests one of the `requests` pool. They must not be tasks of
-//! one pool: a worker that waits for a queued task of its own pool runs it in place, and could not send
-//! a second request while it is in the first.
+//! A call is a task of the `calls` pool, each of its requests a task of the `requests` pool. They must not share a
+//! pool: a worker that waits for a queued task of its own pool runs it in place, and could not send a second
+//! request while it is busy with the first.
 //!
-//! **Cancelling.** A request that has not begun never will. One on the wire is a thread in a system call,
-//! which nothing stops from outside: it runs on until it is answered or its own time limit ends it, and its answer is
-//! dropped. The report counts those. The waits of a call itself end with whoever wants it.
+//! **Cancelling.** A request that has not started never will. One on the wire is a thread in a system call,
+//! which nothing can stop from outside: it runs on until it is answered or reaches its own time limit, and its
+//! answer is dropped. The report counts those. A call itself stops waiting once nobody wants its answer.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -43,17 +43,17 @@ pub struct Policy {
     pub request_limit: Duration,
     /// How often a service is asked; 0 counts as 1.
     pub attempts: u32,
-    /// The longest first pause before asking again; each later one is twice as long.
+    /// The longest pause before the first retry; each later one is twice as long.
     pub backoff: Duration,
-    /// What the jitter of the pauses is drawn from.
+    /// The seed of the pauses' jitter.
     pub seed: u64,
-    /// After what time each service is sent a second request, if at all.
+    /// After how long each service gets a second request, if at all.
     pub hedge_after: HedgeAfter,
 }
 
 impl Policy {
-    /// The pause after this question was asked in vain: half of it fixed, half drawn ("equal jitter"), so that
-    /// clients that failed together do not come back together.
+    /// The pause after this question failed: half fixed, half random ("equal jitter"), so that clients that failed
+    /// together do not come back together.
     ///
     /// # Examples
     ///
@@ -80,7 +80,7 @@ impl Policy {
     }
 }
 
-/// A good answer, and how it was come by.
+/// A good answer, and how it was obtained.
 #[derive(Clone, Debug)]
 pub struct Answered {
     /// What the service said.
@@ -91,29 +91,29 @@ pub struct Answered {
     pub by_second: bool,
 }
 
-/// All that a call needs.
+/// What a call needs.
 #[derive(Debug)]
 pub struct Caller {
     /// How services are asked.
     pub policy: Policy,
-    /// Where they are, without a slash at the end.
+    /// Their URL, without a slash at the end.
     pub url: String,
     /// The client. Clones share its connections.
     pub agent: Agent,
     /// The pool that the requests run on.
     pub requests: ThreadPoolExecutor,
-    /// What is counted.
+    /// The counts.
     pub tally: Arc<Tally>,
 }
 
 type Sent = CancelOnDrop<JoinHandle<Result<String, CallError>>>;
 
 impl Caller {
-    /// Asks until there is an answer, the attempts are used up, the deadline is too near for another, or nobody
-    /// wants the answer any more.
+    /// Asks until there is an answer, no attempt is left, the deadline is too near for another one, or nobody wants
+    /// the answer any more.
     ///
     /// # Errors
-    /// What the last attempt met with.
+    /// The error of the last attempt.
     pub fn call(
         &self,
         service: usize,
@@ -146,8 +146,8 @@ impl Caller {
         }
     }
 
-    /// Sends a request, and a second one if the first is not answered soon. The first good answer wins; dropping the
-    /// set cancels the other request.
+    /// Sends a request, and a second one if the first is not answered in time. The first good answer wins; dropping
+    /// the set cancels the other request.
     fn attempt(
         &self,
         first: Question,
@@ -170,7 +170,7 @@ impl Caller {
                 racing.insert(true, self.send(second, deadline));
             }
             let mut unwanted = token.cancelled();
-            // An answer, that nobody wants one any more, or that it is time for the second request.
+            // An answer, a cancellation, or the time for the second request.
             let next = block_until(hedge_at, |context| {
                 match Pin::new(&mut unwanted).poll(context) {
                     Poll::Ready(()) => Poll::Ready(None),
@@ -186,7 +186,7 @@ impl Caller {
                             by_second,
                         });
                     }
-                    // The other one may still make it.
+                    // The other one may still succeed.
                     Err(_) if !racing.is_empty() => {}
                     Err(error) => return Err(error.into()),
                 },

@@ -9,10 +9,10 @@ use clap::{Parser, value_parser};
 use crate::call::Policy;
 use crate::services::{Plan, SERVICES};
 
-/// Builds pages from five unreliable HTTP services, without and with hedged requests.
+/// Builds pages from five unreliable HTTP services, with and without hedged requests.
 ///
-/// The program starts the services itself, on loopback. Which request meets which fault depends on --seed: the same
-/// number gives the same faults. The exit code is 0 if no view failed, 1 if one did, 2 if an option is wrong.
+/// The program starts the services itself, on loopback. --seed decides which request meets which fault: the same
+/// number gives the same faults. The exit code is 0 if no view failed, 1 if one did, 2 if an option is invalid.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "fan-out", version, max_term_width = 100)]
 pub struct Options {
@@ -21,12 +21,12 @@ pub struct Options {
     #[arg(value_parser = value_parser!(u32).range(1..=100_000))]
     pub views: u32,
 
-    /// Only the view with this number, as in the list of failed views; the first is 0
+    /// Build only the view with this number, as in the list of failed views; the first is 0
     #[arg(long, value_name = "N", conflicts_with = "views")]
     #[arg(value_parser = value_parser!(u32).range(..100_000))]
     pub only: Option<u32>,
 
-    /// How many to build at the same time, 1 to 32
+    /// How many views to build at the same time, 1 to 32
     #[arg(long, value_name = "N", default_value_t = 8)]
     #[arg(value_parser = value_parser!(u32).range(1..=32))]
     pub at_once: u32,
@@ -80,7 +80,7 @@ impl Options {
         Plan::new(self.seed, self.trouble)
     }
 
-    /// How services are asked, without hedging.
+    /// How to ask services, without hedging.
     #[must_use]
     pub fn policy(&self) -> Policy {
         Policy {

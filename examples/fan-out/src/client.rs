@@ -1,4 +1,4 @@
-//! One request to one answer, or to the reason why there is none.
+//! Sends one request, and returns the answer or the reason why there is none.
 
 use std::time::{Duration, Instant};
 
@@ -6,7 +6,7 @@ use thiserror::Error;
 use thread_pool::{TaskError, TryError};
 use ureq::Agent;
 
-/// Why a service gave nothing.
+/// Why a service gave no answer.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum CallError {
@@ -16,19 +16,19 @@ pub enum CallError {
     /// There was no answer in time.
     #[error("no answer in time")]
     TimedOut,
-    /// It could not be reached, or did not speak HTTP.
+    /// It could not be reached or did not speak HTTP.
     #[error("{0}")]
     Failed(String),
     /// Nobody wants the answer any more.
     #[error("no longer wanted")]
     Unwanted,
-    /// The task that was to ask failed.
+    /// The task that should have asked failed.
     #[error("the task failed: {0}")]
     Task(#[source] TaskError),
 }
 
 impl CallError {
-    /// Whether asking again may help: not where the fault is the question's.
+    /// Whether asking again may help: not if the question is at fault.
     #[must_use]
     pub fn may_pass(&self) -> bool {
         match self {
@@ -51,7 +51,7 @@ impl From<TryError<Self>> for CallError {
     }
 }
 
-/// A client that keeps this many connections for the next request.
+/// A client that keeps this many connections for reuse.
 #[must_use]
 pub fn agent(connections: usize) -> Agent {
     let config = Agent::config_builder()
@@ -63,10 +63,10 @@ pub fn agent(connections: usize) -> Agent {
     config.into()
 }
 
-/// Asks once, for at most `limit` and not beyond the deadline.
+/// Asks once, for at most `limit`, and not beyond the deadline.
 ///
 /// # Errors
-/// Whatever keeps the answer from coming; a status of 400 and above too.
+/// Whatever kept the answer from arriving, including a status of 400 or above.
 pub fn fetch(
     agent: &Agent,
     url: &str,

@@ -1,4 +1,4 @@
-//! The program: the services, all views without hedging and with it, then the report.
+//! The program: the services, all views without and with hedging, then the report.
 
 use std::error::Error;
 use std::io::{self, Write};

@@ -1,4 +1,4 @@
-//! The tables: what came of all views in each way, and of each service; then the views that failed.
+//! The tables: the outcome of all views in each way, and of each service; then the views that failed.
 
 use std::fmt;
 use std::time::Duration;
@@ -10,14 +10,14 @@ use crate::run::Row;
 use crate::services::{Plan, SERVICES};
 use crate::view::View;
 
-/// What came of all views in all ways.
+/// The outcome of all views in all ways.
 #[derive(Debug)]
 pub struct Report {
     plan: Plan,
     rows: Vec<Row>,
 }
 
-/// How often a service did what, in all views that were put together.
+/// How often a service did what, over all views.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Outcomes {
     at_once: usize,
@@ -28,14 +28,14 @@ struct Outcomes {
 }
 
 impl Report {
-    /// Of these rows, whose faults were of this plan.
+    /// A report on these rows, with the plan of their faults.
     #[must_use]
     pub fn new(plan: Plan, rows: impl Into<Vec<Row>>) -> Self {
         let rows = rows.into();
         Self { plan, rows }
     }
 
-    /// Whether no view failed, in any way.
+    /// Whether no view of any way failed.
     #[must_use]
     pub fn is_good(&self) -> bool {
         let mut views = self.rows.iter().flat_map(|row| &row.views);
@@ -60,7 +60,7 @@ impl Report {
                 made.partition(|view| view.iter().all(Result::is_ok));
             let (views, whole, reduced) = (row.views.len(), whole.len(), reduced.len());
             let failed = views - whole - reduced;
-            // Also of those that failed: somebody has waited for them.
+            // Failed ones too: somebody waited for them.
             let mut times: Vec<_> = row.views.iter().map(|&(.., elapsed)| elapsed).collect();
             times.sort_unstable();
             let [p50, p99] = [0.5, 0.99].map(|part| millis(quantile(&times, part)));
@@ -124,7 +124,7 @@ fn outcomes(row: &Row, service: usize) -> Outcomes {
                 Err(_) => outcomes.left_out += 1,
             },
             Err(error) if error.service == service => outcomes.failed += 1,
-            // Another one ended the view; what this one would have said is not known.
+            // Another service ended the view; what this one would have answered is unknown.
             Err(_) => {}
         }
     }
@@ -159,7 +159,7 @@ impl fmt::Display for Report {
 }
 
 impl Report {
-    /// Where there is a single view, what each service came to.
+    /// For a single view, the outcome of each service.
     fn only_view(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for row in &self.rows {
             let [(number, Ok(view), elapsed)] = &row.views[..] else {

@@ -1,4 +1,4 @@
-//! All views, without hedging and with it.
+//! All views, without and with hedging.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -14,16 +14,16 @@ use crate::services::SERVICES;
 use crate::tally::Tally;
 use crate::view::{Assembler, View, ViewError};
 
-/// What part of a service's answers came sooner than its second request is sent.
+/// The quantile of a service's answer times after which its second request is sent.
 const HEDGE_PART: f64 = 0.95;
 
-/// Why the views could not be put together at all.
+/// Why the views could not be built at all.
 pub type RunError = Box<dyn Error + Send + Sync>;
 
-/// What came of all views in one way.
+/// The outcome of all views in one way.
 #[derive(Debug)]
 pub struct Row {
-    /// As the table shows it.
+    /// Its name in the table.
     pub way: &'static str,
     /// Every view by its number, and how long it took.
     pub views: Vec<(u32, Result<View, ViewError>, Duration)>,
@@ -31,12 +31,12 @@ pub struct Row {
     pub tally: Arc<Tally>,
     /// From the first view to the last.
     pub elapsed: Duration,
-    /// After what time each service was sent a second request, if at all.
+    /// After how long each service got a second request, if at all.
     pub hedge_after: HedgeAfter,
 }
 
-/// Makes all views twice, of the same faults: without hedging, and with a second request after the time that the first
-/// run has shown, or that the options say.
+/// Builds all views twice, with the same faults: without hedging, and with a second request after the time that the
+/// options give or the first run has measured.
 ///
 /// # Errors
 /// When the services or the pools cannot be started, or a view panicked.
@@ -78,14 +78,14 @@ fn run(
         let (made, elapsed) = assembler_of_views.timed(view);
         (view, made, elapsed)
     };
-    // As they are done: in order, one slow view would hold up those behind it.
+    // As they complete: in order, one slow view would hold up those behind it.
     let views = pool.map(one, options.range()).unordered();
     let views = views.inspect(|_| bar.inc(1));
     let mut views = views.collect::<Result<Vec<_>, TaskError>>()?;
     let elapsed = start.elapsed();
     bar.finish_and_clear();
     views.sort_by_key(|(view, ..)| *view);
-    // Waits for the requests that still run on, so that all are counted.
+    // Waits for requests that are still running, so that all are counted.
     drop((pool, assembler));
     Ok(Row {
         way,
@@ -96,7 +96,7 @@ fn run(
     })
 }
 
-/// On stderr, and hidden if that is not a terminal.
+/// A bar on stderr, hidden if that is not a terminal.
 fn bar(way: &'static str, views: usize) -> ProgressBar {
     let bar = ProgressBar::new(views as u64).with_message(way);
     if let Ok(style) = ProgressStyle::with_template("{msg:16} {bar:30} {pos}/{len} {elapsed}") {

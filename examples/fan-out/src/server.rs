@@ -1,8 +1,8 @@
 //! The services: one HTTP/1.1 server on loopback that answers as the plan says.
 //!
-//! Each connection is a task of a pool that grows as needed, so that every request is late on its own. Dropping the
-//! [`Server`] closes the port and every connection, and waits for all of them. It is written by hand because
-//! `tiny_http` 0.12, under a burst of connections that are kept alive, left some waiting for a thread for ever.
+//! Each connection is a task of a pool that grows as needed, so that no request delays another. Dropping the
+//! [`Server`] closes the port and all connections, and waits for them. It is written by hand because under a burst
+//! of kept-alive connections `tiny_http` 0.12 left some waiting for a thread forever.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -16,14 +16,14 @@ use thread_pool::{BuildError, ThreadPoolExecutor};
 
 use crate::services::{Answer, Plan, Question};
 
-/// Connections at the same time. Each keeps a thread, whose needs are small.
+/// The most connections at a time. Each occupies a thread, which needs little.
 const CONNECTIONS: usize = 1024;
 const STACK_SIZE: usize = 128 * 1024;
-/// Bytes that the head of a request may have.
+/// The longest head of a request, in bytes.
 const HEAD_LIMIT: u64 = 16 * 1024;
 const RETRY: Duration = Duration::from_millis(10);
 
-/// The running services; dropping it ends them.
+/// The running services; dropping it stops them.
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
@@ -35,7 +35,7 @@ impl Server {
     /// Starts the services on a free port of loopback.
     ///
     /// # Errors
-    /// If there is no free port, or no thread.
+    /// If no port is free, or no thread can be started.
     pub fn start(plan: Plan) -> io::Result<Self> {
         let listener = listen((Ipv4Addr::LOCALHOST, 0).into())?;
         let address = listener.local_addr()?;
@@ -52,7 +52,7 @@ impl Server {
         })
     }
 
-    /// Where the services are, without a slash at the end.
+    /// The services' URL, without a slash at the end.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
@@ -61,12 +61,12 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // ORDERING: Relaxed, it publishes nothing but itself; the connection below comes after it.
+        // ORDERING: Relaxed, it publishes only itself; the connection below comes after it.
         self.is_closed.store(true, Ordering::Relaxed);
         let Some(acceptor) = self.acceptor.take() else {
             return;
         };
-        // It waits for a connection: one more wakes it.
+        // It waits in `accept`: one more connection wakes it.
         while !acceptor.is_finished() && TcpStream::connect(self.address).is_err() {
             thread::sleep(RETRY);
         }
@@ -92,14 +92,14 @@ fn accept(listener: &TcpListener, plan: Plan, pool: &ThreadPoolExecutor, is_clos
         }
         connections.retain(|connection| connection.strong_count() > 0);
         let Ok(stream) = stream.map(Arc::new) else {
-            // No descriptor is left: there will be when a connection ends.
+            // No descriptor is free until a connection ends.
             thread::sleep(RETRY);
             continue;
         };
         connections.push(Arc::downgrade(&stream));
-        // A client that went away is no fault of the service's.
+        // A client that went away is not the service's fault.
         let serve = move || drop(serve(&stream, &plan));
-        // Refused only by a pool that is shut down.
+        // Only a pool that is shut down refuses it.
         let _ = pool.execute(serve);
     }
     for connection in connections {
@@ -107,7 +107,7 @@ fn accept(listener: &TcpListener, plan: Plan, pool: &ThreadPoolExecutor, is_clos
             let _ = connection.shutdown(Shutdown::Both);
         }
     }
-    // The pool's owner drops it now, and so waits for the tasks, whose connections are closed.
+    // The pool's owner drops it now and so waits for the tasks, whose connections are closed.
 }
 
 /// Answers the requests of one connection until either side ends it.
@@ -118,7 +118,7 @@ fn serve(mut stream: &TcpStream, plan: &Plan) -> io::Result<()> {
         let question = Question::parse(&path);
         let (status, body) = match question.map(|question| plan.answer(&question)) {
             Some(Answer::Never) => {
-                // Until the client has had enough, or the services end.
+                // Until the client gives up, or the services stop.
                 reader.fill_buf()?;
                 return Ok(());
             }
@@ -132,7 +132,7 @@ fn serve(mut stream: &TcpStream, plan: &Plan) -> io::Result<()> {
             }
             None => (404, "no such service".to_owned()),
         };
-        // In one write, so that it leaves in one packet.
+        // In one write, so that it is sent in one packet.
         let length = body.len();
         let message = format!("HTTP/1.1 {status} -\r\nContent-Length: {length}\r\n\r\n{body}");
         stream.write_all(message.as_bytes())?;
@@ -140,7 +140,7 @@ fn serve(mut stream: &TcpStream, plan: &Plan) -> io::Result<()> {
     Ok(())
 }
 
-/// The path of the next request, which has no body; none when the client is done.
+/// The path of the next request, which has no body; `None` when the client is done.
 fn read_path(reader: &mut impl BufRead) -> io::Result<Option<String>> {
     let mut head = reader.by_ref().take(HEAD_LIMIT);
     let mut line = String::new();

@@ -1,4 +1,4 @@
-//! The services, and which of their requests meets which fault. All of it is a function of the seed.
+//! The services, and which of their requests meets which fault. Everything is a function of the seed.
 
 use std::time::Duration;
 
@@ -6,17 +6,17 @@ use fastrand::Rng;
 
 /// How many times as long a slow answer takes.
 const SLOW: u32 = 10;
-/// From which attempt on a flapping service is back.
+/// The attempt from which on a flapping service is back.
 const BACK_AT: u32 = 2;
 
 /// What a service does when it fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Single answers come late.
+    /// Some answers come late.
     Slow,
-    /// Single answers are errors.
+    /// Some answers are errors.
     Error,
-    /// Single answers never come.
+    /// Some answers never come.
     Hang,
     /// It is down for some views, and back when it is asked for the third time.
     Flapping,
@@ -25,7 +25,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// As the report shows it.
+    /// Its name in the report.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -38,14 +38,14 @@ impl Kind {
     }
 }
 
-/// What is known of a service.
+/// The description of a service.
 #[derive(Clone, Copy, Debug)]
 pub struct Service {
     /// Its name, which is also the first part of its paths.
     pub name: &'static str,
-    /// Whether there is no view without it.
+    /// Whether a view fails without it.
     pub is_required: bool,
-    /// How long it takes to answer, about.
+    /// About how long it takes to answer.
     pub latency: Duration,
 }
 
@@ -72,7 +72,7 @@ const fn service(name: &'static str, is_required: bool, millis: u64) -> Service 
 /// One request: which service is asked, for which view, and how often it was asked before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Question {
-    /// The place of the service in [`SERVICES`].
+    /// The index of the service in [`SERVICES`].
     pub service: usize,
     /// The number of the view.
     pub view: u32,
@@ -83,7 +83,7 @@ pub struct Question {
 }
 
 impl Question {
-    /// The path that asks it.
+    /// Its path.
     ///
     /// # Examples
     ///
@@ -102,7 +102,7 @@ impl Question {
         format!("/{name}/{}/{}/{second}", self.view, self.attempt)
     }
 
-    /// What a path asks, if it asks anything.
+    /// The question of a path, if it is one.
     #[must_use]
     pub fn parse(path: &str) -> Option<Self> {
         let mut parts = path.strip_prefix('/')?.split('/');
@@ -120,7 +120,7 @@ impl Question {
         parts.next().is_none().then_some(question)
     }
 
-    /// A source of chance for this question alone.
+    /// A random generator for this question alone.
     pub(crate) fn rng(&self, seed: u64) -> Rng {
         let mut rng = Rng::with_seed(seed);
         for number in [
@@ -138,7 +138,7 @@ impl Question {
 /// How a service answers one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// As it should, after this time.
+    /// Well, after this time.
     Good(Duration),
     /// With status 503, after this time.
     Error(Duration),
@@ -149,16 +149,16 @@ pub enum Answer {
 /// Which request meets which fault.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
-    /// The source of all chance.
+    /// The seed of all randomness.
     pub seed: u64,
-    /// How many requests in a hundred to each service meet its fault.
+    /// The percentage of requests to each service that meet its fault.
     pub trouble: [u32; SERVICES.len()],
     /// What each service does when it fails.
     pub kinds: [Kind; SERVICES.len()],
 }
 
 impl Plan {
-    /// Each service with a fault of its own, as many of them for each.
+    /// A different fault for each service, all equally frequent.
     #[must_use]
     pub fn new(seed: u64, trouble: u32) -> Self {
         let kinds = [
@@ -175,7 +175,7 @@ impl Plan {
         }
     }
 
-    /// How this request is answered. The same question always has the same answer.
+    /// How this question is answered. The same question always gets the same answer.
     #[must_use]
     pub fn answer(&self, question: &Question) -> Answer {
         let kind = self.kinds[question.service];
@@ -269,7 +269,7 @@ mod tests {
     #[test]
     fn whole_views_are_down_and_single_requests_fail() {
         let mut plan = Plan::new(1, 50);
-        // Whether a view meets its fault in some of ten attempts only.
+        // Whether a view meets its fault in only some of ten attempts.
         let varies = |plan: &Plan, view| {
             let is_error = |attempt| {
                 matches!(

@@ -1,4 +1,4 @@
-//! What is counted of all requests, whoever waits for them.
+//! The counts of all requests, whether or not anybody still waits for them.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -8,18 +8,18 @@ use lab::quantile::quantile;
 
 use crate::services::SERVICES;
 
-/// A number that any thread may count up.
+/// A number that any thread may increment.
 #[derive(Debug, Default)]
 pub struct Count(AtomicU64);
 
 impl Count {
-    /// One more.
+    /// Adds one.
     pub fn add(&self) {
-        // ORDERING: Relaxed, a number alone; it is read when all who count have ended.
+        // ORDERING: Relaxed, it is only a number; it is read when all that count have ended.
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// So far.
+    /// The number so far.
     #[must_use]
     pub fn get(&self) -> u64 {
         // ORDERING: Relaxed, as above.
@@ -36,14 +36,14 @@ pub struct Tally {
     pub retries: Count,
     /// Second requests of hedged pairs.
     pub hedges: Count,
-    /// Requests that were still on the wire when nobody wanted their answer any more.
+    /// Requests that were on the wire when their answer was no longer wanted.
     pub ran_on: Count,
     /// How long the good answers of each service took.
     answers: [Mutex<Vec<Duration>>; SERVICES.len()],
 }
 
 impl Tally {
-    /// Takes note of a good answer.
+    /// Records a good answer.
     pub fn answered(&self, service: usize, after: Duration) {
         let mut answers = self.answers[service]
             .lock()
@@ -51,7 +51,7 @@ impl Tally {
         answers.push(after);
     }
 
-    /// What this part of the service's good answers took at most; none if there was no good answer.
+    /// The time that this part of the service's good answers did not exceed; `None` if there are none.
     #[must_use]
     pub fn answer_time(&self, service: usize, part: f64) -> Option<Duration> {
         let mut answers = self.answers[service]

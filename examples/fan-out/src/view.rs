@@ -14,33 +14,33 @@ use crate::client::{CallError, agent};
 use crate::services::{REQUIRED, SERVICES};
 use crate::tally::Tally;
 
-/// A view: what its services said, in their order. What an optional one did not say is left out of the page.
+/// A view: its services' answers, in order. The page leaves out missing answers of optional ones.
 pub type View = Vec<Result<Answered, CallError>>;
 
-/// Why there is no view: a service that it cannot do without.
+/// Why there is no view: a required service gave no answer.
 #[derive(Debug, Error)]
 #[error("no {}: {error}", SERVICES[*.service].name)]
 pub struct ViewError {
-    /// Its place in [`SERVICES`].
+    /// Its index in [`SERVICES`].
     pub service: usize,
-    /// What became of its call.
+    /// The error of its call.
     #[source]
     pub error: CallError,
 }
 
-/// What puts views together: a pool for the calls, and one for their requests.
+/// Builds views, with a pool for the calls and one for their requests.
 ///
-/// Views wait for calls, and calls for requests, never the other way round; so with enough workers each nobody waits
-/// for a free one.
+/// Views wait for calls, and calls for requests, never the other way round; so with enough workers in each pool
+/// nothing waits for a free one.
 #[derive(Debug)]
 pub struct Assembler {
-    // Dropped first: its calls wait for requests.
+    // Dropped first, since its calls wait for requests.
     calls: ThreadPoolExecutor,
     caller: Arc<Caller>,
 }
 
 impl Assembler {
-    /// For so many views at once, from the services at this URL.
+    /// Builds up to this many views at once, from the services at this URL.
     ///
     /// # Errors
     /// When the pools cannot be started.
@@ -51,7 +51,7 @@ impl Assembler {
         tally: Arc<Tally>,
     ) -> Result<Self, BuildError> {
         let calls = at_once * SERVICES.len();
-        // A hedged call has two requests, and some run on when their call is over.
+        // A hedged call has two requests, and some outlive their call.
         let requests = 4 * calls;
         Ok(Self {
             calls: pool("calls", calls)?,
@@ -65,23 +65,23 @@ impl Assembler {
         })
     }
 
-    /// Puts a view together, and says how long that took.
+    /// Builds a view, and measures how long that took.
     pub fn timed(&self, view: u32) -> (Result<View, ViewError>, Duration) {
         let start = Instant::now();
         let made = self.view(view);
         (made, start.elapsed())
     }
 
-    /// Puts a view together: asks all services at the same time. The first required one that fails for good ends the
-    /// view, and the other calls are cancelled.
+    /// Builds a view: asks all services at the same time. The first required one that fails for good ends the view,
+    /// and the other calls are cancelled.
     ///
     /// # Errors
-    /// When a required service gave nothing.
+    /// If a required service gave no answer.
     pub fn view(&self, view: u32) -> Result<View, ViewError> {
         let deadline = Instant::now() + self.caller.policy.deadline;
         let mut calls = (0..SERVICES.len()).map(|service| self.call(service, view, deadline));
         let required: Vec<_> = calls.by_ref().take(REQUIRED).collect();
-        // If it comes to an early end, dropping these cancels them too.
+        // If this returns early, dropping these cancels them.
         let optional: Vec<_> = calls.collect();
 
         let required = try_join_all_with(required, TryError::flatten).map_err(|first| {
@@ -90,7 +90,7 @@ impl Assembler {
         })?;
         let optional = optional.into_iter().map(|call| {
             let rest = deadline.saturating_duration_since(Instant::now());
-            // Dropping a call that is given up cancels it.
+            // Dropping an abandoned call cancels it.
             call.result_timeout(rest).map_or_else(
                 |_late| Err(CallError::TimedOut),
                 |result| TryError::flatten(result).map_err(CallError::from),
@@ -99,8 +99,8 @@ impl Assembler {
         Ok(required.into_iter().map(Ok).chain(optional).collect())
     }
 
-    /// Waits until every call has ended. Requests that nobody wants any more may still run on; dropping what is given
-    /// back waits for them.
+    /// Waits until every call has ended. Abandoned requests may still be running; dropping the returned value waits
+    /// for them.
     #[must_use]
     pub fn end_calls(self) -> Arc<Caller> {
         drop(self.calls);
@@ -123,7 +123,7 @@ impl Assembler {
     }
 }
 
-/// As many threads as are needed, up to this number.
+/// A pool with as many threads as needed, up to this number.
 fn pool(name: &str, workers: usize) -> Result<ThreadPoolExecutor, BuildError> {
     ThreadPoolExecutor::builder()
         .workers(workers)

@@ -1,8 +1,8 @@
-//! The program as it is called: what it prints and its exit code.
+//! Calls the program, and checks what it prints and its exit code.
 
 #![expect(
     clippy::unwrap_used,
-    reason = "in a test, a panic is the report of a failure"
+    reason = "a test reports a failure by a panic"
 )]
 
 use std::process::Command;
@@ -14,7 +14,7 @@ fn fan_out(arguments: &[&str]) -> Ran {
     ran(command.args(arguments))
 }
 
-/// The numbers of views, of whole, reduced and failed ones, in the row of a way.
+/// The number of all, whole, reduced and failed views in the row of a way.
 fn row(text: &str, way: &str) -> [u32; 4] {
     let line = text.lines().find(|line| line.starts_with(way)).unwrap();
     let words = line[way.len()..].split_whitespace();

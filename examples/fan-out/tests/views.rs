@@ -1,8 +1,8 @@
-//! Which fault of which service makes what of a view. The services are real; only outcomes are asserted.
+//! How each fault of a service affects a view. The services are real; only outcomes are asserted.
 
 #![expect(
     clippy::unwrap_used,
-    reason = "in a test, a panic is the report of a failure"
+    reason = "a test reports a failure by a panic"
 )]
 
 use std::io::{Read, Write};
@@ -17,7 +17,7 @@ use fan_out::services::{Answer, Kind, Plan, Question, SERVICES};
 use fan_out::tally::Tally;
 use fan_out::view::{Assembler, View, ViewError};
 
-/// Far longer than anything takes here that comes to its end.
+/// Far longer than anything here takes that ends at all.
 const LONG: Duration = Duration::from_secs(60);
 const SHORT: Duration = Duration::from_millis(50);
 const NEVER: HedgeAfter = [None; SERVICES.len()];
@@ -37,7 +37,7 @@ fn patient() -> Policy {
     }
 }
 
-/// A plan in which these services alone fail, always.
+/// A plan in which only these services fail, always.
 fn failing(services: &[(usize, Kind)]) -> Plan {
     let mut plan = Plan::new(1, 0);
     for &(service, kind) in services {
@@ -47,7 +47,7 @@ fn failing(services: &[(usize, Kind)]) -> Plan {
     plan
 }
 
-/// Puts one view together, and waits until every request of it has ended.
+/// Builds one view, and waits until all its requests have ended.
 fn view(plan: Plan, policy: Policy, number: u32) -> (Result<View, ViewError>, Tally) {
     let tally = Arc::new(Tally::default());
     let server = Server::start(plan).unwrap();
@@ -60,7 +60,7 @@ fn view(plan: Plan, policy: Policy, number: u32) -> (Result<View, ViewError>, Ta
     (made, Arc::into_inner(tally).unwrap())
 }
 
-/// What became of each service, in short.
+/// The outcome of each service, in short.
 fn story(made: &Result<View, ViewError>) -> Vec<String> {
     match made {
         Err(error) => vec![error.to_string()],
@@ -90,7 +90,7 @@ fn each_fault_of_a_required_and_of_an_optional_service() {
     ] {
         for service in [PRICE, REVIEWS] {
             let (made, tally) = view(failing(&[(service, kind)]), policy, 4);
-            // A healthy service may be late for a hasty policy on a busy machine; the failing one is what counts.
+            // On a busy machine a healthy service may be too late for a hasty policy; the failing one counts.
             match (told, made) {
                 (None, made) => {
                     let attempt = if kind == Kind::Flapping { "2" } else { "0" };
@@ -130,7 +130,7 @@ fn attempts_are_used_up_and_no_more() {
     }
 }
 
-/// A view whose first request to this service hangs, and whose second does not.
+/// A view whose first request to this service hangs, but not the second.
 fn hangs_once(plan: &Plan, service: usize) -> u32 {
     let answer = |view, is_second| {
         plan.answer(&Question {
@@ -181,7 +181,7 @@ fn first_error_of_a_required_service_cancels_the_others() {
     ]);
     let (made, tally) = view(hangs, patient(), 0);
     assert_eq!(story(&made), ["no price: it answered with status 503"]);
-    // Both that hang were on the wire, and were told that nobody wants their answers.
+    // Both that hang were on the wire, and were cancelled.
     assert_eq!(tally.ran_on.get(), 2);
 }
 
@@ -263,7 +263,7 @@ fn nobody_there_is_an_error_that_may_pass() {
     );
 }
 
-/// Ends only if dropping the services ends what hangs.
+/// Ends only if dropping the services ends the hanging requests.
 #[test]
 fn dropping_the_services_ends_requests_that_hang_and_unknown_paths_are_refused() {
     let server = Server::start(failing(&[(CATALOG, Kind::Hang)])).unwrap();

@@ -1,6 +1,6 @@
-//! What is true after the sale: read from the database, and held against what buyers were told.
+//! What is true after the sale: read from the database, and compared with what buyers were told.
 //!
-//! Counters are no proof: they are counted by the same code that may be wrong. So nothing here comes from a tally.
+//! Counters prove nothing: the code that counts may be wrong itself. So nothing here comes from a tally.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -10,48 +10,48 @@ use rusqlite::Connection;
 /// What the database says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Audit {
-    /// Units that there were to sell.
+    /// Units that were for sale.
     pub units: u64,
-    /// Units that are on the shelf; below zero, if that happens.
+    /// Units on the shelf; negative, if that happens.
     pub left: i64,
     /// Orders that were accepted, however they ended.
     pub accepted: u64,
-    /// Those that came to no end.
+    /// Those that have not ended.
     pub unsettled: u64,
     /// Those that were paid.
     pub paid: u64,
-    /// Those that were given up, as frauds or unchecked.
+    /// Those that were given up, as fraud or unchecked.
     pub given_up: u64,
     /// Paid orders without exactly one payment.
     pub not_paid_once: u64,
-    /// Payments for what is no paid order.
+    /// Payments without a paid order.
     pub stray_payments: u64,
-    /// Orders that buyers were told are accepted, and that are not there.
+    /// Orders that buyers were told are accepted, but that are missing.
     pub missing: Vec<String>,
-    /// Keys that buyers were told twice are accepted.
+    /// Keys that buyers were told more than once are accepted.
     pub accepted_twice: Vec<String>,
 }
 
-/// A promise that was not kept.
+/// A broken promise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Breach {
     /// More was sold than there was.
     Oversold,
-    /// Units on the shelf and units sold are not those that there were.
+    /// Units on the shelf and units sold do not add up.
     Unbalanced,
-    /// Accepted orders have no end, or are gone.
+    /// Accepted orders have not ended, or are missing.
     Lost,
     /// An order was accepted twice.
     Twice,
-    /// An order was paid otherwise than once, or money was taken for none.
+    /// An order was not paid exactly once, or money was taken for none.
     Paid,
 }
 
 impl Audit {
-    /// Reads the database, when nobody sells any more, and looks for the orders with these keys in it.
+    /// Reads the database after the sale, and looks for the orders with these keys in it.
     ///
     /// # Errors
-    /// When it cannot be read.
+    /// If it cannot be read.
     pub fn of(connection: &Connection, told: &[String]) -> rusqlite::Result<Self> {
         let count = |query: &str| connection.query_row(query, [], |row| row.get(0));
         let mut audit = Self {
@@ -84,7 +84,7 @@ impl Audit {
         Ok(audit)
     }
 
-    /// All promises that were not kept; none after a good sale.
+    /// All broken promises; none after a good sale.
     #[must_use]
     pub fn breaches(&self) -> Vec<Breach> {
         let held = i128::from(self.paid) + i128::from(self.unsettled);
@@ -103,7 +103,7 @@ impl Audit {
         broken.map(|(breach, _)| breach).collect()
     }
 
-    /// What of the promise is broken, for whoever is to find out why.
+    /// How the promise was broken, with what helps to find out why.
     #[must_use]
     pub fn details(&self, breach: Breach) -> String {
         let Self { units, left, .. } = self;
@@ -131,7 +131,7 @@ impl Audit {
     }
 }
 
-/// The first of these keys, to look for.
+/// The first few of these keys, to look for.
 fn first(keys: &[String]) -> String {
     keys.first()
         .map(|key| format!(", the first is {key}"))

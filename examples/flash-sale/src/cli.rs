@@ -11,8 +11,8 @@ use crate::shop::Plan;
 /// Sells limited stock to a rush of buyers over HTTP, and proves that nothing was oversold, lost, or paid twice.
 ///
 /// The shop and its buyers are both in this program; the database is in a temporary folder, which is removed at the
-/// end. The exit code is 0 if every promise was kept and every request answered, 1 if not or if there was no sale, 2 if an
-/// option is wrong.
+/// end. The exit code is 0 if every promise was kept and every request answered, 1 if not or if there was no sale, 2
+/// if an option is invalid.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "flash-sale", version, max_term_width = 100)]
 pub struct Options {
@@ -31,7 +31,7 @@ pub struct Options {
     #[arg(value_parser = in_range::<NonZeroU32>)]
     pub rate: NonZeroU32,
 
-    /// How many accounts they share, 1 to 1000000; a fifth of the buyers is a robot with its own
+    /// How many accounts they share, 1 to 1000000; a fifth of the buyers are a robot's, with one account
     #[arg(long, value_name = "N", default_value = "2000")]
     #[arg(value_parser = in_range::<NonZeroU32>)]
     pub accounts: NonZeroU32,
@@ -71,7 +71,7 @@ pub struct Options {
     #[arg(value_parser = value_parser!(u32).range(1..=1_000_000))]
     pub work: u32,
 
-    /// Kill a checking process at every Nth check, 2 to 1000000 [without a number: 10]
+    /// Kill a worker process at every Nth check, 2 to 1000000 [without a number: 10]
     #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "10")]
     #[arg(value_parser = value_parser!(u32).range(2..=1_000_000))]
     pub kill: Option<u32>,
@@ -81,7 +81,7 @@ pub struct Options {
     pub seed: u64,
 }
 
-/// As clap's own range, for numbers that are never 0.
+/// Like clap's own range, for numbers that are never 0.
 fn in_range<T: TryFrom<u32>>(text: &str) -> Result<T, String> {
     let number = text.parse::<u32>().map_err(|error| error.to_string())?;
     let number = Some(number).filter(|number| (1..=1_000_000).contains(number));

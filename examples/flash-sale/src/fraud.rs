@@ -1,7 +1,7 @@
-//! The fraud check: computing, on worker processes, which may die under it.
+//! The fraud check: a computation on worker processes, which may die during it.
 //!
-//! A check changes nothing, so one whose process died is simply done again. The other ends of a task are no reason to:
-//! a pool that refuses will refuse again.
+//! A check changes nothing, so if its process died it is simply repeated. Other errors are no reason to: a pool that
+//! refuses a task will refuse it again.
 
 use std::num::NonZeroU64;
 
@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::tally::Tally;
 
-/// How often the check of one order is tried. With every second check losing a worker it is never needed.
+/// How often the check of one order is tried, which suffices even if every second check loses a worker.
 const ATTEMPTS: u32 = 100;
-/// One order in so many is a fraud.
+/// One order in this many is a fraud.
 const ONE_IN: u64 = 40;
 
 /// What a check looks at.
@@ -21,11 +21,11 @@ const ONE_IN: u64 = 40;
 pub struct Suspect {
     /// The order's key.
     pub key: String,
-    /// How long to look, in thousands of rounds; a round is a few nanoseconds in a release build.
+    /// The length of the check, in thousands of rounds; a round is a few nanoseconds in a release build.
     pub work: u32,
 }
 
-/// Whether this is a fraud: a long computation from the key, with the same answer each time.
+/// Whether this is a fraud: a long computation on the key, with the same answer each time.
 ///
 /// # Examples
 ///
@@ -38,7 +38,7 @@ pub struct Suspect {
 #[must_use]
 #[expect(
     clippy::needless_pass_by_value,
-    reason = "a task's function gets its argument by value"
+    reason = "a task's function takes its argument by value"
 )]
 pub fn is_fraud(suspect: Suspect) -> bool {
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
@@ -52,7 +52,7 @@ pub fn is_fraud(suspect: Suspect) -> bool {
     hash.is_multiple_of(ONE_IN)
 }
 
-/// The workers that check, and whoever kills them.
+/// The worker processes that check, and what kills them.
 #[derive(Debug)]
 pub struct Checks {
     pool: ProcessPoolExecutor,
@@ -61,7 +61,7 @@ pub struct Checks {
 }
 
 impl Checks {
-    /// Starts the workers. At every so many checks one of them will be killed, whichever.
+    /// Starts the workers. One of them will be killed once in `kill_every` checks.
     ///
     /// # Errors
     /// When the pool cannot be built.
@@ -70,7 +70,7 @@ impl Checks {
         work: u32,
         kill_every: Option<NonZeroU64>,
     ) -> Result<Self, BuildError> {
-        // A check is long enough that a worker need not have the next one waiting.
+        // A check is so long that a worker need not prefetch the next one.
         let pool = ProcessPoolExecutor::builder()
             .workers(workers)
             .prefetch(1)
@@ -82,7 +82,7 @@ impl Checks {
         })
     }
 
-    /// Checks one order, again and again if its worker dies.
+    /// Checks one order, and tries again if its worker dies.
     ///
     /// # Errors
     /// When there is no verdict.
@@ -112,11 +112,11 @@ impl Checks {
         }
     }
 
-    /// As `kill -9` does, from the outside: the pool is not told.
+    /// Like `kill -9`, from outside: the pool is not told.
     fn kill_one(&self, tally: &Tally) {
         let pids = self.pool.pids();
         let pid = fastrand::choice(pids).and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?));
-        // A worker that has just died by itself cannot be killed any more.
+        // A worker that has just died by itself can no longer be killed.
         if pid.is_some_and(|pid| kill_process(pid, Signal::KILL).is_ok()) {
             tally.killed.add();
         }

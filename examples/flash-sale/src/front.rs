@@ -1,7 +1,7 @@
 //! The shop over HTTP: axum on a tokio runtime, awaiting handles of the pools.
 //!
-//! The server's future runs on a thread pool of one, inside [`in_tokio`]: the bridge lends it the runtime whose sockets it
-//! needs. The runtime has one thread, which is enough to await and to write short answers.
+//! The server's future runs on a thread pool with one worker, inside [`in_tokio`]: the bridge enters the runtime whose
+//! sockets it needs. The runtime has one thread, which is enough to await and to write short answers.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -22,9 +22,9 @@ use tokio::runtime::{self, Runtime};
 
 use crate::shop::{Refusal, Shop};
 
-/// The header that names an order for good, however often it is sent.
+/// The header with an order's key, the same however often the order is sent.
 pub const KEY: &str = "idempotency-key";
-/// The longest such name, in bytes.
+/// The longest key, in bytes.
 const KEY_MAX: usize = 64;
 
 type Answer = (StatusCode, String);
@@ -38,25 +38,25 @@ struct Order {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ServeError {
-    /// The system refused a socket or a thread of the runtime's.
+    /// The system refused a socket or a thread for the runtime.
     #[error("cannot serve: {0}")]
     Io(#[from] io::Error),
-    /// No thread for the server.
+    /// There is no thread for the server.
     #[error("cannot start a thread for the server: {0}")]
     Threads(#[from] thread_pool::BuildError),
-    /// The server ended otherwise than by being stopped.
+    /// The server ended without being stopped.
     #[error("the server ended: {0}")]
     Ended(#[from] thread_pool::TaskError),
 }
 
-/// A server that runs.
+/// A running server.
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
     stop: Completer<()>,
     served: JoinHandle<io::Result<()>>,
     _pool: ThreadPoolExecutor,
-    // Last, since what is dropped before it still needs it.
+    // Last, since the fields dropped before it still need it.
     _runtime: Runtime,
 }
 
@@ -77,12 +77,12 @@ impl Server {
             .name("http")
             .workers(1)
             .build()?;
-        // A handle is a future, so it is also how the server is told to stop.
+        // A handle is a future, so it can also tell the server to stop.
         let (stop, stopped) = pair::<()>();
         let serve = async move {
             let listener = TcpListener::from_std(listener)?;
             let stopped = async {
-                // Dropping the other half without a word is as good.
+                // Dropping the other half does so too.
                 let _ = stopped.await;
             };
             axum::serve(listener, router(shop))
@@ -105,10 +105,10 @@ impl Server {
         self.address
     }
 
-    /// Answers what has been asked, and ends.
+    /// Answers all pending requests and stops.
     ///
     /// # Errors
-    /// When it had ended for another reason.
+    /// If it has ended for another reason.
     pub fn stop(self) -> Result<(), ServeError> {
         // If it has ended already, its result says why.
         let _ = self.stop.complete(());

@@ -1,10 +1,10 @@
-//! The rush: buyers who come at a pace, whether the shop keeps up or not.
+//! The rush: buyers who arrive at a fixed rate, whether or not the shop keeps up.
 //!
-//! Buyer number `n` is due `n / rate` seconds after the doors open. A time is counted from when a buyer was *due*, not from
-//! when a client's thread was free for it; otherwise a slow shop would slow its own measurement down and look better.
+//! Buyer number `n` is due `n / rate` seconds after the doors open. Waits are measured from when a buyer was *due*, not
+//! from when a client thread was free for it; otherwise a slow shop would slow the buyers down and look better.
 //!
-//! Each looks at the page and orders. Some click twice, which sends the order once more under the same key; and some
-//! are a robot's, which all come from one account.
+//! Each looks at the page and orders. Some click twice, which sends the order again with the same key; and some are a
+//! robot's, all from one account.
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -19,34 +19,34 @@ use ureq::Agent;
 use crate::front::KEY;
 use crate::progress::Progress;
 
-/// One in so many clicks twice.
+/// One buyer in this many clicks twice.
 const TWICE_ONE_IN: u32 = 20;
-/// One in so many is the robot's, whose account is number 0.
+/// One in this many is the robot's, whose account is number 0.
 const ROBOT_ONE_IN: u32 = 5;
 /// After this a client gives up.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What comes at the shop.
+/// The rush on the shop.
 #[derive(Clone, Debug)]
 pub struct Rush {
     /// How many buyers come.
     pub buyers: u32,
-    /// How many of them in a second.
+    /// How many arrive per second.
     pub rate: NonZeroU32,
     /// How many accounts they have, besides the robot's.
     pub accounts: NonZeroU32,
     /// How many may be in the shop at once, each on a connection.
     pub clients: usize,
-    /// What all chance is drawn from.
+    /// The seed of all randomness.
     pub seed: u64,
 }
 
 /// What the buyers saw.
 #[derive(Debug, Default)]
 pub struct Seen {
-    /// The keys of orders that were accepted, once for each time that a buyer was told so.
+    /// The keys of accepted orders, once for each time that a buyer was told so.
     pub accepted: Vec<String>,
-    /// Orders that were sent, second clicks included.
+    /// Orders that were sent, including second clicks.
     pub sent: u64,
     /// Requests that got no answer at all.
     pub unanswered: u64,
@@ -142,7 +142,7 @@ impl Buyer {
         for click in 0..self.clicks {
             let answer = agent.post(&orders).header(KEY, &self.key).send_empty();
             let status = answer.and_then(|mut answer| {
-                // Read to its end, so that the connection can be used again.
+                // Read to its end, so that the connection can be reused.
                 answer.body_mut().read_to_string()?;
                 Ok(answer.status().as_u16())
             });

@@ -10,10 +10,10 @@ use crate::shop::Refusal;
 use crate::stock::Fate;
 use crate::tally::Tally;
 
-/// How often the view is drawn when nobody comes.
+/// How often the view is drawn while nobody arrives.
 const TICK: Duration = Duration::from_millis(100);
 
-/// A bar of the buyers, and below it what became of their orders so far.
+/// A bar of the buyers, and below it the outcome of their orders so far.
 #[derive(Debug)]
 pub struct Progress {
     bar: ProgressBar,
@@ -35,14 +35,14 @@ impl Progress {
         Self { bar, tally }
     }
 
-    /// No view, for those who only want the outcome.
+    /// No view, for callers that only want the outcome.
     #[must_use]
     pub fn hidden(tally: Arc<Tally>) -> Self {
         let bar = ProgressBar::hidden();
         Self { bar, tally }
     }
 
-    /// One more buyer has been there.
+    /// Counts one more buyer.
     pub fn visited(&self) {
         self.bar.inc(1);
         if !self.bar.is_hidden() {
@@ -50,7 +50,7 @@ impl Progress {
         }
     }
 
-    /// Takes the view away.
+    /// Clears the view.
     pub fn finish(&self) {
         self.bar.finish_and_clear();
     }

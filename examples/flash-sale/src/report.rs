@@ -1,4 +1,4 @@
-//! The final report: what became of the orders, what it took, and whether every promise was kept.
+//! The final report: the outcome of the orders, what it took, and whether every promise was kept.
 
 use std::fmt;
 use std::time::Duration;
@@ -13,12 +13,12 @@ use crate::stock::Fate;
 #[derive(Debug)]
 pub struct Report {
     sale: Sale,
-    /// The waits that half of the buyers, and 99 in a hundred, did not exceed.
+    /// The waits that half of the buyers, and 99 % of them, did not exceed.
     waits: [Option<Duration>; 2],
 }
 
 impl Report {
-    /// Of this sale.
+    /// The report on this sale.
     #[must_use]
     pub fn new(mut sale: Sale) -> Self {
         sale.seen.waits.sort_unstable();

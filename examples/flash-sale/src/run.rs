@@ -25,14 +25,14 @@ pub struct Sale {
     pub audit: Audit,
 }
 
-/// Why there was no sale, or no end of it.
+/// Why the sale could not begin or end.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum SaleError {
     /// There is no place for the database.
     #[error("cannot make a temporary folder: {0}; name another one in TMPDIR")]
     Folder(#[from] io::Error),
-    /// The database could not be made or read.
+    /// The database could not be created or read.
     #[error("the database: {0}")]
     Stock(#[from] rusqlite::Error),
     /// The shop did not open.
@@ -49,10 +49,10 @@ pub enum SaleError {
     Close(#[from] thread_pool::ShutdownError),
 }
 
-/// Sells so many units, in a new database in this folder.
+/// Sells this many units, in a new database in this folder.
 ///
 /// # Errors
-/// When the sale cannot begin or end. What became of orders is in the outcome.
+/// If the sale cannot begin or end. What happened to orders is in the outcome.
 pub fn sell(
     folder: &Path,
     units: u32,
@@ -68,7 +68,7 @@ pub fn sell(
     let progress = Arc::new(view(Arc::clone(&tally)));
     let seen = load::run(server.address(), rush, &progress)?;
     server.stop()?;
-    // Whoever is under check still has to come to an end.
+    // Orders under check still have to end.
     shop.close()?;
     progress.finish();
     let audit = Audit::of(stock.connection(), &seen.accepted)?;

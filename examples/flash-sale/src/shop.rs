@@ -1,4 +1,4 @@
-//! The way of an order through the shop: **the file to read**.
+//! The path of an order through the shop: **the file to read**.
 //!
 //! ```text
 //!              async             front pool                 back pool               process pool
@@ -8,15 +8,15 @@
 //!            429   503       409 410  202 accepted
 //! ```
 //!
-//! **Peaks are clipped in front.** The front pool's queue has a bound. An order that finds it full is refused at once, for
-//! next to nothing; it would have waited for longer than its buyer does. Everybody else's wait is at most a full queue.
+//! **Peaks are clipped in front.** The front pool's queue is bounded. An order that finds it full is refused at once,
+//! and cheaply; it would have waited longer than its buyer. Everybody else waits for at most a full queue.
 //!
-//! **The queue behind needs no bound**, since the stock is one: who is in it holds a unit. Nothing in it is ever refused,
-//! which is what makes *accepted* a promise: the order and its unit are in the database before the buyer is told.
+//! **The queue behind needs no bound**, since the stock is one: each order in it holds a unit. None of them is ever
+//! refused, which makes *accepted* a promise: the order and its unit are in the database before the buyer is told.
 //!
 //! **Waiting costs the front nothing.** The handle of a pool's task is a future, so the HTTP server's one thread awaits
-//! any number of them. A buyer who hangs up drops the handle, and that detaches: the order goes on. The back pool's threads
-//! do block on their checks; that many orders are under check at once.
+//! any number of them. If a buyer hangs up, the handle is dropped, which detaches the task: the order goes on. The back
+//! pool's threads do block on their checks, so as many orders as it has threads are under check at once.
 
 use std::num::{NonZeroU32, NonZeroU64};
 use std::path::Path;
@@ -32,7 +32,7 @@ use crate::fraud::Checks;
 use crate::stock::{Fate, Reserved, Stock};
 use crate::tally::Tally;
 
-/// How long the product page may be behind the truth.
+/// How old the product page may be.
 const PAGE_AGE: Duration = Duration::from_millis(100);
 
 /// How the shop is staffed.
@@ -42,30 +42,30 @@ pub struct Plan {
     pub front_workers: usize,
     /// Orders that may wait for them.
     pub queue: usize,
-    /// Threads that see an accepted order through, each with one at a time.
+    /// Threads that process accepted orders, each one at a time.
     pub back_workers: usize,
     /// Processes that check.
     pub checkers: usize,
     /// How long a check is, in thousands of rounds.
     pub work: u32,
-    /// Kill some worker process at every so many checks.
+    /// Kill a worker process once in this many checks.
     pub kill_every: Option<NonZeroU64>,
-    /// Orders a second that are taken from one buyer, and that many at once.
+    /// Orders per second that one buyer may send, and as many at once.
     pub user_rate: NonZeroU32,
 }
 
 /// Why an order got no unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// Its buyer orders too often.
+    /// Its buyer orders too fast.
     TooFast,
     /// Too many orders are waiting.
     Busy,
-    /// It is here already.
+    /// There is an order with its key already.
     Duplicate,
     /// Nothing is left.
     SoldOut,
-    /// Others took the stock from under it, time after time.
+    /// Others were faster each time.
     Contended,
     /// Something is broken in the shop.
     Failed,
@@ -100,10 +100,10 @@ impl Refusal {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum OpenError {
-    /// No threads, or none that has the stock.
+    /// There are no threads, or one cannot open the stock.
     #[error("cannot staff the shop: {0}")]
     Threads(#[from] thread_pool::BuildError),
-    /// No processes.
+    /// There are no worker processes.
     #[error("cannot start worker processes: {0}")]
     Processes(#[from] process_pool::BuildError),
 }
@@ -118,7 +118,7 @@ pub struct Shop {
     back: Arc<Back>,
 }
 
-/// What sees accepted orders through.
+/// Processes accepted orders.
 #[derive(Debug)]
 struct Back {
     pool: ThreadPoolExecutor,
@@ -136,9 +136,9 @@ impl Shop {
     /// Opens a shop for the stock in this database.
     ///
     /// # Errors
-    /// When the stock, or somebody of the staff, is missing.
+    /// If the stock, a thread or a process is missing.
     pub fn open(path: &Path, plan: &Plan, tally: Arc<Tally>) -> Result<Self, OpenError> {
-        // Each thread has a connection of its own. A pool without one for each is not built.
+        // Each thread has its own connection; if one cannot be opened, the pool is not built.
         let staff = |name: &str, workers: usize| {
             let path = path.to_owned();
             staffed(name, workers).try_worker_state(move |_| Stock::open(&path))
@@ -163,13 +163,13 @@ impl Shop {
         })
     }
 
-    /// Takes an order: its number, or why not. Once there is a number the order is kept, whatever happens.
+    /// Takes an order: its number, or why not. Once it has a number the order is kept, whatever happens.
     ///
     /// # Cancel safety
-    /// A future that is dropped leaves an order that was in the queue there.
+    /// If the future is dropped, an order that is in the queue stays there.
     ///
     /// # Errors
-    /// When it is not accepted.
+    /// If it is not accepted.
     pub async fn order(&self, buyer: u32, key: String) -> Result<i64, Refusal> {
         let tally = &self.back.desk.tally;
         let answer = self.place(buyer, key).await;
@@ -194,10 +194,10 @@ impl Shop {
         })
     }
 
-    /// The page that everybody looks at all the time. However many ask at once for one that is too old, one reads.
+    /// The product page. However many ask at once for a page that is too old, only one reads the stock.
     ///
     /// # Errors
-    /// When the stock cannot be read, with the reason.
+    /// If the stock cannot be read, with the reason.
     pub async fn page(&self) -> Result<Arc<str>, Arc<String>> {
         let tally = &self.back.desk.tally;
         tally.pages.add();
@@ -213,12 +213,12 @@ impl Shop {
         self.page.try_get_with((), load).await
     }
 
-    /// Sees every accepted order through, and closes.
+    /// Processes all accepted orders, and closes.
     ///
     /// # Errors
     /// When a pool does not end.
     pub fn close(&self) -> Result<(), thread_pool::ShutdownError> {
-        // In the order of the way, so that nobody finds the next door closed.
+        // Front to back, so that no order finds the next pool closed.
         self.window.shutdown()?;
         self.front.shutdown()?;
         self.back.pool.shutdown()
@@ -236,7 +236,7 @@ fn on_stock<R>(f: impl FnOnce(&Stock) -> rusqlite::Result<R>) -> Result<R, Strin
 }
 
 impl Back {
-    /// On the front pool: a unit, and the order behind.
+    /// On the front pool: reserves a unit, and sends the order on to the back pool.
     fn reserve(&self, buyer: u32, key: String) -> Result<i64, Refusal> {
         let tally = &self.desk.tally;
         let reserved = on_stock(|stock| {
@@ -248,7 +248,7 @@ impl Back {
             Ok(Reserved::Order(id)) => {
                 let desk = Arc::clone(&self.desk);
                 if let Err(refused) = self.pool.execute(move || desk.process(id, &key)) {
-                    // It is accepted all the same, so it is seen through here.
+                    // It is accepted all the same, so it is processed here.
                     tally.note(&refused);
                     refused.into_job()();
                 }

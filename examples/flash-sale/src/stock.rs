@@ -1,18 +1,18 @@
 //! The stock and the orders, in SQLite, under an optimistic lock.
 //!
-//! Whoever wants a unit looks at the row first, without a lock: how many are left, and which version of the row
-//! says so. Then it writes `left - 1` **on condition that the version is still the same**. If somebody was faster, no
-//! row matches; that is a conflict, and the buyer looks again after a pause of random length, which doubles each time so
-//! that a crowd spreads out. The order itself is written in the same transaction, so there is never a unit taken
-//! without an order, nor an order without a unit.
+//! A reservation first reads the row without a lock: how many units are left, and the row's version. Then it writes
+//! `left - 1` **on condition that the version is still the same**. If somebody was faster, no row matches; that is a
+//! conflict, and the reservation reads again after a random pause, which doubles each time so that a crowd spreads
+//! out. The order is written in the same transaction, so there is never a unit taken without an order, nor an order
+//! without a unit.
 //!
 //! ```text
 //! reserve: accepted ──► settle: paid      a payment is written in the same transaction
 //!                          └──► given up  the unit goes back on the shelf in the same transaction
 //! ```
 //!
-//! An order leaves `accepted` once: [`settle`](Stock::settle) names that state in its condition. So a settling that is
-//! tried twice pays once.
+//! An order leaves `accepted` once: [`settle`](Stock::settle) has that state in its condition. So settling twice pays
+//! once.
 
 use std::path::Path;
 use std::thread;
@@ -20,18 +20,18 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
-/// How often a reservation looks again, after which it is refused rather than tried for ever.
+/// How often a reservation is tried again before it is refused.
 const LOOKS_MAX: u32 = 64;
-/// The longest first pause after a conflict, and the longest of all.
+/// The longest pause after a first conflict, and the longest of all.
 const PAUSES: (Duration, Duration) = (Duration::from_micros(100), Duration::from_millis(5));
-/// How long a writer waits for another one. SQLite has one at a time, each for less than a millisecond.
+/// How long a writer waits for another. SQLite has one at a time, each for less than a millisecond.
 const BUSY: Duration = Duration::from_secs(30);
 
 /// What is on sale, in hundredths of the currency.
 const PRICE: i64 = 19_900;
 
-// There is deliberately no rule in the tables that a unit cannot be sold twice or an order be paid twice: the code has to
-// see to that, and the audit would have nothing to find. A real shop has such rules besides.
+// The tables deliberately have no constraint against selling a unit twice or paying an order twice: the code has to
+// ensure that, and the audit would have nothing to find. A real shop has such constraints too.
 const SCHEMA: &str = "
     PRAGMA journal_mode = WAL;
     CREATE TABLE product (units INTEGER NOT NULL, left INTEGER NOT NULL, version INTEGER NOT NULL);
@@ -48,16 +48,16 @@ pub struct Stock {
     connection: Connection,
 }
 
-/// What came of asking for a unit.
+/// The outcome of a reservation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reserved {
-    /// A unit is set aside for the order of this number.
+    /// A unit is reserved for the order with this number.
     Order(i64),
     /// There is an order with this key already.
     Duplicate,
     /// Nothing is left.
     SoldOut,
-    /// Others were faster, again and again.
+    /// Others were faster each time.
     Contended,
 }
 
@@ -68,7 +68,7 @@ pub enum Fate {
     Paid,
     /// The check said that it is a fraud; the unit went back.
     Fraud,
-    /// The check gave no answer, however often it was tried; the unit went back.
+    /// The check never gave an answer; the unit went back.
     Unchecked,
 }
 
@@ -76,7 +76,7 @@ impl Fate {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Paid, Self::Fraud, Self::Unchecked];
 
-    /// As it is in the database.
+    /// Its name in the database.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -88,10 +88,10 @@ impl Fate {
 }
 
 impl Stock {
-    /// Makes a database with this many units on the shelf.
+    /// Creates a database with this many units on the shelf.
     ///
     /// # Errors
-    /// When the file cannot be written, or is a shop already.
+    /// If the file cannot be written, or is a shop already.
     pub fn create(path: &Path, units: u32) -> rusqlite::Result<Self> {
         let stock = Self::connect(path)?;
         stock.connection.execute_batch(SCHEMA)?;
@@ -100,10 +100,10 @@ impl Stock {
         Ok(stock)
     }
 
-    /// Another connection to the same.
+    /// Another connection to the same database.
     ///
     /// # Errors
-    /// When the file cannot be opened, or is no shop.
+    /// If the file cannot be opened, or is not a shop.
     pub fn open(path: &Path) -> rusqlite::Result<Self> {
         let stock = Self::connect(path)?;
         stock.left()?;
@@ -113,12 +113,12 @@ impl Stock {
     fn connect(path: &Path) -> rusqlite::Result<Self> {
         let connection = Connection::open(path)?;
         connection.busy_timeout(BUSY)?;
-        // With the journal above this survives the end of the program at any moment; a power cut can cost the last orders.
+        // With the journal above this survives a crash of the program; a power cut can lose the last orders.
         connection.pragma_update(None, "synchronous", "NORMAL")?;
         Ok(Self { connection })
     }
 
-    /// The connection, to look at the tables.
+    /// The connection, for reading the tables.
     #[must_use]
     pub const fn connection(&self) -> &Connection {
         &self.connection
@@ -133,7 +133,7 @@ impl Stock {
             .query_row("SELECT left FROM product", [], |row| row.get(0))
     }
 
-    /// Sets a unit aside for the buyer, and makes the order. `on_conflict` is told of every conflict.
+    /// Reserves a unit for the buyer, and creates the order. Calls `on_conflict` for every conflict.
     ///
     /// # Errors
     /// When the database cannot be read or written. There is no order then.
@@ -162,7 +162,7 @@ impl Stock {
         Ok(Reserved::Contended)
     }
 
-    /// How many are left, according to which version.
+    /// How many are left, and the row's version.
     fn look(&self) -> rusqlite::Result<(i64, i64)> {
         self.connection
             .query_row("SELECT left, version FROM product", [], |row| {
@@ -179,7 +179,7 @@ impl Stock {
         Ok(found.is_some())
     }
 
-    /// Takes one of `left` units if the version is still this one; none if it is not.
+    /// Takes one of `left` units if the version is still this one; `None` if it is not.
     fn take(
         &self,
         buyer: u32,
@@ -194,7 +194,7 @@ impl Stock {
         }
         let order = "INSERT INTO orders (key, buyer, state) VALUES (?1, ?2, 'accepted') ON CONFLICT DO NOTHING";
         if transaction.execute(order, params![key, buyer])? == 0 {
-            // Its twin came between the look and here. Dropping the transaction puts the unit back.
+            // Its twin came in between. Dropping the transaction puts the unit back.
             return Ok(Some(Reserved::Duplicate));
         }
         let id = transaction.last_insert_rowid();
@@ -202,10 +202,10 @@ impl Stock {
         Ok(Some(Reserved::Order(id)))
     }
 
-    /// Ends an accepted order: takes the money, or puts the unit back. Whether this call did it, and not an earlier one.
+    /// Ends an accepted order: takes the money, or puts the unit back. Returns false if an earlier call did.
     ///
     /// # Errors
-    /// When the database cannot be written. The order is as it was then.
+    /// If the database cannot be written. The order is unchanged then.
     pub fn settle(&self, order: i64, fate: Fate) -> rusqlite::Result<bool> {
         let transaction = self.begin()?;
         let settle = "UPDATE orders SET state = ?2 WHERE id = ?1 AND state = 'accepted'";
@@ -217,7 +217,7 @@ impl Stock {
             let pay = "INSERT INTO payments (order_id, cents) VALUES (?1, ?2)";
             transaction.execute(pay, [order, PRICE])?;
         } else {
-            // It decides nothing by what it read, so it needs no version; those who did read must see that it changed.
+            // It does not depend on what it read, so it checks no version; but others that read must see the change.
             let give_back = "UPDATE product SET left = left + 1, version = version + 1";
             transaction.execute(give_back, [])?;
         }
@@ -225,7 +225,7 @@ impl Stock {
         Ok(true)
     }
 
-    /// A transaction that may write from its beginning, so that it waits here for others, and never fails half-way.
+    /// A transaction that may write from its start, so that it waits for others here, and never fails half-way.
     fn begin(&self) -> rusqlite::Result<Transaction<'_>> {
         Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)
     }
@@ -252,7 +252,7 @@ mod tests {
             (4, false)
         );
 
-        // Given back between look and take: the number that was seen is too small, and would lose a unit.
+        // A unit is given back between read and write: the number that was read is too small, and would lose a unit.
         let Reserved::Order(id) = fast.reserve(1, "fraud", || ()).unwrap() else {
             panic!("there are units left");
         };

@@ -1,8 +1,8 @@
-//! The program as it is called: what it prints, what it leaves behind, and its exit code.
+//! Calls the program, and checks what it prints, what it leaves behind, and its exit code.
 
 #![expect(
     clippy::unwrap_used,
-    reason = "in a test, a panic is the report of a failure"
+    reason = "a test reports a failure by a panic"
 )]
 
 use std::fs;
@@ -19,7 +19,7 @@ fn flash_sale(arguments: &[&str], temporary: &TempDir) -> Ran {
     ran(command)
 }
 
-/// The number in the line that begins so.
+/// The number in the line that begins with this.
 fn number(text: &str, what: &str) -> u64 {
     let line = text.lines().find_map(|line| line.trim().strip_prefix(what));
     line.unwrap().trim().parse().unwrap()

@@ -1,8 +1,8 @@
-//! Small sales, and what must be true after them, whoever is killed meanwhile.
+//! Small sales, and what must be true after them, whatever is killed meanwhile.
 
 #![expect(
     clippy::unwrap_used,
-    reason = "in a test, a panic is the report of a failure"
+    reason = "a test reports a failure by a panic"
 )]
 
 use std::collections::BTreeSet;
@@ -26,7 +26,7 @@ fn many() -> NonZeroU32 {
     NonZeroU32::new(1_000_000).unwrap()
 }
 
-/// A shop that refuses nobody for haste or crowds.
+/// A shop that refuses nobody for being too fast or too many.
 fn plan() -> Plan {
     Plan {
         front_workers: 4,
@@ -54,7 +54,7 @@ fn sale(units: u32, plan: &Plan, rush: &Rush) -> Sale {
     sell(folder.path(), units, plan, rush, Progress::hidden).unwrap()
 }
 
-/// No promise was broken, and what the shop counted is what the database says.
+/// No promise was broken, and the shop's counts agree with the database.
 fn assert_good(sale: &Sale) {
     let (tally, seen, audit) = (&sale.tally, &sale.seen, &sale.audit);
     assert_eq!(audit.breaches(), [], "{audit:?}");
@@ -80,9 +80,9 @@ fn killed_workers_cost_no_order_and_no_unit() {
     assert_good(&sale);
     let tally = &sale.tally;
     assert!(tally.killed.get() > 0 && tally.died.get() > 0, "{tally:?}");
-    // What frauds give back when the last buyer has left stays on the shelf.
+    // Units that frauds give back after the last buyer has left stay on the shelf.
     assert!(sale.audit.accepted >= 60, "there were buyers enough");
-    // Those checks that died were done again to their true end.
+    // Checks whose worker died were repeated, with the right answer.
     let frauds = sale
         .seen
         .accepted
@@ -119,7 +119,7 @@ fn hasty_account_is_held_back_alone() {
     plan.user_rate = NonZeroU32::MIN;
     let folder = TempDir::new().unwrap();
     let (shop, tally, _stock) = shop(&folder, 10, &plan);
-    // So few milliseconds apart that the second is too fast whatever the machine does, unless it stops for a second.
+    // So few milliseconds apart that the second is too fast, unless the machine stalls for a second.
     let order = |buyer, key: &str| block_on(shop.order(buyer, key.to_owned()));
     assert!(order(1, "a").is_ok());
     assert_eq!(order(1, "b"), Err(Refusal::TooFast));
@@ -142,7 +142,7 @@ fn full_queue_refuses_at_once_and_what_waits_in_it_is_kept() {
     (plan.front_workers, plan.queue) = (1, 2);
     let folder = TempDir::new().unwrap();
     let (shop, _tally, stock) = shop(&folder, 10, &plan);
-    // While somebody else writes, no reservation ends, so that the queue fills.
+    // While somebody else writes, no reservation ends, so the queue fills.
     stock.connection().execute_batch("BEGIN IMMEDIATE").unwrap();
     let mut waiting = Vec::new();
     let mut key = 0;
@@ -158,7 +158,7 @@ fn full_queue_refuses_at_once_and_what_waits_in_it_is_kept() {
         }
     };
     assert_eq!(refusal, Err(Refusal::Busy));
-    // One may have left the queue for the thread.
+    // The thread may have taken one from the queue.
     assert!((2..=3).contains(&waiting.len()), "{}", waiting.len());
     let hung_up = waiting.pop();
     drop(hung_up);

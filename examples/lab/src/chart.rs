@@ -1,4 +1,4 @@
-//! Curves as SVG that can be read on light and on dark ground.
+//! Curves as SVG that can be read on a light or a dark background.
 //!
 //! # Examples
 //!

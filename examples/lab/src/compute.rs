@@ -1,9 +1,9 @@
-//! Work for a CPU, and how much of it takes how long.
+//! Work for a CPU, and how long it takes.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-/// Computes and nothing else; nothing in it can be left out. What comes of it depends on both numbers.
+/// Only computes; the compiler cannot skip any of it. The result depends on both numbers.
 ///
 /// # Examples
 ///
@@ -23,7 +23,7 @@ pub fn compute(mut number: u64, rounds: u64) -> u64 {
     number
 }
 
-/// How many rounds take a millisecond here: the best of some short tries, since what disturbs only slows down.
+/// How many rounds take a millisecond here: the best of some short tries, since disturbances only slow it down.
 ///
 /// # Examples
 ///

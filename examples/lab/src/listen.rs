@@ -5,15 +5,15 @@ use std::net::{SocketAddr, TcpListener};
 
 use socket2::{Domain, Socket, Type};
 
-/// Clients that may wait to be accepted. The 128 of std are too few when hundreds come at once: those
-/// turned away try again after a whole second.
+/// How many clients may wait to be accepted. std's 128 are too few when hundreds arrive at once: those turned
+/// away only try again after a second.
 const BACKLOG: i32 = 4096;
 
-/// Listens at an address; port 0 stands for any that is free. The address can be used again at once after the
-/// program has ended.
+/// Listens at an address; port 0 means any free port. The address can be reused as soon as the program has
+/// ended.
 ///
 /// # Errors
-/// What the system says, as when somebody else listens there.
+/// The system's error, for example if the address is in use.
 ///
 /// # Examples
 ///

@@ -1,11 +1,11 @@
-//! Calling a program: what it prints, and its exit code. For the examples' tests.
+//! Running a program for its output and exit code, in the examples' tests.
 
 use std::process::Command;
 
-/// The outcome of a call.
+/// The outcome of a program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ran {
-    /// The exit code; none if a signal has ended it.
+    /// The exit code; `None` if a signal ended it.
     pub code: Option<i32>,
     /// What it printed on standard output.
     pub out: String,
@@ -13,10 +13,10 @@ pub struct Ran {
     pub err: String,
 }
 
-/// Calls a program and waits for its end.
+/// Runs a program to its end.
 ///
 /// # Panics
-/// If it cannot be started, or prints what is not UTF-8.
+/// If it cannot be started, or its output is not UTF-8.
 ///
 /// # Examples
 ///
@@ -45,10 +45,10 @@ pub fn ran(command: &mut Command) -> Ran {
 }
 
 impl Ran {
-    /// What it printed, if it ended with this exit code.
+    /// Its standard output, if it ended with this exit code.
     ///
     /// # Panics
-    /// If it ended otherwise, with what it said.
+    /// If it ended otherwise, with its output.
     ///
     /// # Examples
     ///
@@ -65,10 +65,10 @@ impl Ran {
         out
     }
 
-    /// Like [`ended`](Self::ended), and nothing on standard error: where that is not a terminal, progress is hidden.
+    /// Like [`ended`](Self::ended), with nothing on standard error: progress is hidden where that is not a terminal.
     ///
     /// # Panics
-    /// If it ended otherwise, or printed something there.
+    /// If it ended otherwise, or printed anything there.
     ///
     /// # Examples
     ///
@@ -108,8 +108,8 @@ pub fn assert_help_names(call: impl Fn(&[&str]) -> Ran, options: &[&str]) {
     }
 }
 
-/// Checks that a program refuses each of these arguments as clap does, before it prints anything, with this
-/// message.
+/// Checks that a program rejects each of these arguments as clap does, with this message and before it prints
+/// anything.
 ///
 /// # Panics
 /// If it does not.

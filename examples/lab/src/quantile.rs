@@ -1,8 +1,8 @@
-//! How long most of them took.
+//! Quantiles of measured times.
 
 use std::time::Duration;
 
-/// The least of these times, the shortest first, that is at least as long as this part of them, by the nearest rank.
+/// The least of these sorted times that this part of them does not exceed, by the nearest rank.
 ///
 /// # Examples
 ///

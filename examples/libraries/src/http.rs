@@ -1,8 +1,7 @@
 //! HTTP: pages that `ureq` fetches, over connections that are green sockets.
 //!
-//! `ureq` takes any transport that can be sent to another thread and shared with it. A green socket can be
-//! sent. That it can be shared is what a lock says of it, which is never locked: `ureq` only ever uses
-//! a transport that it has for itself.
+//! `ureq` takes any transport that is `Send` and `Sync`. A green socket is `Send`. A lock that is never locked
+//! makes it `Sync`: `ureq` only uses a transport through exclusive access.
 
 use std::io::{self, Read, Write};
 use std::sync::{Mutex, PoisonError};
@@ -17,7 +16,7 @@ use ureq::{Agent, Error, Timeout};
 
 use crate::{Failure, count};
 
-/// How many pages have come as they should.
+/// How many pages arrived as expected.
 pub(crate) fn fetch(clients: u32) -> Result<usize, Failure> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = listener.local_addr()?;
@@ -88,7 +87,7 @@ impl Connector for Green {
     }
 }
 
-/// A socket, and what `ureq` reads and writes by way of.
+/// A socket, and the buffers that `ureq` reads and writes through.
 #[derive(Debug)]
 struct Connection {
     socket: Mutex<TcpStream>,
@@ -105,7 +104,7 @@ impl Connection {
     }
 }
 
-/// The socket of a connection that nobody else has.
+/// The socket of an exclusive connection.
 fn own(socket: &mut Mutex<TcpStream>) -> &mut TcpStream {
     socket.get_mut().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,8 +1,8 @@
-//! Three libraries that know nothing of green tasks, on green tasks: WebSockets by `tungstenite`, TLS by
-//! `rustls`, HTTP by `ureq`. Clients and servers are tasks of one thread.
+//! Three libraries that know nothing of green tasks, on green tasks: WebSockets with `tungstenite`, TLS with
+//! `rustls`, HTTP with `ureq`. Clients and servers are tasks on one thread.
 //!
-//! The first two take any `Read + Write`, and so a green socket as it is. `ureq` takes a transport of its own
-//! kind, which [`http`] makes of one.
+//! The first two take any `Read + Write`, and so a green socket as it is. `ureq` needs a transport of its own
+//! kind, which [`http`] makes from one.
 
 mod http;
 mod tls;
@@ -12,10 +12,10 @@ use std::error::Error;
 
 use green_tasks::{FutureResult, JoinHandle, Runtime, Stackful, stack_high_water};
 
-/// What can go wrong; it gets from task to task.
+/// Any error; it can be sent from task to task.
 type Failure = Box<dyn Error + Send + Sync>;
 
-/// How many clients each server has, all at a time.
+/// How many clients each server has at a time.
 const CLIENTS: u32 = 20;
 
 fn main() -> Result<(), Failure> {
@@ -33,18 +33,18 @@ fn main() -> Result<(), Failure> {
     })
 }
 
-/// Runs `main` on a runtime whose stacks have room for a TLS handshake, also in a debug build.
+/// Runs `main` on a runtime whose stacks have room for a TLS handshake, even in a debug build.
 fn run<R>(main: impl FnOnce() -> Result<R, Failure>) -> Result<R, Failure> {
     #[expect(unsafe_code, reason = "the token is a promise")]
-    // SAFETY: the three libraries do their reading and writing outside of the initializers of
-    // thread-locals, keep no pointers to their frames in thread-locals, and run no coroutines; nor does
-    // what is here. What they call of foreign code, `ring`'s, computes on the stack that it was written for.
+    // SAFETY: the three libraries read and write outside of initializers of thread-locals, keep no
+    // pointers to their frames in thread-locals, and run no coroutines; nor does the code here. The
+    // foreign code that they call, `ring`'s, computes on the stack that it was written for.
     let token = unsafe { Stackful::assume() };
     let runtime = Runtime::builder().stackful(token).stack_size(256 << 10);
     runtime.build()?.run(main)?
 }
 
-/// Waits for all, and counts those that have succeeded.
+/// Waits for all tasks, and counts those that succeeded.
 fn count(tasks: Vec<JoinHandle<Result<(), Failure>>>) -> Result<usize, Failure> {
     let count = tasks.len();
     for task in tasks {

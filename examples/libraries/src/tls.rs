@@ -1,4 +1,4 @@
-//! TLS: a server with a certificate made for the occasion, and clients that trust it alone.
+//! TLS: a server with a temporary certificate, and clients that trust only that.
 
 use std::io::{Read, Write};
 use std::sync::Arc;
@@ -13,10 +13,10 @@ use rustls::{
 use crate::{Failure, count};
 
 const NAME: &str = "green.example";
-/// More than a socket's buffers and a record hold, so that both sides have to wait.
+/// More than a socket's buffers and a TLS record hold, so that both sides have to wait.
 const LENGTH: usize = 300_000;
 
-/// How many clients have shaken hands, and got their data back reversed.
+/// How many clients completed the handshake and got their data back reversed.
 pub(crate) fn greet(clients: u32) -> Result<usize, Failure> {
     let (server, client) = configure()?;
     let listener = TcpListener::bind("127.0.0.1:0")?;

@@ -1,4 +1,4 @@
-//! WebSockets: a server that sends each message back, and clients that ask it.
+//! WebSockets: a server that sends each message back, and its clients.
 
 use green_tasks::net::{TcpListener, TcpStream};
 use green_tasks::spawn;
@@ -6,7 +6,7 @@ use tungstenite::Message;
 
 use crate::{Failure, count};
 
-/// How many clients have got back what they sent.
+/// How many clients got back what they sent.
 pub(crate) fn echo(clients: u32) -> Result<usize, Failure> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = listener.local_addr()?;
@@ -18,7 +18,7 @@ pub(crate) fn echo(clients: u32) -> Result<usize, Failure> {
     }));
     let ask = move |number: u32| {
         let stream = TcpStream::connect(address)?;
-        // What an error of a handshake holds is the socket, which stays here.
+        // A handshake error contains the socket, so only its text is passed on.
         let (mut socket, _) = tungstenite::client(format!("ws://{address}/"), stream)
             .map_err(|error| error.to_string())?;
         let text = format!("message of client {number}");

@@ -17,7 +17,7 @@ pub struct Recipe {
     pub broken: u32,
     /// The size of one that is larger than what is taken, in bytes.
     pub too_large: u64,
-    /// The source of all chance.
+    /// The seed of all randomness.
     pub seed: u64,
 }
 

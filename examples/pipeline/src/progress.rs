@@ -6,7 +6,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::stage::Stage;
 
-/// How often the bars are drawn when nothing is done.
+/// How often the bars are drawn while nothing finishes.
 const TICK: Duration = Duration::from_millis(100);
 
 /// The bars. What has failed in a stage is not expected in the later ones.
@@ -34,7 +34,7 @@ impl Progress {
         Self { bars }
     }
 
-    /// No bars, for those who only want the outcome.
+    /// No bars, for callers that only want the outcome.
     #[must_use]
     pub fn hidden() -> Self {
         Self {

@@ -1,8 +1,8 @@
-//! The program as it is called: what it prints, what it leaves behind, and its exit code.
+//! Calls the program, and checks what it prints, what it leaves behind, and its exit code.
 
 #![expect(
     clippy::unwrap_used,
-    reason = "in a test, a panic is the report of a failure"
+    reason = "a test reports a failure by a panic"
 )]
 
 use std::fs;

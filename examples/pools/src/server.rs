@@ -28,7 +28,7 @@ impl Server {
     /// Starts it on a free port of loopback.
     ///
     /// # Errors
-    /// If there is no free port, or no thread.
+    /// If no port is free, or no thread can be started.
     pub fn start() -> io::Result<Self> {
         let listener = listen((Ipv4Addr::LOCALHOST, 0).into())?;
         let address = listener.local_addr()?;
@@ -73,9 +73,9 @@ fn serve(
 fn accept(listener: std::net::TcpListener) -> io::Result<()> {
     for stream in TcpListener::from_std(listener)?.incoming() {
         match stream {
-            // A client that goes away is no fault of the server's.
+            // A client that goes away is not the server's fault.
             Ok(stream) => drop(spawn_local(move || answer(stream))),
-            // No descriptor is left: there will be when a connection ends.
+            // No descriptor is free until a connection ends.
             Err(_) => sleep(RETRY),
         }
     }

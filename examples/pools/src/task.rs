@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn server_that_is_not_there_is_told() {
-        // Port 0 is nobody's.
+        // Nobody listens at port 0.
         let server = SocketAddr::from(([127, 0, 0, 1], 0));
         let task = Task {
             number: 1,

@@ -50,10 +50,10 @@ pub const ASYNC: Way = Way {
     run_all: futures,
 };
 
-/// Why a way could not run at all, as when no thread can be started.
+/// Why a way could not run at all, for example because no thread could be started.
 pub type WayError = Box<dyn Error + Send + Sync>;
 
-/// All that a way needs to know.
+/// What a way needs to know.
 #[derive(Clone, Debug)]
 pub struct Job {
     /// What is to be done.
@@ -69,7 +69,7 @@ pub struct Job {
 /// A named way.
 #[derive(Clone, Copy, Debug)]
 pub struct Way {
-    /// As the table shows it.
+    /// Its name in the table.
     pub name: &'static str,
     run_all: fn(&Job) -> Result<Vec<u64>, WayError>,
 }
@@ -79,7 +79,7 @@ pub struct Way {
 pub struct Run {
     /// The outcome of each task, in their order, or why there is none.
     pub numbers: Result<Vec<u64>, WayError>,
-    /// From the start of the way until it was done, its pool too.
+    /// The time of the whole way, including starting and ending its pool.
     pub elapsed: Duration,
 }
 

@@ -1,4 +1,4 @@
-//! Every way as the library offers it.
+//! Every way, called through the library.
 
 use std::net::SocketAddr;
 
@@ -55,7 +55,7 @@ fn no_tasks_are_no_failure() {
 
 #[test]
 fn server_that_is_gone_is_told_by_every_way() {
-    // Port 0 is nobody's.
+    // Nobody listens at port 0.
     let gone = SocketAddr::from(([127, 0, 0, 1], 0));
     let job = tasks(3, |number| Task {
         number,

@@ -110,7 +110,7 @@ fn test(number: u64) -> Answer {
     }
 }
 
-/// As `kill -9` does, from the outside: the pool is not told.
+/// Like `kill -9`, from outside: the pool is not told.
 fn kill(pid: u32) -> io::Result<()> {
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
     let pid = pid.ok_or(io::ErrorKind::InvalidInput)?;

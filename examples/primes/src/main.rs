@@ -1,4 +1,4 @@
-//! The program: options, then every way in turn, then the table. What it does is told in the library's docs.
+//! The program: options, then every way in turn, then the table. The library's docs say what it does.
 
 use std::error::Error;
 use std::io::{self, Write};

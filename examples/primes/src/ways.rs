@@ -28,15 +28,15 @@ pub const PROCESSES: Way = Way {
     test_all: processes,
 };
 
-/// Why a way did not finish, as when no process can be started.
+/// Why a way did not finish, for example because no process could be started.
 pub type WayError = Box<dyn Error + Send + Sync>;
 
-/// All that a way needs to know.
+/// What a way needs to know.
 #[derive(Clone, Debug)]
 pub struct Job {
     /// The numbers, in the order of the answers.
     pub numbers: Vec<u64>,
-    /// How many are tested at the same time, where a way can.
+    /// How many are tested at the same time, in the ways that can.
     pub workers: usize,
 }
 
@@ -52,19 +52,19 @@ impl fmt::Display for Job {
 /// A named way.
 #[derive(Clone, Copy, Debug)]
 pub struct Way {
-    /// As the table shows it.
+    /// Its name in the table.
     pub name: &'static str,
     test_all: fn(&Job) -> Result<Vec<bool>, WayError>,
 }
 
-/// What came of a way: a row of the table.
+/// The outcome of a way: a row of the table.
 #[derive(Debug)]
 pub struct Row {
     /// The name of the way.
     pub way: &'static str,
     /// Whether each number is prime, or why the way did not finish.
     pub answers: Result<Vec<bool>, WayError>,
-    /// From the start of the way until it was done, its pool too.
+    /// The time of the whole way, including starting and ending its pool.
     pub elapsed: Duration,
 }
 

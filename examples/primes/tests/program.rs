@@ -1,4 +1,4 @@
-//! The program as it is called: what it prints and its exit code.
+//! Calls the program, and checks what it prints and its exit code.
 
 use std::process::Command;
 

@@ -96,7 +96,7 @@ pub struct Options {
     #[arg(value_parser = value_parser!(u32).range(1..=1_024))]
     pub prefetch: u32,
 
-    /// The seed of all chance: the same number gives the same tasks at the same times
+    /// The seed of all randomness: the same number gives the same tasks at the same times
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
 

@@ -12,7 +12,7 @@ use crate::plan::Plan;
 use crate::ways::WayError;
 use crate::work::Work;
 
-/// Whoever does the tasks.
+/// Something that runs the tasks.
 pub trait Crew {
     /// Begins or queues a task, and says with whom; nothing if nobody takes it yet.
     fn submit(&mut self, work: Work) -> Option<(usize, JoinHandle<u64>)>;

@@ -26,7 +26,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Whether every way came to its end.
+/// Whether every way finished.
 fn run(options: &Options) -> Result<bool, Box<dyn Error>> {
     let plans = options.plans();
     let bar = ProgressBar::new((plans.len() * WAYS.len()) as u64);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::work::{Kind, Work};
 
-/// All that a way needs to know.
+/// What a way needs to know.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// The tasks, in the order in which they come.
@@ -44,7 +44,7 @@ pub struct Traffic {
     pub every: u32,
     /// How much of the workers' time the tasks take, in percent.
     pub load: u32,
-    /// What chance is drawn from.
+    /// The seed of all randomness.
     pub seed: u64,
 }
 

@@ -9,7 +9,7 @@ use crate::plan::Plan;
 use crate::waits::Waits;
 use crate::ways::{Way, WayError};
 
-/// What came of a way: a row of the table.
+/// The outcome of a way: a row of the table.
 #[derive(Debug)]
 pub struct Row {
     /// The name of the way.
@@ -18,7 +18,7 @@ pub struct Row {
     pub workers: usize,
     /// The waits of the short tasks and of the long ones, or why the way did not finish.
     pub waits: Result<(Waits, Waits), WayError>,
-    /// From the start of the way to its end, its pool too.
+    /// The time of the whole way, including starting and ending its pool.
     pub elapsed: Duration,
 }
 
@@ -60,7 +60,7 @@ impl Report {
         Self { plan, rows }
     }
 
-    /// Whether every way came to its end.
+    /// Whether every way finished.
     #[must_use]
     pub fn is_good(&self) -> bool {
         self.rows.iter().all(|row| row.waits.is_ok())

@@ -71,13 +71,13 @@ pub const GREEN_TASKS: Way = Way {
 /// How often the workers get a task each beforehand, at most: a worker is started when there is work for it.
 const WARM_UPS: usize = 100;
 
-/// Why a way did not finish, as when no process can be started.
+/// Why a way did not finish, for example because no process could be started.
 pub type WayError = Box<dyn Error + Send + Sync>;
 
 /// A named way.
 #[derive(Clone, Copy, Debug)]
 pub struct Way {
-    /// As the table shows it.
+    /// Its name in the table.
     pub name: &'static str,
     workers: fn(&Plan) -> usize,
     run_all: fn(&Plan) -> Result<Vec<Duration>, WayError>,

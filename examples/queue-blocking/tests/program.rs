@@ -1,4 +1,4 @@
-//! The program as it is called: what it prints, what it writes, and its exit code.
+//! Calls the program, and checks what it prints, what it writes, and its exit code.
 
 use std::fs;
 use std::process::Command;

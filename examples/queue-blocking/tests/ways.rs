@@ -1,4 +1,4 @@
-//! Every way as the library offers it.
+//! Every way, called through the library.
 
 use std::time::Duration;
 

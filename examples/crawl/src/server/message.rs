@@ -1,11 +1,11 @@
-//! The little of HTTP/1.1 that the server speaks: the head of a GET request, and the answer to it.
+//! The part of HTTP/1.1 that the server speaks: the head of a GET request, and the answer to it.
 
 use std::io::{self, BufRead, Read};
 
-/// Bytes that the head of a request may have.
+/// The longest head of a request, in bytes.
 const HEAD_LIMIT: u64 = 16 * 1024;
 
-/// What of a request matters here.
+/// What matters of a request here.
 pub(super) struct Request {
     is_get: bool,
     path: String,
@@ -14,7 +14,7 @@ pub(super) struct Request {
 }
 
 impl Request {
-    /// The head of the next request; none when the client is done.
+    /// The head of the next request; `None` when the client is done.
     pub(super) fn read(reader: &mut impl BufRead) -> io::Result<Option<Self>> {
         let mut head = reader.by_ref().take(HEAD_LIMIT);
         let mut line = String::new();
@@ -37,13 +37,13 @@ impl Request {
             if header.is_empty() {
                 return Ok(Some(request));
             }
-            // A body is not read, so what follows it is not a request.
+            // The body is not read, so what follows the head is not a request.
             let ends = ["connection: close", "content-length:", "transfer-encoding:"];
             request.keep_alive &= !ends.iter().any(|end| header.starts_with(end));
         }
     }
 
-    /// The status and the text, or none for a path that is never answered.
+    /// The status and the text, or `None` for a path that is never answered.
     pub(super) fn answer(&self) -> Option<(u16, String)> {
         if !self.is_get {
             return Some((405, "this server knows GET alone".to_owned()));
@@ -63,7 +63,7 @@ impl Request {
     }
 }
 
-/// The whole message in one string, so that it leaves in one write.
+/// The whole message in one string, so that it is sent in one write.
 pub(super) fn message(status: u16, body: &str, keep_alive: bool) -> String {
     let connection = if keep_alive { "keep-alive" } else { "close" };
     format!(

@@ -1,7 +1,7 @@
-//! Which value is where on an axis.
+//! Where values lie on an axis.
 
-/// An axis: its label, its scale, and the values that are named on it. It reaches from the first to the last of
-/// these; what lies outside is drawn at the end.
+/// An axis: its label, its scale, and its ticks. It reaches from the first tick to the last; values outside are drawn
+/// at its ends.
 #[derive(Clone, Debug)]
 pub struct Axis {
     pub(super) label: String,
@@ -29,8 +29,8 @@ impl Axis {
         }
     }
 
-    /// A logarithmic one that reaches around these values, from a 1, 2 or 5 times a power of ten to another. If it is
-    /// long, only its ends and the powers of ten between them are named.
+    /// A logarithmic axis around these values, from 1, 2 or 5 times a power of ten to another. If it is long, only its
+    /// ends and the powers of ten between them are named.
     #[must_use]
     pub fn around(
         label: &str,
@@ -50,7 +50,7 @@ impl Axis {
         };
         let first = 3 * least.log10().floor() as i32;
         let steps = || (first..).map(|step| (step, value_of(step)));
-        // There is one at or below the least, since the first is.
+        // There is one at or below the least value, since the first is.
         let low = steps()
             .take_while(|&(_, value)| value <= least)
             .map(|(step, _)| step)
@@ -68,7 +68,7 @@ impl Axis {
         Self::logarithmic(label, ticks)
     }
 
-    /// Where a value is: from 0 to 1.
+    /// The position of a value, from 0 to 1.
     pub(super) fn place(&self, value: f64) -> f64 {
         let ends = self.ticks.first().zip(self.ticks.last());
         let Some(((low, _), (high, _))) = ends else {
@@ -95,7 +95,7 @@ impl Axis {
 /// 1, 2, 5, 10, 20 and so on, of which the 1 has the number 0.
 fn value_of(step: i32) -> f64 {
     let digit = [1.0, 2.0, 5.0][step.rem_euclid(3) as usize];
-    // By division, since a tenth is not to be a little more.
+    // Divides, since multiplying by 0.1 is inexact.
     match step.div_euclid(3) {
         exponent @ 0.. => digit * 10_f64.powi(exponent),
         exponent => digit / 10_f64.powi(-exponent),

@@ -1,4 +1,4 @@
-//! One set of curves, and the page of all.
+//! One set of curves, and the picture of all sets.
 
 use super::axis::Axis;
 use super::svg::Svg;
@@ -14,26 +14,26 @@ const BOTTOM: f64 = 46.0;
 /// A set of curves over the same axes.
 #[derive(Clone, Debug)]
 pub struct Panel {
-    /// What is shown.
+    /// What it shows.
     pub title: String,
     /// The horizontal axis.
     pub x: Axis,
-    /// The vertical one; its label stands above it.
+    /// The vertical axis; its label is above it.
     pub y: Axis,
-    /// The curves. Seven look different; those of one place in several panels look alike.
+    /// The curves. Up to seven look different; curves with the same index in several panels look alike.
     pub curves: Vec<Curve>,
 }
 
 /// A curve.
 #[derive(Clone, Debug)]
 pub struct Curve {
-    /// As the legend has it.
+    /// Its name in the legend.
     pub name: String,
-    /// Its points, from left to right; up to a dozen of them get a dot.
+    /// Its points, from left to right; if there are at most a dozen, each gets a dot.
     pub points: Vec<(f64, f64)>,
 }
 
-/// The text of an SVG file with these panels, one below the other.
+/// The text of an SVG file with these panels, one below another.
 #[must_use]
 pub fn draw(title: &str, panels: &[Panel]) -> String {
     let mut svg = Svg::default();

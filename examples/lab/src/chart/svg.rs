@@ -1,11 +1,11 @@
-//! The elements of a picture, and their style, which asks whether the ground is light or dark.
+//! The elements of a picture, and their style, which asks whether the background is light or dark.
 
 use std::fmt::{self, Write};
 
 /// How many curves look different.
 pub(super) const LOOKS: usize = 7;
 
-/// The colours of the curves are far enough from both grounds; three of them are also broken lines.
+/// The colours of the curves contrast with both backgrounds; three of them are also dashed.
 const STYLE: &str = "\
 text{font:12px system-ui,sans-serif;fill:#333}\
 .head{font-size:15px;font-weight:600}.title{font-size:13px;font-weight:600}.faint{fill:#777}\
@@ -24,7 +24,7 @@ pub(super) struct Svg {
 }
 
 impl Svg {
-    /// `anchor` as SVG has it: `start`, `middle` or `end`.
+    /// `anchor` as in SVG: `start`, `middle` or `end`.
     pub(super) fn text(&mut self, (x, y): (f64, f64), anchor: &str, class: &str, text: &str) {
         let text = escape(text);
         self.add(format_args!(
@@ -57,7 +57,7 @@ impl Svg {
         ));
     }
 
-    /// The whole file. `title` is what those hear who cannot see it.
+    /// The whole file. `title` is for screen readers.
     pub(super) fn finish(self, width: f64, height: f64, title: &str) -> String {
         let (title, body) = (escape(title), self.body);
         format!(
