@@ -1,9 +1,6 @@
 //! Every way as the library offers it, and what a worker's death costs.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test reports a failure by a panic"
-)]
+#![expect(clippy::unwrap_used, reason = "a test reports a failure by a panic")]
 
 use primes::kill::{Aftermath, Lost, kill_one};
 use primes::numbers::pick;
