@@ -48,7 +48,8 @@ fn whoever_accepts_for_want_of_a_descriptor_again_and_again_leaves_the_others_th
         });
         let refused = listener.incoming().take_while(Result::is_err).count();
         assert!(has_closed.get());
-        assert_eq!(refused, 11);
+        // After 55 ms the attempt finds what was closed.
+        assert_eq!(refused, 10);
         closing.result().unwrap();
     });
     ran.unwrap();

@@ -109,17 +109,18 @@ impl<T: AsFd> Io<T> {
     }
 
     /// Like [`read`](Self::read), from a listener. Without a descriptor or memory for it, a connection stays
-    /// queued, and each accept fails at once: a caller that just tried again would do nothing else. So the error
-    /// comes only after a short wait, in which others may release something.
+    /// queued, and each accept fails at once: a caller that just tried again would do nothing else. So there is a
+    /// short wait, in which others may release something, and then one more attempt.
     pub(super) fn accept<R>(
         &self,
         at: &'static Location<'static>,
-        operation: impl FnMut(&T) -> io::Result<R>,
+        mut operation: impl FnMut(&T) -> io::Result<R>,
     ) -> io::Result<R> {
-        let accepted = self.read(at, operation);
+        let accepted = self.read(at, &mut operation);
         let may_wait = || current::get().is_none_or(|scheduler| !scheduler.current().is_pinned());
         if accepted.as_ref().is_err_and(is_shortage) && may_wait() {
             sleep(SHORTAGE_PAUSE);
+            return self.read(at, operation);
         }
         accepted
     }

@@ -78,9 +78,9 @@ impl TcpListener {
     ///
     /// # Errors
     ///
-    /// As in std; mostly, that there are too many open files. The connection keeps waiting then, so this
-    /// call lets the task sleep for 5 ms before it returns: a loop that just tries again takes no time
-    /// from other tasks, which may close some.
+    /// As in std; mostly, that there are too many open files. The connection keeps waiting then, so the
+    /// task sleeps for 5 ms and tries once more before the call fails: a loop that just tries again takes no
+    /// time from other tasks, which may close some.
     #[track_caller]
     pub fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
         let accept = net::TcpListener::accept;
