@@ -1,9 +1,6 @@
 //! Calls the program, and checks what it prints and its exit code.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test reports a failure by a panic"
-)]
+#![expect(clippy::unwrap_used, reason = "a test reports a failure by a panic")]
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::process::Command;

@@ -1,9 +1,6 @@
 //! How each fault of a service affects a view. The services are real; only outcomes are asserted.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test reports a failure by a panic"
-)]
+#![expect(clippy::unwrap_used, reason = "a test reports a failure by a panic")]
 
 use std::io::{Read, Write};
 use std::net::TcpStream;

@@ -1,9 +1,6 @@
 //! Small sales, and what must be true after them, whatever is killed meanwhile.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test reports a failure by a panic"
-)]
+#![expect(clippy::unwrap_used, reason = "a test reports a failure by a panic")]
 
 use std::collections::BTreeSet;
 use std::num::{NonZeroU32, NonZeroU64};

@@ -1,9 +1,6 @@
 //! All files through all stages, called through the library.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test reports a failure by a panic"
-)]
+#![expect(clippy::unwrap_used, reason = "a test reports a failure by a panic")]
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
