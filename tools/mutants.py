@@ -1709,7 +1709,7 @@ MUTANTS = [
         "process sim: deadlines are checked before tasks are dispatched",
         "process-pool",
         "src/state.rs",
-        "        self.dispatch(poller, ended);\n        // Only now: what was just given to a worker has a deadline, too.\n        let mut next = self.next_deadline();",
+        "        self.dispatch(poller, ended);\n        // Only now: tasks that were just given out have deadlines, too.\n        let mut next = self.next_deadline();",
         "        let mut next = self.next_deadline();\n        self.dispatch(poller, ended);",
     ),
     (
@@ -1828,8 +1828,8 @@ MUTANTS = [
         "process sim: a full worker is given tasks",
         "process-pool",
         "src/state.rs",
-        "        if worker.process.is_full() {\n            // What it",
-        "        if worker.process.is_full() && worker.given == 0 {\n            // What it",
+        "        if worker.process.is_full() {\n            // Others run",
+        "        if worker.process.is_full() && worker.given == 0 {\n            // Others run",
     ),
     (
         "process sim: a full worker becomes idle",

@@ -1,9 +1,9 @@
 //! Waits on a worker for what its own pool does piece by piece.
 //!
-//! A future that a pool polls needs a worker whenever it is woken. Nobody can run it in place, so a worker that
-//! waits for one sleeps; if all of them did, nobody would be left to go on with it. So a worker gives up its
-//! place for the time that it sleeps, and another stands in. Where a scheduler of coroutines has the worker's
-//! thread, one of them that waits so is enough: nobody knows when the others will rest, too.
+//! A future that a pool polls needs a worker whenever it is woken. Nobody can run it in place, so a
+//! worker that waits for one sleeps; if all did, nobody would be left to poll it. So a worker gives up
+//! its place while it sleeps, and another stands in. Where a scheduler of coroutines has the worker's
+//! thread, one coroutine that waits this way is enough: nobody knows when the others will rest, too.
 
 use std::rc::Rc;
 

@@ -1,8 +1,8 @@
 //! Waits on a pool's own thread for what only that thread could bring about.
 //!
-//! A pool whose tasks run elsewhere, in other processes say, has one thread that hears of their ends, and
-//! callbacks run on it. If one of them waits for a task of the same pool, nobody is left to hear of its end.
-//! So that thread looks, before it parks, whether it would wait for itself.
+//! A pool whose tasks run elsewhere, say in other processes, has one thread that learns of their ends and
+//! runs the callbacks. If one of these waits for a task of the same pool, nobody is left to learn of its
+//! end. So before it parks, that thread checks whether it would wait for itself.
 
 use std::cell::Cell;
 
@@ -17,8 +17,8 @@ thread_locals! {
 }
 
 impl PoolId {
-    /// As [`enter`](Self::enter), for the one thread on which all tasks of this pool end. A wait without a
-    /// deadline for one of them ends there with [`TaskError::Deadlock`].
+    /// As [`enter`](Self::enter), for the one thread on which all tasks of this pool end. A wait there
+    /// for one of them, without a deadline, ends with [`TaskError::Deadlock`].
     #[doc(hidden)]
     pub fn enter_alone<R>(self, f: impl FnOnce() -> R) -> R {
         struct Restore(Option<PoolId>);

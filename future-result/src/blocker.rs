@@ -1,9 +1,9 @@
 //! How the calling context waits, and whose worker it is.
 //!
 //! Blocking is a property of the place where the call stands. A plain thread parks. A scheduler of
-//! coroutines installs a [`Blocker`], so that the same call suspends one coroutine there and lets
-//! its thread go on with others. A worker of a pool may first run the very task that it is about to
-//! wait for, which is why a thread knows whose worker it is ([`PoolId::enter`]).
+//! coroutines installs a [`Blocker`], so that the same call suspends one coroutine while its thread goes
+//! on with others. A pool's worker may first run the very task that it is about to wait for, so a thread
+//! knows whose worker it is ([`PoolId::enter`]).
 
 #[cfg(all(test, not(any(pool_loom, pool_sim))))]
 mod yields;
@@ -77,24 +77,23 @@ pub trait Blocker {
     }
 }
 
-/// What a blocker polls until it is ready, and may ask what ends it.
+/// What a blocker polls until it is ready, and can ask what would end the wait.
 #[doc(hidden)]
 pub trait Waiting {
     /// Polls.
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<()>;
 
-    /// The tasks any of whose ends makes it ready; `None` if something else may. Not called within
-    /// `poll`.
+    /// The tasks of which any one's end makes it ready; `None` if something else may. Not called within `poll`.
     fn awaited(&self) -> Option<Vec<Awaited>>;
 
-    /// Whether polling would find it ready, if that can be told without a waker; `None` if it cannot. Once
-    /// it is, it need not be polled.
+    /// Whether polling would find it ready; `None` if that cannot be told without a waker. Once it is, it
+    /// need not be polled.
     fn look(&mut self) -> Option<bool> {
         None
     }
 
-    /// Whether it must not be left before it is ready, neither by returning nor by unwinding, since others
-    /// use its caller's frame until then. A blocker that unwinds nevertheless has the thread park for
+    /// Whether it must not be left before it is ready, neither by returning nor by unwinding, since
+    /// others use its caller's frame until then. If a blocker unwinds nevertheless, the thread parks for
     /// the rest of the wait.
     fn is_held(&self) -> bool {
         false
@@ -189,11 +188,11 @@ pub fn block_until<R>(
     polling.result.ok_or(WaitTimedOut)
 }
 
-/// What a context polls until it is ready, and keeps the result of.
+/// What a context polls until it is ready; it keeps the result.
 pub(crate) trait Wait {
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<()>;
 
-    /// How many ends of tasks there are to wait for. One of them is enough to end the wait.
+    /// How many tasks' ends it waits for. One of them is enough to end the wait.
     fn len(&self) -> usize;
 
     /// Those tasks; `None` if it cannot be told what ends the wait.
@@ -204,7 +203,7 @@ pub(crate) trait Wait {
         None
     }
 
-    /// Tasks whose ends are all needed, if the wait is for that and cannot give up.
+    /// Tasks that must all end, if the wait is for that and cannot give up.
     fn members(&self) -> Option<Arc<dyn Members>> {
         None
     }
@@ -214,7 +213,7 @@ pub(crate) trait Wait {
 pub(crate) enum Interrupted {
     /// The deadline was reached, or the blocker has given up.
     TimedOut,
-    /// It would never be ready.
+    /// It would never become ready.
     Stuck(Stuck),
 }
 
@@ -230,7 +229,7 @@ pub(crate) fn block(deadline: Option<Instant>, waiting: &mut dyn Wait) -> Result
         waiting,
         is_ready: false,
     };
-    // Its thread may sleep, as one that parks does.
+    // The blocker may let the thread sleep, as parking does.
     let absence = Absence::begin(watched.waiting);
     blocker.block_on(deadline, &mut watched);
     drop(absence);
@@ -241,7 +240,7 @@ pub(crate) fn block(deadline: Option<Instant>, waiting: &mut dyn Wait) -> Result
     }
 }
 
-/// Notes whether it was ready, as blockers need not say it.
+/// Notes whether it was ready, since blockers need not say so.
 struct Watched<'a> {
     waiting: &'a mut dyn Wait,
     is_ready: bool,
@@ -314,8 +313,8 @@ impl Parker {
         let mut context = Context::from_waker(&self.waker);
         let mut patience = Patience::new();
         loop {
-            // Looked at before polling, so that the last poll comes after the deadline; and also
-            // when there was a wake-up, since what is polled may wake itself without end.
+            // Looked at before polling, so that the last poll comes after the deadline; and even after a
+            // wake-up, since what is polled may wake itself without end.
             let is_last = is_over(deadline);
             if waiting.poll(&mut context).is_ready() {
                 return Ok(());
@@ -331,7 +330,7 @@ impl Parker {
             }
             patience.was_in_vain();
             if let Err(interrupted) = self.park(deadline, waiting) {
-                // The wait may have been chosen to give up with others, and theirs be enough.
+                // Another wait may have given up, too, and that may be enough for this one.
                 return waiting
                     .poll(&mut context)
                     .is_ready()
@@ -353,7 +352,7 @@ impl Parker {
             }
             forked::check(waiting).map_err(Interrupted::Stuck)?;
         }
-        // Until the end of this call, so that it is taken back before the next poll.
+        // Held until the end of this call, so that it is gone before the next poll.
         let registration = match deadline {
             None => alone::check(waiting)
                 .and_then(|()| deadlock::register(&self.signal.thread, &self.waker, waiting))
@@ -413,27 +412,27 @@ impl Wake for Signal {
 /// The queue of a worker, from which its wait may take the awaited task.
 #[doc(hidden)]
 pub trait OwnQueue {
-    /// Takes the task out, if it is the next one. Runs nothing of the user's.
+    /// Takes the task out, if it is the next one. Runs no user code.
     fn take_if_next(&self, task: CellId) -> Option<Task>;
 
-    /// Counts a task that was taken out so, and has been run. Runs nothing of the user's.
+    /// Counts a task that was taken out this way and has run. Runs no user code.
     fn count(&self, status: Option<Status>);
 
-    /// Why nothing that is queued in this pool may start any more, if the queue is that pool's.
+    /// Why nothing queued in this pool may start any more, if the queue is that pool's.
     fn refusal(&self, pool: PoolId) -> Option<TaskError>;
 
-    /// The pool, if there are pairs that its workers go on with piece by piece.
+    /// The pool, if there are pairs that its workers advance piece by piece.
     fn goes_on_with_pairs(&self) -> Option<PoolId> {
         None
     }
 
-    /// The worker sleeps from now on, and another is to stand in, until its place was taken again as often.
-    /// False if that cannot be.
+    /// The worker is about to sleep, and another is to stand in until the place was taken again as many
+    /// times. False if that is impossible.
     fn give_up_place(&self) -> bool {
         false
     }
 
-    /// It sleeps no more.
+    /// It is awake again.
     fn take_place_again(&self) {}
 }
 
@@ -442,12 +441,12 @@ pub(crate) fn own_queue() -> Option<Rc<dyn OwnQueue>> {
     OWN_QUEUE.try_with(|queue| queue.borrow().clone()).ok()?
 }
 
-/// Why nothing that is queued in this pool may start any more, as far as the calling worker knows.
+/// Why nothing queued in this pool may start any more, as far as the calling worker knows.
 pub(crate) fn refusal(pool: PoolId) -> Option<TaskError> {
     with_own(|queue| queue.refusal(pool))
 }
 
-/// Under the borrow nothing of the user's runs.
+/// No user code runs under the borrow.
 #[inline]
 fn with_own<R>(f: impl FnOnce(&dyn OwnQueue) -> Option<R>) -> Option<R> {
     let f = |queue: &RefCell<Option<Rc<dyn OwnQueue>>>| f(&**queue.borrow().as_ref()?);
@@ -460,7 +459,7 @@ pub(crate) fn take_own(task: CellId) -> Option<Task> {
     with_own(|queue| queue.take_if_next(task))
 }
 
-/// Tells the calling worker's queue how a task ended that was taken out of it.
+/// Tells the calling worker's queue how a task taken out of it ended.
 #[inline]
 pub(crate) fn count_own(status: Option<Status>) {
     with_own(|queue| {

@@ -1,27 +1,27 @@
 //! The cell: one allocation that holds a task from its submission to its result.
 //!
 //! Nearly all `unsafe` code of the crate is here. [`state`](crate::state) says who may touch what; the
-//! types here are the parties it speaks of, one file each: what a party may do is what its type can
-//! do, and consuming the type is how it gives its rights up.
+//! types here are the parties it names, one file each: a party may do what its type can do, and gives up
+//! its rights by consuming the type.
 //!
 //! | type | the party |
 //! |---|---|
 //! | [`RawTask`] | the task side of a closure: it lies in a queue |
 //! | [`TaskList`], [`TaskInbox`], [`TaskDeque`] | many of these: queues |
-//! | [`Writer`] | the task side of a pair, and its runner once started; of a [`handed()`] task, once that has run |
+//! | [`Writer`] | the task side of a pair, and its runner once started; likewise of a [`handed()`] task that has run |
 //! | [`Runner`](runner::Runner) | whoever has won the right to produce the outcome |
 //! | [`Reader`] | the handle |
 //! | [`RawToken`] | a cancel token |
 //! | [`Listener`] | a cancel token with a waker, which is woken when the cell is cancelled |
 //! | [`RawClaim`] | a token that may also claim the task |
 //! | [`WakeRef`] | a waker that lies in the cell, or a token for it |
-//! | [`Hook`] | not a party: what a pool leaves in a cell, to be told that work that runs is to stop |
+//! | [`Hook`] | not a party: what a pool leaves in a cell to be told when running work should stop |
 //!
 //! # Layout
 //!
-//! `Header`, then the payload: the closure, later the value or the boxed error in its place. Each
-//! of them lies where a `Cell` of it has its `payload`, so that a handle finds the value without
-//! knowing the closure's type, and no table has to be asked for an offset.
+//! `Header`, then the payload: the closure, later replaced by the value or the boxed error. Each lies
+//! where a `Cell` of its type has `payload`, so a handle finds the value without knowing the closure's
+//! type or asking a table for an offset.
 
 mod callbacks;
 mod claim;
@@ -62,7 +62,7 @@ pub(crate) use self::token::{RawToken, running};
 pub use self::waker::{WakeRef, WakerRef, Wakes, waker_of};
 pub(crate) use self::writer::{SlimWriter, Writer};
 
-/// What every cell begins with, whatever it is a cell of.
+/// What every cell begins with, whatever its types.
 #[repr(C)]
 struct Header {
     state: State,
@@ -73,7 +73,7 @@ struct Header {
     next: UnsafeCell<*mut Header>,
     /// A waker (`WAITER`) or the list of callbacks (`CALLBACKS`).
     slot: UnsafeCell<Slot>,
-    /// Stands for the payload in loom's eyes, since the payload itself changes its type.
+    /// Stands for the payload in loom's eyes, since the payload itself changes type.
     payload: UnsafeCell<()>,
 }
 
@@ -92,20 +92,20 @@ union Slot {
 /// What depends on the types of the closure and of the value.
 struct VTable {
     layout: Layout,
-    /// Whether there never was a handle, so that whoever holds the task is its runner.
+    /// Whether there never was a handle: then whoever holds the task is its runner.
     detached: bool,
-    /// Whether it is completed by hand, so that nobody can run it in place: there is no closure, or one that
-    /// hands its completer on.
+    /// Whether it is completed by hand, so that nobody can run it in place: it has no closure, or one
+    /// that hands on its completer.
     by_hand: bool,
     /// What the pool has left in the cell.
     hook: Option<Hook>,
     role: Role,
     /// What the cell is called where tasks are named: the closure's path, or the value's.
     name: fn() -> &'static str,
-    /// Runs the closure, completes the cell, and says how it went. The caller must be the runner of a
-    /// cell whose payload holds the closure, and gives both up; and in whatever company it says it is.
+    /// Runs the closure, completes the cell, and returns how it went. The caller must be the runner of a
+    /// cell whose payload holds the closure, give up both, and be in the company it states.
     run: unsafe fn(NonNull<Header>, Company) -> Outcome,
-    /// Drops the closure, if there is one, and completes the cell with the error. The same duties.
+    /// Drops the closure, if there is one, and completes the cell with the error. The same obligations.
     fail: unsafe fn(NonNull<Header>, TaskError),
     /// Drops the list of callbacks, given what is in the slot.
     drop_callbacks: unsafe fn(*const ()),
@@ -118,13 +118,11 @@ pub enum Role {
     Task,
     /// A part of a task that is running already: it runs even if its pool has given up what is queued.
     Part,
-    /// What a pool makes for itself, to have others take part in a call: no task of the user's, so it
-    /// is not counted.
+    /// Made by a pool for itself, to have others take part in a call: not a user's task, so it is not counted.
     Helper,
 }
 
-/// A header with a payload of one of its types; never a place of its own, only a way to find the
-/// payload.
+/// A header with a payload of one of its types. Never instantiated; only a way to find the payload.
 #[repr(C)]
 struct Cell<P> {
     header: Header,
@@ -179,7 +177,7 @@ unsafe fn free(cell: NonNull<Header>, has_callbacks: bool) {
     let header = unsafe { cell.as_ref() };
     let vtable = header.vtable;
     if has_callbacks {
-        // SAFETY: the last owner is one, and `CALLBACKS` is set.
+        // SAFETY: the last owner is an owner, and `CALLBACKS` is set.
         let list = unsafe { callbacks(cell) };
         // SAFETY: the list was put there with the type that the vtable was made for, and the last
         // owner drops it once.
@@ -189,7 +187,7 @@ unsafe fn free(cell: NonNull<Header>, has_callbacks: bool) {
         // SAFETY: the last owner drops it once; only cells that have one have such a table.
         unsafe { hook.drop(cell) };
     }
-    // Under loom, fails unless all that others did with the cell has happened before.
+    // Under loom, fails unless all other accesses of the cell happened before.
     header.next.with_mut(|_| ());
     header.slot.with_mut(|_| ());
     header.payload.with_mut(|_| ());
@@ -212,8 +210,8 @@ unsafe fn free_if_last(cell: NonNull<Header>, release: Release) {
     }
 }
 
-/// The state word alone: a reference to the whole header would have to stay valid for as long as a
-/// transition runs, and others may free the cell the moment that it has taken effect.
+/// The state word alone: a reference to the whole header would have to stay valid throughout a
+/// transition, but others may free the cell the moment the transition has taken effect.
 ///
 /// # Safety
 ///
@@ -266,7 +264,7 @@ unsafe fn take<P>(cell: NonNull<Header>) -> P {
     access.with_mut(|_| unsafe { place.read() })
 }
 
-/// Shows the payload to `f`.
+/// Calls `f` with the payload.
 ///
 /// # Safety
 ///
@@ -308,8 +306,8 @@ unsafe fn put_slot(cell: NonNull<Header>, content: Slot) {
 ///
 /// # Safety
 ///
-/// The caller is an owner, the slot holds a waker, and it belongs to the caller alone, who treats it
-/// as empty from now on. Others may still compare the waker that was there with theirs.
+/// The caller is an owner, the slot holds a waker and belongs to the caller alone, who treats it as empty
+/// from now on. Others may still compare the waker that was there with theirs.
 #[inline]
 unsafe fn take_waker(cell: NonNull<Header>) -> Waker {
     // SAFETY: the caller is an owner, so the header is alive.
@@ -320,12 +318,12 @@ unsafe fn take_waker(cell: NonNull<Header>) -> Waker {
 
 /// Whether the waker in the slot would wake what `waker` wakes.
 ///
-/// The runner may be moving the waker out just now. That only reads the slot, and so does this
-/// comparison, which looks at the waker's two pointers and follows neither.
+/// The runner may be moving the waker out right now. That only reads the slot, as does this comparison,
+/// which looks at the waker's two pointers and follows neither.
 ///
 /// # Safety
 ///
-/// The caller owns the handle, and a waker was the last that it put into the slot.
+/// The caller owns the handle, and the last thing it put into the slot was a waker.
 unsafe fn slot_wakes_same(cell: NonNull<Header>, waker: &Waker) -> bool {
     // SAFETY: the caller is an owner, so the header is alive.
     let slot = unsafe { &cell.as_ref().slot };

@@ -1,4 +1,4 @@
-//! For the pools alone: the right to run or to end a task besides its handle, and tasks that borrow.
+//! For the pools alone: the right to run or to end a task, apart from its handle; and tasks that borrow.
 
 use std::fmt;
 
@@ -18,8 +18,8 @@ impl Claim {
         RawClaim::on(task.raw()).map(Self)
     }
 
-    /// Runs the task on this thread, unless it has started or ended, or its pool refuses that (then it
-    /// ends with the pool's error). True if it has ended by that.
+    /// Runs the task on this thread, or ends it with its pool's error if the pool refuses. False if it
+    /// had started or ended before.
     #[must_use = "another may have been faster"]
     pub fn run(&self) -> bool {
         self.0.run()
@@ -59,8 +59,8 @@ impl fmt::Debug for Claim {
 
 /// As [`task_in`](crate::task_in), for a closure and a value that may borrow.
 ///
-/// `guard` is dropped when the task has ended, by whatever way, and nothing of it is left but the
-/// value, which is the handle's then.
+/// `guard` is dropped when the task has ended, in whatever way, and nothing of it is left but the value,
+/// which is then the handle's.
 ///
 /// # Safety
 ///

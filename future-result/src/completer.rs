@@ -24,10 +24,10 @@ pub fn pair<T>() -> (Completer<T>, JoinHandle<T>) {
     (Completer { writer }, JoinHandle::new(reader))
 }
 
-/// As [`pair`], for a pool that can stop work that is running: `hook` is called by whoever asks that
-/// of the handle, as often as it is asked; the wish [is there](Completer::is_cancelled) before.
+/// As [`pair`], for a pool that can stop running work: `hook` is called by whoever asks the handle to
+/// stop it, each time; by then the request [is visible](Completer::is_cancelled).
 ///
-/// It is called on any thread, also when the work has just ended, and is dropped with the cell.
+/// It is called on any thread, even when the work has just ended, and is dropped with the cell.
 #[doc(hidden)]
 #[inline]
 pub fn pair_with_hook<T, H>(pool: PoolId, hook: H) -> (Completer<T>, JoinHandle<T>)
@@ -38,8 +38,8 @@ where
     (Completer { writer }, JoinHandle::new(reader))
 }
 
-/// As [`pair_with_hook`], for a pool whose tasks are woken: the hook also does that, so that a task's
-/// [waker](Completer::waker) is a place in its cell.
+/// As [`pair_with_hook`], for a pool whose tasks are woken: the hook does that, too, so that a task's
+/// [waker](Completer::waker) lies in its cell.
 #[doc(hidden)]
 #[inline]
 pub fn pair_with_waker<T, H: Wakes>(pool: PoolId, hook: H) -> (Completer<T>, JoinHandle<T>) {
@@ -164,14 +164,14 @@ impl<T> Completer<T> {
         self.writer.is_cancelled()
     }
 
-    /// Which task it is, for as long as this or its handle is there.
+    /// Its identity, for as long as this or its handle exists.
     #[doc(hidden)]
     #[must_use]
     pub fn id(&self) -> CellId {
         self.writer.id()
     }
 
-    /// The waker that lies in the cell, if it was made with one.
+    /// The waker that lies in the cell, if it has one.
     #[doc(hidden)]
     #[inline]
     #[must_use]
@@ -179,7 +179,7 @@ impl<T> Completer<T> {
         self.writer.waker()
     }
 
-    /// The same in one pointer, for who has many.
+    /// The same in one pointer, for those who have many.
     #[doc(hidden)]
     #[inline]
     pub fn into_slim(self) -> SlimCompleter<T> {

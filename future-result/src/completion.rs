@@ -72,11 +72,11 @@ struct Entry<K, F> {
     waker: Waker,
 }
 
-/// How many wake-ups for nothing one poll looks into, before it gives its turn back: a handle may wake
+/// How many spurious wake-ups one poll looks into before it gives up its turn: a handle may wake
 /// itself whenever it is polled.
 const SPURIOUS_MAX: usize = 64;
 
-/// A key and the outcome that was inserted under it.
+/// A key and the outcome of the handle that was inserted under it.
 type Completed<K, F> = (K, Result<<F as FutureResult>::Value, TaskError>);
 
 impl<K, F: FutureResult> CompletionSet<K, F> {
@@ -261,14 +261,13 @@ impl<K, F: FutureResult> CompletionSet<K, F> {
         Poll::Pending
     }
 
-    /// The outcome that a ticket speaks of, unless it was woken for nothing or is gone.
+    /// The outcome that a ticket announces, unless it was woken for nothing or is gone.
     fn collect(&mut self, ticket: Ticket) -> Option<Completed<K, F>> {
         let slot = &mut self.slots[ticket.index];
         if slot.generation != ticket.generation {
             return None;
         }
-        // Taken out, so that a handle whose poll panics is not waited for any more. Its slot stays
-        // empty.
+        // Taken out, so that a handle whose poll panics is no longer waited for. Its slot stays empty.
         let mut entry = slot.entry.take()?;
         self.live -= 1;
         let mut context = Context::from_waker(&entry.waker);
@@ -302,7 +301,7 @@ impl<K, F: FutureResult> CompletionSet<K, F> {
     }
 
     fn remember_untried(&mut self, ticket: Ticket) {
-        // Forgets what is gone once that is the larger part: amortised O(1) an insertion.
+        // Forgets what is gone once that is the larger part: amortised O(1) per insertion.
         if self.untried.len() > 2 * self.live + 32 {
             let slots = &self.slots;
             self.untried
@@ -382,7 +381,7 @@ impl<'a, K, F: FutureResult> IntoIterator for &'a mut CompletionSet<K, F> {
     }
 }
 
-/// Waits for one completion after the other; owns its set.
+/// Waits for one completion after another; owns its set.
 #[derive(Debug)]
 #[must_use = "iterators are lazy; dropping this one detaches its handles"]
 pub struct IntoIter<K, F> {
@@ -401,7 +400,7 @@ impl<K, F: FutureResult> Iterator for IntoIter<K, F> {
     }
 }
 
-/// Waits for one completion after the other; leaves the set usable.
+/// Waits for one completion after another; leaves the set usable.
 #[derive(Debug)]
 #[must_use = "iterators are lazy"]
 pub struct IterMut<'a, K, F> {

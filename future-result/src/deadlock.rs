@@ -1,67 +1,66 @@
 //! Cycles of waits: who waits for whom, and whether the thread that is about to park could ever be
 //! woken.
 //!
-//! A thread that runs a task and is about to park without a time limit registers the tasks that it
-//! is running and the tasks that it waits for, any of which ends its wait. It unregisters when it
-//! has been woken, before it looks at anything. Both happen under the registry's one lock, and so
-//! does the search between them: along the waits, from task to thread to task. Where it comes upon
-//! a task that no registered thread is running (it is queued, or runs on a thread that is awake, or
-//! is done, or is completed by hand), the wait may end. If it finds no such task, nothing that was
-//! found can go on before something else of it does: that is a cycle, and instead of parking, the
-//! last thread to join it gets [`TaskError::Deadlock`]. Its handle gives
-//! up; the task goes on, and so can the others.
+//! A thread that runs a task and is about to park without a time limit registers the tasks that it is
+//! running and the tasks that it waits for, any of which ends its wait. It unregisters once it is woken,
+//! before it looks at anything. Both happen under the registry's one lock, as does the search between
+//! them, along the waits: from task to thread to task. If the search comes upon a task that no registered
+//! thread is running (it is queued, or runs on a thread that is awake, or is done, or is completed by
+//! hand), the wait may end. If it finds no such task, nothing found can go on before something else found
+//! does: that is a cycle, and instead of parking, the last thread to join it gets
+//! [`TaskError::Deadlock`]. Its handle gives up; the task goes on, and so can the others.
 //!
-//! Threads that run no task do not come here, as nobody can wait for them, nor do waits with a
-//! deadline, which end by themselves, or by a [`Blocker`](crate::Blocker). Nor does a worker that waits for
-//! the other half of a `join`: a cycle that goes through that is not found.
+//! Threads that run no task do not come here, as nobody can wait for them; nor do waits with a deadline,
+//! which end by themselves, or those through a [`Blocker`](crate::Blocker). Nor does a worker that waits
+//! for the other half of a `join`: a cycle through that is not found.
 //!
 //! # Frames that wait for all
 //!
-//! The end of a scope needs the ends of all its tasks ([`Members`]), so one that can never end is enough,
-//! and it cannot give up, since they borrow from it. The search then asks of each thread that it has come
-//! upon whether it is free to go on: one that waits for any of several is if one of those is, one that
-//! needs all only if all are. If the thread that searches is not, of the waits on its cycle that can give
-//! up the last one does. If that is another thread's, it is marked and woken, and counts as free from
-//! then on. That is repeated until the thread that searches is free: several tasks of one scope may wait
+//! A scope ends only when all its tasks have ([`Members`]), so one that can never end is enough to block
+//! it, and it cannot give up, since they borrow from it. The search then asks of each thread that it
+//! found whether it is free to go on: one that waits for any of several is if one of those is, one that
+//! needs all only if all are. If the searching thread is not, then of the waits on its cycle that can
+//! give up, the last one does. If that is another thread's, it is marked and woken, and counts as free
+//! from then on. That is repeated until the searching thread is free: several tasks of one scope may wait
 //! for it, each on a cycle of its own.
 //!
-//! Which tasks a frame waits for is asked during the search, as they come and go while it is parked.
+//! Which tasks a frame waits for is asked during the search, since they come and go while it is parked.
 //!
-//! There is always a wait that can give up: a frame needs tasks that were made after its own task had
-//! begun, and what lies above a task on its thread's stack has begun after it. So a way along frames alone
-//! leads to ever younger tasks, and never back.
+//! There is always a wait that can give up: a frame needs tasks that were made after its own task began,
+//! and what lies above a task on its thread's stack began after it. So a path along frames alone leads to
+//! ever younger tasks, and never back.
 //!
-//! # Why no deadlock is reported that is none
+//! # Why no deadlock is reported falsely
 //!
 //! ```text
 //! runner: unregister;  end the closure;  leave `RUNNING`;  complete the cell
 //! waiter: find the cell pending;  register;  search
 //! ```
 //!
-//! The runner's first step and the waiter's last two are under the lock. A search that finds the
-//! cell run by a registered thread is before that thread's next `unregister`, and so before the
-//! cell is completed. (A registration lists only what is in `RUNNING`, which a cell has left before
-//! it is completed. So one that is made later, say by a callback that waits, does not list it.) If
-//! all that a search finds is such cells, then at that moment none of their waits is over, even of
-//! those threads that have been woken for nothing; and each could only be ended by another of them.
+//! The runner's first step and the waiter's last two are under the lock. A search that finds the cell run
+//! by a registered thread comes before that thread's next `unregister`, and so before the cell is
+//! completed. (A registration lists only what is in `RUNNING`, which a cell leaves before it is
+//! completed. So a later one, say by a callback that waits, does not list it.) If a search finds only
+//! such cells, then at that moment none of their waits is over, even of threads that were woken for
+//! nothing; and each could only be ended by another of them.
 //!
-//! An identity is not given to another cell meanwhile: what is run is kept by its runner, and what
-//! is waited for by a token in the registration. What a frame names is kept by a token at that moment; if it
-//! is found among what registered threads run, it is the same cell, since none of these threads has
-//! come during the search.
+//! No other cell gets one of these identities meanwhile: what is run is kept by its runner, and what is
+//! waited for by a token in the registration. What a frame names is kept by a token at that moment; if it
+//! is found among what registered threads run, it is the same cell, since none of these threads
+//! registered during the search.
 //!
 //! A wait that was marked to give up may have got what it waits for by the time that it wakes, since
-//! another one has given up, too. So it looks once more.
+//! another gave up, too. So it looks once more.
 //!
 //! # Why none is missed
 //!
-//! Of the threads of a cycle one registers last. Its search finds the others, whose registrations
-//! stay until they are woken.
+//! Of the threads of a cycle, one registers last. Its search finds the others, whose registrations stay
+//! until they are woken.
 //!
-//! A wait for many tasks does not list them, or else waiting for each in turn would take quadratic
-//! time: it counts on there being more of them than registered threads are running. As soon as that
-//! is no longer so, whoever has registered last wakes it, and it lists them. (Many clones of one
-//! shared handle in one set make the count too high: a cycle through such a set may stay unnoticed.)
+//! A wait for many tasks does not list them, or else waiting for each in turn would take quadratic time:
+//! it relies on there being more of them than registered threads are running. Once that no longer holds,
+//! whoever registered last wakes it, and it lists them. (Many clones of one shared handle in one set make
+//! the count too high: a cycle through such a set may stay unnoticed.)
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -110,7 +109,7 @@ impl Awaited {
         !self.0.is_done() && self.0.home() == Some(pool)
     }
 
-    /// As [`is_pending_in`](Self::is_pending_in), of a pair.
+    /// As [`is_pending_in`](Self::is_pending_in), for a pair.
     pub(crate) fn is_pending_pair_in(&self, pool: PoolId) -> bool {
         self.0.is_by_hand() && self.is_pending_in(pool)
     }
@@ -138,7 +137,7 @@ pub(crate) struct Edge {
 pub(crate) struct Stuck {
     /// The place of a task that is on the cycle, or will never end for another reason.
     pub(crate) place: usize,
-    /// Says why; of a cycle, it names the tasks.
+    /// Says why; for a cycle, it names the tasks.
     pub(crate) error: TaskError,
 }
 
@@ -146,8 +145,7 @@ statics! {
     static REGISTRY: Mutex<Registry> = Mutex::new(Registry::new());
 }
 
-/// Declares that the calling thread is about to park until `waiting` is woken; `None` if nobody
-/// has to know.
+/// Declares that the calling thread is about to park until `waiting` is woken; `None` if nobody needs to know.
 ///
 /// # Errors
 ///
@@ -201,13 +199,13 @@ pub(crate) fn register(
 pub(crate) struct Registration(Option<Ticket>);
 
 impl Registration {
-    /// The thread has been woken. Gives an error if its wait was chosen to give up.
+    /// The thread has been woken. Returns an error if its wait was chosen to give up.
     pub(crate) fn end(mut self) -> Option<Stuck> {
         self.remove()?.given_up.take()
     }
 
     fn remove(&mut self) -> Option<Parked> {
-        // Tokens may free cells, which is not done under the lock.
+        // Tokens may free cells, which must not happen under the lock.
         let ticket = self.0.take()?;
         REGISTRY.lock().remove(ticket)
     }
@@ -219,16 +217,16 @@ impl Drop for Registration {
     }
 }
 
-/// The number of a registration, in their order.
+/// Numbers registrations in their order.
 type Ticket = u64;
 
-/// The threads that are parked, or about to, while they run tasks.
+/// The threads that are parked, or about to park, while they run tasks.
 struct Registry {
     last: Ticket,
     parked: BTreeMap<Ticket, Parked>,
     /// Which of them is running a cell.
     running: BTreeMap<CellId, Ticket>,
-    /// Those that count, by the count.
+    /// The waits that count their tasks, by the count.
     counting: BTreeSet<(usize, Ticket)>,
 }
 
@@ -237,32 +235,32 @@ struct Parked {
     waker: Waker,
     running: Vec<CellId>,
     awaits: Awaits,
-    /// Somebody who has closed a cycle has chosen this wait to end with that.
+    /// Whoever closed a cycle has chosen this wait to end with this.
     given_up: Option<Stuck>,
 }
 
 enum Awaits {
-    /// One of them is enough.
+    /// Any one of them is enough.
     Any(Vec<Edge>),
-    /// So many that one of them is not run by a parked thread; to be woken when that may be wrong.
+    /// So many that one of them is not run by a parked thread; to be woken when that may no longer hold.
     Counted(usize),
     /// All of them, and the wait cannot give up.
     All(Arc<dyn Members>),
 }
 
-/// A parked thread that a search has come upon.
+/// A parked thread that a search has found.
 struct Hop {
     needs_all: bool,
     /// Whether it may go on.
     is_free: bool,
-    /// What it waits for that other parked threads are running.
+    /// Tasks that it waits for and that other parked threads are running.
     ways: Vec<Way>,
 }
 
-/// From one parked thread to another: the one waits for a task that the other is running.
+/// From one parked thread to another: the first waits for a task that the second is running.
 #[derive(Clone, Copy)]
 struct Way {
-    /// The place of the task among all that the one waits for.
+    /// The place of the task among all that the first waits for.
     place: usize,
     name: &'static str,
     runner: Ticket,
@@ -278,7 +276,7 @@ impl Registry {
         }
     }
 
-    /// How many cells are run by parked threads, once the one that runs `more` has joined them.
+    /// How many cells parked threads run, once the one that runs `more` has joined them.
     fn running_with(&self, more: &[CellId]) -> usize {
         self.running.len() + more.len()
     }
@@ -306,7 +304,7 @@ impl Registry {
         Some(parked)
     }
 
-    /// The wakers of those that cannot count on what they do any more.
+    /// The wakers of those whose count no longer holds.
     fn take_disproved(&mut self) -> Vec<Waker> {
         let mut wakers = Vec::new();
         while let Some(&(count, ticket)) = self.counting.first()
@@ -318,8 +316,8 @@ impl Registry {
         wakers
     }
 
-    /// Has waits give up until the one of `ticket`, the last to park, may end. Gives the wakers of those
-    /// that were chosen; the error if it is that wait itself.
+    /// Makes waits give up until that of `ticket`, the last to park, may end. Returns the wakers of those
+    /// chosen; the error if it is that wait itself.
     fn resolve(&mut self, ticket: Ticket) -> Result<Vec<Waker>, Stuck> {
         let mut chosen = Vec::new();
         while let Some(cycle) = self.cycle(ticket) {
@@ -327,7 +325,7 @@ impl Registry {
                 let parked = self.parked.get(&cycle[place].0);
                 parked.is_some_and(|parked| matches!(parked.awaits, Awaits::Any(_)))
             };
-            // The last to join the cycle of those that can. There is one: see above.
+            // The last to join the cycle that can give up. There is one: see above.
             let candidates = (0..cycle.len()).filter(can_give_up);
             let Some(place) = candidates.max_by_key(|&place| cycle[place].0) else {
                 break;
@@ -344,11 +342,11 @@ impl Registry {
         Ok(chosen)
     }
 
-    /// The shortest cycle that the wait of `ticket` is on, if it can never end: each thread of it, and its
-    /// way to the next.
+    /// The shortest cycle that the wait of `ticket` is on, if it can never end: each thread on it, with
+    /// its way to the next.
     fn cycle(&self, ticket: Ticket) -> Option<Vec<(Ticket, Way)>> {
         let hops = self.stuck_hops(ticket)?;
-        // Breadth first: who was found, and by which way from which of those before.
+        // Breadth first: who was found, from which of those before, and by which way.
         let mut found: Vec<(Ticket, Option<(usize, Way)>)> = vec![(ticket, None)];
         let mut next = 0;
         while let Some(&(from, _)) = found.get(next) {
@@ -370,7 +368,7 @@ impl Registry {
             }
             next += 1;
         }
-        // A cycle that the thread is not on was found by the last to join it.
+        // A cycle without this thread was found by the last to join it.
         None
     }
 
@@ -392,7 +390,7 @@ impl Registry {
             to_visit.extend(hop.ways.iter().map(|way| way.runner));
             hops.insert(next, hop);
         }
-        // Who waits for somebody free is free, until no more of them are found.
+        // Whoever waits for somebody free is free, until no more of them are found.
         loop {
             let is_free = |way: &Way| hops.get(&way.runner).is_none_or(|hop: &Hop| hop.is_free);
             let freed = hops.iter().filter(|(_, hop)| {
@@ -450,7 +448,7 @@ impl Registry {
         })
     }
 
-    /// What the wait at this place of a cycle ends with.
+    /// The error of the wait at this place of a cycle.
     fn describe(&self, cycle: &[(Ticket, Way)], place: usize) -> Stuck {
         let before = (place + cycle.len() - 1) % cycle.len();
         let mut text = format!("`{}`", cycle[before].1.name);

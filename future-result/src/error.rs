@@ -187,8 +187,9 @@ impl fmt::Display for Rejection {
                 "its queue is full; wait for results before submitting more, or raise its bound"
             }
             Self::Broken => {
-                "its workers cannot start, because their initializer fails or the system has no room for \
-                 them; what was printed tells more; fix that, and build another pool"
+                "its workers cannot start, because their initializer fails (what it printed tells why) or \
+                 the system has no memory, processes or file descriptors left for them; fix that, and \
+                 build another pool"
             }
             Self::Forked => {
                 "this process was forked, and the pool's threads exist only in its parent; build a pool \
@@ -217,7 +218,7 @@ impl Error for Rejection {}
 /// ```
 #[derive(Clone, Debug)]
 pub struct Cause(
-    /// Boxed besides, so that it is one pointer and a `Result` with a word in it stays two words.
+    /// Boxed as well, so that it is one pointer and a `Result` with a word in it stays two words.
     Arc<Box<dyn Error + Send + Sync>>,
 );
 

@@ -1,7 +1,7 @@
 //! Waits in a child process for what only its parent's threads could have done.
 //!
-//! Before a thread parks in a process that was forked off, it looks whether it would wait for a task of
-//! a pool that was made before the fork, whose threads are not in this process.
+//! Before a thread parks in a forked process, it checks whether it waits for a task of a pool made before
+//! the fork, whose threads are not in this process.
 
 use std::time::{Duration, Instant};
 
@@ -10,10 +10,10 @@ use crate::deadlock::Stuck;
 use crate::sync::{LISTED_MIN, has_inherited, now};
 use crate::{Cause, TaskError};
 
-/// Waits for more than a few tasks are looked at after so long, since most of them end before that.
+/// Waits for more than a few tasks are checked after this long, since most of them end before.
 const PATIENCE: Duration = Duration::from_millis(50);
 
-/// When to look at a wait that begins now; `None` if there is nothing to look for.
+/// When to check a wait that begins now; `None` if there is nothing to look for.
 #[inline]
 pub(crate) fn look_at(waiting: &dyn Wait) -> Option<Instant> {
     if !has_inherited() {

@@ -86,7 +86,7 @@ impl<T> JoinHandle<T> {
         }
     }
 
-    /// One handle in 64, that of a task of which [`Task::is_sampled`](crate::Task::is_sampled) says so, too.
+    /// One handle in 64: that of a task that [is sampled](crate::Task::is_sampled).
     #[doc(hidden)]
     #[inline]
     #[must_use]
@@ -115,7 +115,7 @@ impl<T> FutureResult for JoinHandle<T> {
 
     fn run_in_place(&mut self) -> InPlace {
         let reader = self.reader.as_mut().filter(|reader| !reader.is_by_hand());
-        // Coroutines wait for pairs, mostly, so that need not know whose worker this is.
+        // First, as coroutines mostly wait for pairs: whose worker this is need not be looked up then.
         let Some(reader) = reader else {
             return InPlace::Never;
         };

@@ -271,7 +271,7 @@ where
                 self.unpack(items, Err(TaskError::TimedOut));
             }
         }
-        // Not asked for another item, for which it might wait.
+        // Not asked for another item, which might make it wait.
         let input = self.input.take();
         if input.is_some_and(|input| input.size_hint().1 != Some(0)) {
             self.ready.push_back(Err(TaskError::TimedOut));
@@ -344,7 +344,7 @@ impl<I, S, F: FutureResult, R> Drop for Map<I, S, F, R> {
 }
 
 /// Cancels a task, or asks it to stop if it is running, and drops its result if there is one. A
-/// destructor that panics must not cost the other tasks their cancelling, or their results.
+/// destructor that panics must not keep other tasks from being cancelled, or cost their results.
 fn abandon(handle: impl FutureResult) {
     panic::contain(|| {
         let _ = handle.cancel();

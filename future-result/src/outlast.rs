@@ -9,25 +9,25 @@ use crate::CellId;
 use crate::blocker::{Wait, block, park_until};
 use crate::deadlock::Edge;
 
-/// Tasks that all have to end before a frame may go, as far as a cycle of waits could go through them.
+/// Tasks that must all end before a frame may go, as far as a cycle of waits could go through them.
 #[doc(hidden)]
 pub trait Members: Send + Sync {
-    /// Shows `f` the tasks, with what they are called. Each cell's memory is kept until the call ends.
+    /// Calls `f` with each task and its name. Each cell's memory is kept until the call ends.
     ///
-    /// A task is there from before it can start until it has ended; it may be longer, or not at all (a
-    /// cycle through it is not noticed then). Asked under a lock, so it waits for nothing else and runs
-    /// nothing of the user's.
+    /// A task is there from before it can start until it has ended; it may stay longer, or be missing (a
+    /// cycle through it then goes unnoticed). Called under a lock, so it waits for nothing else and runs
+    /// no user code.
     fn for_each(&self, f: &mut dyn FnMut(CellId, &'static str));
 }
 
-/// Polls until ready, waiting in between as the calling context waits, and does not come back before,
-/// neither by returning nor by unwinding. `poll` itself does not unwind, but for the waker that it is
-/// given. It is ready when all `members` have ended.
+/// Polls until ready, waiting in between as the calling context waits, and neither returns nor unwinds
+/// before. `poll` itself does not unwind, except through the waker that it is given. It is ready when all
+/// `members` have ended.
 ///
 /// # Errors
 ///
-/// What the context's [`Blocker`](crate::Blocker) or its waker has panicked with first. The rest of the
-/// wait was one of a plain thread, which parks.
+/// The payload of the first panic of the context's [`Blocker`](crate::Blocker) or its waker. The rest of
+/// the wait was that of a plain thread, which parks.
 #[doc(hidden)]
 pub fn outlast(
     members: Arc<dyn Members>,
@@ -35,7 +35,7 @@ pub fn outlast(
 ) -> Result<(), Box<dyn Any + Send>> {
     let mut waiting = Outlasting { members, poll };
     loop {
-        // What the blocker leaves half-done is its own; the wait begins anew.
+        // What the blocker left half-done is its own affair; the wait begins anew.
         match catch_unwind(AssertUnwindSafe(|| block(None, &mut waiting))) {
             Ok(Ok(())) => return Ok(()),
             // The blocker has given up.

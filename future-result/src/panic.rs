@@ -1,9 +1,9 @@
 //! The whole panic policy: where user code's panics are caught, and what becomes of them.
 //!
-//! User code is a task's closure, a callback, a waker, and the destructor of a closure, a value or
-//! a panic's payload. A closure's panic becomes its task's outcome ([`catch`]). Any other has nobody
-//! to go to: the panic hook has reported it, and it ends here ([`contain`]), so that a worker lives
-//! on and no transition is left half-made. Neither runs under a lock.
+//! User code is a task's closure, a callback, a waker, and the destructor of a closure, a value or a
+//! panic's payload. A closure's panic becomes its task's outcome ([`catch`]). Any other reaches nobody:
+//! the panic hook has reported it, and it ends here ([`contain`]), so that a worker lives on and no
+//! transition is left half-made. Neither runs under a lock.
 
 use std::any::Any;
 use std::borrow::Cow;
@@ -23,7 +23,7 @@ pub(crate) fn catch<T>(task: impl FnOnce() -> T) -> Result<T, TaskError> {
         .map_err(|payload| TaskError::Panicked(Panic::from_payload(payload)))
 }
 
-/// Runs user code whose panic nobody could be told of.
+/// Runs user code whose panic has nobody to go to.
 #[doc(hidden)]
 pub fn contain(code: impl FnOnce()) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(code)) {
@@ -31,7 +31,7 @@ pub fn contain(code: impl FnOnce()) {
     }
 }
 
-/// Drops a payload, whose destructor may panic, and then the payload of that. What still panics
+/// Drops a payload, whose destructor may panic, then the payload of that, and so on. What still panics
 /// after some rounds is leaked.
 fn drop_payload(mut payload: Box<dyn Any + Send>) {
     for _ in 0..8 {
@@ -85,7 +85,7 @@ struct Inner {
     message: Cow<'static, str>,
     /// Where it was, if it is known.
     location: Option<Box<str>>,
-    /// Behind a lock only to be `Sync`; nothing of the user's runs under it.
+    /// Behind a lock only to be `Sync`; no user code runs under it.
     payload: Mutex<Option<Box<dyn Any + Send>>>,
 }
 

@@ -1,7 +1,7 @@
-//! How often a wait yields before its thread parks, learnt from what came of it.
+//! How often a wait yields before its thread parks, learnt from how earlier yields went.
 //!
-//! To wake a thread that has parked costs more than many yields. Where what is waited for is near, it is there after some of
-//! them; where it is not, they are in vain, each time that the wait has polled.
+//! Waking a parked thread costs more than many yields. If what is waited for is near, it is there after a
+//! few of them; if not, they are in vain, each time that the wait has polled.
 
 use crate::sync::YIELDS;
 
@@ -25,12 +25,12 @@ impl Patience {
         }
     }
 
-    /// Whoever waits was woken meanwhile: what was near may be so again.
+    /// The waiter was woken meanwhile: what was near may be so again.
     pub(crate) fn has_paid(&mut self) {
         self.0 = YIELDS;
     }
 
-    /// Half as many, but one look stays, by which it is seen if what is waited for comes nearer again.
+    /// Half as many, but one look stays, to notice when what is waited for comes nearer again.
     pub(crate) fn was_in_vain(&mut self) {
         self.0 -= self.0 / 2;
     }

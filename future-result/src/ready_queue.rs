@@ -1,13 +1,13 @@
 //! The stream of completions behind every wait for several handles.
 //!
-//! Each handle gets a waker that knows the handle's ticket; waking it appends the ticket to a
-//! lock-free queue. So a completion costs its thread O(1), whatever the number of handles, and the
-//! consumer never looks at a handle that has nothing to say.
+//! Each handle gets a waker that knows the handle's ticket; waking it appends the ticket to a lock-free
+//! queue. So a completion costs its thread O(1), whatever the number of handles, and the consumer never
+//! looks at a handle that has nothing to report.
 //!
 //! # Why no completion is slept through
 //!
-//! The consumer says that it sleeps and looks once more at the queue; the producer appends and
-//! looks whether somebody sleeps. Each puts a `SeqCst` fence between its two steps:
+//! The consumer announces that it sleeps, then looks at the queue once more; the producer appends, then
+//! looks whether anybody sleeps. Each puts a `SeqCst` fence between its two steps:
 //!
 //! ```text
 //! consumer: asleep = true;  fence;  queue empty?
@@ -25,7 +25,7 @@ use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, Ordering, fence};
 use crate::sync::channel::{Receiver, Sender, unbounded};
 
-/// What a completion says: whose it is.
+/// Says whose completion it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ticket {
     pub(crate) index: usize,
@@ -108,8 +108,8 @@ impl Inbox {
         if self.sender.send(ticket).is_err() {
             return;
         }
-        // ORDERING: the fence is the one of the proof above. The Relaxed load is the look that the
-        // proof speaks of, and spares the swap; the swap decides which producer wakes.
+        // ORDERING: the fence is the one of the proof above. The Relaxed load is the look that the proof
+        // speaks of, and saves the swap; the swap decides which producer wakes.
         fence(Ordering::SeqCst);
         if self.asleep.load(Ordering::Relaxed) && self.asleep.swap(false, Ordering::AcqRel) {
             let waker = self.waker.lock().take();

@@ -196,7 +196,7 @@ pub trait FutureResult:
     /// assert!(handle.wait_timeout(Duration::ZERO));
     /// ```
     fn wait_timeout(&mut self, limit: Duration) -> bool {
-        // A limit beyond what the clock can say is none.
+        // A limit beyond the clock's range is none.
         wait_until(self, now().checked_add(limit)).is_ok()
     }
 
@@ -359,8 +359,7 @@ pub enum InPlace {
     Ran,
     /// It has started, is done, or belongs to another pool: no attempt of this thread can succeed.
     Never,
-    /// Somebody else is just using the handle. The waker of the latest poll will be woken when that
-    /// is over.
+    /// Somebody else is using the handle right now. The waker of the latest poll will be woken when that is over.
     Busy,
 }
 

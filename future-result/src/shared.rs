@@ -41,7 +41,7 @@ pub struct Shared<F: FutureResult> {
     inner: Arc<Inner<F>>,
     /// This clone's place among the wakers, once it has waited.
     place: Option<usize>,
-    /// What this clone alone has got instead of the outcome.
+    /// What this clone alone got instead of the outcome.
     given_up: Option<TaskError>,
 }
 
@@ -56,17 +56,16 @@ struct Stage<F: FutureResult> {
     /// Absent while it is checked out, and when the outcome is there.
     handle: Option<F>,
     outcome: Option<Arc<F::Output>>,
-    /// Another clone wants to cancel; whoever has the handle does it when checking it in.
+    /// Another clone wants to cancel; whoever has the handle does so when checking it in.
     cancel: bool,
-    /// Another clone has found the handle checked out, and is to be woken when it is back: it may
-    /// be a worker that wants to run the task in place.
+    /// Another clone found the handle checked out, and is to be woken when it is back: it may be a worker
+    /// that wants to run the task in place.
     wanted: bool,
     /// The task of a handle that is checked out to run it in place, which may wait for other clones.
     run_by_taker: Option<Awaited>,
 }
 
-/// How often a clone looks before it gives its turn back: a handle may wake itself whenever it is
-/// polled.
+/// How often a clone looks before it gives up its turn: a handle may wake itself whenever it is polled.
 const LOOKS_MAX: usize = 8;
 
 /// What a handle is checked out for.
@@ -116,8 +115,8 @@ impl<F: FutureResult> Shared<F> {
 }
 
 impl<F: FutureResult> Inner<F> {
-    /// Lets `act` use the handle, then polls it. None if the outcome is not there, or another clone
-    /// has the handle: that one will look again if anything happens meanwhile.
+    /// Lets `act` use the handle, then polls it. `None` if there is no outcome, or if another clone has
+    /// the handle, which will look again if anything happens meanwhile.
     fn drive(&self, purpose: Use, act: impl FnOnce(&mut F)) -> Option<Arc<F::Output>> {
         let mut handle = match self.check_out(purpose) {
             CheckOut::Handle(handle) => handle,
@@ -187,7 +186,7 @@ impl<F: FutureResult> Inner<F> {
         // The handle keeps the cell, so this frees nothing under the lock.
         stage.run_by_taker = None;
         CheckIn::Done {
-            // After so many looks there may be more to see, but in another turn.
+            // After this many looks there may be more to see, but in another turn.
             wake: mem::take(&mut stage.wanted) || looks >= LOOKS_MAX,
         }
     }
@@ -349,7 +348,7 @@ where
         }
         answer.unwrap_or_else(|| {
             self.inner.stage.lock().cancel = true;
-            // The other may have checked the handle in meanwhile, without having seen the wish.
+            // The other may have checked the handle in meanwhile, without seeing the request.
             self.inner.drive(Use::Look, |_| {});
             Cancel::Requested
         })

@@ -1,11 +1,10 @@
 //! The state word of a cell: its bits, who may touch what in which of them, and every transition.
 //!
-//! A cell is shared by at most three parties that own it together: the *task side* (a queued
-//! [`Task`](crate::Task) or an unstarted [`Completer`](crate::Completer)), the *runner* (whoever
-//! won the right to produce the outcome), and the *handle*; cancel tokens keep the memory, and only
-//! the memory, alive besides. There is no reference count: each party is a bit, and the party whose
-//! transition leaves no owner behind frees the cell. A waker that [lies in the cell](crate::cell) is a token,
-//! too.
+//! A cell is owned jointly by at most three parties: the *task side* (a queued [`Task`](crate::Task) or
+//! an unstarted [`Completer`](crate::Completer)), the *runner* (whoever won the right to produce the
+//! outcome), and the *handle*. Cancel tokens keep the memory alive as well, but nothing else. There is no
+//! reference count: each party is a bit, and the party whose transition leaves no owner frees the cell. A
+//! waker that [lies in the cell](crate::cell) is a token, too.
 //!
 //! # What is in the word
 //!
@@ -13,7 +12,7 @@
 //!
 //! | phase | payload holds | who may touch the payload |
 //! |---|---|---|
-//! | `QUEUED` | the closure (a task); nothing or the value to be (a pair) | nobody, until it has claimed (a task); the completer (a pair) |
+//! | `QUEUED` | the closure (a task); nothing or the future value (a pair) | nobody until claimed (a task); the completer (a pair) |
 //! | `RUNNING` | whatever the runner puts there | the runner |
 //! | `VALUE` | the value, until the handle takes it | the handle |
 //! | `FAILED` | a boxed error, until the handle takes it | the handle |
@@ -38,7 +37,7 @@
 //! |---|---|---|---|
 //! | `QUEUED\|TASK` → `RUNNING` | task side ([`State::start`]) | Relaxed | nothing: the closure came with the pointer |
 //! | `QUEUED` → `RUNNING` | handle, to run or to cancel ([`State::claim_as_handle`]) | Relaxed | nothing, likewise |
-//! | `QUEUED\|TASK\|HANDLE` → `RUNNING\|HANDLE` | who holds both sides ([`State::start_alone`]) | Relaxed | nothing: nobody else is there |
+//! | `QUEUED\|TASK\|HANDLE` → `RUNNING\|HANDLE` | whoever holds both sides ([`State::start_alone`]) | Relaxed | nothing: nobody else is there |
 //! | `RUNNING\|HANDLE` → done | the same ([`State::complete_alone`]) | Relaxed | nothing, likewise |
 //! | `RUNNING` → done | runner ([`State::complete`]) | AcqRel | the payload, to the handle; acquires the slot |
 //! | `QUEUED\|TASK` → done | an unstarted completer (the same) | AcqRel | the same |
@@ -81,11 +80,11 @@ const WAITER: u32 = 1 << 5;
 const CALLBACKS: u32 = 1 << 6;
 /// The handle has cancelled, or asked the running task to stop.
 const CANCEL: u32 = 1 << 7;
-/// Whoever sets `CANCEL` has to look for wakers that want to hear of it.
+/// Whoever sets `CANCEL` must look for wakers that wait for it.
 const HEARD: u32 = 1 << 8;
 /// One cancel token; they are counted in the bits from here up.
 const TOKEN: u32 = 1 << 9;
-/// More tokens than this are taken for a leak in a loop, and abort before the count can wrap.
+/// More tokens than this must be a leak in a loop: abort before the count can wrap.
 const TOKENS_MAX: u32 = u32::MAX / 2;
 
 const OWNERS: u32 = !(PHASE | CALLBACKS | CANCEL | HEARD);
@@ -119,7 +118,7 @@ impl Outcome {
     }
 }
 
-/// Whether the caller was the last owner, and so has to free the cell.
+/// Whether the caller was the last owner, and so must free the cell.
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Release {
@@ -148,7 +147,7 @@ pub(crate) enum Completion {
     Cancelled,
 }
 
-/// What came of an attempt to cancel, as far as the state word is concerned.
+/// What came of an attempt to cancel, as far as the state word goes.
 #[must_use]
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum CancelClaim {
@@ -192,7 +191,7 @@ impl Snapshot {
         }
     }
 
-    /// Whether there is a value, and nothing and nobody else but the handle.
+    /// Whether there is a value, the handle is the only owner, and the slot is empty.
     #[inline]
     pub(crate) const fn is_lone_value(self) -> bool {
         self.0 & !(CANCEL | HEARD) == VALUE | HANDLE
@@ -213,7 +212,7 @@ impl Snapshot {
         self.0 & CANCEL != 0
     }
 
-    /// Whether somebody may wait for the flag that says so.
+    /// Whether somebody may wait for `CANCEL`.
     pub(crate) const fn is_heard(self) -> bool {
         self.0 & HEARD != 0
     }
@@ -290,8 +289,8 @@ impl State {
         Snapshot(self.0.load(Ordering::Acquire))
     }
 
-    /// The task side becomes the runner and gives up its pointer, unless the handle was faster:
-    /// then nothing changes.
+    /// The task side becomes the runner and gives up its pointer, unless the handle got there first: then
+    /// nothing changes.
     #[inline]
     pub(crate) fn start(&self) -> bool {
         let mut current = QUEUED | TASK | HANDLE;
@@ -311,8 +310,8 @@ impl State {
         false
     }
 
-    /// As [`State::start`], for a caller that holds the handle, too: without a read-modify-write. False
-    /// if there is anybody else, or a waker or a callback; then nothing changes.
+    /// As [`State::start`], without a read-modify-write, for a caller that also holds the handle. False,
+    /// with nothing changed, if there is anybody else, or a waker or a callback.
     #[inline]
     pub(crate) fn start_alone(&self) -> bool {
         // ORDERING: Acquire pairs with the Release of the tokens that were there.
@@ -393,7 +392,7 @@ impl State {
         self.complete_from(RUNNING | HANDLE | CALLBACKS, outcome, 0)
     }
 
-    /// As [`State::complete`], for a runner that holds the handle, too.
+    /// As [`State::complete`], for a runner that also holds the handle.
     #[inline]
     pub(crate) fn complete_alone(&self, outcome: Outcome) -> Completion {
         // ORDERING: Acquire as in `start_alone`; the closure may have made tokens, or left some.
@@ -405,8 +404,8 @@ impl State {
         Completion::Handed
     }
 
-    /// Starts from a guess of the word, which spares the load: one RMW in the common case, also
-    /// when the cache line is elsewhere.
+    /// Starts from a guess of the word, which saves the load: one RMW in the common case, even when the
+    /// cache line is elsewhere.
     #[inline]
     fn complete_from(&self, guess: u32, outcome: Outcome, stop_at: u32) -> Completion {
         let before = guess & (PHASE | TASK);
@@ -436,9 +435,9 @@ impl State {
         }
     }
 
-    /// The runner leaves a cell whose handle is gone; slot and payload were its own to empty.
+    /// The runner leaves a cell whose handle is gone; it has emptied slot and payload.
     pub(crate) fn retire(&self) -> Release {
-        // RUNNING (1) and a cleared WAITER become EMPTY (4): three bits change at once, so a CAS.
+        // RUNNING (1) becomes EMPTY (4) and WAITER is cleared: three bits change at once, so a CAS.
         let mut current = RUNNING;
         loop {
             let next = (current & !(PHASE | WAITER)) | EMPTY;
@@ -461,23 +460,22 @@ impl State {
         Snapshot(before & !WAITER).release()
     }
 
-    /// The handle takes its waker back, to own the slot. `Err`: done, the slot is the runner's.
+    /// The handle takes its waker back, to own the slot. `Err`: done, and the slot is the runner's.
     pub(crate) fn retract_waiter(&self) -> Result<(), Snapshot> {
         self.update_unless_done(|current| current & !WAITER, Ordering::Relaxed)
     }
 
-    /// The handle has put a waker into the slot. `Err`: done, the slot is still the handle's.
+    /// The handle has put a waker into the slot. `Err`: done, and the slot is still the handle's.
     pub(crate) fn publish_waiter(&self) -> Result<(), Snapshot> {
         self.update_unless_done(|current| current | WAITER, Ordering::Release)
     }
 
-    /// The handle has put the list of callbacks into the slot. `Err`: done, the slot is still the
-    /// handle's.
+    /// The handle has put the list of callbacks into the slot. `Err`: done, and the slot is still the handle's.
     pub(crate) fn publish_callbacks(&self) -> Result<(), Snapshot> {
         self.update_unless_done(|current| current | CALLBACKS, Ordering::Release)
     }
 
-    /// The handle goes before the outcome is there. `Err`: done, the outcome is the handle's.
+    /// The handle leaves before there is an outcome. `Err`: done, and the outcome is the handle's.
     #[inline]
     pub(crate) fn detach(&self) -> Result<(), Snapshot> {
         self.update_unless_done(|current| current & !HANDLE, Ordering::Release)
@@ -507,11 +505,11 @@ impl State {
         Err(Snapshot(current))
     }
 
-    /// The handle goes after it has disposed of the outcome. `seen` is what it saw before.
+    /// The handle leaves after disposing of the outcome. `seen` is what it saw before.
     #[inline]
     pub(crate) fn release_handle(&self, seen: Snapshot) -> Release {
         if seen.0 & OWNERS == HANDLE {
-            // Nobody else was left, nor can anybody come back. The Acquire of `load` orders their
+            // Nobody else is left, and nobody can come back. The Acquire of `load` orders the others'
             // last accesses, which each of them released, before the free.
             return Snapshot(seen.0 & !HANDLE).release();
         }
@@ -520,12 +518,12 @@ impl State {
         Snapshot(before & !HANDLE).release()
     }
 
-    /// A token has left a waker for the cancellation. True if that came before: then nobody may wake it.
+    /// A token has left a waker for the cancellation. True if already cancelled: then perhaps nobody wakes it.
     pub(crate) fn listen(&self) -> bool {
-        // ORDERING: Relaxed, as is the canceller's. Each of the two has written the word before it looks
-        // for the other, so that one of them sees the other's flag. The waker is guarded by a lock: a
-        // canceller that sees this flag cannot have held that before us, since its flag would then have
-        // happened before ours, and we would see it.
+        // ORDERING: Relaxed, as is the canceller's. Each of the two writes the word before it looks for
+        // the other, so one of them sees the other's flag. A lock guards the waker: a canceller that sees
+        // this flag cannot have held the lock before us, since its flag would then have happened before
+        // ours, and we would see it.
         let before = self.0.fetch_or(HEARD, Ordering::Relaxed);
         Snapshot(before).is_cancelled()
     }
@@ -538,8 +536,8 @@ impl State {
         }
     }
 
-    /// As [`State::add_token`], for those that can do without: false, and nothing has changed, if there are
-    /// so many that not even all threads at once could make them too many.
+    /// As [`State::add_token`], for callers that can do without. False, with nothing changed, above a
+    /// limit that leaves room for all threads to pass it at once.
     pub(crate) fn try_add_token(&self) -> bool {
         // ORDERING: Relaxed; only a count, and the caller is an owner.
         let is_room = self.0.load(Ordering::Relaxed) < TOKENS_MAX / 2;
@@ -549,7 +547,7 @@ impl State {
         is_room
     }
 
-    /// A token goes.
+    /// A token is dropped.
     pub(crate) fn release_token(&self) -> Release {
         // ORDERING: Release lets whoever frees see our accesses; Acquire lets us free after theirs.
         let before = self.0.fetch_sub(TOKEN, Ordering::AcqRel);

@@ -1,9 +1,9 @@
 //! The one place that names atomics, locks, threads and raw allocation.
 //!
-//! Everything else in the workspace's libraries takes them from here, and the time, too. So a build
-//! with `--cfg pool_loom` runs the same code on loom's model of memory and scheduling, and one with
-//! `--cfg pool_sim` in a simulation that a seed decides. Public for the sibling crates alone, and
-//! exempt from semantic versioning.
+//! Everything else in the workspace's libraries takes them from here, and the time, too. So a build with
+//! `--cfg pool_loom` runs the same code on loom's model of memory and scheduling, and one with
+//! `--cfg pool_sim` in a seeded simulation. Public for the sibling crates alone, and exempt from semantic
+//! versioning.
 
 #[cfg(not(pool_loom))]
 mod cell;

@@ -57,11 +57,11 @@ where
     new(closure, Some(pool))
 }
 
-/// As [`task_in`], for work that is begun as a task and goes on elsewhere: the closure gets the completer of its
-/// handle, started, and may hand it on. All of that is in one cell.
+/// As [`task_in`], for work that begins as a task and goes on elsewhere: the closure gets its handle's
+/// completer, started, and may hand it on. All of that is in one cell.
 ///
-/// Nobody runs it in place, since its handle need not be done then. Until it starts it is cancelled as every
-/// task is; afterwards `hook` is called as that of [`pair_with_hook`](crate::pair_with_hook) is, and told
+/// Nobody runs it in place, since its handle need not be done then. Until it starts it is cancelled like
+/// any task; afterwards `hook` is called like that of [`pair_with_hook`](crate::pair_with_hook), and told
 /// which task it is about ([`Completer::id`]).
 ///
 /// If the closure panics, its captures are dropped with it, and so is the completer if it is still there.
@@ -168,11 +168,11 @@ impl Task {
     }
 
     /// As [`run`](Self::run), but asks for a `refusal` once it has claimed the task. If there is one, the
-    /// closure is dropped and the handle gets the error; unless it is a part of a task that is running
+    /// closure is dropped and the handle gets the error; unless it is part of a task that is running
     /// already.
     ///
-    /// Says how it went, for a pool's statistics. Of what was cancelled or run in place, says what has
-    /// become of it until now; of what is not counted, nothing.
+    /// Returns how it went, for a pool's statistics; for what was cancelled or run in place, what has
+    /// become of it until now; `None` for what is not counted.
     #[doc(hidden)]
     #[inline]
     #[must_use]
@@ -181,7 +181,7 @@ impl Task {
     }
 
     /// What has become of it, for a pool's statistics: pending unless it was cancelled or run in place.
-    /// `None` of what is not counted.
+    /// `None` for what is not counted.
     #[doc(hidden)]
     #[must_use]
     pub fn status(&self) -> Option<Status> {

@@ -92,7 +92,7 @@ where
     I: IntoIterator<Item = F>,
     F: FutureResult,
 {
-    // Dropping what is left is what cancels it, however this ends.
+    // Dropping what is left cancels it, however this ends.
     let handles = handles.into_iter().map(FutureResult::cancel_on_drop);
     let completed = as_completed(handles);
     let mut values: Vec<Option<T>> = iter::repeat_with(|| None)

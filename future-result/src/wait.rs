@@ -120,7 +120,7 @@ pub fn wait<F: FutureResult>(handles: &mut [F], when: When, limit: Option<Durati
     waiting.finish()
 }
 
-/// A wait until some handle has something to say.
+/// A wait until some handle has something to report.
 struct WaitForAny<'a, F> {
     handles: &'a mut [F],
     queue: &'a ReadyQueue,
@@ -159,7 +159,7 @@ impl<F: FutureResult> Wait for WaitForAny<'_, F> {
     }
 }
 
-/// Sees whether the handle that a ticket speaks of is done; it registers again if it is not.
+/// Checks whether the handle that a ticket announces is done; it registers again if it is not.
 fn look<F: FutureResult>(
     handles: &mut [F],
     queue: &ReadyQueue,

@@ -27,7 +27,7 @@ struct Counting;
 thread_local! {
     static ALLOCATED: Cell<usize> = const { Cell::new(0) };
     static FREED: Cell<usize> = const { Cell::new(0) };
-    /// Blocks that are there, of the alignment that small cells have and hardly anything else.
+    /// Live blocks with the alignment that small cells have and hardly anything else.
     static CELLS: Cell<isize> = const { Cell::new(0) };
 }
 
@@ -60,7 +60,7 @@ fn counted<R>(f: impl FnOnce() -> R) -> (R, usize, usize) {
     (result, after.0 - before.0, after.1 - before.1)
 }
 
-/// What `f` returns; it must allocate and free so often.
+/// What `f` returns; it must allocate and free this often.
 #[track_caller]
 fn costs<R>(allocated: usize, freed: usize, f: impl FnOnce() -> R) -> R {
     let (result, really_allocated, really_freed) = counted(f);

@@ -21,7 +21,7 @@ use future_result::{
     as_completed, block_until, pair, task, task_in, wait, with_blocker,
 };
 
-/// So long that no machine is slower; reached only where a wake-up was lost.
+/// Longer than the slowest machine takes; reached only if a wake-up was lost.
 const LONG: Duration = Duration::from_secs(100);
 const ROUNDS: usize = if cfg!(miri) { 20 } else { 300 };
 
@@ -305,7 +305,7 @@ fn blocker_that_panics_leaves_the_thread_as_it_was() {
 fn wake_during_a_nested_wait_is_kept_for_the_outer() {
     let (wakers, to_wake) = mpsc::channel::<Waker>();
     let other = thread::spawn(move || {
-        // The outer's first, while its thread is parked in the inner wait.
+        // The outer one's first, while its thread is parked in the inner wait.
         let (outer, inner) = (to_wake.recv().unwrap(), to_wake.recv().unwrap());
         outer.wake();
         inner.wake();
@@ -363,7 +363,7 @@ fn unparks_by_others_are_not_taken_for_wake_ups() {
         }
         waker.wake();
     });
-    // Also one from before, left by somebody who did not park.
+    // Also an earlier one, left by somebody who did not park.
     thread::current().unpark();
     let mut polls = 0;
     let waited = block_until(long(), |context| {

@@ -1,4 +1,4 @@
-//! Proves that a task which hands its cell on is a task until it runs and a pair afterwards.
+//! Proves that a task that hands on its cell is a task until it runs and a pair afterwards.
 #![cfg(not(pool_loom))]
 #![expect(clippy::disallowed_types, reason = "tests count with std's atomics")]
 

@@ -1,5 +1,5 @@
-//! Proves that `on_done` callbacks run once each, in the order of their addition, before the outcome
-//! can be taken, whatever they do and whoever is left.
+//! Proves that `on_done` callbacks run once each, in the order they were added, before the outcome can be
+//! taken, whatever they do and whoever is left.
 #![cfg(not(pool_loom))]
 #![expect(
     clippy::disallowed_types,

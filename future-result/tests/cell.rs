@@ -571,7 +571,7 @@ fn a_hook_is_called_for_each_request_to_stop_what_runs_and_dropped_with_the_cell
     assert_eq!(handle.cancel(), Cancel::Requested);
     assert!(running.is_cancelled());
     assert_eq!(calls.load(SeqCst), 2);
-    // It has a home, and no closure to be run there.
+    // It has a home, but no closure to run there.
     assert_eq!(pool.enter(|| handle.run_in_place()), InPlace::Never);
     running.complete(5_u64).unwrap();
     assert_eq!(handle.cancel(), Cancel::TooLate);

@@ -29,7 +29,7 @@ use futures_lite::{Stream, StreamExt};
 use self::support::probe::Probe;
 use self::support::wakes::Wakes;
 
-/// So long that no machine is slower; reached only where a wake-up was lost.
+/// Longer than the slowest machine takes; reached only if a wake-up was lost.
 const LONG: Duration = Duration::from_secs(100);
 
 const ROUNDS: usize = if cfg!(miri) { 20 } else { 300 };
@@ -57,7 +57,7 @@ fn completions_come_in_their_order_those_before_the_call_first() {
         assert_eq!(result.unwrap(), 10 * place);
         order.push(place);
     }
-    // Of those done before, the order in which they were given counts.
+    // Among those done before, the order in which they were given counts.
     assert_eq!(order, [1, 3, 4, 0, 2]);
     assert!(completed.next().is_none());
 }
@@ -246,7 +246,7 @@ fn slots_are_reused_and_keys_stay_right() {
 
 #[test]
 fn handle_that_wakes_itself_does_not_keep_a_timed_wait() {
-    // As a future does that yields to its executor; tokio's own do when their budget is used up.
+    // Like a future that yields to its executor; tokio's own do so when their budget is used up.
     const FAR_TOO_OFTEN: usize = 10_000;
     let probe = Probe::default();
     probe.with(|probed| probed.self_wakes = FAR_TOO_OFTEN);
@@ -391,7 +391,7 @@ fn deadline_ends_the_iteration_and_gives_back_what_is_pending() {
     completers.remove(2).complete(2).unwrap();
     let mut completed = as_completed(handles).timeout(Duration::ZERO);
     assert_eq!(completed.size_hint(), (0, Some(4)));
-    // What is done in time is yielded, also when the time is over.
+    // What is done in time is yielded, even when the time is over.
     assert!(matches!(completed.next(), Some((2, Ok(2)))));
     assert!(completed.next().is_none());
     assert_eq!(completed.pending(), 3);

@@ -39,7 +39,7 @@ fn flags<const N: usize>() -> impl Iterator<Item = [bool; N]> {
 
 #[test]
 fn leaked_ends_leave_the_other_end_working() {
-    /// What is in here is never dropped, and yet no leak to a leak detector.
+    /// What is in here is never dropped, yet no leak to a leak detector.
     static LEAKED: Mutex<Vec<Box<dyn std::any::Any + Send>>> = Mutex::new(Vec::new());
     let leak = |end: Box<dyn std::any::Any + Send>| LEAKED.lock().unwrap().push(end);
 

@@ -82,7 +82,7 @@ impl Error for Outer {
 #[test]
 fn source_goes_on_where_the_message_ends() {
     let error = TaskError::Lost(Cause::new(Outer(io::Error::other("the inner reason"))));
-    // The message tells the cause already; the chain must not tell it twice.
+    // The message names the cause already; the chain must not repeat it.
     assert!(error.to_string().contains("the outer reason"));
     assert_eq!(error.source().unwrap().to_string(), "the inner reason");
     let TaskError::Lost(cause) = &error else {

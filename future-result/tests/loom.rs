@@ -1,11 +1,11 @@
 //! The races for the cell of a task or a pair, in all interleavings that loom can reach.
 //!
-//! Run by `./check.sh loom`. Cells are allocated through loom, which reports one that is leaked or
-//! freed twice, and any access to a payload that is not ordered after the one before it.
+//! Run by `./check.sh loom`. Cells are allocated through loom, which reports one that is leaked or freed
+//! twice, and any access to a payload that is not ordered after the one before it.
 #![cfg(pool_loom)]
 #![expect(
     clippy::disallowed_types,
-    reason = "what a model counts with is no part of the model"
+    reason = "a model's own counters are no part of it"
 )]
 
 mod support {
@@ -96,7 +96,7 @@ fn panicking_drop_of_the_value_races_drop_of_the_handle_and_frees_the_cell() {
         let other = thread::spawn(|| task.run());
         let dropped = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(handle)));
         other.join().unwrap();
-        // Whoever had to drop it has, and the cell is free: loom would tell of a leak.
+        // Whoever had to drop it has, and the cell is free: loom would report a leak.
         drop(dropped);
     });
 }
@@ -288,7 +288,7 @@ fn taker_overtakes_the_wake_up() {
         if poll_done(&mut handle, Waker::noop()) {
             assert_eq!(*handle.result().unwrap(), 1);
         }
-        // Joined only now: otherwise the end of the other would order what the cell has to.
+        // Joined only now: otherwise the other's end would give the order that the cell has to.
         other.join().unwrap();
     });
 }

@@ -3,7 +3,7 @@
 #![cfg(pool_loom)]
 #![expect(
     clippy::disallowed_types,
-    reason = "what a model counts with is no part of the model"
+    reason = "a model's own counters are no part of it"
 )]
 
 mod support {

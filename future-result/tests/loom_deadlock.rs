@@ -5,7 +5,7 @@
 #![expect(
     clippy::disallowed_types,
     clippy::unwrap_used,
-    reason = "what a model counts with is no part of the model; its helpers unwrap"
+    reason = "a model's own counters are no part of it; its helpers unwrap"
 )]
 
 use std::sync::Arc;
@@ -70,7 +70,7 @@ fn task_that_completes_while_its_waiter_registers_is_no_deadlock() {
 
 #[test]
 fn cell_that_takes_the_place_of_a_shared_one_is_no_deadlock() {
-    /// Of a size that nothing else has, so that the next cell gets the place of the last.
+    /// Of a size that nothing else has, so that the next cell gets the last one's memory.
     type Large = [u64; 32];
 
     loom::model(|| {
@@ -104,7 +104,7 @@ impl Drop for Presence {
     fn drop(&mut self) {
         let mut present = self.0.present.lock().unwrap();
         present.0 -= 1;
-        // The last one alone wakes.
+        // Only the last one wakes.
         let waker = if present.0 == 0 {
             present.1.take()
         } else {

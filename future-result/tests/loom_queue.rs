@@ -1,10 +1,10 @@
 //! The races of what holds tasks: the inbox, the ring, and claims.
 //!
-//! Run by `./check.sh loom`. loom tells of a cell that is lost, or that two owners free.
+//! Run by `./check.sh loom`, which reports a cell that is lost or freed twice.
 #![cfg(pool_loom)]
 #![expect(
     clippy::disallowed_types,
-    reason = "what a model counts with is no part of the model"
+    reason = "a model's own counters are no part of it"
 )]
 
 use std::cell::Cell;
@@ -18,7 +18,7 @@ use future_result::{
 };
 use loom::thread;
 
-/// What happened, in its order.
+/// What happened, in order.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u32>>>);
 
@@ -252,8 +252,8 @@ fn thief_that_reads_a_slot_used_again_takes_nothing_twice() {
                 task.run();
             }
         });
-        // Goes round: the new task gets the slot of the first. For the next one there is room only if the
-        // thief has made some.
+        // Wraps round: the new task gets the slot of the first. There is room for the next one only if
+        // the thief has made some.
         mine.pop().unwrap().run();
         let newest = TaskDeque::CAPACITY as u32 + 2;
         push(&mine, &log, newest - 1);
@@ -283,7 +283,7 @@ impl OwnQueue for Own {
     }
 }
 
-/// Gives another task than the one that was asked for.
+/// Gives another task than the one asked for.
 struct Wrong(Cell<Option<Task>>);
 
 impl OwnQueue for Wrong {

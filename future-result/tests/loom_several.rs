@@ -1,5 +1,4 @@
-//! The races of those who wait for several handles, or several for one, in all interleavings that loom can
-//! reach.
+//! The races of waits for several handles, and of several waits for one, in all interleavings that loom can reach.
 #![cfg(pool_loom)]
 
 use std::task::{Context, Waker};

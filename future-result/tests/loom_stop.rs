@@ -1,8 +1,8 @@
-//! The races of the wish to stop with work that is running, in all interleavings that loom can reach.
+//! The races of a request to stop with running work, in all interleavings that loom can reach.
 #![cfg(pool_loom)]
 #![expect(
     clippy::disallowed_types,
-    reason = "what a model counts with is no part of the model"
+    reason = "a model's own counters are no part of it"
 )]
 
 mod support {
@@ -125,7 +125,7 @@ fn cancel_races_the_end_of_the_wait_for_it_and_no_waker_stays() {
         let polled = Pin::new(&mut cancelled).poll(&mut Context::from_waker(&waker));
         drop((cancelled, waker));
         assert_eq!(canceller.join().unwrap(), Cancel::Prevented);
-        // Nobody is woken who was told at once.
+        // Whoever was told at once is not woken.
         assert!(polled.is_pending() || wakes.count() <= 1);
         assert_eq!(Arc::strong_count(&wakes), 1);
     });

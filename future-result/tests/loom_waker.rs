@@ -1,8 +1,8 @@
-//! Wakers that lie in a cell, in all interleavings that loom can reach with whoever else has the cell.
+//! Wakers that lie in a cell, beside its other owners, in all interleavings that loom can reach.
 #![cfg(pool_loom)]
 #![expect(
     clippy::disallowed_types,
-    reason = "what a model counts with is no part of the model"
+    reason = "a model's own counters are no part of it"
 )]
 
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use std::task::Waker;
 use future_result::{FutureResult, PoolId, WakeRef, Wakes, pair_with_waker};
 use loom::thread;
 
-/// Counts, and tells by its count how many of it there are.
+/// Counts wakes; its `Arc` tells how many of it there are.
 #[derive(Clone, Default)]
 struct Hook(Arc<AtomicUsize>);
 

@@ -21,7 +21,7 @@ use future_result::{
     run_chunk, task, task_in,
 };
 
-/// What a task of a map gives.
+/// What a task of a map returns.
 type Results = Vec<Result<u32, TaskError>>;
 
 /// A pool that runs nothing by itself.
@@ -200,7 +200,7 @@ fn error_in_the_middle_does_not_end_the_rest() {
         codes(Map::new(511..516, at_once, 2)),
         [5110, 5120, -1, 5140, 5150]
     );
-    // A chunk is one task, and yet the panic costs its own item alone.
+    // A chunk is one task, yet a panic costs only its own item.
     let chunked = Map::new(511..516, at_once, 2).chunk_size(4);
     assert_eq!(codes(chunked), [5110, 5120, -1, 5140, 5150]);
     let unordered = Map::new(511..516, at_once, 2).chunk_size(4).unordered();
@@ -387,8 +387,8 @@ fn deadline_that_no_clock_can_say_is_none() {
     assert_eq!(codes(map), [0, 10, 20]);
 }
 
-/// A map whose deadline passes while it submits the last of what it submits: the limit is doubled
-/// until the machine was fast enough for the first `next` to begin in time.
+/// A map whose deadline passes while it submits its last task: the limit is doubled until the machine was
+/// fast enough for the first `next` to begin in time.
 fn map_that_expires_while_it_submits<F: FutureResult<Value = Results>>(
     items: u32,
     buffer_size: usize,

@@ -1,4 +1,4 @@
-//! Proves that two ends of a cell that act at the same moment agree on who won, and drop all once.
+//! Proves that two ends of a cell that act at the same moment agree on who won, and drop everything once.
 #![cfg(not(pool_loom))]
 #![expect(
     clippy::disallowed_types,
@@ -31,7 +31,7 @@ fn poll<T>(handle: &mut JoinHandle<T>, waker: &Waker) -> Poll<Result<T, TaskErro
     Pin::new(handle).poll(&mut Context::from_waker(waker))
 }
 
-/// Runs both at the same time, and gives what they return.
+/// Runs both at the same time, and returns their results.
 fn race<A: Send, B: Send>(
     one: impl FnOnce() -> A + Send,
     other: impl FnOnce() -> B + Send,
@@ -175,7 +175,7 @@ fn poll_with_the_same_waker_races_complete_is_ready_or_woken() {
     for round in 0..ROUNDS {
         let (completer, mut handle) = pair();
         let wakes = Arc::<Wakes>::default();
-        // A clone, as is the one in the slot: a waker's table need not be at the same place as that of its clones.
+        // A clone, like the one in the slot: a waker's table need not be at the same place as that of its clones.
         let waker = Waker::clone(&Waker::from(wakes.clone()));
         assert!(poll(&mut handle, &waker).is_pending());
         // Compares with the waker in the slot, while the runner may be taking it out.

@@ -26,7 +26,7 @@ use future_result::{
 
 use self::support::wakes::Wakes;
 
-/// So long that no machine is slower; reached only where a wake-up was lost.
+/// Longer than the slowest machine takes; reached only if a wake-up was lost.
 const LONG: Duration = Duration::from_secs(100);
 const ROUNDS: usize = if cfg!(miri) { 20 } else { 300 };
 
@@ -374,7 +374,7 @@ fn clone_of_the_value_that_panics_costs_its_taker_alone() {
 
 #[test]
 fn handle_that_wakes_itself_gives_its_poller_the_turn_back() {
-    // As a future does that yields to its executor; tokio's own do when their budget is used up.
+    // Like a future that yields to its executor; tokio's own do so when their budget is used up.
     const FAR_TOO_OFTEN: usize = 1000;
     let polls = Arc::new(AtomicUsize::new(0));
     let count = polls.clone();
@@ -398,8 +398,7 @@ fn handle_that_wakes_itself_gives_its_poller_the_turn_back() {
 
 #[test]
 fn wish_to_cancel_on_any_look_does_not_hide_a_wake_up() {
-    // A clone looks several times before it gives its turn back; the wish may come on any of them,
-    // also on the last.
+    // A clone looks several times before it gives up its turn; the request may come at any of them, even the last.
     for wish_at in 1..20 {
         let other = Arc::new(Mutex::new(None::<future_result::Shared<Scripted>>));
         let (wakes, inner) = (Arc::<Wakes>::default(), other.clone());
@@ -425,7 +424,7 @@ fn wish_to_cancel_on_any_look_does_not_hide_a_wake_up() {
         })
         .shared();
         *other.lock().unwrap() = Some(user.clone());
-        // Looks in one turn as often as it likes, and is gone.
+        // Looks as often as it likes in one turn, and is gone.
         let _ = poll(&mut user, Waker::noop());
         drop(user);
         // The other owns itself through its script.

@@ -23,7 +23,7 @@ use future_result::{
     block_until, pair, task, task_in, try_run_chunk,
 };
 
-/// What a task of a map gives.
+/// What a task of a map returns.
 type Results = Vec<Result<Result<u32, u32>, TaskError>>;
 
 /// A pool that runs nothing by itself.

@@ -148,7 +148,7 @@ payload!(Page, 4096, 1);
 payload!(EmptyPage, 4096, 0);
 payload!(Large, 16, LARGE);
 
-/// Interpreted, each byte takes its time.
+/// Under miri each byte takes its time.
 const LARGE: usize = if cfg!(miri) { 300 } else { 100_000 };
 
 /// One way through a cell for a closure that captures an `A` and returns a `B`.
@@ -278,7 +278,7 @@ fn value_that_is_not_send_stays_on_its_thread_while_tokens_leave() {
 
 #[test]
 fn borrowed_values_travel_between_scoped_threads() {
-    /// A handle to a longer-lived value does as a handle to a shorter-lived one.
+    /// A handle to a longer-lived value serves as one to a shorter-lived value.
     fn shorten<'a>(handle: JoinHandle<&'static str>, _like: &'a str) -> JoinHandle<&'a str> {
         handle
     }

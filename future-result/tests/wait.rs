@@ -1,5 +1,4 @@
-//! Proves that `wait` comes back when what it was told to wait for has happened, and lists every
-//! handle exactly once.
+//! Proves that `wait` returns once what it was told to wait for has happened, and lists every handle exactly once.
 #![cfg(not(pool_loom))]
 #![expect(
     clippy::disallowed_types,
@@ -25,7 +24,7 @@ use future_result::{
 
 use self::support::probe::Probe;
 
-/// So long that no machine is slower; reached only where a wake-up was lost.
+/// Longer than the slowest machine takes; reached only if a wake-up was lost.
 const LONG: Duration = Duration::from_secs(100);
 
 const ROUNDS: usize = if cfg!(miri) { 20 } else { 300 };
@@ -45,7 +44,7 @@ fn handle_that_wakes_itself_does_not_keep_a_timed_wait_for_many() {
     assert!(left > 0, "the wait went on until the handle had enough");
 }
 
-/// Indices as `wait` gives them.
+/// Indices as `wait` returns them.
 fn waited(done: &[usize], pending: &[usize], timed_out: bool) -> Waited {
     let mut waited = Waited::default();
     waited.done = done.to_vec();

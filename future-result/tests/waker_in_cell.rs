@@ -15,7 +15,7 @@ use future_result::{
     waker_of,
 };
 
-/// What it was told, and how many of it there are.
+/// Counts what it was told; the `Arc`s tell how many of it there are.
 #[derive(Clone, Default)]
 struct Hook {
     wakes: Arc<AtomicUsize>,
@@ -28,7 +28,7 @@ impl Wakes for Hook {
     }
 
     fn wake(this: &WakeRef<Self>) {
-        // As a pool does that sends it elsewhere.
+        // Like a pool that sends it elsewhere.
         let sent = WakeRef::clone(this);
         sent.wakes.fetch_add(1, SeqCst);
     }
@@ -149,7 +149,7 @@ fn a_waker_without_a_task_and_a_pair_without_a_waker() {
     assert!(completer.waker().is_none() && completer.into_slim().waker().is_none());
 }
 
-/// More would abort, if they were all counted in one cell.
+/// More would abort if all were counted in one cell.
 #[test]
 #[cfg_attr(
     miri,

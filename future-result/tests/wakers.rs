@@ -127,7 +127,7 @@ fn with_and_without_callbacks(run: impl Fn(Completer<u8>, JoinHandle<u8>)) {
     let (completer, handle) = pair();
     run(completer, handle);
     let (completer, mut handle) = pair();
-    // The waker lies in the list then, not in the slot.
+    // The waker is then in the list, not in the slot.
     handle.on_done(|_| ());
     run(completer, handle);
 }
@@ -388,7 +388,7 @@ fn wake_that_polls_another_clone_inline_finds_the_outcome() {
 
 #[test]
 fn waker_that_owns_its_handle_ends_with_it() {
-    // A cycle, as an executor's task is one: it holds the future, whose cell holds its waker.
+    // A cycle, like an executor's task: it holds the future, whose cell holds its waker.
     let script = Arc::<Script>::default();
     let (completer, mut handle) = pair::<u8>();
     register(&mut handle, &script);

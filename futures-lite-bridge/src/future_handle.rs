@@ -63,7 +63,7 @@ pub struct FutureHandle<F: Future> {
 
 enum Stage<F: Future> {
     Unpolled(Pin<Box<F>>),
-    /// With whom to tell that it was cancelled.
+    /// With the waker of the last poll, which a cancellation wakes.
     Polled(Pin<Box<F>>, Waker),
     Done(Result<F::Output, TaskError>),
     /// Also while the future is polled.
@@ -87,12 +87,12 @@ impl<F: Future> FutureHandle<F> {
     }
 }
 
-/// A panic of the future's is its outcome; so is one of its destructor when it is ready.
+/// A panic of the future is its outcome; so is a panic of its destructor once it is ready.
 fn poll<F: Future>(
     mut future: Pin<Box<F>>,
     context: &mut Context<'_>,
 ) -> Result<Result<F::Output, TaskError>, Pin<Box<F>>> {
-    // Unwind safety: the future is not polled again after a panic, and whoever waits is told.
+    // Unwind safety: the future is not polled again after a panic, and the waiter is told.
     let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context)));
     let outcome = match polled {
         Ok(Poll::Pending) => return Err(future),
@@ -177,7 +177,7 @@ impl<F: Future> FutureResult for FutureHandle<F> {
     }
 
     fn wait_timeout(&mut self, limit: Duration) -> bool {
-        // A limit beyond what the clock can say is none.
+        // A limit beyond the clock's range is none.
         let deadline = now().checked_add(limit);
         self.is_done()
             || blocking(|| block_until(deadline, |context| self.poll_done(context))).is_ok()
@@ -198,7 +198,7 @@ impl<F: Future> Future for FutureHandle<F> {
     }
 }
 
-// The future is in a box, and values are never pinned.
+// The future is boxed, and its value is never pinned.
 impl<F: Future> Unpin for FutureHandle<F> {}
 
 impl<F: Future> fmt::Debug for FutureHandle<F> {

@@ -82,7 +82,7 @@ use rustix::net::{Shutdown, shutdown};
 #[derive(Debug)]
 pub struct Green<T> {
     socket: T,
-    /// Whoever waits, waits in the reactor of one thread.
+    /// Waiters are registered in one thread's reactor.
     _stays: PhantomData<Rc<()>>,
 }
 
@@ -106,7 +106,7 @@ impl<T: Polled> Green<T> {
     }
 }
 
-// It is never pinned.
+// The socket is never pinned.
 impl<T> Unpin for Green<T> {}
 
 impl<T> AsyncRead for &Green<T>

@@ -95,7 +95,7 @@ impl<T: AsyncBufRead + Unpin> BufRead for BlockOn<T> {
         block_on(poll_fn(|context| {
             Pin::new(&mut self.0).poll_fill_buf(context).map_ok(|_| ())
         }))?;
-        // A closure cannot lend what it borrows itself; what is there now needs no wait.
+        // The closure cannot return what it borrows; the bytes are there now, without a wait.
         match Pin::new(&mut self.0).poll_fill_buf(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(filled) => filled,
             Poll::Pending => Err(io::ErrorKind::Interrupted.into()),

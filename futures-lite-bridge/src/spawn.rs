@@ -8,17 +8,16 @@
 //!                         └── woken ◄────────────────┘
 //! ```
 //!
-//! Until its first poll it is a task like any other, in one cell: the future, the place for its
-//! value, and how it is cancelled. The first poll moves it out, to where it stays. From then on it is polled by a
-//! [`Runnable`] of `async-task`, of which there is at most one: that is what makes several wake-ups one, and none
-//! lost. Each poll is a task of the pool's, and is queued where the waking thread queues its tasks: a worker's
-//! wake-up goes into its own queue, at the back.
+//! Until its first poll a future is a task like any other, in one cell, with room for its value and a way to
+//! cancel it. The first poll moves it to where it stays. From then on a [`Runnable`] of `async-task` polls it, of
+//! which there is at most one: so several wake-ups become one, and none is lost. Each poll is a task of the pool,
+//! queued where the waking thread queues its tasks: a worker's wake-up goes to the back of its own queue.
 //!
-//! Nothing of a future keeps a way into its pool, which all futures would have to count in one place. Whoever
-//! wakes or cancels it is mostly a worker of that pool, and knows it; others look it up by its identity.
+//! A future holds no reference to its pool, which all futures would have to count in one place. The thread that
+//! wakes or cancels it is mostly a worker of that pool, and knows it; others look the pool up by its identity.
 //!
-//! Who is not ready at the first poll is entered in [`mod@waiting`], by which two others find it: whoever
-//! cancels it, and the end of the pool. What is ready at once never gets there.
+//! A future that is not ready at its first poll is entered in [`mod@waiting`], where its canceller and the pool's
+//! end find it. One that is ready at once never gets there.
 
 #[cfg(all(test, pool_loom))]
 mod model;
@@ -96,7 +95,7 @@ where
     F::Output: Send + 'static,
 {
     let id = pool.id();
-    // From now on its workers know that what waits here may be woken by what they run.
+    // From now on its workers know that their tasks may wake what waits here.
     pool.keep_companion::<Waiting>();
     pool.submit_by_hand(
         move |cell| wake(id, cell),
@@ -116,12 +115,12 @@ where
     poll_once(runnable);
 }
 
-/// Whether it was woken meanwhile makes no difference: it is queued again already.
+/// It makes no difference whether it was woken meanwhile: then it is already queued again.
 fn poll_once(runnable: Runnable) {
     let _ = runnable.run();
 }
 
-/// Wakes a future whose handle wants it to end, if it waits.
+/// Wakes a future that its handle has cancelled, if it waits.
 fn wake(pool: PoolId, cell: CellId) {
     Submitter::companion_of(pool, |waiting: &Waiting| waiting.wake(cell));
 }
@@ -133,11 +132,11 @@ fn again(pool: PoolId, runnable: Runnable) {
         return;
     };
     if pool.is_inherited() {
-        // It stays in the process that this one was forked off.
+        // It belongs to the process that this one was forked from.
         return std::mem::forget(refused);
     }
     let mut refused = Some(refused);
-    // Not dropped here, where it was woken, unless it must be: that may be under somebody's lock.
+    // Not dropped here unless it must be: the waking thread may hold a lock.
     Submitter::companion_of(pool, |waiting: &Waiting| {
         refused.take().map(|task| waiting.keep(task))
     });

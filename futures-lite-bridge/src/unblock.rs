@@ -1,13 +1,13 @@
 //! Blocking readers, writers and iterators as async ones: the blocking calls are made on a thread pool.
 //!
-//! Each adapter owns what it adapts, and lends it to one job at a time. A job is there only while there is
-//! something to do for it: a reader reads when somebody wants bytes and none are left, or a few buffers ahead of
-//! that if reading fills them, an iterator is advanced while there is room for its items, a writer writes what it was given. So whoever is slow
-//! holds no worker. A job goes on while there is more of that, for the length of a [turn], since each
+//! Each adapter owns what it adapts, and lends it to one job at a time. A job exists only while it has something to
+//! do: a reader reads when bytes are wanted and none are left, or a few buffers ahead if reads fill them; an
+//! iterator advances while there is room for its items; a writer writes what it was given. So slow consumers and
+//! producers hold no worker. A job goes on while there is more to do, for the length of a [turn], since each
 //! hand-over costs as much as a buffer.
 //!
-//! A bound of the pool's queue is not heeded, since async code cannot wait for room there; it is at most
-//! one job for each adapter.
+//! A bound of the pool's queue is ignored, since async code cannot wait for room there; each adapter has at most
+//! one job.
 
 mod ahead;
 mod gathered;
@@ -28,14 +28,13 @@ pub use self::iter::UnblockIter;
 pub use self::reader::UnblockReader;
 pub use self::writer::UnblockWriter;
 
-/// How much a reader or a writer has in a buffer at first, unless it is told otherwise.
+/// The first size of a reader's or a writer's buffers by default, in bytes.
 const CAPACITY: usize = 64 * 1024;
-/// Up to which a writer's buffers grow then, while they are too small: a job for each 64 KiB costs more than copying
-/// that.
+/// How far a writer's buffers then grow while they are too small: a job for each 64 KiB costs more than copying it.
 const WRITE_MAX: usize = 512 * 1024;
-/// Up to which a reader's do. Both of them are to stay in a cache.
+/// How far a reader's do. Both should fit in a cache.
 const READ_MAX: usize = 256 * 1024;
-/// How many items an iterator is ahead, unless it is told otherwise.
+/// How many items an iterator reads ahead by default.
 const ITEMS: usize = 1024;
 
 /// Runs a job of an adapter.
@@ -48,7 +47,7 @@ fn submit<T: Send + 'static>(
     handle
 }
 
-/// Repeats what a signal has interrupted.
+/// Repeats what a signal interrupted.
 fn retry<T>(mut operation: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     loop {
         match operation() {
@@ -58,12 +57,12 @@ fn retry<T>(mut operation: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     }
 }
 
-/// What became of the job that had the adapted value.
+/// The job that had the adapted value has failed.
 fn lost(error: TaskError) -> io::Error {
     io::Error::other(error)
 }
 
-/// The adapted value is gone, with a job that has failed before, or since it was closed.
+/// The adapted value is gone: it was closed, or lost with an earlier job.
 fn gone() -> io::Error {
     io::Error::new(
         io::ErrorKind::BrokenPipe,

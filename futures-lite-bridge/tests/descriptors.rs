@@ -1,4 +1,4 @@
-//! Listeners for whose connections no descriptor is left. A program of its own, since it uses up the process's.
+//! Listeners that have no descriptor left for a connection. A separate program, since it uses up all of them.
 #![cfg(all(feature = "green", not(pool_loom)))]
 #![expect(clippy::unwrap_used, reason = "a failure of a test")]
 
@@ -19,7 +19,7 @@ use rustix::process::{Resource, Rlimit, setrlimit};
 
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// Opens files until there is no descriptor for another one.
+/// Opens files until no descriptor is left.
 fn use_up_descriptors() -> Vec<File> {
     let (current, maximum) = (Some(64), Some(64));
     setrlimit(Resource::Nofile, Rlimit { current, maximum }).unwrap();
@@ -37,7 +37,7 @@ async fn accept_with_none_left<T>(mut connections: impl Stream<Item = io::Result
     assert!(is_shortage(connections.next().await));
     assert_eq!(now() - start, PAUSE);
 
-    // Who gives up meanwhile, or polls more often, does not shorten it.
+    // Neither giving up meanwhile nor polling more often shortens it.
     for _ in 0..3 {
         assert!(poll_once(connections.next()).await.is_none());
         yield_now().await;
@@ -57,13 +57,13 @@ async fn accept_with_none_left<T>(mut connections: impl Stream<Item = io::Result
     assert_eq!(refused, 10);
     closing.await.unwrap();
     drop(files);
-    // There is nobody else, and no pause is left of before.
+    // There is no other connection, and the pause is over.
     assert!(poll_once(connections.next()).await.is_none());
 }
 
 #[test]
 fn whoever_accepts_for_want_of_a_descriptor_again_and_again_leaves_the_others_their_time() {
-    // The clock is virtual: a loop that never slept would keep it from going on.
+    // The clock is virtual: a loop that never slept would keep it from advancing.
     let runtime = Runtime::builder().deterministic(1).build().unwrap();
     let path = std::env::temp_dir().join(format!("descriptors-{}", std::process::id()));
     let ran = runtime.block_on(async {

@@ -1,11 +1,11 @@
-//! Many futures, woken, cancelled and left waiting from several threads: each ends once, and is dropped
-//! once. Readers, writers and iterators on a pool, whose bytes and items all come, in order. Made for the sanitizers: `./check.sh asan tsan`.
+//! Many futures are woken, cancelled and left waiting from several threads: each ends once, and is dropped once.
+//! Readers, writers and iterators on a pool lose and reorder nothing. For the sanitizers: `./check.sh asan tsan`.
 //!
 //! `STRESS_TASKS` says how many; 100,000 unless set.
 #![expect(
     clippy::disallowed_types,
     clippy::expect_used,
-    reason = "the counts are no part of what is tested, and a failed expectation is a failed test"
+    reason = "the counters are not under test, and a failed expectation is a failed test"
 )]
 
 use std::future::{pending, poll_fn};
@@ -31,7 +31,7 @@ fn main() {
     println!("stress: {tasks} futures, each to its end once");
 }
 
-/// Says that it is gone.
+/// Counts its drop.
 struct Guard(Arc<AtomicUsize>);
 
 impl Drop for Guard {
@@ -40,7 +40,7 @@ impl Drop for Guard {
     }
 }
 
-/// Each waits for another thread, while a third may cancel it, and wakes itself once besides.
+/// Each wakes itself once and waits for another thread, while a third may cancel it.
 fn woken_and_cancelled_at_once(tasks: usize) {
     let pool = ThreadPoolExecutor::new(2).expect("threads can be started");
     let gone = Arc::new(AtomicUsize::new(0));
@@ -65,7 +65,7 @@ fn woken_and_cancelled_at_once(tasks: usize) {
     }
     let completing = thread::spawn(move || {
         for (n, completer) in completers.into_iter().enumerate() {
-            // In vain where the future is gone.
+            // Fails if the future is gone.
             let _ = completer.complete(n);
         }
     });
@@ -86,7 +86,7 @@ fn woken_and_cancelled_at_once(tasks: usize) {
     assert_eq!(gone.load(Ordering::Relaxed), tasks);
 }
 
-/// Pools are shut down while others still spawn and wake.
+/// Pools are shut down while other threads still spawn and wake.
 fn pools_end_with_futures_that_wait(pools: usize) {
     for n in 0..pools {
         let pool = Arc::new(ThreadPoolExecutor::new(2).expect("threads can be started"));
@@ -130,7 +130,7 @@ fn pools_end_with_futures_that_wait(pools: usize) {
     }
 }
 
-/// Counts upwards, a byte each; every so often it gives less than it is asked for.
+/// Counts upwards, a byte each; now and then a read is short.
 struct Counting {
     next: usize,
     end: usize,
@@ -152,7 +152,7 @@ impl Read for Counting {
     }
 }
 
-/// Expects that.
+/// Expects those bytes.
 struct Expecting(Counting);
 
 impl Write for Expecting {
@@ -168,7 +168,7 @@ impl Write for Expecting {
     }
 }
 
-/// Two at a time on each of a few pools, from the one to the other, with small buffers and so with many hand-overs.
+/// A reader, a writer and an iterator for each capacity, all small, so that there are many hand-overs.
 fn bytes_go_through_readers_and_writers(bytes: usize) {
     let pool = ThreadPoolExecutor::new(2).expect("threads can be started");
     thread::scope(|scope| {

@@ -30,7 +30,7 @@ pub struct Deadlock {
     tasks: Arc<[String]>,
 }
 
-/// What is told of a task.
+/// What the report says of a task.
 pub(crate) struct Record {
     pub(crate) serial: u64,
     spawned_at: &'static Location<'static>,

@@ -1,4 +1,4 @@
-//! What all tasks of a runtime are doing, for whoever asks.
+//! What all tasks of a runtime are doing.
 
 use std::fmt;
 use std::panic::Location;
@@ -38,8 +38,8 @@ pub enum TaskState {
         what: &'static str,
         /// Where it called for that, if it is known.
         at: Option<&'static Location<'static>>,
-        /// For how long, by the runtime's clock. That is looked at every 61 turns at least and before the thread
-        /// sleeps, so this may be too much by as long as those turns took.
+        /// For how long, by the runtime's clock, as read at least every 61 turns and before the thread sleeps: so
+        /// this may be too much by the length of those turns.
         since: Duration,
     },
 }
@@ -139,7 +139,7 @@ impl Monitor {
                 asked.for_each(|asked| inbox.send(Mail::Dump(asked)));
             }
             Some(Monitored::All(crew)) => {
-                // First: what is taken after this is somebody's when that one answers.
+                // First: a task taken after this is in its taker's answer.
                 let unstarted = unstarted(crew);
                 let inboxes = crew.inboxes();
                 let asked = Asked::all(inboxes.len(), unstarted, completer);
@@ -160,7 +160,7 @@ impl fmt::Debug for Monitor {
     }
 }
 
-/// That a scheduler is asked for its part of a dump. Dropped unanswered, since it has gone, it has no part.
+/// A request for a scheduler's part of a dump. If the scheduler is gone, it is dropped and adds nothing.
 pub(crate) struct Asked {
     gathered: Arc<Mutex<Gathered>>,
 }
@@ -208,17 +208,17 @@ impl Drop for Asked {
         let completer = gathered.completer.take();
         let is_answered = gathered.is_answered;
         let mut tasks = std::mem::take(&mut gathered.tasks);
-        // Whoever waits may be anybody's code.
+        // The waiter may run anybody's code.
         drop(gathered);
         if let Some(completer) = completer.filter(|_| is_answered) {
             in_order(&mut tasks);
-            // Nobody may want it any more.
+            // Perhaps nobody wants it any more.
             drop(completer.complete(tasks));
         }
     }
 }
 
-/// Sorts them. Of what is there twice, since it was started meanwhile, the later one is right.
+/// Sorts them. Of a task that is listed twice, since it was started meanwhile, the later entry is right.
 fn in_order(tasks: &mut Vec<TaskInfo>) {
     tasks.sort_by_key(|task| task.number);
     tasks.dedup_by(|later, earlier| {
@@ -230,7 +230,7 @@ fn in_order(tasks: &mut Vec<TaskInfo>) {
     });
 }
 
-/// The tasks that nobody has started.
+/// The unstarted tasks.
 fn unstarted(crew: &Crew) -> Vec<TaskInfo> {
     let info = |(number, spawned_at)| TaskInfo {
         number,

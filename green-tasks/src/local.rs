@@ -1,10 +1,9 @@
 //! Values of tasks, as thread-locals are values of threads.
 //!
-//! A task has a list of those that it is within the scope of, the innermost first. A scope that is entered
-//! puts an entry before the others and takes it away when it is left, however that is; a future does so
-//! around each poll. On one task scopes end in the reverse order of their beginning, as calls do, so
-//! that the list is only ever changed at its front. An entry is counted: a value is there as long as
-//! somebody looks at it.
+//! A task has a list of the values whose scopes it is within, the innermost first. Entering a scope prepends an
+//! entry, and leaving it, in whatever way, removes the entry; a future does so around each poll. On one task scopes
+//! end in the reverse order of their beginning, as calls do, so only the front of the list ever changes. Entries
+//! are reference-counted: a value lives as long as somebody uses it.
 
 use std::any::Any;
 use std::cell::Cell;
@@ -22,7 +21,7 @@ use future_result::sync::thread_locals;
 use crate::scheduler::{Task, current};
 
 thread_locals! {
-    /// The list of code that is no task.
+    /// The list of code outside of tasks.
     static OUTSIDE: Locals = Locals::new();
 }
 
@@ -51,7 +50,7 @@ impl Locals {
         let left = self.0.take();
         self.0
             .set(left.as_ref().and_then(|left| left.outer.clone()));
-        // Its value's destructor may do anything.
+        // The value's destructor may do anything.
         drop(left);
     }
 
@@ -65,7 +64,7 @@ impl Locals {
     }
 }
 
-/// Shows `f` the calling code's list. `None` if that is empty, and at the end of a thread, when its locals are gone.
+/// Calls `f` with the calling code's list. `None` if that is empty, and once the thread's locals are destroyed.
 fn with_locals<R>(f: impl FnOnce(&Locals) -> R) -> Option<R> {
     match current::get() {
         Some(scheduler) => scheduler.current().get_locals().map(f),
@@ -213,7 +212,7 @@ impl<T: 'static> LocalKey<T> {
         self.find().map(|value| f(&value)).ok_or(NoValue)
     }
 
-    /// Statics are not empty, so that no two of them have the same address.
+    /// The struct is not empty, so no two statics have the same address.
     fn address(&'static self) -> usize {
         std::ptr::from_ref(self).addr()
     }
@@ -224,7 +223,7 @@ impl<T: 'static> LocalKey<T> {
     }
 
     fn within<R>(&'static self, value: &Rc<dyn Any>, f: impl FnOnce() -> R) -> R {
-        /// Leaves the scope on the task that has entered it.
+        /// Leaves the scope on the task that entered it.
         struct Leave(Option<Rc<Task>>);
 
         impl Drop for Leave {
@@ -278,7 +277,7 @@ impl<T: 'static, F: Future> Future for LocalScope<T, F> {
 }
 
 impl<T: 'static, F> Drop for LocalScope<T, F> {
-    /// What the future has may ask for the value when it is dropped.
+    /// The future's destructors may ask for the value.
     fn drop(&mut self) {
         let value: Rc<dyn Any> = Rc::clone(&self.value) as _;
         let future = self.future.take();

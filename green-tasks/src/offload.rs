@@ -1,11 +1,11 @@
-//! Calls that block their thread are made on other threads, so that they block no tasks.
+//! Calls that block their thread run on other threads, so that they block no tasks.
 //!
 //! # Calls within calls
 //!
-//! Such a call may itself have calls made, and wait for them. If all threads did, and the calls that they wait for
-//! were queued for these very threads, nobody would ever go on. So a call has a *level*: one more than that of the
-//! call which makes it. Each level has a queue and threads of its own. Those of a level wait for calls of
-//! the next one alone, those of the last for none: so none waits for ever.
+//! Such a call may make further calls, and wait for them. If all threads did, and the calls that they wait for were
+//! queued for these very threads, nobody would ever go on. So a call has a *level*: one more than that of the call
+//! that makes it. Each level has a queue and threads of its own. Those of a level wait only for calls of the next,
+//! those of the last for none: so none waits forever.
 
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -17,12 +17,12 @@ use future_result::{JoinHandle, contain, task};
 
 use crate::scheduler::current;
 
-/// So many threads of our own there are at most for each level, in the whole process.
+/// At most so many threads of our own per level, in the whole process.
 const MOST: usize = 16;
 
 type Call = Box<dyn FnOnce() + Send>;
 
-/// Where blocking calls are made: by what the builder was given, or on threads of our own.
+/// Where blocking calls run: as the builder was told, or on threads of our own.
 #[derive(Clone, Default)]
 pub(crate) struct Offload(Option<Arc<dyn Fn(Call) + Send + Sync>>);
 
@@ -96,22 +96,23 @@ where
 }
 
 thread_locals! {
-    /// Of which level the calls are that the calling thread makes.
+    /// The level of calls that the calling thread makes.
     static LEVEL: Cell<usize> = Cell::new(0);
 }
 
-/// Of which level the calls are that the calling thread makes.
+/// The level of calls that the calling thread makes.
 pub(crate) fn level() -> usize {
     LEVEL.try_with(Cell::get).unwrap_or_default()
 }
 
-/// Has the calls of this thread be of a level, until it ends: it works for a call of the one before.
+/// Sets the level for the rest of this thread's calls: it works for a call of the level before.
 pub(crate) fn set_level(level: usize) {
-    // If the thread ends, it makes no calls.
+    // A thread that is ending makes no calls.
     let _ = LEVEL.try_with(|current| current.set(level));
 }
 
-/// What our own threads have to do for calls of one level. One of them ends only when nothing is queued, under the
+/// The queued calls of one level, for our own threads. One of them ends only when nothing is queued, under the same
+/// lock.
 /// same lock.
 #[derive(Default)]
 struct Own {
@@ -157,7 +158,7 @@ fn work(level: usize) {
     }
 }
 
-/// The system gives no thread. If there is no other, the handles say that their work is lost.
+/// The system gives no thread. If there is no other, the handles report that their work is lost.
 fn leave_undone(level: usize) {
     let mut levels = OWN.lock();
     let own = &mut levels[level];

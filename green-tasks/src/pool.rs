@@ -68,10 +68,10 @@ pub struct GreenPool {
 /// The tasks of a pool.
 struct Crowd {
     permits: Semaphore,
-    /// `None` for a moment, while one is being spawned.
+    /// `None` briefly, while one is being spawned.
     tasks: RefCell<BTreeMap<u64, Option<Rc<Task>>>>,
     next: Cell<u64>,
-    /// Who waits until there are none.
+    /// Waits until there are none.
     joining: WaitQueue,
 }
 
@@ -146,7 +146,7 @@ impl GreenPool {
     /// pool unless set otherwise. See [`Map`] for chunks and for time-outs.
     #[expect(
         clippy::type_complexity,
-        reason = "an alias cannot hold the closure's opaque type"
+        reason = "no alias can name the closure's opaque type"
     )]
     #[track_caller]
     pub fn map<F, I, R>(
@@ -198,7 +198,7 @@ impl GreenPool {
     /// ```
     #[expect(
         clippy::type_complexity,
-        reason = "an alias cannot hold the closure's opaque type"
+        reason = "no alias can name the closure's opaque type"
     )]
     #[track_caller]
     pub fn imap<F, I, R>(
@@ -244,7 +244,7 @@ impl GreenPool {
     /// ```
     #[expect(
         clippy::type_complexity,
-        reason = "an alias cannot hold the closure's opaque type"
+        reason = "no alias can name the closure's opaque type"
     )]
     #[track_caller]
     pub fn imap_unordered<F, I, R>(
@@ -307,7 +307,7 @@ impl GreenPool {
             .flatten()
             .cloned()
             .collect();
-        // An earlier run may have left some behind, which are no tasks of this one.
+        // A stuck earlier run may have left tasks behind, which are not this one's.
         for task in tasks.iter().filter(|task| scheduler.owns(task)) {
             scheduler.cancel(task);
         }
@@ -358,7 +358,7 @@ struct Member {
 }
 
 impl Member {
-    /// The caller has a permit, which goes back with this.
+    /// The caller has a permit, which this returns when dropped.
     fn new(crowd: &Rc<Crowd>) -> Self {
         let number = crowd.next.get();
         crowd.next.set(number + 1);
@@ -381,9 +381,9 @@ impl Drop for Member {
     }
 }
 
-/// One call of a map: its panic is its result, and the task's own end goes on.
+/// One call of a map: a panic becomes its result, but the unwinding of a cancelled task goes on.
 fn call<A, R>(function: &impl Fn(A) -> R, item: A) -> Result<R, TaskError> {
-    // Unwind safety: the item is consumed, and the panic is told to whoever takes the result.
+    // Unwind safety: the item is consumed, and whoever takes the result gets the panic.
     let result = catch_unwind(AssertUnwindSafe(|| function(item)));
     result.map_err(|payload: Box<dyn Any + Send>| {
         if payload.is::<Unwind>() {
@@ -399,7 +399,7 @@ impl Drop for GreenPool {
             return;
         }
         if panicking() {
-            // They cannot unwind as long as we do, if it is us; so there is no waiting for them.
+            // They cannot unwind as long as we do, if it is us who unwind; so do not wait for them.
             return self.cancel_all();
         }
         self.join();

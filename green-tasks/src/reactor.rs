@@ -1,34 +1,33 @@
-//! Waiting for sockets: one poller for all that a scheduler's tasks wait for.
+//! Waiting for sockets: one poller for all sockets of a scheduler's tasks.
 //!
-//! A socket is entered once, when it first has to be waited for, in edge mode: the poller tells when it
-//! becomes ready, and nothing is asked of the kernel for each wait. A task tries first, and waits
-//! only after it was told that it would block. Whatever becomes ready after that is an event that this
-//! thread has not looked at yet, since it alone looks: so no event is missed, and there is nothing to
-//! remember. An event for which nobody waits is of no use, as whoever comes later tries first.
+//! A socket is registered once, when it first has to be waited for, in edge mode: the poller reports when it
+//! becomes ready, and a task's wait needs no system call of its own. A task tries first, and waits only after the
+//! attempt would have blocked. If the socket becomes ready after that, this thread has yet to see the event, since
+//! only this thread looks: so no event is missed, and nothing need be remembered. An event for which nobody waits
+//! is useless, as whoever comes later tries first.
 //!
-//! Async code waits by a waker, of which each direction of a socket holds one, in the same entry. It comes
-//! after the same kind of try, and is woken by the same events, once. A waker is anybody's code where it is cloned,
-//! woken and dropped: should that let others run, and so this thread look at events between the try and the
-//! waker's being there, the number of [looks](Reactor::looks) has changed, and the try is repeated.
+//! Async code waits through a waker; the same entry holds one for each direction of a socket. Such code too tries
+//! first, and is woken by the same events, once. Cloning, waking and dropping a waker runs anybody's code. If that
+//! lets others run, so that this thread looks at events after the attempt and before the waker is stored, the
+//! number of [looks](Reactor::looks) has changed, and the attempt is repeated.
 //!
 //! # Short reads
 //!
-//! A stream that gave less than there was room for was empty then, and what comes later is an event. So a task
-//! that has seen a short read need not try: it waits at once, unless there was an event since (`is_drained`).
-//! That is not so if there is the end, or an error, or an urgent byte, at which a read ends: these may have
-//! come before the read, together with bytes, and there will be no event of them any more. But each event tells
-//! all that is true by then. So a short read means something only if the last event told of nothing but bytes;
-//! where the system does not tell that much, it never does.
+//! A stream that returned fewer bytes than there was room for was empty then, and what comes later is an event. So
+//! after a short read a task need not try: it waits at once, unless there was an event since (`is_drained`). Not so
+//! after the end, an error, or an urgent byte, where a read stops: these may have come before the read, together
+//! with bytes, and cause no further event. But each event reports all that is true by then. So a short read means
+//! something only if the last event reported nothing but bytes; where the system does not report that much, it
+//! never does.
 //!
 //! # Sockets that travel
 //!
-//! A socket may be moved to another thread, which is why it holds nothing that belongs to one: of a
-//! [`Registration`], the poller and the list of what is gone are shared, and the rest is a number. A task that
-//! waits on a thread where the socket is not entered enters it there, and that takes it out where it was.
-//! It cannot be moved while a task waits for it, since that task borrows it. Whoever takes it out deletes it
-//! from the poller, on any thread and before the socket is closed, and notes that its key is gone; the
-//! key is free when the reactor's own thread has read that, so that an event which has been fetched
-//! before still finds the old entry, where nobody waits.
+//! A socket may move to another thread, so it holds nothing that belongs to one: of a [`Registration`], the poller
+//! and the list of gone keys are shared, and the rest is a number. A task that waits on a thread where the socket
+//! is not registered registers it there, which takes it out where it was. It cannot move while a task waits for it,
+//! since that task borrows it. Taking it out deletes it from the poller, on any thread and before the socket is
+//! closed, and notes that its key is gone; the key becomes free when the reactor's own thread has read that. So an
+//! event fetched before still finds the old entry, where nobody waits.
 #![expect(unsafe_code, reason = "lends sockets to the poller")]
 
 #[cfg_attr(
@@ -53,10 +52,10 @@ use self::fetch::{Fetched, enter};
 use crate::scheduler::{Rest, Scheduler};
 use crate::sync::WaitQueue;
 
-/// The sockets that tasks of a scheduler wait for.
+/// The sockets that a scheduler's tasks wait for.
 pub(crate) struct Reactor {
     shared: Arc<Shared>,
-    /// By their keys; and those of them that are free.
+    /// By key; and the free keys.
     entries: RefCell<Vec<Option<Rc<Entry>>>>,
     free: RefCell<Vec<usize>>,
     /// Taken out while it is being filled.
@@ -69,10 +68,10 @@ pub(crate) struct Reactor {
     looks: Cell<u64>,
 }
 
-/// What the sockets of other threads need as well.
+/// What sockets on other threads need, too.
 struct Shared {
     poller: Arc<Poller>,
-    /// The keys of sockets that have been taken out.
+    /// The keys of sockets that were taken out.
     gone: Mutex<Vec<usize>>,
 }
 
@@ -81,23 +80,23 @@ struct Shared {
 struct Entry {
     read: Side,
     write: Side,
-    /// A read was short, and there was no event since.
+    /// A read was short, and no event came since.
     is_drained: Cell<bool>,
     /// The last event was not plain.
     is_odd: Cell<bool>,
 }
 
-/// What an event tells of a socket.
+/// What an event says of a socket.
 struct Ready {
     key: usize,
     readable: bool,
     writable: bool,
-    /// There is nothing but bytes in their order, and more may come: no end, no error, no urgent byte.
+    /// Only bytes in order, and more may come: no end, no error, no urgent byte.
     is_plain: bool,
 }
 
 impl Ready {
-    /// The poller does not say everything.
+    /// The poller does not report everything.
     fn told_by_poller(event: Event) -> Self {
         Self {
             key: event.key,
@@ -112,7 +111,7 @@ impl Ready {
 #[derive(Default)]
 struct Side {
     tasks: WaitQueue,
-    /// Counted by the reactor. The last one that came.
+    /// Counted by the reactor. The last one given.
     waker: RefCell<Option<Waker>>,
 }
 
@@ -155,7 +154,7 @@ impl Reactor {
         })
     }
 
-    /// By which others can wake a scheduler that waits here.
+    /// Lets others wake a scheduler that waits here.
     pub(crate) fn poller(&self) -> Arc<Poller> {
         Arc::clone(&self.shared.poller)
     }
@@ -165,12 +164,12 @@ impl Reactor {
         self.waiting.get() + self.armed.get() > 0
     }
 
-    /// Whether a waker waits, of which nobody knows whom it wakes.
+    /// Whether a waker waits; nobody knows whom it wakes.
     pub(crate) fn is_armed(&self) -> bool {
         self.armed.get() > 0
     }
 
-    /// How many times events have been fetched. As long as that is the same, nobody has missed one.
+    /// How many times events have been fetched. While that is the same, nobody has missed one.
     pub(crate) fn looks(&self) -> u64 {
         self.looks.get()
     }
@@ -221,7 +220,7 @@ impl Reactor {
         Some(waker)
     }
 
-    /// Puts a waker in the place of whichever is there.
+    /// Stores a waker, and drops the former one.
     fn arm(&self, side: &Side, waker: &Waker) {
         let is_there = |there: &Waker| there.will_wake(waker);
         if side.waker.borrow().as_ref().is_some_and(is_there) {
@@ -235,14 +234,14 @@ impl Reactor {
         drop(before);
     }
 
-    /// Drops the wakers of sockets that have been taken out, so that nobody counts on them.
+    /// Drops the wakers of sockets that were taken out, so that they no longer count.
     pub(crate) fn drop_wakers(&self) {
         if self.is_armed() {
             self.forget_gone();
         }
     }
 
-    /// Enters a socket.
+    /// Registers a socket.
     ///
     /// # Safety
     ///
@@ -254,8 +253,8 @@ impl Reactor {
             entries.push(None);
             entries.len() - 1
         });
-        // SAFETY: it is deleted when the registration is dropped, which is before the socket is closed,
-        // says the caller.
+        // SAFETY: dropping the registration deletes it, which the caller promises to be before the socket is
+        // closed.
         let entered = unsafe { enter(&self.shared.poller, socket, key) };
         if let Err(error) = entered {
             self.free.borrow_mut().push(key);
@@ -269,13 +268,13 @@ impl Reactor {
         })
     }
 
-    /// Lets the keys be used again whose sockets have been taken out. Drops wakers.
+    /// Frees the keys of sockets that were taken out. Drops wakers.
     fn forget_gone(&self) {
         let gone = std::mem::take(&mut *self.shared.gone.lock());
         for key in gone {
             let entry = self.entries.borrow_mut()[key].take();
             self.free.borrow_mut().push(key);
-            // Whoever has fetched an event of it may hold the entry, and must not wake by it later.
+            // Code that is handling an event may hold the entry, and must not wake anybody by it later.
             if let Some(entry) = entry {
                 for side in [&entry.read, &entry.write] {
                     let waker = self.disarm(side);
@@ -285,7 +284,7 @@ impl Reactor {
         }
     }
 
-    /// The entry of a socket, if it is in this reactor.
+    /// The entry of a socket, if this reactor has it.
     fn find(&self, registration: &Registration) -> Option<Rc<Entry>> {
         if !Arc::ptr_eq(&registration.shared, &self.shared) {
             return None;
@@ -294,7 +293,7 @@ impl Reactor {
     }
 }
 
-/// That a socket is in a reactor. May be dropped on any thread.
+/// A socket's registration in a reactor. May be dropped on any thread.
 struct Registration {
     shared: Arc<Shared>,
     key: usize,
@@ -305,13 +304,13 @@ impl Drop for Registration {
     fn drop(&mut self) {
         // SAFETY: still open, as `Reactor::enter` demands.
         let socket = unsafe { BorrowedFd::borrow_raw(self.socket) };
-        // If it fails, the poller has forgotten the socket already.
+        // If that fails, the poller has forgotten the socket already.
         let _ = self.shared.poller.delete(socket);
         self.shared.gone.lock().push(self.key);
     }
 }
 
-/// A socket that does not block, and its entry in the reactor of whoever waited for it last.
+/// A nonblocking socket, and its registration where it was last waited for.
 pub(crate) struct Source<T> {
     /// Before the socket, so that it is dropped first.
     registration: RefCell<Option<Registration>>,
@@ -319,7 +318,7 @@ pub(crate) struct Source<T> {
 }
 
 impl<T: AsFd> Source<T> {
-    /// Takes a socket that has been set to not block.
+    /// Wraps a socket that was set to be nonblocking.
     pub(crate) fn new(socket: T) -> Self {
         Self {
             registration: RefCell::new(None),
@@ -356,8 +355,7 @@ impl<T: AsFd> Source<T> {
         Ok(())
     }
 
-    /// Has a waker woken, once, when the socket may have become ready for what is wanted; instead of the
-    /// one that was to be woken before.
+    /// Wakes the waker, once, when the socket may have become ready for what is wanted; replaces the former waker.
     pub(crate) fn arm(
         &self,
         reactor: &Reactor,
@@ -377,7 +375,7 @@ impl<T: AsFd> Source<T> {
         entry.is_some_and(|entry| entry.is_drained.get())
     }
 
-    /// A stream has given less than there was room for. Nothing else has happened since.
+    /// A stream returned fewer bytes than there was room for. Nothing else has happened since.
     pub(crate) fn note_short_read(&self, scheduler: &Scheduler) {
         let entry = scheduler
             .reactor_if_any()
@@ -395,16 +393,16 @@ impl<T: AsFd> Source<T> {
         if let Some(entry) = self.entry(reactor) {
             return Ok(entry);
         }
-        // Before anything is borrowed, since it drops wakers, which may even use this very socket.
+        // Before any borrow: this drops wakers, which may even use this very socket.
         reactor.forget_gone();
         if let Some(entry) = self.entry(reactor) {
             return Ok(entry);
         }
         let mut place = self.registration.borrow_mut();
-        // Of another thread, or of an earlier runtime.
+        // It belongs to another thread, or to an earlier runtime.
         *place = None;
-        // SAFETY: the registration is in `place`, and nowhere else: it is dropped before the socket,
-        // which nobody can take out before.
+        // SAFETY: the registration is only in `place`: it is dropped before the socket, which nobody can take out
+        // before.
         let registration = unsafe { reactor.enter(self.socket.as_fd()) }?;
         reactor
             .find(place.insert(registration))
@@ -428,8 +426,7 @@ impl Drop for Waits<'_> {
     }
 }
 
-/// Blocks the calling thread until the socket is ready, or the deadline: how code waits outside of a
-/// runtime.
+/// Blocks the calling thread until the socket is ready, or the deadline: for waits outside of a runtime.
 pub(crate) fn block(
     socket: BorrowedFd<'_>,
     interest: Interest,
@@ -477,7 +474,7 @@ mod tests {
         assert_eq!(ran.unwrap(), 1);
     }
 
-    /// To the system, a socket that is connected to nothing can always send: it says so after each attempt.
+    /// To the system, an unconnected socket can always send: it says so after each attempt.
     #[test]
     fn whoever_waits_for_a_full_receiver_does_not_keep_the_sockets_busy() {
         let path = std::env::temp_dir().join(format!("green-full-{}", std::process::id()));

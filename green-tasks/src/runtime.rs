@@ -17,7 +17,7 @@ use crate::stackful::Stackful;
 use crate::threads::{self, Threads};
 use crate::watchdog::{Hog, Watch, Watchdog};
 
-/// The most tasks that may be suspended at a time, unless the builder says something else.
+/// The most tasks that may be suspended at a time, unless the builder sets another number.
 const DEFAULT_STACKS: u32 = 1 << 20;
 const MAX_SIZE: usize = 1 << 30;
 
@@ -68,10 +68,7 @@ pub struct Builder {
 
 impl Runtime {
     /// A runtime for futures, with the default settings.
-    #[expect(
-        clippy::new_without_default,
-        reason = "a value of settings has no neutral one"
-    )]
+    #[expect(clippy::new_without_default, reason = "settings have no neutral value")]
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -177,7 +174,7 @@ impl Runtime {
             }
             (Err(payload), ..) => resume_unwind(payload),
             (Ok(_), _, Some(stuck)) => Err(RuntimeError::Stuck(stuck)),
-            // If there was a deadlock, `main` has caught what was to end it.
+            // If there was a deadlock, `main` caught the unwinding that was to end it.
             (Ok(result), ..) => Ok(result),
         }
     }
@@ -361,7 +358,7 @@ impl Builder {
     /// let runtime = Runtime::builder()
     ///     .watchdog(Duration::from_millis(5), move |hog| drop(sender.send(hog.to_string())))
     ///     .build()?;
-    /// // Keeps the thread until the watchdog tells of it.
+    /// // Keeps the thread until the watchdog reports it.
     /// let told = runtime.run(|| receiver.recv())?;
     /// assert!(told?.contains("the main task has held its thread"));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -392,7 +389,7 @@ impl Builder {
         Ok(Runtime { settings: self })
     }
 
-    /// Room for the stacks of each thread; the first one is the calling thread's.
+    /// Reserves the stacks of each thread; the first is the calling one.
     fn reserve(&self) -> io::Result<Vec<Option<Slab>>> {
         let slab = || {
             self.stackful

@@ -1,64 +1,62 @@
-//! The scheduler: whose turn it is, and what the others wait for.
+//! The scheduler: whose turn it is, and what the other tasks wait for.
 //!
-//! A scheduler belongs to one call of [`Runtime::run`](crate::Runtime::run) and to one thread: the calling
-//! one, or one of those that the run has besides. Everything here but the [`inbox`] and the [`crew`] is
-//! touched by that thread alone, so there are no atomics and no locks: cells, whose borrows end before
-//! any code of the user's runs, before anything is woken, and before stacks are switched.
+//! A scheduler belongs to one call of [`Runtime::run`](crate::Runtime::run) and to one thread: the calling one, or
+//! one of the run's other threads. Only that thread touches anything here but the [`inbox`] and the [`crew`], so
+//! there are no atomics and no locks: only cells, whose borrows end before user code runs, before anything is
+//! woken, and before stacks are switched.
 //!
 //! # Tasks
 //!
-//! A task is a closure on a stack of its own, or a future, or what the call of `run` does on the
-//! thread's own stack (the *main task*). It is in one of these phases:
+//! A task is a closure on a stack of its own, a future, or what the call of `run` does on the thread's own stack
+//! (the *main task*). It is in one of these phases:
 //!
 //! | phase | where it is | who ends the phase |
 //! |---|---|---|
 //! | `Queued` | in the run queue, once | [`Scheduler::run`](drive), by popping it |
 //! | `Running` | on the CPU, or it has called something that drives others | itself: it rests, or ends |
-//! | `Resting` | in nothing but the table, and in what it waits for | whoever wakes it: it is `Queued` again |
+//! | `Resting` | only in the table, and in what it waits for | whoever wakes it: it is `Queued` again |
 //! | `Due` | it rested on the thread's own stack, and has been popped | itself, as soon as it is on top there |
 //! | `Ended` | nowhere | nobody |
 //!
-//! *Waking* a task that rests puts it into the run queue. One that is running notes that it was woken,
-//! and goes to the end of the queue when it wants to rest, so that it looks again and yet lets the
-//! others run. Of all other phases nothing is left to do. Any rest may end for no reason: whoever
-//! rests looks again whether it has what it waits for.
+//! *Waking* a task that rests puts it into the run queue. A running one notes that it was woken; when it wants to
+//! rest, it goes to the end of the queue instead, so that it looks again and still lets the others run. In all
+//! other phases there is nothing to do. Any rest may end spuriously: a task that rested checks again for what it
+//! waits for.
 //!
-//! *Resting* is one call, [`Scheduler::rest`]. On a stack of its own a task switches back to the
-//! scheduler, which is below it on the thread's stack. Otherwise it is on the thread's stack itself and
-//! takes turns from there until its own comes: that is how the main task waits, and a future that
-//! calls something that blocks. Such waits nest, as calls do: the one below goes on when the one above
-//! has ended. So no stack is ever switched but to that of a started closure, and back.
+//! *Resting* is one call, [`Scheduler::rest`]. A task with a stack of its own switches back to the scheduler, which
+//! is below it on the thread's stack. One without is on the thread's stack itself and runs turns from there until
+//! its own comes: that is how the main task waits, and a future that calls something that blocks. Such waits nest,
+//! as calls do: the lower one goes on when the upper one has ended. So stacks are only ever switched to that of a
+//! started closure, and back.
 //!
 //! # The outside
 //!
-//! Other threads have wakers, which name a task by slot and generation and own nothing of it; see
-//! [`inbox`]. Every millisecond or 61 turns ([`pace`]), and when nobody's turn it is, the scheduler looks
-//! into the inbox, at the clock and at the sockets. When there is nothing to do, it sleeps until one of them has something.
-//! If no timer runs, no socket is waited for, and each task waits for another of the run, it is without
-//! hope; if all schedulers of the run are, that is a deadlock, and all tasks are told to stop. A task
-//! that waits for a handle is asked first whose it is: it is woken, looks, and rests again.
+//! Other threads have wakers, which name a task by slot and generation and own no part of it; see [`inbox`]. Every
+//! millisecond or 61 turns ([`pace`]), and when the run queue is empty, the scheduler checks the inbox, the clock
+//! and the sockets. With nothing to do, it sleeps until one of them has something. If no timer runs, no socket is
+//! waited for, and each task waits for another of the run, it is without hope; if all schedulers of the run are,
+//! that is a deadlock, and all tasks are told to stop. A task that waits for a handle is first asked whose it is:
+//! it is woken, looks, and rests again.
 //!
 //! # Several schedulers
 //!
-//! A run of several threads has a scheduler on each of them, with tables, queues, timers, a reactor and
-//! stacks of its own. They share the [`crew`]: a queue of closures that are [`Send`] and have not been
-//! started ([`parcel`]), and who is asleep. Whoever takes one makes it a task of its own, for good. A
-//! started task never moves, so whatever is said above of one thread is true on each of them. Tasks of different
-//! schedulers know each other by handles and wakers alone, and those go through inboxes, as those of any other
-//! thread do.
+//! A run of several threads has a scheduler on each of them, with its own tables, queues, timers, reactor and
+//! stacks. They share the [`crew`]: a queue of closures that are [`Send`] and have not started ([`parcel`]), and
+//! who is asleep. Whoever takes one makes it its own task, for good. A started task never moves, so all that is
+//! said above of one thread holds for each. Tasks of different schedulers know each other only by handles and
+//! wakers, which go through inboxes, as those of any other thread do.
 //!
-//! Only the crew can tell that nothing can ever go on. It then asks all schedulers what they know, and tells
-//! them what follows ([`inquest`]). Alone, a scheduler asks itself.
+//! Only the crew can tell that nothing can ever go on. It then asks all schedulers what they know, and tells them
+//! the verdict ([`inquest`]). A scheduler that is alone asks itself.
 //!
 //! # Stopping
 //!
-//! See [`interrupt`]. A task that has not started is dropped at its turn; a future is dropped where it
-//! rests; a closure unwinds. When `run`'s closure has ended, the crew's queue is closed, what lies there is
-//! dropped, and all tasks are told to stop, on all threads, and have turns until none is left. A
-//! scheduler that has none any more leaves, since nobody can give it one; the calling thread waits for the
-//! others to leave. A task that never ends, since it waits in a destructor while it
-//! unwinds and nothing can wake it, is leaked with its stack: nothing else is ever put there, so what
-//! points into it stays valid.
+//! See [`interrupt`]. A task that has not started is dropped at its turn; a future is dropped where it rests; a
+//! closure unwinds. When `run`'s closure has ended, the crew's queue is closed, its content is dropped, and all
+//! tasks, on all threads, are told to stop, and get turns until none is left. A scheduler without tasks leaves,
+//! since nobody can give it one; the calling thread waits for the others to leave. A task that never ends, because
+//! it waits in a destructor while it unwinds and nothing can wake it, is leaked with its stack: nothing else is
+//! ever put there, so what points into it stays valid.
 
 mod block;
 mod crew;
@@ -105,63 +103,63 @@ use crate::stack::StackPool;
 use crate::time::Timers;
 use crate::watchdog::Pulse;
 
-/// After so many uses of sockets that did not have to wait, the others have a turn.
+/// After so many uses of sockets that did not have to wait, the other tasks get a turn.
 const IO_BUDGET: u32 = 64;
 
 /// All that belongs to one call of `run`.
 pub(crate) struct Scheduler {
-    /// By which handles' tasks are known to be its own.
+    /// Identifies its tasks' handles.
     id: PoolId,
     inbox: Arc<Inbox>,
-    /// What it shares with the other schedulers of its run, if there are any.
+    /// What it shares with the other schedulers of its run, if any.
     post: Option<Post>,
-    /// How blocking calls are run elsewhere.
+    /// Runs blocking calls elsewhere.
     pub(crate) offload: Offload,
-    /// Those that have not ended.
+    /// The tasks that have not ended.
     tasks: Table,
-    /// How many there have ever been.
+    /// How many tasks there have ever been.
     spawned: Cell<u64>,
     queue: RunQueue,
-    /// Whose code is running.
+    /// The task whose code is running.
     current: RefCell<Rc<Task>>,
     /// `None` if closures cannot be tasks.
     stacks: Option<StackPool>,
     pub(crate) timers: Timers,
     start: Instant,
-    /// What the clock said when it was last looked at, in nanoseconds from the start: half of an `Instant`, of
-    /// which each task has one.
+    /// The clock when it was last read, in nanoseconds from the start: half the size of an `Instant`, and
+    /// each task has one.
     seen: Cell<u64>,
-    /// Made when the first socket has to be waited for.
+    /// Made when a socket first has to be waited for.
     reactor: OnceCell<Rc<Reactor>>,
-    /// How many times sockets may still be used before others have a turn.
+    /// How often sockets may still be used before other tasks get a turn.
     io_budget: Cell<u32>,
     pace: Pace,
-    /// What a watchdog looks at, if there is one.
+    /// What the watchdog reads, if there is one.
     pulse: Option<Arc<Pulse>>,
     /// How many tasks rest until something elsewhere wakes them.
     elsewhere: Cell<usize>,
-    /// Those that have begun to rest while the thread was panicking; they may do so no more.
+    /// Tasks that began to rest while the thread was panicking, and may be unwinding.
     unsure: RefCell<Vec<Rc<Task>>>,
     /// `run`'s closure has ended.
     is_closing: Cell<bool>,
-    /// It was found that nothing could ever go on.
+    /// Set when nothing could ever go on.
     deadlock: RefCell<Option<Deadlock>>,
-    /// The tasks that are left can neither go on nor be ended.
+    /// Set when the tasks that are left can neither go on nor be ended.
     stuck: RefCell<Option<Deadlock>>,
 }
 
-/// How a scheduler is to be.
+/// The parts that a scheduler is made from.
 pub(crate) struct Settings {
     pub(crate) stacks: Option<StackPool>,
     pub(crate) post: Option<Post>,
     pub(crate) offload: Offload,
-    /// What decides whose turn it is, and that the clock is virtual.
+    /// Decides whose turn it is, and makes the clock virtual.
     pub(crate) seed: Option<u64>,
     pub(crate) pulse: Option<Arc<Pulse>>,
 }
 
 impl Scheduler {
-    /// With the calling code as its main task.
+    /// The calling code becomes its main task.
     pub(crate) fn new(settings: Settings, caller: &'static Location<'static>) -> Rc<Self> {
         let tasks = Table::new();
         let timers = Timers::new(settings.seed.is_some());
@@ -206,12 +204,12 @@ impl Scheduler {
         self.stacks.is_some()
     }
 
-    /// The way in from other threads.
+    /// Where other threads send mail.
     pub(crate) fn inbox(&self) -> &Arc<Inbox> {
         &self.inbox
     }
 
-    /// What it shares with the other schedulers of its run, if there are any.
+    /// What it shares with the other schedulers of its run, if any.
     pub(crate) fn crew(&self) -> Option<&Arc<Crew>> {
         self.post.as_ref().map(|post| &post.crew)
     }
@@ -221,12 +219,12 @@ impl Scheduler {
         self.tasks.all()
     }
 
-    /// The most that a stack has ever been used.
+    /// The most stack that any task has ever used.
     pub(crate) fn stack_high_water(&self) -> Option<usize> {
         self.stacks.as_ref()?.high_water()
     }
 
-    /// Notes for the watchdog whose turn it is; `None`: nobody's.
+    /// Tells the watchdog whose turn it is; `None`: nobody's.
     #[inline]
     fn beat(&self, task: Option<&Task>) {
         if let Some(pulse) = &self.pulse {
@@ -235,19 +233,19 @@ impl Scheduler {
         }
     }
 
-    /// Whether the task is one of this scheduler's that has not ended.
+    /// Whether the task is this scheduler's and has not ended.
     pub(crate) fn owns(&self, task: &Rc<Task>) -> bool {
         let found = self.tasks.get(task.key);
         found.is_some_and(|found| Rc::ptr_eq(&found, task))
     }
 
-    /// Whose code is running.
+    /// The task whose code is running.
     #[inline]
     pub(crate) fn current(&self) -> Rc<Task> {
         Rc::clone(&self.current.borrow())
     }
 
-    /// Looks at the clock.
+    /// Reads the clock.
     fn look_at_clock(&self) {
         self.timers.look();
         self.note_clock();
@@ -259,12 +257,12 @@ impl Scheduler {
             .set(u64::try_from(seen.as_nanos()).unwrap_or(u64::MAX));
     }
 
-    /// When a task's last rest began, as far as the clock had been looked at.
+    /// When a task's last rest began, by the last reading of the clock.
     pub(crate) fn since(&self, task: &Task) -> Instant {
         self.start + Duration::from_nanos(task.since.get())
     }
 
-    /// What waits for sockets.
+    /// The reactor, made at the first call.
     pub(crate) fn reactor(&self) -> io::Result<&Rc<Reactor>> {
         if self.reactor.get().is_none() {
             let reactor = Rc::new(Reactor::new()?);
@@ -281,15 +279,15 @@ impl Scheduler {
         self.reactor.get().map(|reactor| &**reactor)
     }
 
-    /// Counts a use of a socket. False if there were so many that others may be waiting for a turn.
+    /// Counts a use of a socket. False if there were so many that other tasks should get a turn.
     pub(crate) fn may_use_io(&self) -> bool {
         let left = self.io_budget.get();
         self.io_budget.set(left.checked_sub(1).unwrap_or(IO_BUDGET));
         left > 0
     }
 
-    /// Lets others have a turn if sockets have been used so often that they may be waiting for it: now, or at
-    /// the next use at which the calling task may suspend.
+    /// Gives other tasks a turn if sockets were used that often: now, or at the next use at which the calling
+    /// task may suspend.
     pub(crate) fn spend_io(&self) {
         if self.may_use_io() {
             return;
@@ -301,12 +299,12 @@ impl Scheduler {
         self.give_way(&task);
     }
 
-    /// That nothing could ever go on, if it was found.
+    /// The deadlock, if one was found.
     pub(crate) fn take_deadlock(&self) -> Option<Deadlock> {
         self.deadlock.take()
     }
 
-    /// Which tasks had to be left behind, if there are any.
+    /// The tasks that had to be left behind, if any.
     pub(crate) fn take_stuck(&self) -> Option<Deadlock> {
         self.stuck.take()
     }

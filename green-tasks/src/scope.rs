@@ -2,17 +2,13 @@
 //!
 //! # Why what they borrow outlives them
 //!
-//! Each task counts in [`Children`] from its spawning until its closure is consumed, and its value has
-//! been dropped or belongs to a handle, which cannot leave `'scope` if the value cannot. [`scope`]
-//! returns and unwinds only after that count has come down to zero: it waits in a hold, where nothing
-//! interrupts it, not even a deadlock, and behind a guard that aborts if it unwound nevertheless. If
-//! the count never comes down, its frame stays: on a task's stack, which is then never used again, or
-//! on the thread's own, where the process aborts before it would be left. Nobody else can end
-//! `'scope`, since a [`Scope`] is only ever lent out.
-#![expect(
-    unsafe_code,
-    reason = "that a task may borrow is what no type can tell"
-)]
+//! Each task counts in [`Children`] from its spawning until its closure has been consumed and its value dropped or
+//! given to a handle, which cannot leave `'scope` if the value cannot. [`scope`] returns or unwinds only after that
+//! count has reached zero: it waits in a hold, where nothing interrupts it, not even a deadlock, and behind a guard
+//! that aborts if it unwound nevertheless. If the count never reaches zero, its frame stays: on a task's stack,
+//! which is then never used again, or on the thread's own, where the process aborts before the frame would be left.
+//! Nobody else can end `'scope`, since a [`Scope`] is only ever lent out.
+#![expect(unsafe_code, reason = "no type can express that a task may borrow")]
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -67,7 +63,7 @@ where
     F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> R,
 {
     let Some(scheduler) = current::get() else {
-        // Whatever it spawns is refused.
+        // It refuses all spawns.
         return f(&Scope::new(None));
     };
     let task = scheduler.current();
@@ -119,7 +115,7 @@ where
 pub struct Scope<'scope, 'env: 'scope> {
     /// `None` outside of a runtime.
     children: Option<Rc<Children>>,
-    /// Invariant: else `'scope` could be shrunk, and tasks could borrow from inside the closure.
+    /// Invariant: otherwise `'scope` could shrink, and tasks could borrow from inside the closure.
     scope: PhantomData<&'scope mut &'scope ()>,
     env: PhantomData<&'env mut &'env ()>,
 }
@@ -170,9 +166,8 @@ impl<'scope> Scope<'scope, '_> {
                 call: Box::new(Call { closure, completer }),
                 presence,
             });
-            // SAFETY: what it borrows lives until `scope` returns or unwinds, which is not before the
-            // job's `Presence` is dropped; and that is after the closure and, if nobody has it, the
-            // value.
+            // SAFETY: what it borrows lives until `scope` returns or unwinds, which is not before the job's
+            // `Presence` is dropped; and that is after the closure and, unless a handle has it, the value.
             unsafe { outlive(job) }
         });
         if let (Some(number), Some(task)) = (entry, spawned.task) {
@@ -193,7 +188,7 @@ impl fmt::Debug for Scope<'_, '_> {
 
 /// The tasks of a scope that have not ended.
 struct Children {
-    /// `None` for a moment, while one is being spawned.
+    /// `None` briefly, while one is being spawned.
     tasks: RefCell<BTreeMap<u64, Option<Rc<Task>>>>,
     next: Cell<u64>,
     parent: Rc<Task>,
@@ -208,7 +203,7 @@ impl Children {
     }
 }
 
-/// There is something left of a task that may borrow.
+/// Something is left of a task that may borrow.
 struct Presence {
     children: Rc<Children>,
     number: u64,
@@ -238,7 +233,7 @@ impl Drop for Presence {
     }
 }
 
-/// A closure that may borrow, and what says that it is there.
+/// A closure that may borrow, and its presence.
 struct ScopedCall<F, T> {
     call: Box<Call<F, T>>,
     /// Dropped last.
@@ -263,14 +258,14 @@ impl<F: FnOnce() -> T, T> Job for ScopedCall<F, T> {
     }
 }
 
-/// Forgets how long a job's borrows live.
+/// Erases the lifetime of a job's borrows.
 ///
 /// # Safety
 ///
-/// What the job borrows lives until it has run or was refused, however that ends.
+/// What the job borrows lives until it has run or been refused, however that ends.
 unsafe fn outlive<'a>(job: Box<dyn Job + 'a>) -> Box<dyn Job> {
     let job: *mut (dyn Job + 'a) = Box::into_raw(job);
-    // SAFETY: the two types differ in a lifetime alone, which has no representation.
+    // SAFETY: the two types differ only in a lifetime, which has no representation.
     let job = unsafe { std::mem::transmute::<*mut (dyn Job + 'a), *mut (dyn Job + 'static)>(job) };
     // SAFETY: it came from `into_raw`; the caller answers for the lifetime.
     unsafe { Box::from_raw(job) }

@@ -1,4 +1,4 @@
-//! The stacks that tasks run on: where they come from, and what happens when one is too small.
+//! Tasks' stacks: where they come from, and what happens when one is too small.
 
 mod overflow;
 mod pool;
@@ -10,8 +10,8 @@ pub(crate) use self::pool::{NoStack, StackPool};
 pub(crate) use self::prefetch::{Frame, fetch_room, fetch_task, fetch_top};
 pub(crate) use self::slab::{Guards, ROOM, Slab, Stack};
 
-/// What a task's stack has room for unless the runtime's builder says something else. Unoptimised code
-/// needs several times as much as optimised code.
+/// A task's stack size unless the runtime's builder sets another. Unoptimised code needs several times as much as
+/// optimised code.
 pub(crate) const DEFAULT_SIZE: usize = if cfg!(debug_assertions) {
     256 << 10
 } else {

@@ -172,9 +172,9 @@ pub fn yield_now() {
 /// Unwinds if the calling task was cancelled, or a [`timeout`](crate::timeout) around it has passed; for
 /// code that computes long without waiting.
 ///
-/// It hears of what other threads have cancelled, too. Within a `timeout` it looks at the clock; else it costs
-/// next to nothing. The others have no turn meanwhile: for that there is [`yield_now`]. The clock of a
-/// [deterministic](crate::Builder::deterministic) runtime stands still while something computes.
+/// It also notices cancellations by other threads. Within a `timeout` it looks at the clock; otherwise it costs
+/// next to nothing. The other tasks get no turn meanwhile: for that there is [`yield_now`]. The clock of a
+/// [deterministic](crate::Builder::deterministic) runtime stands still while a task computes.
 ///
 /// # Examples
 ///

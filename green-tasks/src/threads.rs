@@ -1,4 +1,4 @@
-//! The threads of a run besides the calling one. They live as long as the run.
+//! A run's threads other than the calling one. They live as long as the run.
 
 use std::io;
 use std::panic::Location;
@@ -15,14 +15,14 @@ use crate::scheduler::{Crew, Post, Scheduler, Settings, current};
 use crate::stack::{SignalStack, Slab, StackPool};
 use crate::watchdog::Watchdog;
 
-/// The other threads, which are waited for when this is dropped.
+/// The other threads; dropping this waits for them.
 pub(crate) struct Threads {
     crew: Arc<Crew>,
     handles: Vec<thread::JoinHandle<Option<Deadlock>>>,
 }
 
 impl Threads {
-    /// Starts a thread for each of the slabs, with the places after the first one.
+    /// Starts a thread for each of the slabs, at the places after the first.
     pub(crate) fn start(
         crew: &Arc<Crew>,
         slabs: Vec<Option<Slab>>,
@@ -49,7 +49,7 @@ impl Threads {
                     pulse: watchdog.as_ref().map(Watchdog::pulse),
                 };
                 let scheduler = Scheduler::new(settings, caller);
-                // No task's panic comes here. Without this thread, the run would never end.
+                // No task's panic gets here. Without this thread, the run would never end.
                 abort_on_unwind(|| enter(&scheduler, || scheduler.serve()));
                 scheduler.take_stuck()
             })?;
@@ -58,15 +58,15 @@ impl Threads {
         Ok(threads)
     }
 
-    /// Waits until all have ended, which they do when the run's closure has; and tells which tasks they
-    /// had to leave behind.
+    /// Waits until all have ended, which they do after `run`'s closure; returns the tasks that they had to leave
+    /// behind.
     pub(crate) fn join(mut self) -> Option<Deadlock> {
         self.wait()
     }
 
     fn wait(&mut self) -> Option<Deadlock> {
         let joined = self.handles.drain(..).map(thread::JoinHandle::join);
-        // All tell the same.
+        // All report the same.
         joined.filter_map(Result::ok).flatten().last()
     }
 }
@@ -86,8 +86,8 @@ pub(crate) fn enter<R>(scheduler: &Rc<Scheduler>, f: impl FnOnce() -> R) -> R {
     let _signal_stack = scheduler.has_stacks().then(SignalStack::ensure);
     let blocker: Rc<dyn Blocker> = Rc::clone(scheduler) as _;
     current::enter(Rc::clone(scheduler), || {
-        // With an identity of its own, so that a worker of a pool does not run the pool's tasks on the
-        // small stacks of green ones.
+        // With its own identity, so that a pool's worker does not run the pool's tasks on the small stacks of green
+        // ones.
         scheduler.id().enter(|| with_blocker(blocker, f))
     })
 }

@@ -1,4 +1,4 @@
-//! The clock, and what waits for it.
+//! The clock and its timers.
 
 mod wheel;
 
@@ -18,41 +18,40 @@ use self::wheel::{Key, Wheel};
 use crate::scheduler::{Ends, Rest, Scheduler, Task, current};
 use crate::stack::Frame;
 
-/// How many bits of a nanosecond count are below a tick: 65 µs, so that timers which are set for about
-/// the same time cost one look.
+/// How many bits of a nanosecond are below a tick: 65 µs, so that timers set for about the same time cost one look.
 const REAL_SHIFT: u32 = 16;
 
-/// What time it is for a runtime, and who waits for what time.
+/// A runtime's clock, and who waits for what time.
 pub(crate) struct Timers {
     start: Instant,
-    /// Of a virtual clock, how far it has gone.
+    /// How far a virtual clock has advanced.
     elapsed: Option<Cell<Duration>>,
     shift: u32,
-    /// What the clock said when it was looked at last.
+    /// The clock when it was last read.
     seen: Cell<Instant>,
     wheel: RefCell<Wheel<Alarm>>,
 }
 
-/// What is to happen at some time.
+/// What happens at some time.
 pub(crate) enum Alarm {
-    /// The task is woken, which sleeps about here.
+    /// Wakes the task, which sleeps about here.
     Rouse(Rc<Task>, Frame),
-    /// The task is woken.
+    /// Wakes the task.
     Wake(Rc<Task>),
-    /// A time limit of the task, of this depth, is over.
+    /// A time limit of the task, of this depth, expires.
     Limit(Rc<Task>, u32),
-    /// A future is woken.
+    /// Wakes a future.
     Poll(Waker),
 }
 
-/// An alarm, which does not happen any more once this is dropped.
+/// An alarm; dropping this cancels it.
 pub(crate) struct Armed<'a> {
     timers: &'a Timers,
     key: Key,
 }
 
 impl Timers {
-    /// With the real clock, or with one that goes on when there is nothing else to do.
+    /// With the real clock, or with one that advances when there is nothing else to do.
     pub(crate) fn new(is_virtual: bool) -> Self {
         let start = real_now();
         Self {
@@ -71,18 +70,18 @@ impl Timers {
         }
     }
 
-    /// What the clock said when it was looked at last, which costs less than to look.
+    /// The last reading of the clock, which costs less than a new one.
     #[inline]
     pub(crate) fn seen(&self) -> Instant {
         self.seen.get()
     }
 
-    /// Looks at the clock for [`seen`](Self::seen).
+    /// Reads the clock for [`seen`](Self::seen).
     pub(crate) fn look(&self) {
         self.seen.set(self.now());
     }
 
-    /// What this clock says at a time that the real one was asked for.
+    /// This clock's time for a time of the real one.
     pub(crate) fn translate(&self, real: Instant) -> Option<Instant> {
         match &self.elapsed {
             Some(_) => self.after(real.saturating_duration_since(real_now())),
@@ -90,19 +89,19 @@ impl Timers {
         }
     }
 
-    /// `None` is later than can be told.
+    /// `None` if that is too late to be represented.
     pub(crate) fn after(&self, duration: Duration) -> Option<Instant> {
         self.now().checked_add(duration)
     }
 
-    /// The first tick that is not before a time.
+    /// The first tick that is not before `at`.
     fn tick(&self, at: Instant) -> u64 {
         let nanos = at.saturating_duration_since(self.start).as_nanos();
         let ticks = nanos.div_ceil(1 << self.shift);
         u64::try_from(ticks).unwrap_or(u64::MAX)
     }
 
-    /// The last tick that is over.
+    /// The last tick that has passed.
     fn present(&self) -> u64 {
         let nanos = self.now().saturating_duration_since(self.start).as_nanos();
         u64::try_from(nanos >> self.shift).unwrap_or(u64::MAX)
@@ -119,25 +118,24 @@ impl Timers {
         }
     }
 
-    /// Has something happen after some time, in any case.
+    /// Sets an alarm that nothing cancels.
     pub(crate) fn ring(&self, after: Duration, alarm: Alarm) {
         if let Some(at) = self.after(after) {
             self.insert(at, alarm);
         }
     }
 
-    /// When to look again; `None` if nobody waits for a time.
+    /// When to look again; `None` if no timer runs.
     pub(crate) fn next(&self) -> Option<Instant> {
         let tick = self.wheel.borrow().next()?;
         let nanos = u128::from(tick) << self.shift;
         let nanos = u64::try_from(nanos).unwrap_or(u64::MAX);
-        // Later than can be told: there will be another look before that.
+        // Too late to be represented: there will be another look before that.
         let at = self.start.checked_add(Duration::from_nanos(nanos));
         Some(at.unwrap_or_else(|| real_now() + Duration::from_secs(3600)))
     }
 
-    /// Has a virtual clock go on to the next time that somebody waits for. False if nobody does, or if
-    /// the clock is the real one.
+    /// Advances a virtual clock to the next timer. False if there is none, or if the clock is the real one.
     pub(crate) fn skip(&self) -> bool {
         let (Some(elapsed), Some(next)) = (&self.elapsed, self.next()) else {
             return false;
@@ -148,7 +146,7 @@ impl Timers {
         true
     }
 
-    /// The alarms whose time has come.
+    /// The alarms that are due.
     pub(crate) fn take_due(&self) -> Vec<Alarm> {
         let mut due = Vec::new();
         let mut wheel = self.wheel.borrow_mut();
@@ -158,8 +156,8 @@ impl Timers {
         due
     }
 
-    /// Takes an alarm out, unless it has gone off. It is dropped, and with it a waker, where the wheel is not
-    /// borrowed any more.
+    /// Takes an alarm out, unless it has gone off. The caller drops it, and with it a waker, when the wheel is no
+    /// longer borrowed.
     fn remove(&self, key: Key) -> Option<Alarm> {
         self.wheel.borrow_mut().remove(key)
     }
@@ -210,7 +208,7 @@ pub fn sleep(duration: Duration) {
     };
     let alarm = Alarm::Rouse(Rc::clone(&task), Frame::here());
     let armed = deadline.map(|at| scheduler.timers.arm(at, alarm));
-    // Also a sleep of no time lets the others run.
+    // Even a sleep of no time lets the others run.
     loop {
         scheduler.rest(&task, rest);
         if armed.as_ref().is_some_and(Armed::is_over) {
@@ -222,8 +220,9 @@ pub fn sleep(duration: Duration) {
 /// Runs `f` with a time limit: when it has passed, `f` unwinds from where it waits, as if it were
 /// cancelled.
 ///
-/// Like cancelling, a limit ends waits and not computations, and does nothing within
-/// [`shield`](crate::shield). Of nested limits, the outermost that has passed ends its `f`.
+/// Like cancelling, a limit ends waits and not computations, unless these call
+/// [`checkpoint`](crate::checkpoint), and does nothing within [`shield`](crate::shield). Of nested limits, the
+/// outermost that has passed ends its `f`.
 /// Outside of a runtime nothing can be interrupted: `f` runs to its end.
 ///
 /// # Errors
@@ -255,7 +254,7 @@ pub fn timeout<R>(limit: Duration, f: impl FnOnce() -> R) -> Result<R, Elapsed> 
     let limit = task.interrupts().enter_limit();
     let alarm = Alarm::Limit(Rc::clone(&task), limit.depth);
     let armed = scheduler.timers.arm(at, alarm);
-    // Unwind safety: what is not ours goes on unwinding; and ours tells of it by an error.
+    // Unwind safety: other panics go on unwinding, and ours becomes an error.
     let result = catch_unwind(AssertUnwindSafe(f));
     drop(armed);
     match result {
@@ -307,7 +306,7 @@ pub fn now() -> Instant {
 pub struct Sleep {
     deadline: Option<Instant>,
     key: Option<Key>,
-    /// Keys are one runtime's; another knows nothing of them.
+    /// A key is valid in one runtime only.
     scheduler: std::rc::Weak<Scheduler>,
 }
 
@@ -364,7 +363,7 @@ impl Future for Sleep {
         let Some(deadline) = self.deadline else {
             return Poll::Pending;
         };
-        // Its alarm went off; or else it was polled for another reason, with another waker it may be.
+        // Its alarm went off; or it was polled for another reason, perhaps with another waker.
         let is_over = match self.key.take() {
             Some(key) => scheduler.timers.remove(key).is_none(),
             None => scheduler.timers.now() >= deadline,

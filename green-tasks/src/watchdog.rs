@@ -1,14 +1,14 @@
-//! A watchdog: a thread that tells of tasks that keep their thread for longer than a limit.
+//! A watchdog: a thread that reports tasks that keep their thread for longer than a limit.
 //!
-//! The scheduler writes down each turn, and whose it is, in three words ([`Pulse`]) that the watchdog
-//! looks at from time to time. If it sees the same turn for the length of the limit, it tells. Without a
-//! watchdog, a turn costs a look at an `Option`.
+//! The scheduler writes each turn, and whose it is, into three words ([`Pulse`]) that the watchdog reads from time
+//! to time. If it sees the same turn for the length of the limit, it reports it. Without a watchdog, a turn costs a
+//! look at an `Option`.
 //!
-//! The words are written for each turn, so they are not locked. The watchdog reads the turn, then the task,
-//! and then the turn again, and believes what it has read only if the turn is the same.
+//! The words are written at each turn, so there is no lock. The watchdog reads the turn, then the task, then the
+//! turn again, and believes what it read only if the turn is the same.
 #![expect(
     unsafe_code,
-    reason = "reads a place of the sources that is in an atomic"
+    reason = "reads a source location through an atomic pointer"
 )]
 
 use std::fmt;
@@ -22,7 +22,7 @@ use future_result::contain;
 use future_result::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering, fence};
 use future_result::sync::{Mutex, now, thread};
 
-/// What a [`Builder::watchdog`](crate::Builder::watchdog) was to look for, and whom it tells.
+/// What a [`Builder::watchdog`](crate::Builder::watchdog) looks for, and whom it tells.
 #[derive(Clone)]
 pub(crate) struct Watch {
     pub(crate) limit: Duration,
@@ -66,16 +66,16 @@ impl fmt::Display for Hog {
     }
 }
 
-/// Whose turn it is, for another thread to see.
+/// Whose turn it is, for another thread to read.
 pub(crate) struct Pulse {
-    /// Counts turns, also those in which it is nobody's.
+    /// Counts turns, including those of no task.
     turn: AtomicU64,
     number: AtomicU64,
     /// Null if it is nobody's turn.
     spawned_at: AtomicPtr<Location<'static>>,
 }
 
-/// What was seen of a [`Pulse`].
+/// One reading of a [`Pulse`].
 #[derive(Clone, Copy)]
 struct Beat {
     turn: u64,
@@ -92,7 +92,7 @@ impl Pulse {
         }
     }
 
-    /// It is this task's turn; `None`: nobody's, and the thread sleeps. Called by the scheduler alone.
+    /// It is this task's turn; `None`: nobody's, and the thread sleeps. Only the scheduler calls this.
     #[inline]
     pub(crate) fn beat(&self, task: Option<(u64, &'static Location<'static>)>) {
         let (number, spawned_at) = match task {
@@ -112,7 +112,7 @@ impl Pulse {
         self.spawned_at.store(spawned_at, Ordering::Relaxed);
     }
 
-    /// `None` if a turn begins just now.
+    /// `None` if a turn is just beginning.
     fn look(&self) -> Option<Beat> {
         // ORDERING: Relaxed; compared below.
         let turn = self.turn.load(Ordering::Relaxed);
@@ -127,7 +127,7 @@ impl Pulse {
         if self.turn.load(Ordering::Relaxed) != turn {
             return None;
         }
-        // SAFETY: null, or made of a reference that lives for ever, to what nobody changes.
+        // SAFETY: null, or from a reference that lives forever, to what nobody changes.
         let spawned_at = unsafe { place.as_ref() };
         Some(Beat {
             turn,
@@ -137,7 +137,7 @@ impl Pulse {
     }
 }
 
-/// The thread that looks; it ends, and is waited for, when this is dropped.
+/// The thread that looks; dropping this ends it and waits for it.
 pub(crate) struct Watchdog {
     shared: Arc<Shared>,
     thread: Option<thread::JoinHandle<()>>,
@@ -146,7 +146,7 @@ pub(crate) struct Watchdog {
 struct Shared {
     pulse: Arc<Pulse>,
     is_over: AtomicBool,
-    /// Whom to wake when it is over.
+    /// Whom to wake at the end.
     watcher: Mutex<Option<thread::Thread>>,
 }
 
@@ -166,7 +166,7 @@ impl Watchdog {
         })
     }
 
-    /// What it looks at.
+    /// What it reads.
     pub(crate) fn pulse(&self) -> Arc<Pulse> {
         Arc::clone(&self.shared.pulse)
     }
@@ -176,8 +176,8 @@ impl Drop for Watchdog {
     fn drop(&mut self) {
         let watcher = {
             let watcher = self.shared.watcher.lock();
-            // ORDERING: Relaxed; under the lock, which the watcher takes before it parks first, and
-            // unparking it orders it otherwise.
+            // ORDERING: Relaxed; under the lock, which the watcher takes before it first parks; otherwise unparking
+            // orders it.
             self.shared.is_over.store(true, Ordering::Relaxed);
             watcher.clone()
         };
@@ -199,7 +199,7 @@ impl Shared {
         }
         let pause = (watch.limit / 4).max(Duration::from_millis(1));
         let mut watcher = Watcher::new(watch.limit, pause);
-        // ORDERING: Relaxed; see where it is written.
+        // ORDERING: Relaxed; see the store.
         while !self.is_over.load(Ordering::Relaxed) {
             let time = now();
             if let Some(hog) = watcher.see(self.pulse.look(), time) {
@@ -214,11 +214,11 @@ impl Shared {
     }
 }
 
-/// For how long the same turn has been seen.
+/// How long the same turn has been seen.
 struct Watcher {
     limit: Duration,
     pause: Duration,
-    /// What was seen last, and when.
+    /// What it last saw, and when.
     seen: Option<(Beat, Instant)>,
     elapsed: Duration,
     is_told: bool,
@@ -235,8 +235,8 @@ impl Watcher {
         }
     }
 
-    /// What is to be told of a look. Nothing is, of the first look at a turn, which may have found the words of the
-    /// turn before.
+    /// What to report after a look. Nothing at the first look at a turn, which may have found the words of the turn
+    /// before.
     fn see(&mut self, beat: Option<Beat>, time: Instant) -> Option<Hog> {
         let before = self.seen;
         self.seen = beat.map(|beat| (beat, time));
@@ -248,8 +248,8 @@ impl Watcher {
             self.is_told = false;
             return None;
         };
-        // A look that comes late tells that this thread was kept from running, so the other may have been, too: the
-        // process was stopped, say, or the machine is overloaded.
+        // A late look shows that this thread was kept from running, so perhaps the other was, too: the process was
+        // stopped, say, or the machine is overloaded.
         let pause = time.saturating_duration_since(before).min(2 * self.pause);
         self.elapsed += pause;
         let spawned_at = beat.spawned_at?;
@@ -292,7 +292,7 @@ mod tests {
         assert_eq!((hog.number, hog.elapsed), (3, millis(40)));
         time += millis(10);
         assert!(watcher.see(beat(1), time).is_none(), "it was told");
-        // The next turn begins anew.
+        // The next turn starts the count anew.
         for _ in 0..5 {
             assert!(watcher.see(beat(2), time).is_none());
             time += millis(9);

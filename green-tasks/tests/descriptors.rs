@@ -1,4 +1,4 @@
-//! A listener for whose connections no descriptor is left. A program of its own, since it uses up the process's.
+//! A listener that has no descriptor left for a connection. A separate program, since it uses up all of them.
 #![cfg(not(any(pool_loom, pool_sim)))]
 #![expect(clippy::unwrap_used, reason = "a failure of a test")]
 
@@ -13,7 +13,7 @@ use green_tasks::{FutureResult, Runtime, no_suspend, now, sleep_async, spawn_fut
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, setrlimit};
 
-/// Opens files until there is no descriptor for another one.
+/// Opens files until no descriptor is left.
 fn use_up_descriptors() -> Vec<File> {
     let (current, maximum) = (Some(64), Some(64));
     setrlimit(Resource::Nofile, Rlimit { current, maximum }).unwrap();
@@ -22,7 +22,7 @@ fn use_up_descriptors() -> Vec<File> {
 
 #[test]
 fn whoever_accepts_for_want_of_a_descriptor_again_and_again_leaves_the_others_their_time() {
-    // The clock is virtual: a loop that never slept would keep it from going on.
+    // The clock is virtual: a loop that never slept would keep it from advancing.
     let runtime = Runtime::builder().deterministic(1).build().unwrap();
     let ran = runtime.run(|| {
         let listener = net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -34,7 +34,7 @@ fn whoever_accepts_for_want_of_a_descriptor_again_and_again_leaves_the_others_th
         let start = now();
         assert!(listener.accept().is_err_and(is_shortage));
         assert_eq!(now() - start, Duration::from_millis(5));
-        // Who must not wait is told at once.
+        // A task that must not wait gets the error at once.
         assert!(no_suspend(|| listener.accept()).is_err_and(is_shortage));
         assert_eq!(now() - start, Duration::from_millis(5));
 

@@ -1,11 +1,11 @@
 //! The races between a scheduler and other threads, in all interleavings that loom can reach.
 //!
-//! The scheduler's own part is plain code of one thread; what is shared is the inbox, the wakers and
-//! the cells. So these are models of runtimes without stacks, which wait, are woken and cancelled.
+//! The scheduler's own part is plain single-threaded code; what is shared is the inbox, the wakers and the cells.
+//! So these are models of runtimes without stacks, which wait, are woken and cancelled.
 #![cfg(pool_loom)]
 #![expect(
     clippy::disallowed_types,
-    reason = "what a model counts with is no part of the model"
+    reason = "a model's counters are not part of the model"
 )]
 
 use std::sync::Arc;
@@ -46,7 +46,7 @@ fn two_wake_ups_race_a_scheduler_that_lies_down_and_neither_is_lost() {
     });
 }
 
-/// A waker that is woken twice, of a task that ends between the two, or whose runtime does.
+/// A waker that is woken twice, where the task, or its runtime, ends in between.
 #[test]
 fn a_wake_up_races_the_end_of_its_task_and_of_the_runtime() {
     loom::model(|| {
@@ -81,8 +81,8 @@ fn a_wake_up_races_the_end_of_its_task_and_of_the_runtime() {
     });
 }
 
-/// What was written before a wake-up is seen by the task that it wakes, also if another wake-up was on
-/// its way already, so that this one was not sent.
+/// A woken task sees what was written before each wake-up, even one that was not sent because another was already
+/// on its way.
 #[test]
 fn what_comes_before_a_wake_up_is_seen_after_it_however_many_come_together() {
     loom::model(|| {

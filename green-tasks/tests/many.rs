@@ -1,6 +1,6 @@
-//! A hundred thousand suspended tasks (`GREEN_TASKS=1000000` for a million): as many mappings as
-//! before, a page of memory each, and all of them end. Then as many that are cancelled at random points, in
-//! random order: nothing is leaked and nothing is lost.
+//! A hundred thousand suspended tasks (`GREEN_TASKS=1000000` for a million): no more mappings than before, a page
+//! of memory each, and all of them end. Then as many that are cancelled at random points, in random order: nothing
+//! is leaked and nothing is lost.
 #![cfg(not(any(pool_loom, pool_sim)))]
 #![expect(unsafe_code, reason = "the token is a promise")]
 #![expect(clippy::unwrap_used, reason = "a failure of the test")]
@@ -28,7 +28,7 @@ fn resident_bytes() -> Option<usize> {
         .map(|pages| pages * 4096)
 }
 
-/// Whether a guard costs no mapping here.
+/// Whether guards cost no mappings here.
 fn has_cheap_guards() -> bool {
     let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let mut parts = release
@@ -44,7 +44,7 @@ fn main() {
         .and_then(|text| text.parse().ok());
     let most = if has_cheap_guards() { 100_000 } else { 10_000 };
     let count: usize = count.unwrap_or(most);
-    // SAFETY: the tasks call std and this crate alone.
+    // SAFETY: the tasks call only std and this crate.
     let token = unsafe { Stackful::assume() };
     let runtime = Runtime::builder().stackful(token).build().unwrap();
     let ran = runtime.run(|| {
@@ -68,13 +68,13 @@ fn main() {
             && has_cheap_guards()
         {
             println!("{before} mappings with 10 tasks, {after} with {count}");
-            // The allocator has some of its own.
+            // The allocator has a few of its own.
             assert!(after < before + 200);
         }
         if let (Some(before), Some(after)) = (memory_before, resident_bytes()) {
             let bytes = (after - before) / count;
             println!("{bytes} bytes a task");
-            // Code that is not optimised may touch a second page of its stack.
+            // Unoptimised code may touch a second page of its stack.
             assert!(bytes <= if cfg!(debug_assertions) { 8_602 } else { 4_506 });
         }
         event.set();
@@ -87,7 +87,7 @@ fn main() {
     runtime.run(|| storm(count)).unwrap();
 }
 
-/// Counts how many of it there are.
+/// Counts its live values.
 struct Counted(Rc<Cell<usize>>);
 
 impl Counted {
@@ -103,7 +103,7 @@ impl Drop for Counted {
     }
 }
 
-/// Many tasks that wait for the same things, each of which is cancelled sooner or later.
+/// Many tasks that wait for the same things, each cancelled sooner or later.
 fn storm(count: usize) {
     let mut state = 0x9E37_79B9_7F4A_7C15_u64;
     let mut random = move |below: usize| {
@@ -193,7 +193,7 @@ fn storm(count: usize) {
         }
     }
     assert_eq!((cancelled, dump().len()), (count, 1));
-    // Nothing is locked, and what was sent is received or there.
+    // Nothing is locked, and each value sent was received or is still there.
     let (mutex, lock, permits, _) = &*shared;
     assert!(mutex.try_lock().is_some() && lock.try_write().is_some());
     assert_eq!(permits.available(), 10);

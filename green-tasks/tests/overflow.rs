@@ -1,5 +1,5 @@
-//! A task that runs out of stack ends the process, with a message that names the task; whatever else
-//! faults is reported as without us.
+//! A task that overflows its stack ends the process, with a message that names the task; other faults are reported
+//! as without us.
 #![cfg(all(target_os = "linux", not(any(pool_loom, pool_sim))))]
 #![expect(unsafe_code, reason = "the token is a promise")]
 #![expect(clippy::unwrap_used, reason = "a failure of the test")]
@@ -10,7 +10,7 @@ use std::process::{Command, Output};
 
 use green_tasks::{FutureResult, Runtime, Stackful, spawn, yield_now};
 
-/// Which of the functions below a child process is to run.
+/// Which of the functions below a child process runs.
 const CHILD: &str = "GREEN_TASKS_OVERFLOW";
 
 fn run_child(name: &str) -> Output {
@@ -41,7 +41,7 @@ fn recurse(depth: u64) -> u64 {
 }
 
 fn run(has_mapped_guards: bool, main: impl FnOnce()) {
-    // SAFETY: the tasks call std and this crate alone.
+    // SAFETY: the tasks call only std and this crate.
     let token = unsafe { Stackful::assume() };
     let mut runtime = Runtime::builder().stackful(token).stack_size(64 << 10);
     if has_mapped_guards {

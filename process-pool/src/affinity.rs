@@ -1,4 +1,4 @@
-//! On which CPUs each worker runs.
+//! The CPUs on which each worker runs.
 
 use std::fmt;
 
@@ -14,17 +14,17 @@ pub(crate) struct Affinity(Option<Box<Place>>);
 type Place = dyn Fn(usize, &[usize]) -> Vec<usize> + Send + Sync;
 
 impl Builder {
-    /// Has each worker run on the CPUs that `place` gives for it alone, and with it what its tasks start: one
-    /// worker on each CPU, or as a program places its workers itself. By default the system moves
+    /// Runs each worker, and what its tasks start, only on the CPUs that `place` returns for it: one
+    /// worker on each CPU, or whatever suits the program. By default the system moves
     /// workers wherever this process may run.
     ///
     /// [`build`](Self::build) calls `place` once for each of the [workers](Self::workers): with the worker's index,
-    /// from 0 up, and the numbers of the CPUs that the thread may run on that builds, in ascending order. A worker
-    /// that comes in the place of one that has died, or has left, has its index, and so its CPUs.
+    /// from 0 up, and the numbers of the CPUs on which the building thread may run, in ascending order. A worker
+    /// that replaces one that died or left has its index, and so its CPUs.
     ///
-    /// Where a worker cannot run on all that it is given, or is given none, `build` gives
-    /// [`BuildError::Affinity`]. Should a CPU be taken away from the process later, no worker starts there, and when no other
-    /// one works the pool is [broken](crate::Rejection::Broken). Threads that constructors have started before
+    /// If a worker cannot run on all the CPUs that it is given, or is given none, `build` returns
+    /// [`BuildError::Affinity`]. If a CPU is taken away from the process later, no worker starts there, and if no
+    /// other works, the pool is [broken](crate::Rejection::Broken). Threads that constructors started before
     /// `main` stay where they are.
     ///
     /// # Examples
@@ -50,7 +50,7 @@ impl Builder {
 }
 
 impl Affinity {
-    /// The first message to each of so many workers; none if they may run anywhere.
+    /// The first message to each worker; none if they may run anywhere.
     pub(crate) fn places(&self, workers: usize) -> Result<Vec<Vec<u8>>, BuildError> {
         let Some(place) = &self.0 else {
             return Ok(Vec::new());
@@ -78,7 +78,7 @@ fn message(cpus: &[usize]) -> Result<Vec<u8>, BuildError> {
     Ok(message)
 }
 
-/// Does on a thread what workers are going to do, so that whoever builds the pool hears of what cannot be.
+/// Tries on a thread what workers will do, so that `build` reports what is impossible.
 fn try_out(places: Vec<Vec<usize>>) -> Result<(), BuildError> {
     let each = move || {
         places.iter().enumerate().try_for_each(|(index, cpus)| {
@@ -90,7 +90,7 @@ fn try_out(places: Vec<Vec<usize>>) -> Result<(), BuildError> {
         .map_err(BuildError::Spawn)?;
     match thread.join() {
         Ok(tried) => tried.map_err(BuildError::Affinity),
-        // It has nothing that panics.
+        // It cannot panic.
         Err(_) => Ok(()),
     }
 }

@@ -16,7 +16,7 @@ use crate::child::Plan;
 use crate::protocol::Conduct;
 use crate::{codec, report};
 
-/// How long a worker that is not to stay is idle before it leaves, unless set otherwise.
+/// How long a worker that need not stay is idle before it leaves, by default.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
 /// Settings for a [`ProcessPoolExecutor`](crate::ProcessPoolExecutor), from
@@ -168,7 +168,7 @@ impl Builder {
         self.initialize_by(call, argument)
     }
 
-    /// With this call as the initializer.
+    /// Sets this call as the initializer.
     pub(crate) fn initialize_by<A: Serialize>(
         mut self,
         call: Result<Call, String>,
@@ -223,7 +223,7 @@ impl Builder {
         self.preload_by(call, argument)
     }
 
-    /// With this call as what is preloaded.
+    /// Sets this call as the function to preload.
     pub(crate) fn preload_by<A: Serialize>(
         mut self,
         call: Result<Call, String>,

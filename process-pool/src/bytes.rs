@@ -60,7 +60,7 @@ impl DerefMut for Bytes {
 }
 
 impl fmt::Debug for Bytes {
-    /// Only says how many: a message for people must not hold megabytes.
+    /// Shows only their number: a message for people must not hold megabytes.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Bytes({})", self.0.len())
     }
@@ -78,8 +78,8 @@ impl<'de> Deserialize<'de> for Bytes {
     }
 }
 
-/// If `T` is [`Bytes`], and `encoded` is nothing but their length: makes them of the part that was left out
-/// of it, without a copy.
+/// If `T` is [`Bytes`], and `encoded` only their length: makes them from the part that was left out,
+/// without a copy.
 pub(crate) fn whole<T: 'static>(part: &mut Vec<u8>, encoded: &[u8]) -> Option<T> {
     let length = u64::try_from(part.len()).ok()?;
     if TypeId::of::<T>() != TypeId::of::<Bytes>()
@@ -109,7 +109,7 @@ impl<'de> Visitor<'de> for Whole {
         Ok(Bytes(bytes))
     }
 
-    /// From formats that have no bytes, as JSON.
+    /// From formats that have no bytes, like JSON.
     fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Bytes, A::Error> {
         let mut bytes = Vec::with_capacity(sequence.size_hint().unwrap_or(0).min(4096));
         while let Some(byte) = sequence.next_element()? {

@@ -1,19 +1,19 @@
 //! How a function travels to another process of the same executable.
 //!
-//! The pool makes a constant table for each pair of types, [`VTable`], whose code knows how to decode an
+//! The pool has a constant table for each pair of types, [`VTable`], whose code knows how to decode an
 //! `A`, call a `fn(A) -> R` and encode an `R`. A [`Call`] names the table and the function by their
-//! distances from an anchor, a static of this library: executables are moved as a whole, so distances
+//! distances from an anchor, a static of this library: executables are relocated as a whole, so distances
 //! are the same in every process of one executable. The handshake makes sure that it is one.
 //!
 //! Both sides check what they are given. The pool refuses functions that are not in the executable
-//! itself, since shared libraries are moved independently. The worker looks whether the table lies in
-//! memory of the executable that is never written, whether it is one, and for these very types, and
-//! whether the function is in the executable's code.
+//! itself, since shared libraries are relocated independently. The worker checks that the table is in
+//! memory of the executable that is never written, that it is one, and for these very types, and
+//! that the function is in the executable's code.
 //!
-//! A call may name a function by a number instead, which the handshake has given to its [name](crate::names).
-//! Nothing of an address is in it, so it is good for any executable.
+//! A call may name a function by a number instead, which the handshake gave to its [name](crate::names).
+//! It has no address in it, so it works for any executable.
 
-#![expect(unsafe_code, reason = "a function is made of a number here")]
+#![expect(unsafe_code, reason = "makes a function from a number")]
 
 use std::any::TypeId;
 use std::collections::hash_map::DefaultHasher;
@@ -32,20 +32,20 @@ use crate::sys::Image;
 /// The size of a call, in bytes.
 pub(crate) const CALL: usize = 24;
 
-/// Says that there is a table. No text, so that no text is it by accident.
+/// Marks a table. It is not text, so that no text matches it by accident.
 const MAGIC: u64 = 0x8F0C_E55B_9D07_CA11;
 
-/// In the place of a table's distance: the call is by name. No table is at an odd distance.
+/// In place of a table's distance: the call is by name. No table is at an odd distance.
 const NAMED: u64 = u64::MAX;
 
-/// What distances are measured from.
+/// From where distances are measured.
 static ANCHOR: u64 = 0;
 
 /// What a worker needs to know to call a function whose types it does not know.
 #[repr(C)]
 struct VTable {
     magic: u64,
-    /// Of the types that the table was made for.
+    /// The id of the types that the table was made for.
     type_id: fn() -> TypeId,
     /// Calls the function with the argument in the bytes, and appends the value to the vector.
     ///
@@ -54,7 +54,7 @@ struct VTable {
     run: unsafe fn(usize, &[u8], &mut Vec<u8>) -> Outcome,
 }
 
-/// A table has so many words.
+/// The number of words in a table.
 const WORDS: usize = 3;
 const _: () = assert!(size_of::<VTable>() == size_of::<[usize; WORDS]>());
 
@@ -84,7 +84,7 @@ impl fmt::Display for NotInExecutable {
     }
 }
 
-/// How a function is applied to what travels.
+/// How a function is applied to its argument.
 trait Apply: 'static {
     /// # Safety
     ///
@@ -133,8 +133,8 @@ where
 /// The address is that of a function of this type, in this process.
 unsafe fn function_at<A, R>(address: usize) -> fn(A) -> R {
     let function = ptr::with_exposed_provenance::<()>(address);
-    // SAFETY: a function pointer is as large as a pointer on every system that this crate is for, and it
-    // is valid, says the caller.
+    // SAFETY: a function pointer is as large as a pointer on every system that this crate supports, and the
+    // caller makes sure that it is valid.
     unsafe { std::mem::transmute::<*const (), fn(A) -> R>(function) }
 }
 
@@ -169,7 +169,7 @@ impl Call {
         Self::new::<TryChunk<A, R, E>>(function as usize)
     }
 
-    /// By the number of a name.
+    /// A call by the number of a name.
     #[cfg(feature = "named")]
     pub(crate) const fn named(number: u64, way: Way) -> Self {
         Self {
@@ -179,12 +179,12 @@ impl Call {
         }
     }
 
-    /// Whether it means something in any executable.
+    /// Whether it works in any executable.
     pub(crate) const fn is_named(&self) -> bool {
         self.table == NAMED
     }
 
-    /// The caller gives a function of the type that `F` stands for.
+    /// `function` must be the address of a function of the type that `F` stands for.
     fn new<F: Apply>(function: usize) -> Result<Self, NotInExecutable> {
         let table: &'static VTable = const {
             &VTable {
@@ -236,7 +236,7 @@ impl Call {
     ///
     /// # Errors
     ///
-    /// Text that says why the call is none of this executable's.
+    /// Text that says why the call does not belong to this executable.
     pub(crate) fn run(self, argument: &[u8], output: &mut Vec<u8>) -> Result<Outcome, String> {
         if self.is_named() {
             let way = match self.types {
@@ -262,7 +262,7 @@ impl Call {
             return strange("a table");
         }
         let words = ptr::with_exposed_provenance::<[usize; WORDS]>(table);
-        // SAFETY: mapped, readable, aligned, never written; any bytes are a number.
+        // SAFETY: mapped, readable, aligned, never written; any bytes are a valid number.
         if unsafe { words.cast::<u64>().read() } != MAGIC {
             return strange("a table");
         }
@@ -271,15 +271,15 @@ impl Call {
         if !image.is_code(type_id) || !image.is_code(run) {
             return strange("a table");
         }
-        // SAFETY: mapped and aligned as above, and never written. With the magic number, and functions in
-        // the places of functions, it is a `VTable`: the pool, a process of the same executable, says the
-        // handshake, has sent the distance of one.
+        // SAFETY: mapped and aligned as above, and never written. With the magic number, and functions where
+        // functions belong, it is a `VTable`: the handshake says that the pool is a process of the same
+        // executable, and it sent the distance of one.
         let table = unsafe { &*words.cast::<VTable>() };
         if fingerprint((table.type_id)()) != self.types || !image.is_code(function) {
             return strange("a function");
         }
-        // SAFETY: `Call::new` got a function and a table of the same type and sent their distances, which
-        // are the same here, since the handshake was not with another executable; calls are not made in any other way.
+        // SAFETY: `Call::new` got a function and a table of the same type and sent their distances, which are
+        // the same here, since the handshake was with the same executable; calls are made in no other way.
         Ok(unsafe { (table.run)(function, argument, output) })
     }
 }
@@ -299,7 +299,7 @@ pub(crate) fn is_in_executable() -> bool {
     Image::get().is_constant((&raw const ANCHOR).addr(), size_of::<u64>())
 }
 
-/// The same in every process of an executable.
+/// A hash that is the same in every process of an executable.
 fn fingerprint(type_id: TypeId) -> u64 {
     let mut hasher = DefaultHasher::new();
     type_id.hash(&mut hasher);
@@ -375,7 +375,7 @@ mod tests {
     #[test]
     fn random_calls_are_errors() {
         if std::env::var_os("ASAN_OPTIONS").is_some() {
-            // Its red zones between constants are constants, too, but not to be read.
+            // Its red zones between constants are constant, too, but must not be read.
             return;
         }
         let good = Call::one(double).unwrap();

@@ -15,44 +15,44 @@ use crate::store::{self, Store};
 use crate::sys::{self, Descriptor, Exit, Interest, ProcessHandle};
 use crate::{entry, token};
 
-/// What every worker of a pool is started with.
+/// How every worker of a pool is started.
 #[derive(Debug, Default)]
 pub(crate) struct Plan {
     pub(crate) environment: Vec<(OsString, OsString)>,
     pub(crate) directory: Option<PathBuf>,
-    /// Instead of this program's own executable.
+    /// The workers' executable, if it is not this program's own.
     pub(crate) executable: Option<PathBuf>,
     /// How deep this pool is nested in workers of pools.
     pub(crate) depth: u32,
-    /// What comes before the first message for each place among the workers, complete; or nothing.
+    /// For each place among the workers, the complete message before the first one; or nothing.
     pub(crate) places: Vec<Vec<u8>>,
     /// The first message, complete.
     pub(crate) setup: Vec<u8>,
-    /// The first message to a zygote, complete, if workers are forked off one.
+    /// The first message to a zygote, complete, if workers are forked from one.
     pub(crate) preload: Option<Vec<u8>>,
 }
 
-/// A process that was started, or is about to be, and not reaped. It must not be dropped before
+/// A process that was started, or is about to be, and is not reaped. It must not be dropped before
 /// [`reap`](Self::reap).
 #[derive(Debug)]
 pub(crate) struct Child {
     birth: Arc<Birth>,
-    /// What it is expected from, if it is.
+    /// Where it was asked for, if it is forked.
     nursery: Option<Arc<Nursery>>,
     tasks: Descriptor,
     /// The worker's end of the task pipe. As long as somebody has it, a write after the worker's death
-    /// raises no SIGPIPE, which this program may not have ignored.
+    /// raises no SIGPIPE, which this program may not ignore.
     _task_reader: Descriptor,
     page: Arc<Page>,
     output: Arc<Output>,
 }
 
-/// What a worker's answers come by.
+/// What a worker's answers come through.
 #[derive(Debug)]
 pub(crate) struct Results {
     pub(crate) pipe: Descriptor,
     pub(crate) page: Arc<Page>,
-    /// Where long parts of values are.
+    /// The store with long parts of values.
     pub(crate) values: Arc<Descriptor>,
 }
 
@@ -64,8 +64,8 @@ pub(crate) enum Source<'a> {
     Zygote(&'a Arc<Nursery>),
 }
 
-/// Starts the worker with this number, which reads long parts of arguments from this store. Gives besides what its
-/// answers come by.
+/// Starts the worker with this number, which reads long parts of arguments from this store. Also returns what its
+/// answers come through.
 ///
 /// # Errors
 ///
@@ -84,12 +84,12 @@ pub(crate) fn spawn(
     let (page, memory) = Page::create()?;
     let arguments = arguments.read_only()?;
     let values = Store::create(store::RESULTS)?.into_fd();
-    // Whatever it prints goes there, from its very first moment on.
+    // All that it prints goes there, from its very first moment.
     let (output, printer) = Output::new()?;
     let fds = [&task_reader, &result_writer, &memory, &arguments, &values];
     let (birth, nursery) = match source {
         Source::Program(plan) => {
-            // Its end is kept until the process has started.
+            // Our end is kept until the process has started.
             let (_ours, theirs) = sys::pass(&fds)?;
             (Arc::new(Birth::of(launch(plan, theirs, printer)?)), None)
         }
@@ -116,7 +116,7 @@ pub(crate) fn spawn(
     Ok((child, results))
 }
 
-/// Starts a process with this end of a socket, in which what it is to be has been [passed](sys::pass).
+/// Starts a process with this end of a socket, through which it was [passed](sys::pass) all that it needs.
 ///
 /// # Errors
 ///
@@ -142,7 +142,7 @@ pub(crate) fn launch(
     match ProcessHandle::new(started.id()) {
         Ok(process) => Ok(process),
         Err(error) => {
-            // Without descriptors, say. It is still ours to wait for.
+            // No descriptors left, for example. It is still ours to reap.
             let _ = started.kill();
             let _ = started.wait();
             Err(error)
@@ -156,17 +156,17 @@ impl Child {
         self.birth.process().map(ProcessHandle::fd)
     }
 
-    /// Whether it is to be watched by whoever has started it.
+    /// Whether whoever started it has to watch its end.
     pub(crate) const fn is_program(&self) -> bool {
         self.nursery.is_none()
     }
 
-    /// What it prints.
+    /// The pipe that it prints to.
     pub(crate) const fn output(&self) -> &Arc<Output> {
         &self.output
     }
 
-    /// Where messages to it are written.
+    /// The pipe for messages to it.
     pub(crate) const fn tasks(&self) -> &Descriptor {
         &self.tasks
     }

@@ -1,8 +1,7 @@
-//! Which tasks of a worker have begun, and which results were read: the words that a worker and its pool share.
+//! The words that a worker and its pool share: which tasks have begun, and which results were read.
 //!
-//! Without them, when a worker dies, nobody could tell whether its task was what killed it or had not even
-//! been looked at; and what waits behind a slow task could only be had back by asking a worker that is
-//! busy.
+//! Without them, nobody could tell whether a dead worker's task killed it or had not even been looked at;
+//! and to take back what waits behind a slow task, the pool would have to ask a worker that is busy.
 //!
 //! # Protocol
 //!
@@ -13,21 +12,21 @@
 //! | *n* → *n* + 1 | the worker ([`Claims::claim`]) | task *n* begins |
 //! | *n* → *m* > *n* | the pool ([`Claims::take_back`]) | tasks *n* to *m* − 1 will never begin here |
 //!
-//! Both are one compare-and-swap, so each task either begins or is taken back, never both. The worker
-//! finds out about a task that was taken back when its claim fails, and passes over it. The pool knows
+//! Both are one compare-and-swap, so each task either begins or is taken back, never both. The worker's
+//! claim of a task that was taken back fails, and it passes over that task. The pool knows
 //! which numbers it has taken back; every other number below `next` has begun.
 //!
-//! `done` counts up to the task that has ended last. It says whether a worker died in a task, or on the
-//! way of the answer.
+//! `done` counts up to the last task that ended. It says whether a worker died in a task, or before the
+//! answer was sent.
 //!
-//! `bell` counts the pool's writes into the task pipe. Nothing is decided by it: a worker that has a moment's
+//! `bell` counts the pool's writes into the task pipe. Nothing is decided by it: a worker with
 //! [patience](crate::patience) looks there, since a look at memory costs less than one at a pipe.
 //!
-//! `full` is set by a worker that has more memory than it is to keep, before it sends an answer. Then the
+//! `full` is set by a worker that has more memory than it may keep, before it sends an answer. Then the
 //! pool gives it nothing more.
 //!
-//! `read` is the pool's: it has read the results of the tasks below that number, and the worker may use their
-//! room in its [store](crate::store) again.
+//! `read` is the pool's: it has read the results of the tasks below that number, so the worker may reuse their
+//! room in its [store](crate::store).
 
 use std::fmt;
 
@@ -36,7 +35,7 @@ use future_result::sync::atomic::{AtomicU64, Ordering};
 #[cfg(all(test, pool_loom))]
 mod model;
 
-/// Begins as zeros.
+/// All zero at the start.
 #[derive(Default)]
 #[repr(C)]
 pub(crate) struct Claims {
@@ -51,7 +50,7 @@ impl Claims {
     /// The worker begins this task. False if it was taken back.
     pub(crate) fn claim(&self, sequence: u64) -> bool {
         // ORDERING: Release pairs with the Acquire in `take_back`: whoever sees that this task has begun sees
-        // that the one before has ended. The task itself came through the pipe.
+        // that the one before has ended. The pipe published the task itself.
         let claimed = self.next.compare_exchange(
             sequence,
             sequence.wrapping_add(1),
@@ -63,7 +62,7 @@ impl Claims {
 
     /// The pool has written something into the task pipe.
     pub(crate) fn ring(&self) {
-        // ORDERING: Relaxed; a hint to look into the pipe, which is what orders.
+        // ORDERING: Relaxed; a hint to look into the pipe, which does the ordering.
         self.bell.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -80,7 +79,7 @@ impl Claims {
         self.read.store(next, Ordering::Release);
     }
 
-    /// The results below this number were read.
+    /// The results of the tasks below this number were read.
     pub(crate) fn read(&self) -> u64 {
         // ORDERING: Acquire pairs with the Release in `has_read`.
         self.read.load(Ordering::Acquire)
@@ -94,19 +93,19 @@ impl Claims {
 
     /// The worker wants to leave.
     pub(crate) fn set_full(&self) {
-        // ORDERING: Relaxed; it publishes nothing, and the answer that is sent afterwards orders it.
+        // ORDERING: Relaxed; it publishes nothing, and the answer sent afterwards orders it.
         self.full.store(1, Ordering::Relaxed);
     }
 
-    /// Whether the worker wants to leave. Whoever has read an answer sees what was set before that.
+    /// Whether the worker wants to leave. Whoever has read an answer sees what was set before it was sent.
     pub(crate) fn is_full(&self) -> bool {
         // ORDERING: Relaxed; nothing is read by it.
         self.full.load(Ordering::Relaxed) != 0
     }
 
-    /// The pool takes back what has not begun of the tasks below `end`. Says which is the first of them:
-    /// all from that one on are the pool's again. Of the tasks before it, [`done`](Self::done) then tells of
-    /// all but the last whether they have ended.
+    /// The pool takes back the tasks below `end` that have not begun. Returns the first of them:
+    /// all from that one on are the pool's again. Of the tasks before it, [`done`](Self::done) then
+    /// says of all but the last whether they have ended.
     pub(crate) fn take_back(&self, end: u64) -> u64 {
         // ORDERING: Acquire pairs with the Release in `claim`.
         let mut next = self.next.load(Ordering::Acquire);
@@ -114,7 +113,7 @@ impl Claims {
             match self.next.compare_exchange_weak(
                 next,
                 end,
-                // ORDERING: Acquire, as above; the worker reads nothing by what is stored.
+                // ORDERING: Acquire, as above; the store publishes nothing to the worker.
                 Ordering::Acquire,
                 Ordering::Acquire,
             ) {
@@ -125,7 +124,7 @@ impl Claims {
         end
     }
 
-    /// How many tasks have ended, with those that were taken back before the last of them.
+    /// How many tasks have ended, including those taken back before the last of them.
     pub(crate) fn done(&self) -> u64 {
         // ORDERING: Relaxed; after `take_back`, whose Acquire orders it, or when the worker is dead.
         self.done.load(Ordering::Relaxed)

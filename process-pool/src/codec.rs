@@ -1,12 +1,12 @@
-//! Values as bytes: postcard, a compact format without names or types in it, which is enough between two
+//! Values as bytes: postcard, a compact format without names or types, which is enough between two
 //! copies of one program.
 //!
-//! Long byte strings and texts in a value, wherever they are in it, may lie in a [`store`]
-//! instead. Then they are left out where they would be, and the bytes end with a table of them:
+//! Long byte strings and texts, wherever they are in a value, may be put into a [`store`]
+//! instead. Then they are left out of the bytes, which end with a table of them:
 //!
 //! | bytes | what |
 //! |---|---|
-//! | 24 for each part | how many bytes are before it in what is here, and its place in the store |
+//! | 24 for each part | how many of the bytes here come before it, and its place in the store |
 //! | the last 8 | how many parts there are |
 
 use std::cell::RefCell;
@@ -27,7 +27,7 @@ use crate::sys::Descriptor;
 const ENTRY: usize = 24;
 
 thread_locals! {
-    /// Where the parts are of what is decoded next.
+    /// The store with the parts of the next value to be decoded.
     static SOURCE: RefCell<Option<Arc<Descriptor>>> = RefCell::new(None);
 }
 
@@ -35,7 +35,7 @@ thread_locals! {
 #[derive(Debug)]
 pub(crate) struct Parts {
     store: Arc<Store>,
-    /// With the number of bytes before each.
+    /// Each with the number of bytes before it.
     blocks: Vec<(u64, Block)>,
 }
 
@@ -54,7 +54,7 @@ impl Parts {
         }
     }
 
-    /// What is in use for the value.
+    /// The parts of the store that the value uses.
     pub(crate) fn into_blocks(self) -> Vec<Block> {
         self.blocks.into_iter().map(|(_, block)| block).collect()
     }
@@ -107,8 +107,8 @@ pub(crate) fn encode<T: Serialize>(value: &T, buffer: &mut Vec<u8>) -> Result<()
     append(value, buffer, None)
 }
 
-/// As [`encode`], with long parts in a store. Gives what is used of it; if that is nothing, there is no
-/// table.
+/// Like [`encode`], with long parts in a store. Returns the parts of it that are used; without any, there is
+/// no table.
 ///
 /// # Errors
 ///
@@ -155,7 +155,7 @@ pub(crate) fn decode<T: DeserializeOwned + 'static>(bytes: &[u8]) -> Result<T, S
         .into_iter()
         .map(read)
         .collect::<Result<Vec<_>, String>>()?;
-    // A whole argument or result: what was read is the value already.
+    // A whole argument or result: what was read is already the value.
     if let [(_, part)] = &mut parts[..]
         && let Some(value) = whole(part, bytes)
     {
@@ -164,7 +164,7 @@ pub(crate) fn decode<T: DeserializeOwned + 'static>(bytes: &[u8]) -> Result<T, S
     decode_from(bytes, &parts)
 }
 
-/// Calls `f`, in which the first value that is decoded has parts in this store.
+/// Calls `f`, in which the first value to be decoded has parts in this store.
 pub(crate) fn with_source<R>(source: Option<&Arc<Descriptor>>, f: impl FnOnce() -> R) -> R {
     let set = |to: Option<&Arc<Descriptor>>| SOURCE.try_with(|it| it.replace(to.cloned()));
     let _ = set(source);
@@ -173,10 +173,10 @@ pub(crate) fn with_source<R>(source: Option<&Arc<Descriptor>>, f: impl FnOnce() 
     result
 }
 
-/// How many bytes are before each part, and where it lies.
+/// How many bytes are before each part, and where it is.
 type Table = Vec<(usize, Place)>;
 
-/// Takes the table off. Entries are as many as there are bytes for them.
+/// Splits off the table. It has no more entries than there are bytes for.
 fn split_table(bytes: &[u8]) -> Result<(&[u8], Table), String> {
     let broken = || "the message's table of parts is broken".to_owned();
     let (rest, count) = bytes.split_last_chunk().ok_or_else(broken)?;
@@ -239,7 +239,7 @@ impl<'de> de_flavors::Flavor<'de> for Spliced<'de> {
         Ok(taken)
     }
 
-    /// How much is left over.
+    /// How many bytes are left over.
     fn finalize(self) -> postcard::Result<usize> {
         let parts: usize = self.parts.iter().map(|(_, part)| part.len()).sum();
         Ok(parts + self.bytes.len() - self.at)
@@ -273,7 +273,7 @@ fn explain(error: &postcard::Error) -> String {
         postcard::Error::SerdeSerCustom | postcard::Error::SerdeDeCustom => {
             embedded::take_reason().unwrap_or_else(|| error.to_string())
         }
-        // It has read what was meant for something else.
+        // It read bytes that were meant for something else.
         other => format!(
             "{other}; do its Serialize and Deserialize agree? With serde's `skip_serializing_if` they do \
              so only inside `Json` or `MsgPack` (features `json`, `msgpack`)"
@@ -342,7 +342,7 @@ mod tests {
         assert_eq!(decode_parts(&store, &bytes), Ok(value));
     }
 
-    /// Room may come back between two parts of one value.
+    /// Room may become free between two parts of one value.
     #[test]
     fn a_part_in_the_store_is_not_taken_for_one_of_its_length_that_is_not() {
         let [first, second] = ["x", "y"].map(|text| text.repeat(PART_MIN));
@@ -369,7 +369,7 @@ mod tests {
         for bit in 0..8 * bytes.len() {
             let mut broken = bytes.clone();
             broken[bit / 8] ^= 1 << (bit % 8);
-            // Another place is as good to the reader; the sizes must agree.
+            // To the reader any place is as good as another; the sizes must agree.
             if let Ok((first, second)) = decode_parts::<(crate::Bytes, String)>(&store, &broken) {
                 assert_eq!((first.len(), second.len()), (PART_MIN, PART_MIN));
             }
@@ -388,7 +388,7 @@ mod tests {
 
     #[test]
     fn a_claimed_length_costs_no_memory() {
-        // A vector of 2^63 strings, says the varint.
+        // The varint claims a vector of 2^63 strings.
         let bytes = [0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x7F];
         assert!(decode::<Vec<String>>(&bytes).is_err());
     }

@@ -1,4 +1,4 @@
-//! What a pool's owner and its thread share: the state behind its lock, and what wakes the thread.
+//! What a pool's owner and its thread share: the state under its lock, and what wakes the thread.
 
 use std::sync::Arc;
 
@@ -30,14 +30,14 @@ impl<S: System> Core<S> {
         }
     }
 
-    /// Makes transitions, and tells afterwards what has ended by them.
+    /// Makes transitions, then completes the tasks that they ended.
     pub(crate) fn with<R>(
         &self,
         change: impl FnOnce(&mut State<S::Process>, &mut Ended) -> R,
     ) -> R {
         let mut ended = Ended::new();
         let result = change(&mut self.state.lock(), &mut ended);
-        // The lock is released: what waits for these may be user code.
+        // After the lock is released: waking the waiters may run user code.
         for (job, error) in ended {
             job.fail(error);
         }
@@ -59,7 +59,7 @@ impl<S: System> Core<S> {
         self.notifier.notify();
     }
 
-    /// Cancels what no worker has begun.
+    /// Cancels the tasks that no worker has begun.
     pub(crate) fn cancel_queued(&self) {
         self.with(|state, ended| state.cancel_queued(&self.system, ended));
         self.notifier.notify();

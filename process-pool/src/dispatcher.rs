@@ -1,9 +1,9 @@
-//! The pool's thread: it reads what workers answer, sees them die, starts others, keeps time, and writes
+//! The pool's thread: it reads answers, notices deaths, starts workers, keeps deadlines, and writes
 //! what did not fit into a pipe at once.
 //!
-//! Whoever submits a task writes it to an idle worker himself, so this thread is not in the way to a
-//! worker, only in the way back. It never waits for a single worker: every read and write is
-//! non-blocking, and it never writes without also reading, since a worker with a large result in its hands
+//! A submitter writes its task to an idle worker itself, so this thread is not on the way to a
+//! worker, only on the way back. It never waits for a single worker: every read and write is
+//! non-blocking, and it never writes without also reading, since a worker that is sending a large result
 //! takes no task.
 //!
 //! Results are decoded on this thread, and callbacks and wakers run on it. If one of these waits for a task
@@ -33,12 +33,12 @@ use crate::token::{self, Source};
 
 const STORED_DONE: u32 = DONE | STORED;
 
-/// So many times in a row one worker is read from before the others have their turn.
+/// How many times in a row one worker is read from before the others have their turn.
 const READS: usize = 16;
-/// Where this thread has so many rounds without a sleep, it looks meanwhile whether a worker is to be started ahead of
-/// time: a moment that is lost, against those in which the next worker would have to be waited for.
+/// After so many rounds without a sleep, this thread checks whether to start a worker ahead of time: that costs a
+/// moment, but less than to wait for the next worker.
 const SPARE_EACH: u32 = 16;
-/// So many times at most, once it is dead: more than fits into a pipe, unless somebody still writes.
+/// How many times at most once it is dead: more than fits into a pipe, unless somebody still writes.
 const LAST_READS: usize = 4096;
 
 pub(crate) struct Dispatcher<S: System> {
@@ -47,7 +47,7 @@ pub(crate) struct Dispatcher<S: System> {
     patience: Patience,
     /// Rounds in a row in which there was something to do at once.
     busy: u32,
-    /// What was buried and not cleared away: that can wait until another one has begun.
+    /// Workers buried but not cleared away, which can wait until others have begun.
     remains: Vec<Remains<S>>,
 }
 
@@ -62,24 +62,24 @@ struct Remains<S: System> {
 struct Inbox<S: System> {
     results: S::Results,
     decoder: Decoder,
-    /// The other end is open.
+    /// Whether there may be more to read.
     is_open: bool,
 }
 
-/// Whether reading may go on.
+/// Whether to go on reading.
 #[derive(PartialEq, Eq)]
 enum Flow {
     More,
-    /// Something came, and that was all for the moment.
+    /// Something came, and there is no more for the moment.
     Last,
-    /// Nothing is there for the moment.
+    /// There is nothing for the moment.
     Dry,
-    /// Nothing will ever be there again.
+    /// There will never be anything again.
     End,
 }
 
 impl<S: System> Dispatcher<S> {
-    /// With the first worker, so that an error of the system's can be told at once.
+    /// Starts the first worker, so that an error of the system is reported at once.
     pub(crate) fn new(core: Arc<Core<S>>) -> io::Result<Self> {
         let mut this = Self {
             core,
@@ -92,12 +92,12 @@ impl<S: System> Dispatcher<S> {
         Ok(this)
     }
 
-    /// Runs until the pool is closed and drained; says so to `terminated`.
+    /// Runs until the pool is closed and drained, then completes `terminated`.
     pub(crate) fn run(mut self, terminated: Completer<()>) {
         let id = self.core.id;
         id.enter_alone(|| {
             if catch_unwind(AssertUnwindSafe(|| self.run_until_end())).is_err() {
-                // Nothing of the user's unwinds to here. Whatever it was, nobody must wait for ever.
+                // No panic of user code gets here. Whatever it was, nobody must wait for ever.
                 self.give_up();
             }
         });
@@ -117,7 +117,7 @@ impl<S: System> Dispatcher<S> {
         }
     }
 
-    /// Waits until something comes, or this deadline is reached: for a moment by looking, then asleep.
+    /// Waits until something comes or the deadline is reached: looks for a moment, then sleeps.
     fn wait(&mut self, events: &mut Vec<Event>, deadline: Option<Instant>) -> io::Result<()> {
         self.clear_away();
         let system = &self.core.system;
@@ -135,7 +135,7 @@ impl<S: System> Dispatcher<S> {
             return failed;
         }
         self.busy = 0;
-        // While nobody waits for this thread, so far as it knows.
+        // As far as this thread knows, nobody waits for it now.
         self.keep_spare();
         let arguments = system.arguments();
         if arguments.is_dirty() {
@@ -156,7 +156,7 @@ impl<S: System> Dispatcher<S> {
         self.core.system.keep_spare(spare);
     }
 
-    /// Does what is due. Says until when to wait at most; `None` if there is nothing to wait for.
+    /// Does what is due. Returns until when to wait at most; `None` if there is nothing to wait for.
     fn turn(&mut self) -> Option<Option<Instant>> {
         let core = Arc::clone(&self.core);
         loop {
@@ -176,7 +176,7 @@ impl<S: System> Dispatcher<S> {
     fn spawn(&mut self) -> io::Result<()> {
         let core = Arc::clone(&self.core);
         if !core.system.has_spare() {
-            // The dead may have the descriptors that are needed now.
+            // The dead may hold descriptors that are needed now.
             self.clear_away();
         }
         let id = core.with(|state, _| state.next_worker());
@@ -233,10 +233,10 @@ impl<S: System> Dispatcher<S> {
         }
     }
 
-    /// Reads what a worker has written; of a dead one all there is.
+    /// Reads what a worker wrote; all of it if it is dead.
     fn receive(&mut self, id: u64, reads: usize, is_dead: bool) {
         let core = Arc::clone(&self.core);
-        // It may be gone by another event of the same round.
+        // Another event of the same round may have removed it.
         let Some(inbox) = self.inboxes.get_mut(&id) else {
             return;
         };
@@ -260,7 +260,7 @@ impl<S: System> Dispatcher<S> {
         }
     }
 
-    /// Ends everything at once, when the thread cannot go on.
+    /// Ends everything at once, because the thread cannot go on.
     fn give_up(&mut self) {
         let core = Arc::clone(&self.core);
         core.with(|state, ended| state.kill(&core.system, ended));
@@ -279,7 +279,7 @@ impl<S: System> Dispatcher<S> {
 }
 
 impl<S: System> Drop for Dispatcher<S> {
-    /// No worker outlives it, also where its thread could not be started, or could not even give up.
+    /// No worker outlives it, even if its thread could not be started, or could not even give up.
     fn drop(&mut self) {
         if !self.inboxes.is_empty() {
             self.give_up();
@@ -300,7 +300,7 @@ impl<S: System> Inbox<S> {
         let free = room.capacity() - room.len();
         match system.read(&self.results, room) {
             Ok(0) => Ok(Flow::End),
-            // The pipe was empty then. What has come since the poller will tell.
+            // That emptied the pipe. The poller reports what has come since.
             Ok(read) if read < free => Ok(Flow::Last),
             Ok(_) => Ok(Flow::More),
             Err(error) => match error.kind() {
@@ -311,8 +311,8 @@ impl<S: System> Inbox<S> {
         }
     }
 
-    /// Handles all messages that are there: first all that has to do with the pool, so that the worker has
-    /// its next task, then the results, which may take the user's code a while.
+    /// Handles all messages that are there: first what concerns the pool, so that the worker has
+    /// its next task, then the results, which may keep user code busy for a while.
     ///
     /// # Errors
     ///
@@ -333,7 +333,7 @@ impl<S: System> Inbox<S> {
         let handled = core.with(|state, ended| {
             let handled = self.handle_under_lock(core, state, id, messages, &mut answers);
             state.progressed(id, u32::try_from(answers.len()).unwrap_or(u32::MAX));
-            // Itself first: its cache is warm.
+            // This worker first: its cache is warm.
             state.fill(&core.system, id, ended);
             state.dispatch(&core.system, ended);
             handled
@@ -375,7 +375,7 @@ impl<S: System> Inbox<S> {
                     }
                     state.ready(id);
                 }
-                // It exits by itself, and has printed why.
+                // It printed why, and exits by itself.
                 REFUSED => {}
                 kind => return Err(format!("it sent a message of the unknown kind {kind}")),
             }

@@ -1,7 +1,7 @@
-//! Values that travel as bytes of another format, inside postcard's: for types that need the names of
-//! their fields to be read again.
+//! Values that travel as bytes of another format, inside postcard's: for types that can only be read back with
+//! the names of their fields.
 //!
-//! postcard forgets what an error of serde's says, so it is kept here until somebody explains the error.
+//! postcard drops the text of serde's errors, so it is kept here until the error is reported.
 
 use std::cell::RefCell;
 
@@ -10,11 +10,11 @@ use future_result::sync::thread_locals;
 use serde::{Deserialize, Deserializer, Serializer, de, ser};
 
 thread_locals! {
-    /// What the last error on this thread has said.
+    /// The text of the last error on this thread.
     static REASON: RefCell<Option<String>> = RefCell::new(None);
 }
 
-/// What the last embedded value of this thread that could not be read or written has to say, once.
+/// Why this thread's last embedded value could not be read or written. It is returned once.
 pub(crate) fn take_reason() -> Option<String> {
     REASON.try_with(|reason| reason.take()).ok().flatten()
 }

@@ -1,25 +1,25 @@
-//! How a worker begins: the same executable, started again, that does not come to `main`; or another one that
-//! this library is linked into.
+//! How a worker begins: as the same executable, started again, which does not get to `main`; or as another one
+//! that links this library.
 //!
 //! The loader calls a function of this library before `main`, as it does for C++'s global objects. In a
-//! worker it does not return. So nothing has to be done for a program to have workers, and it works in
-//! tests, benchmarks, examples and documentation tests too, whose `main` is not the user's.
+//! worker it does not return. So a program need not do anything to have workers, and it also works in
+//! tests, benchmarks, examples and doctests, whose `main` is not the user's.
 //!
 //! # How a worker is told from a program
 //!
-//! A worker's environment has the variable [`ROLE`], and its descriptor 0 is a socket, whose number that
-//! variable names. What a task starts inherits the variable, but not the socket, since the worker closes
-//! that first of all. So a worker's child is an ordinary program, even if it is the same executable, even
-//! if a task replaces its own worker by `exec`; and a worker whose pool has died before it began is none.
+//! A worker's environment has the variable [`ROLE`], and its descriptor 0 is a socket, whose number the
+//! variable names. A task's children inherit the variable, but not the socket, which the worker closes
+//! first of all. So a worker's child is an ordinary program, even if it is the same executable, even
+//! if a task replaces its own worker by `exec`; and a process whose pool died before it began is no worker.
 //!
 //! A worker does what it is told, with whatever rights its executable has. So a process is no worker if the
 //! socket was made by another user than it runs as, nor if the executable gives more rights than its
-//! starter has (set-user-ID, capabilities). In such a program [`build`](crate::Builder::build) refuses.
+//! starter has (set-user-ID, capabilities). In such a program [`build`](crate::Builder::build) fails.
 //!
 //! # How a program cannot start itself without end
 //!
-//! [`build`](crate::Builder::build) refuses in a process that was started as a worker and has come to
-//! `main` all the same, and where pools are nested deeper than [`DEPTH_MAX`].
+//! [`build`](crate::Builder::build) fails in a process that was started as a worker and got to `main`
+//! all the same, and if pools are nested deeper than [`DEPTH_MAX`].
 
 use crate::sys::{self, Start, receive_at_start, set_signals, starting_socket};
 use crate::worker::{self, Origin};
@@ -30,7 +30,7 @@ pub(crate) const ROLE: &str = "PROCESS_POOL_WORKER";
 /// The variable that counts how deep pools are nested.
 pub(crate) const DEPTH: &str = "PROCESS_POOL_DEPTH";
 
-/// So many pools may be nested in each other's workers.
+/// How many pools may be nested in each other's workers.
 pub(crate) const DEPTH_MAX: u32 = 8;
 
 /// Becomes a worker, if this process was started as one; otherwise does nothing.
@@ -62,13 +62,13 @@ pub(crate) fn begin(prepare: impl FnOnce()) {
     }
 }
 
-/// The value of [`ROLE`] for a worker whose descriptor 0 is the socket with this number. With the version, so
+/// The value of [`ROLE`] for a worker whose descriptor 0 is the socket with this number. It has the version, so
 /// that a program with two versions of this library in it starts the right one.
 pub(crate) fn role(socket: u64) -> String {
     format!("{} {socket}", env!("CARGO_PKG_VERSION"))
 }
 
-/// Whether this process was started as a worker and is none yet.
+/// Whether this process was started as a worker and is not one yet.
 pub(crate) fn is_worker_to_be() -> bool {
     let Some(expected) = std::env::var_os(ROLE) else {
         return false;
@@ -83,9 +83,9 @@ pub(crate) fn depth() -> u32 {
 }
 
 fn become_worker(prepare: impl FnOnce()) -> ! {
-    // First of all, so that nothing can take the socket for its own, or this for a worker to be.
+    // First of all, so that nothing takes the socket for its own, or this for a worker to be.
     let Ok((start, socket)) = receive_at_start() else {
-        // The pool will be told by the exit, if it has not died.
+        // The exit tells the pool, unless that has died.
         std::process::exit(worker::BROKEN);
     };
     set_signals();

@@ -1,11 +1,11 @@
 //! A thread that writes what workers print to the standard error of the pool's process.
 //!
-//! It may have to wait there, for whoever reads that, and then the workers wait too when they print, as
-//! they would without it. But the pool's thread does not: of the dead it reads the rest
-//! [itself](Output::last_words), and leaves that here to be forwarded.
+//! It may have to wait there for the reader, and then workers that print wait too, as
+//! they would without it. But the pool's thread does not: it reads the rest of a dead worker's output
+//! [itself](Output::last_words), and leaves it here to be forwarded.
 //!
-//! What a worker has started may live on with its pipe, if it has left the worker's process group. It is
-//! listened to until it ends, also when the pool has ended.
+//! A process that a worker started may live on with its pipe, if it has left the worker's process group. It is
+//! listened to until it ends, even after the pool's end.
 //!
 //! While nothing is printed, the thread sleeps.
 
@@ -23,18 +23,18 @@ use crate::output::{Flow, Output};
 use crate::sys::{Event, EventFd, Interest, Poller, block_sigpipe, write_to_stderr};
 use crate::token::NOTIFIER;
 
-/// So long the beginning of a line waits for the rest of it.
+/// How long the beginning of a line waits for the rest.
 const HOLD: Duration = Duration::from_millis(50);
-/// Of so many dead workers the pipes are kept at most, while somebody else has them or nobody reads what is
-/// forwarded. Those of others are closed.
+/// How many dead workers' pipes are kept at most, while somebody else has them or nobody reads what is
+/// forwarded. The oldest are closed.
 const DEAD_MAX: usize = 64;
-/// So long the end of the pool waits for the last lines to be forwarded, if nobody reads them.
+/// How long the end of the pool waits for the last lines to be forwarded, if nobody reads them.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The pool's hold on the thread.
 pub(crate) struct Forwarder {
     shared: Arc<Shared>,
-    /// Done when what all workers had printed is forwarded; says whether the thread ends with it.
+    /// Completes when all that the workers printed is forwarded, with whether the thread then ends.
     is_dry: Option<JoinHandle<bool>>,
     thread: Option<thread::JoinHandle<()>>,
 }
@@ -49,7 +49,7 @@ struct Shared {
 struct Outputs {
     /// By the numbers of the workers.
     all: BTreeMap<u64, Arc<Output>>,
-    /// The numbers of those whose worker is dead.
+    /// The numbers of dead workers.
     dead: VecDeque<u64>,
     /// No more workers will come.
     is_closed: bool,
@@ -94,7 +94,7 @@ impl Forwarder {
         Ok(())
     }
 
-    /// This worker is dead, and its last words are to be forwarded.
+    /// This worker is dead, and its last lines are to be forwarded.
     pub(crate) fn bury(&self, number: u64) {
         self.shared.bury(number);
         self.shared.bell.ring();
@@ -102,7 +102,7 @@ impl Forwarder {
 }
 
 impl Drop for Forwarder {
-    /// Waits until all is forwarded, but not for ever.
+    /// Waits until everything is forwarded, but not for ever.
     fn drop(&mut self) {
         self.shared.outputs.lock().is_closed = true;
         self.shared.bell.ring();
@@ -110,7 +110,7 @@ impl Drop for Forwarder {
         if matches!(is_dry, Some(Ok(Ok(true))))
             && let Some(thread) = self.thread.take()
         {
-            // It is at its end. Its panics have nobody to go to.
+            // It is about to end, and nobody would handle its panic.
             let _ = thread.join();
         }
     }
@@ -124,11 +124,11 @@ impl fmt::Debug for Forwarder {
 
 impl Shared {
     /// Forwards until the pool has ended and nobody has a pipe any more. Calls `on_dry` when the pool has
-    /// ended and its workers' words are forwarded, and says whether that is all.
+    /// ended and its workers' output is forwarded, with whether that is all.
     fn run(&self, mut on_dry: impl FnMut(bool)) {
         let mut events = Vec::new();
         let mut lines = Vec::new();
-        // When the beginnings of lines that are held must go.
+        // When held beginnings of lines must be forwarded.
         let mut hold_until = None;
         loop {
             let limit = hold_until.map(|at: Instant| at.saturating_duration_since(now()));
@@ -144,15 +144,15 @@ impl Shared {
                     hold_until = hold_until.or_else(|| now().checked_add(HOLD));
                 }
             }
-            // Asked after the bell was silenced, or a ring in between would be lost; and before looking at
-            // what there is, so that nothing is printed in between.
+            // Read after silencing the bell, or a ring in between would be lost; and before reading the pipes,
+            // so that nothing is printed in between.
             let is_closed = self.outputs.lock().is_closed;
             if is_told || hold_until.is_some_and(|at| at <= now()) {
                 hold_until = None;
                 self.forward_held();
             }
             if is_closed {
-                // Finds the ends that were not reported yet.
+                // Finds the ends that are not reported yet.
                 let numbers: Vec<u64> = self.outputs.lock().all.keys().copied().collect();
                 for number in numbers {
                     self.forward(number, &mut lines);
@@ -165,7 +165,7 @@ impl Shared {
                 }
             }
         }
-        // Without this thread a worker that prints would wait for ever.
+        // Without this thread, a worker that prints would wait for ever.
         let outputs = std::mem::take(&mut *self.outputs.lock());
         outputs
             .all
@@ -173,10 +173,10 @@ impl Shared {
             .for_each(|output| self.poller.remove(output.fd()));
     }
 
-    /// Reads from one worker and forwards it. Says whether it holds the beginning of a line now.
+    /// Forwards what one worker printed. Returns whether the beginning of a line is held now.
     fn forward(&self, number: u64, lines: &mut Vec<u8>) -> bool {
         let output = self.outputs.lock().all.get(&number).map(Arc::clone);
-        // It may be gone by another event of the same round.
+        // Another event of the same round may have removed it.
         let Some(output) = output else {
             return false;
         };

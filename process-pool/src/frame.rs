@@ -1,4 +1,4 @@
-//! Frames: how messages lie in a stream of bytes. Knows nothing of what they mean, or of pipes.
+//! Frames: messages in a stream of bytes. Knows nothing of what they mean, or of pipes.
 //!
 //! A frame is a header of [`HEADER`] bytes, and a body. All numbers are little-endian:
 //!
@@ -9,10 +9,10 @@
 //! | 16–19 | the kind, of which this module knows nothing |
 //! | 20–23 | a check of the other fields |
 //!
-//! The check is no protection against an enemy, who has the pipe anyway. It finds a stream that is out
+//! The check is no protection against an enemy, who has the pipe anyway. It detects a stream that is out
 //! of step, because something else was written into it, before a random length is believed. Even a
-//! length that is believed costs no memory before its bytes are there: what is reserved ahead is at
-//! most what has come already, or [`CHUNK`].
+//! length that is believed costs no memory before its bytes are there: at most as much is reserved
+//! as has already come, or [`CHUNK`].
 
 use std::fmt;
 use std::ops::Range;
@@ -20,13 +20,13 @@ use std::ops::Range;
 /// The size of a header, in bytes.
 pub(crate) const HEADER: usize = 24;
 
-/// The longest body: more than any machine has memory for, and far from overflowing anything.
+/// The longest body: larger than any machine's memory, and far from overflowing anything.
 pub(crate) const BODY_MAX: u64 = 1 << 40;
 
 /// How many bytes are read at a time, at least.
 pub(crate) const CHUNK: usize = 64 * 1024;
 
-/// A buffer that has grown beyond this is given back when it is empty.
+/// A buffer that has grown beyond this is freed when it is empty.
 const KEPT_MAX: usize = 1 << 20;
 
 /// What a frame says besides its body.
@@ -44,7 +44,7 @@ pub(crate) enum FrameError {
     OutOfStep,
     /// A body's length is out of range.
     TooLong(u64),
-    /// There is no memory for what comes.
+    /// There is no memory for more bytes.
     OutOfMemory,
 }
 
@@ -62,7 +62,7 @@ impl Header {
     fn check(self) -> u32 {
         let mixed =
             self.length ^ self.sequence.rotate_left(23) ^ u64::from(self.kind).rotate_left(47);
-        // Not zero for zeros; the multiplier is 2^64 / the golden ratio, which spreads every bit upwards.
+        // Not zero for zeros. The multiplier, 2^64 / the golden ratio, spreads every bit upwards.
         let mixed = (mixed ^ 0x70F0_0150_5E55_ED00).wrapping_mul(0x9E37_79B9_7F4A_7C15);
         (mixed >> 32) as u32
     }
@@ -100,14 +100,14 @@ impl Header {
     }
 }
 
-/// Leaves room for a header at the end of `buffer`; says where the frame begins, for [`seal`].
+/// Leaves room for a header at the end of `buffer`; returns where the frame begins, for [`seal`].
 pub(crate) fn begin(buffer: &mut Vec<u8>) -> usize {
     let start = buffer.len();
     buffer.extend_from_slice(&[0; HEADER]);
     start
 }
 
-/// Writes the header of a frame that is complete otherwise: `frame` is the room that [`begin`] left,
+/// Writes the header of a frame that is otherwise complete: `frame` is the room that [`begin`] left,
 /// and the body.
 ///
 /// # Errors
@@ -130,14 +130,14 @@ pub(crate) fn seal(frame: &mut [u8], kind: u32, sequence: u64) -> Result<(), Fra
     Ok(())
 }
 
-/// Takes bytes as they come, and gives out frames.
+/// Takes bytes as they come, and yields frames.
 ///
-/// [`room`](Self::room) says where to put bytes, [`next`](Self::next) finds frames in them, and
+/// [`room`](Self::room) is where to put bytes, [`next`](Self::next) finds frames in them, and
 /// [`body`](Self::body) shows their bodies until the next call of `room`.
 #[derive(Debug, Default)]
 pub(crate) struct Decoder {
     buffer: Vec<u8>,
-    /// Up to here frames were given out.
+    /// Where the next frame starts.
     start: usize,
 }
 
@@ -149,11 +149,11 @@ impl Decoder {
         }
     }
 
-    /// The vector to append bytes to, with spare capacity to be filled.
+    /// The vector to append bytes to, with spare capacity.
     ///
     /// # Errors
     ///
-    /// [`FrameError::OutOfMemory`] if there is no room to be had.
+    /// [`FrameError::OutOfMemory`] if there is no room.
     pub(crate) fn room(&mut self) -> Result<&mut Vec<u8>, FrameError> {
         self.buffer.drain(..self.start);
         self.start = 0;
@@ -162,7 +162,7 @@ impl Decoder {
         }
         let missing = match self.peek() {
             Ok(Some((_, end))) => end.saturating_sub(self.buffer.len()),
-            // What is wrong is told by `next`.
+            // `next` reports what is wrong.
             Ok(None) | Err(_) => CHUNK,
         };
         let ahead = missing.clamp(1, CHUNK.max(self.buffer.len()));
@@ -186,11 +186,11 @@ impl Decoder {
         Ok(Some((header, end)))
     }
 
-    /// The next frame that is there completely, and where its body is.
+    /// The next complete frame, and where its body is.
     ///
     /// # Errors
     ///
-    /// [`FrameError`] if the stream is broken, now and for ever.
+    /// [`FrameError`] if the stream is broken, for good.
     pub(crate) fn next(&mut self) -> Result<Option<(Header, Range<usize>)>, FrameError> {
         match self.peek()? {
             Some((header, end)) if end <= self.buffer.len() => {
@@ -202,13 +202,13 @@ impl Decoder {
         }
     }
 
-    /// The body of a frame that [`next`](Self::next) gave out since the last call of
+    /// The body of a frame that [`next`](Self::next) returned since the last call of
     /// [`room`](Self::room).
     pub(crate) fn body(&self, place: Range<usize>) -> &[u8] {
         self.buffer.get(place).unwrap_or_default()
     }
 
-    /// Whether the stream could end here without cutting a frame off.
+    /// Whether the stream could end here without cutting off a frame.
     #[cfg(test)]
     pub(crate) fn is_between_frames(&self) -> bool {
         self.start == self.buffer.len()
@@ -356,7 +356,7 @@ mod tests {
                 loop {
                     match decoder.next() {
                         Ok(Some((header, body))) => {
-                            // Bodies carry no check of their own; headers do.
+                            // Only headers carry a check, not bodies.
                             let known = whole.iter().find(|it| it.1 == header.sequence);
                             let known = known.expect("a header that nobody wrote");
                             assert_eq!((known.0, known.2.len()), (header.kind, body.len()));
@@ -371,7 +371,7 @@ mod tests {
         }
     }
 
-    /// Bytes that have never been a frame.
+    /// Bytes that never were a frame.
     #[test]
     fn noise_is_no_frame() {
         let mut random = Random(88_172_645_463_325_252);

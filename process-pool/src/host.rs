@@ -1,4 +1,4 @@
-//! The system as it is: starts real processes and waits for them.
+//! The real system: starts processes and waits for them.
 
 use std::io;
 use std::sync::Arc;
@@ -20,18 +20,18 @@ use crate::token::{self, Source};
 pub(crate) struct Host {
     poller: Arc<Poller>,
     plan: Arc<Plan>,
-    /// Where long parts of arguments go.
+    /// The store for long parts of arguments.
     arguments: Arc<Store>,
-    /// Puts through what workers print, until the pool has ended.
+    /// Forwards what workers print, until the pool has ended.
     forwarder: Arc<Mutex<Option<Forwarder>>>,
-    /// What workers are forked off, if they are.
+    /// Forks the workers, if they are forked.
     nursery: Option<Arc<Nursery>>,
-    /// The one that was forked off ahead of time. For the pool's thread alone.
+    /// The worker that was forked ahead of time. Only the pool's thread uses it.
     spare: Mutex<Spare<(Child, Results)>>,
 }
 
 impl Host {
-    /// With the bell that ends its wait.
+    /// Also returns the bell that ends its waits.
     ///
     /// # Errors
     ///
@@ -61,7 +61,7 @@ impl Host {
     ///
     /// # Errors
     ///
-    /// Text that says why it has not.
+    /// Text that says why it did not.
     pub(crate) fn preload(&self) -> Result<(), String> {
         self.nursery.as_ref().map_or(Ok(()), |it| it.preload())
     }
@@ -78,7 +78,7 @@ impl Host {
         child::spawn(id, &source, &self.arguments)
     }
 
-    /// The spare one, if it is there and lives.
+    /// The spare worker, if there is one and it lives.
     fn take_spare(&self) -> Option<(Child, Results)> {
         let taken = self.spare.lock().take()?;
         match taken {
@@ -90,7 +90,7 @@ impl Host {
         }
     }
 
-    /// Ends a worker that has never been the state's, if it has not ended.
+    /// Ends a worker that the state never had, if it has not ended.
     fn put_away(&self, child: Child) {
         if let Some(process) = child.process_fd() {
             self.poller.remove(process);
@@ -147,7 +147,7 @@ impl System for Host {
             }
             return;
         }
-        // Where it is still expected, that would cost the zygote.
+        // If it is still expected, that would cost the zygote.
         let is_there = |(child, _): &(Child, Results)| child.process_fd().is_some();
         if let Some((child, _)) = spare.doom(is_there) {
             child.kill();
@@ -204,7 +204,7 @@ impl System for Host {
         if let Some(nursery) = &self.nursery {
             nursery.end();
         }
-        // Taken out first: it waits for what is still to be put through.
+        // Taken out first, since its drop waits for what is still to be forwarded.
         let forwarder = self.forwarder.lock().take();
         drop(forwarder);
     }

@@ -1,4 +1,4 @@
-//! A task as the pool holds it: the bytes to send, and who gets the answer.
+//! A task as the pool holds it: the bytes to send, and whom to give the answer.
 
 use std::fmt;
 use std::time::Duration;
@@ -16,15 +16,15 @@ pub(crate) struct Job {
     /// The whole message, kept until there is an answer: if the worker dies before it has begun, the
     /// task is sent to another.
     frame: Vec<u8>,
-    /// Parts of the argument that are not in it.
+    /// The parts of the argument that are not in the message.
     parts: Vec<Block>,
     terms: Terms,
-    /// How often a worker has begun it and died.
+    /// How often a worker began it and died.
     deaths: u32,
     reply: Box<dyn Reply>,
 }
 
-/// What was asked for one task.
+/// The options of one task.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Terms {
     /// How long it may take.
@@ -32,7 +32,7 @@ pub(crate) struct Terms {
     pub(crate) retries: Retries,
 }
 
-/// The handle's other end, of whatever type. What it does with an answer is user code.
+/// The handle's other end, whatever its type. It runs user code on an answer.
 trait Reply: Send {
     fn start(&mut self) -> bool;
     fn is_cancelled(&self) -> bool;
@@ -62,7 +62,7 @@ impl Job {
         }
     }
 
-    /// With these parts of the argument in the pool's store, as the message's table says.
+    /// Adds the parts of the argument that are in the pool's store, as the message's table says.
     pub(crate) fn with_parts(mut self, parts: Vec<Block>) -> Self {
         self.parts = parts;
         self
@@ -72,13 +72,13 @@ impl Job {
         self.terms.limit
     }
 
-    /// Its worker has died. Says how many have by now.
+    /// Its worker has died. Returns how many have by now.
     pub(crate) const fn count_death(&mut self) -> u32 {
         self.deaths = self.deaths.saturating_add(1);
         self.deaths
     }
 
-    /// After which pause it is tried again, if it is.
+    /// The pause after which it is retried; `None` if it is not.
     pub(crate) fn try_again(&mut self, random: u64) -> Option<Duration> {
         self.terms.retries.left = self.terms.retries.left.checked_sub(1)?;
         Some(self.terms.retries.pause_after(self.deaths, random))
@@ -90,7 +90,7 @@ impl Job {
         self.frame.len().saturating_sub(frame::HEADER + CALL) + parts.sum::<usize>()
     }
 
-    /// The message, ready to be sent.
+    /// The message, ready to send.
     pub(crate) fn frame(&self) -> &[u8] {
         &self.frame
     }
@@ -145,7 +145,7 @@ impl fmt::Debug for Job {
     }
 }
 
-/// Another process's panic, for those who wait in this one.
+/// The panic of another process, for waiters in this one.
 pub(crate) fn panicked(report: &PanicReport) -> TaskError {
     let location = report.location.as_deref();
     TaskError::Panicked(Panic::from_elsewhere(&*report.message, location))
@@ -180,12 +180,12 @@ impl<T: Send> Reply for Typed<T> {
     }
 }
 
-/// A task's message, but for its number. `write` appends the argument; it is user code, and its panics
-/// are the caller's to catch.
+/// A task's message without its number. `write` appends the argument; it is user code, whose panics
+/// the caller has to catch.
 ///
 /// # Errors
 ///
-/// What `write` says.
+/// The error of `write`.
 pub(crate) fn message(
     call: Call,
     write: impl FnOnce(&mut Vec<u8>) -> Result<(), String>,

@@ -1,7 +1,7 @@
-//! What one worker was given and has not answered, and how much of it is written. Bookkeeping alone: it
+//! The tasks that one worker has and has not answered, and how much of them is written. Only bookkeeping: it
 //! knows no pipe.
 //!
-//! Tasks lie in the order of their numbers. A worker answers in that order, so an answer is always for the
+//! Tasks are in the order of their numbers. A worker answers in that order, so an answer is always for the
 //! first one. Bytes go out in the order of [`unwritten`](Lane::unwritten): control messages first, then
 //! the tasks.
 
@@ -10,26 +10,26 @@ use std::io::IoSlice;
 
 use crate::job::Job;
 
-/// So many pieces go out with one write: more than a pipe takes at a time, unless they are tiny.
+/// How many pieces go out with one write: more than a pipe takes at a time, unless they are tiny.
 const PIECES_MAX: usize = 64;
 
 #[derive(Debug, Default)]
 pub(crate) struct Lane {
-    /// Control messages, from `control_written` on still to be written.
+    /// Control messages, still to be written from `control_written` on.
     control: Vec<u8>,
     control_written: usize,
     tasks: VecDeque<(u64, Job)>,
-    /// So many of the tasks are written completely.
+    /// How many of the tasks are completely written.
     written: usize,
-    /// So many bytes of the task after those are written.
+    /// How many bytes of the next task are written.
     offset: usize,
     /// The number of the next task.
     next: u64,
 }
 
 impl Lane {
-    /// Appends a control message. Those overtake tasks of which nothing is written yet, so one that must
-    /// not is for a lane whose tasks are written.
+    /// Appends a control message. It overtakes tasks of which nothing is written yet; if it must not,
+    /// all tasks of the lane must be written.
     pub(crate) fn control(&mut self, message: &[u8]) {
         debug_assert_eq!(self.offset, 0, "in the middle of a task's message");
         self.control.extend_from_slice(message);
@@ -53,7 +53,7 @@ impl Lane {
         self.tasks.is_empty()
     }
 
-    /// How many tasks have no answer.
+    /// How many tasks are unanswered.
     pub(crate) fn len(&self) -> usize {
         self.tasks.len()
     }
@@ -63,7 +63,7 @@ impl Lane {
         self.tasks.iter().any(|(_, job)| job.limit().is_some())
     }
 
-    /// Whether a task is to be stopped of those from this number on.
+    /// Whether any task from this number on is to be stopped.
     pub(crate) fn is_cancelled_from(&self, first: u64) -> bool {
         let mut tasks = self.tasks.iter();
         tasks.any(|(sequence, job)| *sequence >= first && job.is_cancelled())
@@ -84,7 +84,7 @@ impl Lane {
         self.tasks.front().map(|(sequence, _)| *sequence)
     }
 
-    /// What is to be written next; nothing if all is.
+    /// What to write next; nothing if all is written.
     pub(crate) fn unwritten(&self) -> Vec<IoSlice<'_>> {
         let control = self.control.get(self.control_written..).unwrap_or_default();
         let tasks = self.tasks.iter().skip(self.written);
@@ -100,7 +100,7 @@ impl Lane {
             .collect()
     }
 
-    /// So many bytes of that were written.
+    /// This many bytes of that were written.
     pub(crate) fn wrote(&mut self, mut bytes: usize) {
         let control = bytes.min(self.control.len() - self.control_written);
         self.control_written += control;
@@ -121,7 +121,7 @@ impl Lane {
         }
     }
 
-    /// Takes out the task that this answer is for; `None` if the worker has no business to give it.
+    /// Takes out the task that this answer is for; `None` if the worker may not answer it.
     pub(crate) fn answered(&mut self, sequence: u64) -> Option<Job> {
         let (number, _) = self.tasks.front()?;
         if *number != sequence || self.written == 0 {
@@ -131,8 +131,8 @@ impl Lane {
         self.tasks.pop_front().map(|(_, job)| job)
     }
 
-    /// Takes out the tasks from this number on, which the worker will pass over. What it was sent of
-    /// them in part it is still sent to the end, or else it would not find the next message.
+    /// Takes out the tasks from this number on, which the worker will pass over. A message of which it
+    /// got a part is still sent to its end, or the worker would not find the next one.
     pub(crate) fn take_back(&mut self, first: u64) -> VecDeque<(u64, Job)> {
         let at = self
             .tasks
@@ -150,7 +150,7 @@ impl Lane {
         self.tasks.split_off(at)
     }
 
-    /// Takes everything out of the lane of a worker that is dead: first the tasks below `unstarted`, with
+    /// Takes everything out of a dead worker's lane: first the tasks below `unstarted`, with
     /// their numbers, then the others.
     pub(crate) fn dissolve(self, unstarted: u64) -> (Vec<(u64, Job)>, Vec<Job>) {
         let (started, rest): (Vec<_>, Vec<_>) = self
@@ -271,7 +271,7 @@ mod tests {
                 seen.push(header.sequence);
             }
             assert!(decoder.is_between_frames());
-            // Those that were begun, without a gap, and then the new one.
+            // Those whose messages were begun, without a gap, then the new one.
             let begun = seen.len() as u64 - 1;
             assert!((1..=4).contains(&begun) && seen.pop() == Some(4));
             assert_eq!(seen, (0..begun).collect::<Vec<_>>());

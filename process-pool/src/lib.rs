@@ -78,7 +78,7 @@ pub use self::pool::ProcessPoolExecutor;
 pub use self::task_builder::TaskBuilder;
 pub use self::worker_died::WorkerDied;
 
-/// For the macro [`named!`] alone.
+/// Only for the macro [`named!`].
 #[cfg(feature = "named")]
 #[doc(hidden)]
 pub mod __private {

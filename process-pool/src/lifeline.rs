@@ -1,7 +1,7 @@
-//! The thread of a worker that notices the death of the pool's process, however busy the worker is, and
-//! ends the worker with all that it has started.
+//! A worker's thread that notices the death of the pool's process, however busy the worker is, and
+//! ends the worker with all that it started.
 //!
-//! There is a signal for that, `PR_SET_PDEATHSIG`, but it comes when the *thread* that has started the
+//! There is a signal for that, `PR_SET_PDEATHSIG`, but it comes when the *thread* that started the
 //! worker ends.
 
 use std::io;
@@ -12,10 +12,10 @@ use future_result::sync::{Mutex, thread};
 
 use crate::sys::{Descriptor, await_pool, kill_own_group, parent, pool_of_this_worker, private};
 
-/// How often to look, in milliseconds, where there is nothing to wait for any more.
+/// How often to look, if there is nothing left to wait on.
 const INTERVAL: Duration = Duration::from_millis(50);
 
-/// Runs this, while a thread watches that goes with it. For a process with nothing to wait for but its parent,
+/// Runs `work`, and meanwhile a thread that watches the pool. For a process that can only watch its parent,
 /// which is the pool, or was.
 pub(crate) fn during<R>(work: impl FnOnce() -> R) -> io::Result<R> {
     let before = parent();
@@ -31,7 +31,7 @@ pub(crate) fn during<R>(work: impl FnOnce() -> R) -> io::Result<R> {
         }
     })?;
     let result = work();
-    // Whoever looks after it was unparked sees it.
+    // Set before the unpark, so that the thread sees it when it looks.
     *is_over.lock() = true;
     thread.thread().unpark();
     // It does not panic.
@@ -47,7 +47,7 @@ pub(crate) fn start(pool: u32, tasks: Descriptor) -> io::Result<()> {
     let builder = thread::Builder::new().name("process-pool lifeline".to_owned());
     builder.spawn(move || {
         if !await_pool(process.as_ref(), &tasks) {
-            // A task has closed the descriptors, or put something else in their place.
+            // A task closed the descriptors, or put something else in their place.
             while parent() == before {
                 std::thread::park_timeout(INTERVAL);
             }

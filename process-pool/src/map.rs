@@ -9,7 +9,7 @@ use crate::job::panicked;
 use crate::run::Item;
 use crate::{ProcessPoolExecutor, codec};
 
-/// So many tasks for each worker are submitted ahead of what was taken.
+/// How many tasks for each worker are submitted ahead.
 pub(crate) const AHEAD: usize = 8;
 
 impl ProcessPoolExecutor {

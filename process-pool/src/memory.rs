@@ -1,5 +1,5 @@
-//! How a worker keeps to the limit of its memory above which it leaves. There is another one, which the system
-//! enforces.
+//! How a worker notices that it is above the memory limit at which it leaves. The system enforces another
+//! limit.
 
 use std::time::{Duration, Instant};
 
@@ -7,13 +7,13 @@ use future_result::sync::now;
 
 use crate::sys::resident;
 
-/// How often to look at most: it costs some microseconds, more than a tiny task.
+/// The least time between two looks: one costs some microseconds, more than a tiny task.
 const INTERVAL: Duration = Duration::from_millis(2);
 
-/// Whether this process has more memory resident than it is to keep.
+/// Watches whether this process has more resident memory than it may keep.
 #[derive(Debug)]
 pub(crate) struct Watch {
-    /// In bytes.
+    /// The limit, in bytes.
     max: u64,
     /// When to look again.
     next: Instant,
@@ -24,7 +24,7 @@ impl Watch {
         Self { max, next: now() }
     }
 
-    /// Looks, if the last look was long ago. Where the system does not tell, it is not above.
+    /// Looks, if the last look was long enough ago. If the system does not say, it is not above.
     pub(crate) fn is_above(&mut self) -> bool {
         let time = now();
         if time < self.next {
@@ -46,7 +46,7 @@ mod tests {
         assert!(bytes > 64 << 20, "{bytes}");
         let mut watch = Watch::new(bytes / 2);
         assert!(watch.is_above());
-        // This soon it does not look, unless the machine was busy.
+        // It does not look again so soon, unless the machine was busy.
         let next = watch.next;
         assert!(!watch.is_above() || watch.next > next);
         assert!(!Watch::new(u64::MAX).is_above());

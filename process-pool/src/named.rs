@@ -1,4 +1,4 @@
-//! Functions that are known by name, and pools whose workers are another executable.
+//! Functions with names, and pools whose workers run another executable.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -38,7 +38,7 @@ pub struct Named<A, R> {
 }
 
 impl<A, R> Named<A, R> {
-    /// For the macro, which alone makes sure that it is in the table.
+    /// Only for the macro, which makes sure that it is in the table.
     #[doc(hidden)]
     #[must_use]
     pub const fn new(name: &'static str, function: fn(A) -> R) -> Self {
@@ -49,7 +49,7 @@ impl<A, R> Named<A, R> {
         }
     }
 
-    /// For the macro, which alone knows whether the results are `Result`s.
+    /// Only for the macro, which knows whether the results are `Result`s.
     #[doc(hidden)]
     #[must_use]
     pub const fn with(mut self, try_chunk: TryChunk<A, R>) -> Self {
@@ -62,10 +62,10 @@ impl<A, R> Named<A, R> {
     }
 }
 
-/// How to apply a function to the items of a vector up to the first error, if its results may be errors.
+/// How to apply a function to the items of a vector up to the first error, if it may fail.
 ///
-/// Where `R` is a parameter, nobody can tell whether it is a `Result`. The macro can: for the types that stand in
-/// a declaration, the constant [`TRY`](Self::TRY) is the one of this type where they have it, and that of the
+/// If `R` is a parameter, nobody can tell whether it is a `Result`. The macro can: with the types of
+/// a declaration, the constant [`TRY`](Self::TRY) is that of this type if it is a `Result`, and that of the
 /// trait [`NeverFails`] otherwise.
 pub struct TryChunk<A, R>(pub(crate) Option<RunChunk<A, R>>);
 
@@ -77,11 +77,11 @@ where
     R: Serialize,
     E: Serialize,
 {
-    /// Of a function whose results may be errors.
+    /// For a function that may fail.
     pub const TRY: Self = Self(Some(try_run_chunk));
 }
 
-/// What the constant of [`TryChunk`] is for functions that cannot fail.
+/// Has the constant of [`TryChunk`] for functions that cannot fail.
 pub trait NeverFails: Sized {
     /// None.
     const TRY: Self;
@@ -103,15 +103,15 @@ impl<A, R> fmt::Debug for Named<A, R> {
     }
 }
 
-/// Declares statics for functions that are to be known by name, also in
+/// Declares statics for functions that are known by name, even in
 /// [another executable](Builder::worker_executable).
 ///
-/// With the feature `named`. The compiler checks the function, which may be a closure that captures nothing,
-/// against the type. Its name is the path of the static, so it stays what it is if the function is
-/// renamed. Where two statics of one path come together in an executable, no pool can be built there.
+/// Needs the feature `named`. The compiler checks the function, which may be a closure that captures nothing,
+/// against the type. Its name is the path of the static, so it does not change if the function is
+/// renamed. If two statics in an executable have the same path, no pool can be built there.
 ///
 /// The declarations have to be in both executables: put them into a library crate, and link it into both. A
-/// crate is linked that is named somewhere; where nothing of it is used, `use the_crate as _;` will do.
+/// crate is only linked if it is mentioned; if nothing of it is used, `use the_crate as _;` will do.
 ///
 /// # Examples
 ///
@@ -325,10 +325,10 @@ impl Builder {
     ///
     /// Needs the feature `named`. Such workers know functions only by name: use
     /// [`submit_named`](ProcessPoolExecutor::submit_named), [`map_named`](ProcessPoolExecutor::map_named),
-    /// [`try_map_named`](ProcessPoolExecutor::try_map_named) and [`initializer_named`](Self::initializer_named). Everything else is refused before it is sent. The
-    /// executable needs this crate in the same version with the feature `named`, the crates that declare the
-    /// functions (`use the_crate as _;` if it uses nothing else of them), and a call of [`init`](crate::init)
-    /// first in its `main`.
+    /// [`try_map_named`](ProcessPoolExecutor::try_map_named) and [`initializer_named`](Self::initializer_named).
+    /// Everything else is refused before it is sent. The executable needs this crate in the same version with the
+    /// feature `named`, the crates that declare the functions (`use the_crate as _;` if it uses nothing else of
+    /// them), and a call of [`init`](crate::init) first in its `main`.
     ///
     /// [`build`](Self::build) starts it once as a trial, without the initializer, and waits up to 10 seconds
     /// for it to report as a worker. If it does not, [`BuildError::Worker`](crate::BuildError::Worker) says

@@ -1,4 +1,4 @@
-//! Names of functions, where the feature `named` is off: there are none, and who asks for them is told why.
+//! Names of functions, without the feature `named`: there are none, and errors say why.
 
 use std::path::PathBuf;
 
@@ -33,7 +33,7 @@ pub(crate) fn run(_: u64, _: Way, _: &[u8], _: &mut Vec<u8>) -> Result<Outcome, 
     Err("the worker was built without the feature `named`, and knows no names".to_owned())
 }
 
-/// What nothing is: the compiler says what to do about that.
+/// Implemented by nothing: the compiler's error says what to do.
 #[doc(hidden)]
 #[diagnostic::on_unimplemented(
     message = "workers of another executable need the feature `named` of process-pool",

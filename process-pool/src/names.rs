@@ -1,11 +1,11 @@
-//! Which functions are known by which name, on both sides.
+//! Which functions have which names, on both sides.
 //!
 //! [`named!`](crate::named!) puts each function that it declares into [`FUNCTIONS`], a table that the linker
-//! puts together, so nothing has to run before `main`. The pool sends its names, sorted, in its Setup, with
-//! the text of each function's types. The worker looks for each name among its own once, when it starts, and
+//! builds, so nothing has to run before `main`. The pool sends its names, sorted, in its Setup, with
+//! the text of each function's types. The worker looks each name up among its own once, when it starts, and
 //! a call has the number of its name in the pool's list.
 //!
-//! What a worker calls is its own function for that name, over its own types, so a pool can at most send bytes
+//! A worker calls its own function of that name, with its own types, so the worst that a pool can send is bytes
 //! that do not decode. The types are compared for a clear error, not for soundness.
 
 use std::any::type_name;
@@ -18,7 +18,7 @@ use serde::de::DeserializeOwned;
 use crate::Named;
 use crate::run::{Outcome, Way, run_chunk, run_one};
 
-/// All functions that are declared by [`named!`](crate::named!) in this executable.
+/// All functions that [`named!`](crate::named!) declares in this executable.
 #[distributed_slice]
 pub static FUNCTIONS: [Function];
 
@@ -62,7 +62,7 @@ where
         match (way, self.try_chunk.0) {
             (Way::One, _) => run_one(self.function, argument, output),
             (Way::TryChunk, Some(run)) => run(self.function, argument, output),
-            // The pool's compiler lets nobody try a function whose results have no errors.
+            // In the pool, the compiler allows no `try_map` of a function that cannot fail.
             (Way::Chunk | Way::TryChunk, _) => run_chunk(self.function, argument, output),
         }
     }
@@ -77,7 +77,7 @@ fn sorted() -> Result<&'static [Function], String> {
 
 /// # Errors
 ///
-/// If two of them have one name.
+/// If two of them have the same name.
 fn sort(mut functions: Vec<Function>) -> Result<Vec<Function>, String> {
     functions.sort_by_key(|it| it.0.name());
     match functions
@@ -111,11 +111,11 @@ pub(crate) fn number(name: &str) -> Result<u64, String> {
     }
 }
 
-/// What a worker has agreed upon with its pool.
+/// What a worker agreed upon with its pool.
 #[derive(Debug)]
 struct Agreed {
     is_elsewhere: bool,
-    /// What to call for each of the pool's names, or why it cannot be called.
+    /// The function for each of the pool's names, or why there is none.
     functions: Vec<Result<Function, String>>,
 }
 
@@ -125,19 +125,19 @@ static AGREED: OnceLock<Agreed> = OnceLock::new();
 ///
 /// # Errors
 ///
-/// If two of the worker's own functions have one name.
+/// If two of the worker's own functions have the same name.
 pub(crate) fn agree(names: &[(&str, &str)], is_elsewhere: bool) -> Result<(), String> {
     let agreed = Agreed {
         is_elsewhere,
         functions: look_up(names, sorted()?),
     };
-    // The pool says it once.
+    // The pool sends them only once.
     AGREED
         .set(agreed)
         .map_err(|_| "the pool sent its names twice".to_owned())
 }
 
-/// Finds what the pool's names are here.
+/// Finds this executable's functions for the pool's names.
 fn look_up(names: &[(&str, &str)], ours: &[Function]) -> Vec<Result<Function, String>> {
     let find = |&(name, types): &(&str, &str)| {
         let Ok(place) = ours.binary_search_by_key(&name, |it| it.0.name()) else {
@@ -159,7 +159,7 @@ fn look_up(names: &[(&str, &str)], ours: &[Function]) -> Vec<Result<Function, St
     names.iter().map(find).collect()
 }
 
-/// Whether the pool of this worker is of another executable.
+/// Whether this worker's pool is of another executable.
 pub(crate) fn is_elsewhere() -> bool {
     AGREED.get().is_some_and(|it| it.is_elsewhere)
 }
@@ -168,7 +168,7 @@ pub(crate) fn is_elsewhere() -> bool {
 ///
 /// # Errors
 ///
-/// Text, if there is none like it here.
+/// Text, if there is no such function here.
 pub(crate) fn run(
     number: u64,
     way: Way,
@@ -190,7 +190,7 @@ pub(crate) fn run(
 mod tests {
     use super::*;
 
-    // Not by the macro, whose expansion this crate's own lint would refuse here.
+    // Without the macro, whose expansion this crate's own lint would refuse here.
     static DOUBLE: Named<u32, u32> = Named::new("a::DOUBLE", |n| n * 2);
     static LENGTH: Named<String, usize> = Named::new("a::LENGTH", |text| text.len());
 
@@ -228,7 +228,7 @@ mod tests {
         );
     }
 
-    /// The pool's own check is in front of it, and is left out here.
+    /// The pool checks this first, which is left out here.
     #[test]
     #[cfg(not(any(pool_loom, pool_sim)))]
     fn a_worker_of_another_executable_calls_nothing_by_address() {

@@ -1,4 +1,4 @@
-//! Wakes the pool's thread, and tells it what for.
+//! Wakes the pool's thread, and tells it why.
 
 use future_result::sync::atomic::{AtomicBool, Ordering};
 
@@ -7,17 +7,17 @@ mod model;
 
 /// What ends the wait of a [`System`](crate::system::System).
 pub(crate) trait Bell: Send + Sync + 'static {
-    /// Ends the wait that is going on, or the next one, until it is [silenced](Self::silence).
+    /// Ends the present wait, or the next one, until it is [silenced](Self::silence).
     fn ring(&self);
 
     fn silence(&self);
 }
 
-/// What is left behind for the pool's thread by others.
+/// What other threads leave for the pool's thread.
 #[derive(Debug)]
 pub(crate) struct Notifier<B> {
     bell: B,
-    /// Somebody wants a task to stop that is running.
+    /// Somebody wants a running task to stop.
     cancels: AtomicBool,
 }
 
@@ -33,7 +33,7 @@ impl<B: Bell> Notifier<B> {
         self.bell.ring();
     }
 
-    /// Takes the wake-ups back. To be called before looking at what they are for.
+    /// Takes the wake-ups back. To be called before looking for their reasons.
     pub(crate) fn reset(&self) {
         self.bell.silence();
     }
@@ -41,14 +41,14 @@ impl<B: Bell> Notifier<B> {
     /// As [`notify`](Self::notify), about a task that is to stop.
     pub(crate) fn notify_cancel(&self) {
         // ORDERING: Release pairs with the Acquire in `take_cancels`. A read-modify-write, since a plain store
-        // would hide what another canceller has published by its own, just before.
+        // would hide what another canceller published with its own just before.
         self.cancels.swap(true, Ordering::Release);
         self.notify();
     }
 
     /// Whether somebody has cancelled since the last call.
     pub(crate) fn take_cancels(&self) -> bool {
-        // ORDERING: Acquire pairs with the Release in `notify_cancel`: the cancelling is seen after it.
+        // ORDERING: Acquire pairs with the Release in `notify_cancel`: the cancellation is visible afterwards.
         self.cancels.swap(false, Ordering::Acquire)
     }
 }

@@ -1,24 +1,24 @@
-//! A pool's zygote, as the pool holds it: asked for workers, listened to, killed and reaped. The pool's thread never
-//! waits for it.
+//! A pool's zygote, as the pool holds it: how it is asked for workers, listened to, killed and reaped. The pool's
+//! thread never waits for it.
 //!
 //! A worker that was asked for has all its pipes at once, so the pool writes the first messages into them without
-//! waiting for the process behind them. What there is of that is its [`Birth`]:
+//! waiting for the process. How far that has come is its [`Birth`]:
 //!
-//! | it is | from | the pool |
+//! | it is | since | the pool |
 //! |---|---|---|
 //! | expected | the request | counts it as a worker that starts |
-//! | born | its own word, or the zygote's, with its process id | watches its end, as that of any worker |
-//! | never to be | the zygote's end, or its word that it cannot | buries it, as a worker that has died |
+//! | born | its own message, or the zygote's, with its process id | watches its end, like any worker's |
+//! | never to be | the zygote's end, or its message that it cannot | buries it, like a worker that died |
 //!
-//! To kill an expected worker is to kill the zygote: it is asked for only if the pool is killed, or something is
-//! broken. Then the next one to be started has another zygote.
+//! To kill an expected worker, the pool kills the zygote: only if the pool itself is killed, or something is
+//! broken. The next worker then gets another zygote.
 //!
 //! # Why none is lost
 //!
-//! Zygote and worker both tell the worker's process id. The worker belongs to the zygote's process group until it has told
-//! it, or the pool has heard it from the zygote. So whoever is killed and when, the pool has the number, or finds the
-//! worker in the group when it buries the zygote. A worker that ends before it has said a word is told of by its zygote,
-//! and its end is seen as that of any other.
+//! Zygote and worker both report the worker's process id. The worker stays in the zygote's process group until it has
+//! reported it, or the pool has it from the zygote. So whoever is killed, and whenever, the pool has the id, or finds
+//! the worker in the group when it buries the zygote. If a worker ends before it has said a word, the zygote reports
+//! it, and its end is noticed like any other.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -35,10 +35,10 @@ use crate::protocol::Word;
 use crate::sys::{self, Descriptor, Event, Exit, Interest, Poller, ProcessHandle};
 use crate::token::{self, Source, ZYGOTE, ZYGOTE_END, ZYGOTES};
 
-/// How long to wait at a time for what a zygote says.
+/// How long to wait at a time for a zygote's message.
 const WAIT: Duration = Duration::from_secs(3600);
 
-/// A worker's process: there, expected, or never to be.
+/// A worker's process: born, expected, or never to be.
 #[derive(Debug, Default)]
 pub(crate) struct Birth {
     /// The number of the request for it, if it was asked for.
@@ -53,14 +53,14 @@ enum Outcome {
 }
 
 impl Birth {
-    /// Of a process that is there.
+    /// For a process that is there.
     pub(crate) fn of(process: ProcessHandle) -> Self {
         let this = Self::default();
         this.decide(Outcome::Born(process));
         this
     }
 
-    /// If it is there.
+    /// The process, if it is there.
     pub(crate) fn process(&self) -> Option<&ProcessHandle> {
         match self.outcome.get() {
             Some(Outcome::Born(process)) => Some(process),
@@ -86,7 +86,7 @@ impl Birth {
     }
 
     fn decide(&self, outcome: Outcome) {
-        // It is decided once: whoever does has taken it out of the list of those that are expected.
+        // Set only once: whoever decides has taken it out of the list of expected ones.
         let _ = self.outcome.set(outcome);
     }
 }
@@ -108,11 +108,11 @@ struct Inner {
     next: u64,
     /// How many workers were asked for.
     requests: u64,
-    /// By the numbers of the requests: a worker's number is given again if nothing has come of the first one.
+    /// By the numbers of the requests: a worker's number is reused if the first one came to nothing.
     expected: BTreeMap<u64, Expected>,
-    /// Requests of which nothing will ever come, with the worker's number. The pool was not told of them yet.
+    /// Requests that came to nothing, with the worker's number, of which the pool does not know yet.
     lost: Vec<(u64, u64)>,
-    /// What the zygote has said of itself.
+    /// What the zygote has reported of itself.
     verdict: Option<Result<(), String>>,
 }
 
@@ -120,7 +120,7 @@ struct Inner {
 struct Expected {
     worker: u64,
     birth: Arc<Birth>,
-    /// It is to be killed when it is there.
+    /// It is to be killed once it is there.
     is_doomed: bool,
 }
 
@@ -160,7 +160,7 @@ impl Nursery {
     ///
     /// # Errors
     ///
-    /// Text that says why it has not.
+    /// Text that says why it did not.
     pub(crate) fn preload(&self) -> Result<(), String> {
         let mut inner = self.inner.lock();
         let zygote = self.start(&mut inner);
@@ -195,7 +195,7 @@ impl Nursery {
         }
     }
 
-    /// Asks for the worker with this number, which is passed these descriptors. Starts a zygote before, if there
+    /// Asks for the worker with this number, and passes it these descriptors. Starts a zygote first if there
     /// is none.
     ///
     /// # Errors
@@ -223,7 +223,7 @@ impl Nursery {
         Ok(birth)
     }
 
-    /// Whether there is one to ask, without starting it.
+    /// Whether there is one to ask without starting it.
     pub(crate) fn has_zygote(&self) -> bool {
         self.inner.lock().zygote.is_some()
     }
@@ -260,7 +260,7 @@ impl Nursery {
         }
     }
 
-    /// Kills a zygote, with what has not left its group, and forgets it. Says how it ended.
+    /// Kills a zygote, with all that has not left its group, and forgets it. Returns how it ended.
     fn put_down(&self, zygote: &Zygote) -> Exit {
         zygote.process.kill();
         zygote.process.await_end();
@@ -273,7 +273,7 @@ impl Nursery {
         exit
     }
 
-    /// What of these events is the zygote's is handled here, and replaced by the ends of workers that come of it.
+    /// Handles the zygote's events, and replaces them by the ends of workers that result from them.
     pub(crate) fn attend(&self, events: &mut Vec<Event>) {
         let (mut speaks, mut has_ended) = (false, false);
         events.retain(|&Event(token)| {
@@ -292,7 +292,7 @@ impl Nursery {
         self.tell_lost(events);
     }
 
-    /// Adds the ends of workers that are never to be. Says whether there are any.
+    /// Adds the ends of workers that are never to be. Returns whether there are any.
     pub(crate) fn tell_lost(&self, events: &mut Vec<Event>) -> bool {
         let lost = std::mem::take(&mut self.inner.lock().lost);
         let ends = lost
@@ -302,7 +302,7 @@ impl Nursery {
         !lost.is_empty()
     }
 
-    /// Takes what the zygote, and workers of it, have said. Says whether that is all there will ever be.
+    /// Takes the messages of the zygote and its workers. Returns whether there will never be more.
     fn listen(&self, inner: &mut MutexGuard<'_, Inner>, zygote: &Zygote) -> bool {
         let mut bytes = Vec::new();
         loop {
@@ -332,17 +332,17 @@ impl Nursery {
                         inner.lost.push((id, expected.worker));
                     }
                 }
-                // It is none of ours.
+                // Not a message of ours.
                 Err(_) => return true,
             }
         }
     }
 
-    /// A worker is there. False if it is gone already.
+    /// A worker is there. False if it is already gone.
     fn welcome(&self, pid: u32, expected: &Expected) -> bool {
         let process = match ProcessHandle::adopt(pid) {
             Ok(Some(process)) => process,
-            // It has ended, one way or the other.
+            // It has ended, one way or another.
             Ok(None) | Err(_) => {
                 let is_blameless = false;
                 expected.birth.decide(Outcome::Never { is_blameless });
@@ -361,12 +361,12 @@ impl Nursery {
         is_watched
     }
 
-    /// The zygote has ended, or is to. Those that it was asked for are never to be, and one of them is to blame.
+    /// The zygote has ended, or has to. Its expected workers are never to be, and one of them is to blame.
     fn bury(&self, inner: &mut MutexGuard<'_, Inner>) -> Option<Exit> {
         let zygote = inner.zygote.take()?;
         zygote.process.kill();
         zygote.process.await_end();
-        // What was said until then, and what workers say that have left its group.
+        // Whatever came before, and messages of workers that have left its group.
         self.listen(inner, &zygote);
         let exit = self.put_down(&zygote);
         let expected = std::mem::take(&mut inner.expected);
@@ -378,7 +378,7 @@ impl Nursery {
         Some(exit)
     }
 
-    /// Kills a worker that is expected, by killing the zygote; one that is there now, directly.
+    /// Kills an expected worker by killing the zygote; one that is there by now, directly.
     pub(crate) fn kill(&self, birth: &Birth) {
         let mut inner = self.inner.lock();
         if let Some(expected) = inner.expected.get_mut(&birth.request) {
@@ -391,8 +391,8 @@ impl Nursery {
         }
     }
 
-    /// Waits until a worker that was killed while it was expected has ended, or is never to be. The pool is not told of
-    /// that again.
+    /// Waits until a worker that was killed while it was expected has ended, or is never to be. The pool is not told
+    /// again.
     pub(crate) fn await_end(&self, birth: &Birth) {
         let mut inner = self.inner.lock();
         if inner.expected.contains_key(&birth.request) {

@@ -1,8 +1,8 @@
-//! What one worker prints: a pipe, and the last lines that came out of it, for the case of its death.
+//! What one worker prints: a pipe, and the last lines that came through it, in case it dies.
 //!
 //! Two threads read from it, each under its lock: the [forwarder](crate::forwarder), whenever there is
 //! something, and the pool's thread, once, when the worker is dead. Neither ever waits: not for the worker,
-//! nor, with the lock in its hands, for whoever reads what is forwarded. So nothing is lost between them,
+//! nor, while it holds the lock, for whoever reads what is forwarded. So nothing is lost between them,
 //! and nothing comes out twice or in another order.
 
 use std::collections::VecDeque;
@@ -13,14 +13,14 @@ use future_result::sync::Mutex;
 
 use crate::sys::{self, Descriptor, never_wait, pipe};
 
-/// So much is read at a time, in bytes: what a pipe holds.
+/// How much is read at a time, in bytes: what a pipe holds.
 const READ: usize = 64 * 1024;
-/// So often at most when the worker is dead: somebody else may still write.
+/// How many times at most when the worker is dead: somebody else may still write.
 const LAST_READS: usize = 4;
-/// A longer beginning of a line is forwarded before its end, in bytes.
+/// A line longer than this, in bytes, is forwarded before its end has come.
 const LINE_MAX: usize = 4096;
-/// Of what was printed last, so many bytes and lines at most are told: enough for the message of a panic
-/// before its backtrace.
+/// How many bytes and lines of the last output are kept: enough for a panic's message and the backtrace
+/// after it.
 const TAIL_BYTES: usize = 16 * 1024;
 const TAIL_LINES: usize = 128;
 
@@ -33,7 +33,7 @@ pub(crate) struct Output {
 #[derive(Default)]
 struct Text {
     tail: Tail,
-    /// Was read and not forwarded: the beginning of a line, or what the dead have left.
+    /// Read and not forwarded: the beginning of a line, or what a dead worker left.
     held: Vec<u8>,
 }
 
@@ -41,15 +41,15 @@ struct Text {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Flow {
     More,
-    /// Nothing will ever come again.
+    /// Nothing more will ever come.
     End,
 }
 
 impl Output {
-    /// With the other end, for the worker.
+    /// Also returns the other end, for the worker.
     pub(crate) fn new() -> io::Result<(Self, Descriptor)> {
         let (pipe, writer) = pipe()?;
-        // This end alone: a worker that prints much waits.
+        // Only this end: a worker that prints much waits.
         never_wait(&pipe)?;
         let text = Mutex::new(Text::default());
         Ok((Self { pipe, text }, writer))
@@ -60,7 +60,7 @@ impl Output {
         &self.pipe
     }
 
-    /// Reads once, and gives the lines that are complete in place of what is in `lines`. The beginning of
+    /// Reads once, and replaces `lines` with the complete lines. The beginning of
     /// another one is [held](Self::is_holding), so that lines of two workers do not get mixed up.
     pub(crate) fn read_lines(&self, lines: &mut Vec<u8>) -> Flow {
         lines.clear();
@@ -82,13 +82,13 @@ impl Output {
         !self.text.lock().held.is_empty()
     }
 
-    /// Gives what is held.
+    /// Takes what is held.
     pub(crate) fn take_held(&self) -> Vec<u8> {
         std::mem::take(&mut self.text.lock().held)
     }
 
-    /// Reads all that the dead worker has left, which is held then, and says what it has printed last.
-    /// Whoever else still has the pipe is not waited for.
+    /// Reads all that the dead worker left, which is held then, and returns the last lines that it printed.
+    /// It does not wait for others that still have the pipe.
     pub(crate) fn last_words(&self) -> String {
         let mut text = self.text.lock();
         let Text { tail, held } = &mut *text;
@@ -116,7 +116,7 @@ struct Tail {
 }
 
 impl Tail {
-    /// Reads once, appends that to `buffer`, and notes its end. `None` if there was nothing.
+    /// Reads once, appends that to `buffer`, and adds it to the tail. `None` if there was nothing.
     fn read(&mut self, pipe: &Descriptor, buffer: &mut Vec<u8>) -> Option<Flow> {
         let before = buffer.len();
         buffer.reserve(READ);
@@ -143,7 +143,7 @@ impl Tail {
         self.bytes.extend(new);
     }
 
-    /// The last lines, without the rest of one whose beginning is gone, unless there is no other.
+    /// The last lines, without one whose beginning is gone, unless there is no other.
     fn to_text(&self) -> String {
         let bytes: Vec<u8> = self.bytes.iter().copied().collect();
         let text = String::from_utf8_lossy(&bytes);
@@ -177,7 +177,7 @@ mod tests {
         write(&writer, b" and a half\r50 %");
         assert_eq!(output.read_lines(&mut lines), Flow::More);
         assert_eq!(lines, b"two and a half\r");
-        // There is nothing, and that is no end.
+        // There is nothing, but that is not the end.
         assert_eq!(output.read_lines(&mut lines), Flow::More);
         assert!(lines.is_empty());
         drop(writer);
@@ -207,7 +207,7 @@ mod tests {
         write(&writer, b"o\nthree");
         assert_eq!(output.last_words(), "one\ntwo\nthree");
         assert_eq!(output.take_held(), b"two\nthree");
-        // Somebody else prints, and the dead have said their last.
+        // Somebody else prints; the dead worker's last lines are taken.
         write(&writer, b"four\n");
         assert_eq!(output.read_lines(&mut lines), Flow::More);
         assert_eq!(lines, b"four\n");
@@ -222,7 +222,7 @@ mod tests {
         let expected: Vec<String> = (72..200).map(|line| format!("line {line}")).collect();
         assert_eq!(tail.to_text(), expected.join("\n"));
 
-        // Of the first of these lines only the end is there.
+        // Of the first of these lines, only the end is there.
         for _ in 0..20 {
             tail.push(&[&[b'y'; 999][..], b"\n"].concat());
         }

@@ -1,6 +1,6 @@
-//! The page of memory by which a worker and its pool share the worker's [`Claims`].
+//! The page of memory in which a worker and its pool share the worker's [`Claims`].
 
-#![expect(unsafe_code, reason = "memory that is shared with another process")]
+#![expect(unsafe_code, reason = "memory shared with another process")]
 
 use std::fmt;
 use std::io;
@@ -9,7 +9,7 @@ use std::ops::Deref;
 use crate::claims::Claims;
 use crate::sys::{Descriptor, Mapping, create_memory};
 
-/// One page, which is the least that can be mapped.
+/// One page, the least that can be mapped.
 const SIZE: usize = 4096;
 const _: () = assert!(size_of::<Claims>() <= SIZE);
 
@@ -19,7 +19,7 @@ pub(crate) struct Page {
 }
 
 impl Page {
-    /// A new page, and the descriptor by which the worker gets it.
+    /// A new page, and the descriptor that gives it to the worker.
     pub(crate) fn create() -> io::Result<(Self, Descriptor)> {
         let memory = create_memory(SIZE as u64)?;
         Ok((Self::open(&memory)?, memory))
@@ -36,9 +36,9 @@ impl Deref for Page {
     type Target = Claims;
 
     fn deref(&self) -> &Claims {
-        // SAFETY: mapped until `self` is dropped, page-aligned, large enough (the file has that size for
-        // good), zeroed or written as atomics, and only ever used as atomics by both processes. An atomic of the facade is the
-        // number itself, outside of models, where no page is ever made.
+        // SAFETY: mapped until `self` is dropped, page-aligned, large enough (the file keeps that size for
+        // good), zeroed or written as atomics, and only ever used as atomics by both processes. The facade's
+        // atomics have the layout of the number, except in models, which never make a page.
         unsafe { self.mapping.address().cast().as_ref() }
     }
 }

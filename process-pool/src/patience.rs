@@ -1,22 +1,22 @@
 //! How long a thread looks for what is about to come before it sleeps, learnt from whether it came.
 //!
-//! To wake a thread that sleeps costs ten times as much as all the rest of a short task's way. So whoever
-//! waits for another process looks for a moment, and yields its CPU between two looks, to the other one if
-//! they share it. Where nothing came several times in a row, it sleeps at once, and tries again now and
-//! then; so a pool that rests between its tasks burns next to nothing, and one that is idle nothing at all.
+//! Waking a sleeping thread costs ten times as much as all the rest of a short task's way. So whoever
+//! waits for another process looks for a moment first, and yields its CPU between two looks, in case the
+//! two share one. If nothing came several times in a row, it sleeps at once, and looks only now and
+//! then; so a pool that rests between its tasks burns next to nothing, and an idle one nothing at all.
 
 use std::time::Duration;
 
 use future_result::sync::{now, thread};
 
-/// So long at a time: some trips, and no more than two wake-ups cost.
+/// How long to look at a time: several round trips, and no more than the cost of two wake-ups.
 const LIMIT: Duration = Duration::from_micros(50);
-/// So often in vain, and looking is given up.
+/// After so many waits in vain, a thread stops looking.
 const VAIN_MAX: u32 = 3;
-/// One wait in so many is tried with patience even then.
+/// Even then it looks in one wait out of so many.
 const TRY_EACH: u32 = 32;
 
-/// Of one thread.
+/// One thread's patience.
 #[derive(Debug, Default)]
 pub(crate) struct Patience {
     /// Waits in a row in which nothing came in time.
@@ -28,7 +28,7 @@ impl Patience {
         Self { vain: 0 }
     }
 
-    /// Looks until something is there, or it is not worth it any more. Says whether it is there.
+    /// Looks until something is there, or looking is no longer worth it. Returns whether it is there.
     pub(crate) fn look(&mut self, mut is_there: impl FnMut() -> bool) -> bool {
         if is_there() {
             return true;

@@ -1,4 +1,4 @@
-//! The pool as its owner sees it: submitting.
+//! The pool as its owner sees it: how to submit.
 
 use std::fmt;
 use std::sync::Arc;
@@ -74,11 +74,11 @@ use crate::{BuildError, Builder, TaskBuilder, codec, report};
 pub struct ProcessPoolExecutor {
     pub(crate) core: Arc<Core>,
     pub(crate) workers: usize,
-    /// Its workers are of another executable.
+    /// Its workers run another executable.
     pub(crate) is_elsewhere: bool,
-    /// For tasks that have none of their own.
+    /// The options of tasks without their own.
     pub(crate) terms: Terms,
-    /// Done when the last worker is gone.
+    /// Completes when the last worker is gone.
     pub(crate) terminated: Shared<JoinHandle<()>>,
     pub(crate) thread: Mutex<Option<thread::JoinHandle<()>>>,
 }
@@ -206,7 +206,7 @@ impl ProcessPoolExecutor {
         TaskBuilder::new(self)
     }
 
-    /// Sends a call with an argument, whose result is read by `decode`.
+    /// Sends a call with an argument; `decode` reads its result.
     pub(crate) fn send<A, T>(
         &self,
         call: Result<Call, String>,
@@ -222,7 +222,7 @@ impl ProcessPoolExecutor {
         let (completer, handle) = pair_with_hook(self.core.id, move || notifier.notify_cancel());
         let mut parts = Vec::new();
         let mut encode = |bytes: &mut Vec<u8>| {
-            // The store of a process that was forked off is its parent's, too.
+            // In a fork, the store is also the parent's.
             if self.core.id.is_inherited() {
                 return codec::encode(&argument, bytes);
             }
@@ -249,7 +249,7 @@ impl ProcessPoolExecutor {
         handle
     }
 
-    /// Refuses a call that the workers could not understand.
+    /// Rejects a call that the workers could not understand.
     fn admit(&self, call: Call) -> Result<Call, String> {
         if self.is_elsewhere && !call.is_named() {
             return Err(NOT_BY_NAME.to_owned());

@@ -1,7 +1,7 @@
-//! Whether an executable is a worker at all: it is started once, and has to say so within a time.
+//! Whether an executable is a worker at all: it is started once, and has to say so in time.
 //!
-//! A program that is none would otherwise cost tasks their errors, one after the other, or never answer. This is
-//! asked before there is a pool, so that whoever builds it is told, with what to do.
+//! Otherwise a program that is no worker would fail tasks one after another, or never answer. This is
+//! checked before there is a pool, so that `build` returns the error, and what to do.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -46,7 +46,7 @@ fn ask(child: &Child, results: &Results, setup: &[u8], patience: Duration) -> Re
     let mut rest = setup;
     let (mut prints, mut lines) = (true, Vec::new());
     loop {
-        // Or it may wait for that to be read.
+        // Read what it prints, or it may wait for that.
         prints &= child.output().read_lines(&mut lines) != Flow::End;
         if !rest.is_empty() {
             match child.write(&[io::IoSlice::new(rest)]) {
@@ -73,7 +73,7 @@ fn ask(child: &Child, results: &Results, setup: &[u8], patience: Duration) -> Re
                 kind => return Err(format!("it sent a message of unknown kind {kind}")),
             }
         }
-        // The other end is open as long as it has not closed the socket by which it is to get it.
+        // The other end stays open until it closes the socket through which it should get it.
         if matches!(read, Ok(0)) || (has_ended && read.is_err()) {
             return Err(
                 "it ended instead of being a worker; call `process_pool::init()` at the beginning of its \
@@ -91,11 +91,11 @@ fn is_to_be_tried_again(error: &io::Error) -> bool {
     )
 }
 
-/// Waits until it has written something, or has ended, or if asked for takes more; says whether it has ended.
+/// Waits until it writes or ends, or, if asked for, takes more. Returns whether it has ended.
 ///
 /// # Errors
 ///
-/// If the time is over, or the system does not wait.
+/// If the time is over, or the system cannot wait.
 fn wait(
     child: &Child,
     results: &Results,
@@ -159,7 +159,7 @@ mod tests {
         assert!(text.contains("it printed"), "{text}");
     }
 
-    /// It has no answer, and never stops to print.
+    /// It never answers, and never stops printing.
     #[test]
     fn a_program_that_never_answers_is_given_up_in_time_and_ended() {
         let text = probe(&plan("/usr/bin/yes"), Duration::from_millis(100)).unwrap_err();

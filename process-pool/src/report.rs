@@ -1,8 +1,8 @@
-//! Panics in a worker: caught, and told as text, with their place.
+//! Panics in a worker: caught, and reported as text, with their place.
 //!
-//! What `catch_unwind` gives does not say where the panic was; only the panic hook is told. So a worker
-//! has a hook of its own that notes the place and then calls the one that was there, which prints. If a
-//! task or an initializer sets another hook, places are not told any more.
+//! The result of `catch_unwind` does not say where the panic was; only the panic hook knows. So a worker
+//! has a hook of its own that notes the place and then calls the previous one, which prints. If a
+//! task or an initializer sets another hook, places are no longer reported.
 
 use std::cell::RefCell;
 use std::panic::{self, AssertUnwindSafe, catch_unwind};
@@ -27,15 +27,15 @@ pub(crate) fn install() {
     }));
 }
 
-/// Runs users' code; a panic comes back as text.
+/// Runs user code; a panic comes back as text.
 pub(crate) fn catch<T>(code: impl FnOnce() -> T) -> Result<T, PanicReport> {
     // Unwind safety: what the code shares with others is in the same state as if its thread had
-    // panicked, which is what the waiter is told.
+    // panicked, and the waiter gets the panic.
     let payload = match catch_unwind(AssertUnwindSafe(code)) {
         Ok(value) => return Ok(value),
         Err(payload) => payload,
     };
-    // Its destructor is contained there.
+    // This contains the destructor of the payload.
     let panic = Panic::from_payload(payload);
     Err(PanicReport {
         message: panic.message().to_owned(),

@@ -1,18 +1,18 @@
-//! When a task is tried again whose worker has died.
+//! When a task whose worker died is retried.
 
 use std::time::Duration;
 
-/// The pause before another attempt is no longer than this, unless the first one is.
+/// The longest pause before another attempt, unless the first is longer.
 const PAUSE_MAX: Duration = Duration::from_secs(10);
 /// The first pause, unless the task says otherwise.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// How often a task may be tried again, and after which pause.
+/// How often a task may be retried, and after which pause.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Retries {
-    /// So many attempts are left besides the one that runs.
+    /// How many attempts are left after the present one.
     pub(crate) left: u32,
-    /// Before the first of them.
+    /// The pause before the first of them.
     pub(crate) pause: Duration,
 }
 
@@ -22,13 +22,13 @@ impl Retries {
         pause: PAUSE,
     };
 
-    /// The pause after so many attempts: twice as long each time, and shortened at random by up to a half, so
-    /// that what has failed together is not tried again together.
+    /// The pause after so many attempts: doubled each time, and shortened at random by up to a half, so
+    /// that tasks that failed together are not retried together.
     pub(crate) fn pause_after(self, attempts: u32, random: u64) -> Duration {
         let doublings = attempts.saturating_sub(1).min(31);
         let whole = self.pause.saturating_mul(1 << doublings);
         let whole = whole.min(PAUSE_MAX.max(self.pause));
-        // The upper half of a product with an odd number of many bits depends on all bits of the other.
+        // The upper half of a product with a large odd number depends on all bits of the other factor.
         let share = (random.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as u32;
         whole / 2 + (whole / 2).mul_f64(f64::from(share) / f64::from(u32::MAX))
     }

@@ -1,4 +1,4 @@
-//! Running a function on bytes, on the worker's side: decode, call, encode, each of which may fail or
+//! Runs a function on bytes, on the worker's side: decode, call, encode, each of which may fail or
 //! panic.
 
 use std::cell::RefCell;
@@ -14,17 +14,17 @@ use crate::report::catch;
 use crate::store::{Block, Store};
 
 thread_locals! {
-    /// Where this worker's values have their long parts, on the thread that runs its tasks.
+    /// Where long parts of this worker's values go, on the thread that runs its tasks.
     static VALUES: RefCell<Option<Values>> = RefCell::new(None);
 }
 
 struct Values {
     store: Arc<Store>,
-    /// What the last value has in it.
+    /// The parts of the last value.
     blocks: Vec<Block>,
 }
 
-/// From now on values that are encoded on this thread have their long parts in this store.
+/// From now on this thread encodes values with their long parts in this store.
 pub(crate) fn set_store(store: Arc<Store>) {
     let values = Values {
         store,
@@ -33,13 +33,13 @@ pub(crate) fn set_store(store: Arc<Store>) {
     let _ = VALUES.try_with(|it| it.replace(Some(values)));
 }
 
-/// Takes what the last value has in the store.
+/// Takes the parts of the last value that are in the store.
 pub(crate) fn take_blocks() -> Vec<Block> {
     let taken = VALUES.try_with(|it| Some(std::mem::take(&mut it.borrow_mut().as_mut()?.blocks)));
     taken.ok().flatten().unwrap_or_default()
 }
 
-/// How a function is applied to what travels.
+/// How a function is applied to its argument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Way {
     /// To one argument.
@@ -50,18 +50,18 @@ pub(crate) enum Way {
     TryChunk,
 }
 
-/// How a call has ended.
+/// How a call ended.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// The value's bytes were appended.
     Done,
-    /// The function, or the code that decodes or encodes for it, has panicked.
+    /// The function, or code that decodes or encodes for it, panicked.
     Panicked(PanicReport),
-    /// The argument could not be decoded, or the value not be encoded.
+    /// The argument could not be decoded, or the value could not be encoded.
     NotTravelled(String),
 }
 
-/// What one item of a chunk has become.
+/// The outcome of one item of a chunk.
 #[derive(Serialize, Deserialize)]
 pub(crate) enum Item<R> {
     Value(R),
@@ -127,7 +127,7 @@ where
             break;
         }
     }
-    // A destructor that panics must not cost the results.
+    // A panic in a destructor must not cost the results.
     future_result::contain(|| drop(items));
     encode_value(results, output)
 }

@@ -151,7 +151,7 @@ impl Drop for ProcessPoolExecutor {
                 self.await_end();
             }
             Err(ShutdownError::Forked) => {
-                // The workers and what is known of them are the parent's. Nothing may be dropped here.
+                // The workers and what is known of them belong to the parent. Nothing may be dropped here.
                 std::mem::forget(Arc::clone(&self.core));
             }
             Err(_) => self.core.close(),

@@ -1,15 +1,15 @@
-//! Whole programs against a simulated system, each from a seed: submitters, cancellers and a closer on
+//! Whole programs on a simulated system, each from a seed: submitters, cancellers and a closer on
 //! simulated threads, the pool's own thread, and workers that answer, answer in pieces, stall, break the
-//! rules, or die at any moment.
+//! protocol, or die at any moment.
 //!
-//! What is simulated is [`System`](crate::system::System) alone: the pool's thread, its state, and all that
-//! lies above is the real code, and so are the page's words and the stores. [`facts`] keeps what has really happened to each task
-//! and says whether its end is the right one; [`check`](crate::state) holds the state's own numbers
-//! together.
+//! Only [`System`](crate::system::System) is simulated: the pool's thread, its state, and all
+//! above is the real code, and so are the page's words and the stores. [`facts`] records what really happened to
+//! each task and checks that its outcome is right; [`check`](crate::state) checks the state's own
+//! numbers.
 //!
-//! Run by `./check.sh sim`. `SIM_RUNS` says how many programs, `SIM_SEED` which one is the first; a failure
-//! prints the seed that replays it. A seed is the same program in every build of the same code: no length of a message
-//! depends on where the linker has put something, and no other byte of it is looked at to decide anything.
+//! Run by `./check.sh sim`. `SIM_RUNS` is the number of programs, `SIM_SEED` the first seed; a failure
+//! prints the seed that replays it. A seed gives the same program in every build of the same code: where the linker
+//! puts something changes no message's length, and nothing else in a message that decides anything.
 
 #![expect(clippy::expect_used, reason = "a failed expectation is a failed test")]
 
@@ -31,7 +31,7 @@ use shuttle::{Config, FailurePersistence, MaxSteps, Runner};
 
 pub(crate) use self::process::Sim;
 
-/// How many programs are run unless `SIM_RUNS` says otherwise.
+/// How many programs to run unless `SIM_RUNS` says otherwise.
 const RUNS: u64 = 20_000;
 
 /// A small generator of random numbers (SplitMix64: Steele, Lea, Flood, "Fast splittable pseudorandom
@@ -56,7 +56,7 @@ impl Random {
         self.next() % bound
     }
 
-    /// With a chance of one in so many; 0 is never.
+    /// True with a chance of one in so many; 0 is never.
     const fn one_in(&mut self, chances: u64) -> bool {
         chances > 0 && self.below(chances) == 0
     }
@@ -71,7 +71,7 @@ thread_local! {
     static HAS_FAILED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Lets every panic tell its seed, also one that the pool's thread catches.
+/// Has every panic print its seed, even one that the pool's thread catches.
 fn watch_panics() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -90,7 +90,7 @@ fn number(variable: &str) -> Option<u64> {
     env::var(variable).ok()?.parse().ok()
 }
 
-/// One program. Gives a number that is made of all that happened.
+/// Runs one program. Returns a digest of all that happened.
 fn simulate(seed: u64) -> u64 {
     let mut config = Config::new();
     config.stack_size = 1 << 18;
@@ -109,9 +109,9 @@ fn simulate(seed: u64) -> u64 {
     } else {
         Runner::new(RandomScheduler::new_from_seed(seed, 1), config).run(program);
     }
-    assert!(!HAS_FAILED.get(), "a panic was caught on the way");
+    assert!(!HAS_FAILED.get(), "a panic was caught");
     let cells = sync::cells();
-    assert_eq!(cells, 0, "so many tasks were not freed");
+    assert_eq!(cells, 0, "tasks were not freed");
     SEED.set(None);
     program::DIGEST.get()
 }
@@ -137,7 +137,7 @@ fn every_task_of_any_program_ends_once_and_as_it_should() {
             all ^ part.expect("a failure prints its seed")
         })
     });
-    println!("sim: {runs} programs; of all that happened in them: {all:016x}");
+    println!("sim: {runs} programs; digest of all that happened: {all:016x}");
 }
 
 #[test]
@@ -145,6 +145,6 @@ fn a_seed_gives_the_same_run_again() {
     watch_panics();
     let first = number("SIM_SEED").unwrap_or(0);
     for seed in first..first + 200 {
-        assert_eq!(simulate(seed), simulate(seed), "of seed {seed}");
+        assert_eq!(simulate(seed), simulate(seed), "seed {seed}");
     }
 }

@@ -1,30 +1,30 @@
-//! A worker that is forked ahead of time, so that whoever wants the next one need not wait for that.
+//! A worker that is forked ahead of time, so that nobody has to wait for the fork when it is wanted.
 //!
-//! It has the number that the next worker will have, and all its channels, and waits for its first message. The pool's
+//! It has the number of the next worker, and all its channels, and waits for its first message. The pool's
 //! state knows nothing of it: it says [whether one may be kept](crate::state::State::spare), and gets it from the
-//! [system](crate::system::System) as it would get a worker that was started then.
+//! [system](crate::system::System) like a worker that was only then started.
 //!
 //! | it | when |
 //! |---|---|
-//! | is made | the pool's thread is about to sleep, or has not come to sleep for some rounds; one may be kept, and there is none |
-//! | is taken | a worker is wanted, whose number is the next; from then on it is an ordinary one |
-//! | is lost | its process ends before that, of which the pool's state is not told |
-//! | is doomed | none may be kept any more: it is killed, and lost soon, so that nobody has to wait for its end |
+//! | is made | the pool's thread is about to sleep, or has not for some rounds; one may be kept, and there is none |
+//! | is taken | the next worker is wanted; from then on it is an ordinary one |
+//! | is lost | its process ends before that; the pool's state is not told |
+//! | is doomed | none may be kept any more: it is killed, and soon lost, so that nobody has to wait for its end |
 //!
-//! Where spares are lost again and again, no other one is made until a worker was wanted. What there is when the pool
-//! ends is killed and waited for, as the workers are.
+//! If spares are lost again and again, no other is made until a worker is wanted. One that is there when the pool
+//! ends is killed and waited for, like the workers.
 
 use crate::sys::Event;
 use crate::token::{self, Source};
 
-/// So many are lost at most before a worker is wanted.
+/// How many may be lost before a worker is wanted.
 const LOSSES_MAX: u32 = 5;
 
-/// The place for one. `T` is what the system has of it.
+/// The place for a spare. `T` is what the system has of it.
 #[derive(Debug)]
 pub(crate) struct Spare<T> {
     kept: Option<Kept<T>>,
-    /// Those that were lost, or could not be made, since a worker was wanted.
+    /// How many were lost, or could not be made, since a worker was wanted.
     losses: u32,
 }
 
@@ -32,11 +32,11 @@ pub(crate) struct Spare<T> {
 struct Kept<T> {
     number: u64,
     it: T,
-    /// It was killed, and its end is about to be told.
+    /// It was killed, and its end is about to be reported.
     is_doomed: bool,
 }
 
-/// What a spare is good for that is taken out of its place.
+/// A spare that was taken, and whether it can be used.
 #[derive(Debug)]
 pub(crate) enum Taken<T> {
     Good(T),
@@ -61,7 +61,7 @@ impl<T> Spare<T> {
         self.kept.is_some()
     }
 
-    /// Keeps this one, if it could be made.
+    /// Keeps a new one, if it could be made.
     pub(crate) fn keep(&mut self, number: u64, made: Option<T>) {
         self.losses += u32::from(made.is_none());
         self.kept = made.map(|it| Kept {
@@ -82,7 +82,7 @@ impl<T> Spare<T> {
         })
     }
 
-    /// None may be kept. Gives the one that there is, if it can be killed, once.
+    /// None may be kept. Returns the one that there is, if it can be killed, once.
     pub(crate) fn doom(&mut self, can_be: impl FnOnce(&T) -> bool) -> Option<&T> {
         let kept = self.kept.as_mut()?;
         if kept.is_doomed || !can_be(&kept.it) {
@@ -92,7 +92,7 @@ impl<T> Spare<T> {
         Some(&kept.it)
     }
 
-    /// Takes the end of its process out of these events. Gives what there is to be reaped.
+    /// Takes the end of its process out of these events. Returns what to reap.
     pub(crate) fn lose(&mut self, events: &mut Vec<Event>) -> Option<T> {
         let end = token::new(self.kept.as_ref()?.number, Source::Process);
         let before = events.len();

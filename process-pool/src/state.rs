@@ -1,5 +1,5 @@
-//! What a pool knows: its queue, its workers, and what each of them has. All transitions, each under the
-//! one lock of [`Core`](crate::core::Core). What it asks of processes goes through [`Process`].
+//! What a pool knows: its queue, its workers and their tasks. All transitions are here, each under the
+//! one lock of [`Core`](crate::core::Core). It reaches processes through [`Process`].
 //!
 //! # The life of a task
 //!
@@ -9,20 +9,20 @@
 //!   │                  │ the worker dies, or is slow
 //!   ├── requeued ◄─────┴── had begun, and the worker is dead ──► failed
 //!   │   (had not)                       │
-//!   └── delayed, for a pause ◄──────────┘ it may be tried again
+//!   └── delayed, for a pause ◄──────────┘ it may be retried
 //! ```
 //!
-//! [`fill`](State::fill) declares the task started: from there on a handle can only ask to stop it. The page
-//! says which tasks of a worker had begun. One that is queued again stays started, and is kept apart, so
-//! that a request to stop it is found.
+//! [`fill`](State::fill) declares the task started: from then on a handle can only ask to stop it. The page
+//! says which tasks of a worker had begun. One that is requeued stays started, in a queue of its own, where a
+//! request to stop it is found.
 //!
-//! A worker has more than one task if tasks are short ([`depth`](State::depth)). What waits behind another while
-//! somebody could run it, or for much longer than tasks take, is taken back ([`recall`](State::recall)), and so is
-//! everything that waits behind a task that is about to be killed with its worker.
+//! A worker has more than one task if tasks are short ([`depth`](State::depth)). A task that waits behind another while
+//! some worker could run it, or for much longer than tasks take, is taken back ([`recall`](State::recall)), and so is
+//! every task behind one that is about to be killed with its worker.
 //!
 //! # The life of a worker
 //!
-//! | stage | it | ends by |
+//! | stage | it | ends with |
 //! |---|---|---|
 //! | `Starting` | was spawned, and may run the initializer | READY |
 //! | `Ready` | has tasks, or is in `idle` | LEAVE, when the pool is closed, it has run as many tasks as it may, has too much memory, or was idle for too long |
@@ -31,7 +31,7 @@
 //! Any of them may be *condemned*: killed by the pool, with the reason kept for its task. Whatever the
 //! stage, [`bury`](State::bury) is the end.
 //!
-//! Users' code never runs here: what has ended is put into a list, and told when the lock is released.
+//! User code never runs here: tasks that end are put into a list, and completed after the lock is released.
 
 #[cfg(all(test, pool_sim))]
 mod check;
@@ -53,31 +53,31 @@ pub(crate) use self::worker::Why;
 use self::worker::{Stage, Worker};
 use crate::job::Job;
 
-/// So much work a worker has before it, by the running mean: enough for it not to have to wait for the
-/// pool's thread, which may wait for a CPU itself.
+/// How much work a worker has ahead, by the running mean: enough that it need not wait for the
+/// pool's thread, which may itself wait for a CPU.
 const QUEUED_WORK: Duration = Duration::from_millis(2);
-/// So many tasks at most.
+/// How many tasks at most.
 const DEPTH_MAX: u128 = 128;
-/// Of tasks that take longer a worker has one at a time: to wait for the next one is nothing beside it.
+/// A worker has only one task at a time if they take longer than this: the wait for the next is negligible then.
 const LONG: Duration = Duration::from_millis(10);
-/// How long a task is thought to take before any has told.
+/// How long a task is assumed to take before any has been answered.
 const FIRST_GUESS: Duration = Duration::from_micros(500);
 
-/// Tasks that have ended without an answer, to be told when the lock is released.
+/// Tasks that ended without an answer, to be completed after the lock is released.
 pub(crate) type Ended = Vec<(Job, TaskError)>;
 
-/// What is never changed.
+/// What never changes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
     pub(crate) workers: usize,
-    /// So many stay when there is nothing to do; the others for so long.
+    /// How many stay when there is nothing to do; the others stay for `keep_alive`.
     pub(crate) min_workers: usize,
     pub(crate) keep_alive: Duration,
-    /// How many bytes a worker gets from the system.
+    /// How many bytes of memory the system gives a worker.
     pub(crate) memory: Option<u64>,
     /// How many tasks a worker runs before it is replaced.
     pub(crate) tasks: Option<u64>,
-    /// How many tasks a worker has at most that it has not answered. Else as many as are worth it.
+    /// How many unanswered tasks a worker has at most. `None`: as many as are worth it.
     pub(crate) prefetch: Option<usize>,
 }
 
@@ -86,7 +86,7 @@ pub(crate) struct Limits {
 pub(crate) enum Step {
     /// Start a worker.
     Spawn,
-    /// Wait, at most until then.
+    /// Wait, until this time at most.
     Wait(Option<Instant>),
     /// Nothing is left.
     End,
@@ -98,38 +98,38 @@ pub(crate) struct State<P> {
     /// Why nothing more is accepted.
     closed: Option<Rejection>,
     queue: VecDeque<Job>,
-    /// At this length the queue is swept of what was cancelled in it.
+    /// The length at which the queue is swept of cancelled tasks.
     sweep_at: usize,
-    /// Tasks whose worker died before they began; they come first.
+    /// Tasks to be run by another worker than before, or again; they come first.
     requeued: VecDeque<Job>,
-    /// Tasks whose worker died after they began, by the time at which they are tried again.
+    /// Tasks whose worker died after they began, by the time at which they are retried.
     delayed: BTreeMap<(Instant, u64), Job>,
-    /// How many there have been.
+    /// How many there have been so far.
     delays: u64,
-    /// Nothing is tried again any more.
+    /// Nothing is retried any more.
     is_final: bool,
-    /// Nothing is to run any more.
+    /// Nothing may run any more.
     is_killed: bool,
-    /// How long a task takes, a running mean, once any has been answered.
+    /// How long a task takes: a running mean, once any has been answered.
     service: Option<Duration>,
     workers: BTreeMap<u64, Worker<P>>,
     /// Ready and without a task; the last one is the warmest.
     idle: Vec<u64>,
     /// The number of the next worker.
     next: u64,
-    /// Of the workers, those that are not leaving, and those that are starting.
+    /// How many workers are not leaving, and how many are starting.
     active: usize,
     starting: usize,
     /// A worker is being started outside the lock.
     is_spawning: bool,
-    /// Workers in a row that have died before they did anything.
+    /// How many workers in a row died before they did anything.
     failures: u32,
     retry_at: Option<Instant>,
-    /// Until when the pool's thread waits at most, unless something comes.
+    /// Until when the pool's thread waits, unless something comes.
     waits_until: Option<Instant>,
     /// Something is due before that.
     is_overslept: bool,
-    /// All workers have left since there was nothing to do.
+    /// All workers have left because there was nothing to do.
     is_at_rest: bool,
 }
 
@@ -160,24 +160,24 @@ impl<P: Process> State<P> {
         }
     }
 
-    /// How many tasks no worker has.
+    /// How many tasks are with no worker.
     pub(crate) fn queued(&self) -> usize {
         self.queue.len() + self.requeued.len()
     }
 
-    /// The ids of the processes.
+    /// The ids of the workers' processes.
     pub(crate) fn pids(&self) -> Vec<u32> {
         let pids = self.workers.values().map(|it| it.process.pid());
         pids.filter(|&pid| pid != 0).collect()
     }
 
-    /// How many tasks workers have.
+    /// How many tasks the workers have.
     fn held(&self) -> usize {
         self.workers.values().map(|it| it.lane.len()).sum()
     }
 
-    /// Takes a task: hands it to an idle worker, or queues it. Says whether the pool's thread has to be
-    /// woken: there is room for another worker, or a time limit that it does not know of.
+    /// Hands a task to an idle worker, or queues it. Returns whether the pool's thread has to be
+    /// woken: for another worker, or for a deadline that it does not know of.
     pub(crate) fn submit(&mut self, poller: &P::Poller, job: Job, ended: &mut Ended) -> bool {
         if let Some(reason) = self.closed {
             ended.push((job, TaskError::Rejected(reason)));
@@ -193,7 +193,7 @@ impl<P: Process> State<P> {
         self.is_overslept || self.wants_worker()
     }
 
-    /// Gives queued tasks to idle workers; or, if nothing is left to do, has them leave.
+    /// Gives queued tasks to idle workers; or has them leave, if the pool is closed and drained.
     pub(crate) fn dispatch(&mut self, poller: &P::Poller, ended: &mut Ended) {
         while self.queued() > 0
             && let Some(id) = self.idle.pop()
@@ -205,7 +205,7 @@ impl<P: Process> State<P> {
         }
     }
 
-    /// Whether all tasks that there are have a worker.
+    /// Whether every task is with a worker.
     fn is_drained(&self) -> bool {
         self.queued() == 0 && self.delayed.is_empty()
     }
@@ -216,7 +216,7 @@ impl<P: Process> State<P> {
         limit.is_none_or(|limit| worker.given < limit) && !worker.process.is_full()
     }
 
-    /// Gives a worker as many queued tasks as are worth it. It becomes idle if it has none then.
+    /// Gives a worker as many queued tasks as are worth it. If it gets none and has none, it becomes idle.
     pub(crate) fn fill(&mut self, poller: &P::Poller, id: u64, ended: &mut Ended) {
         let depth = self.depth();
         let limit = self.limits.tasks.unwrap_or(u64::MAX);
@@ -227,7 +227,7 @@ impl<P: Process> State<P> {
             return;
         }
         if worker.process.is_full() {
-            // What it has not begun another one does, and then it leaves.
+            // Others run what it has not begun; then it leaves.
             return self.recall(poller, id);
         }
         let was_empty = worker.lane.is_empty();
@@ -235,7 +235,7 @@ impl<P: Process> State<P> {
             && worker.given < limit
             && let Some(mut job) = self.requeued.pop_front().or_else(|| self.queue.pop_front())
         {
-            // The clock of a task with a time limit starts when it does, which is known of the first.
+            // A time limit counts from the task's start, which the pool knows only of the first in a lane.
             if !worker.lane.is_empty() && (job.limit().is_some() || worker.lane.is_timed()) {
                 self.requeued.push_front(job);
                 break;
@@ -268,14 +268,14 @@ impl<P: Process> State<P> {
         self.service.unwrap_or(FIRST_GUESS)
     }
 
-    /// How many tasks a worker may have: by their mean time, and no more than its share of what there is.
+    /// How many tasks a worker may have: by their mean time, and no more than its share of them.
     fn depth(&self) -> usize {
         let depth = match self.limits.prefetch {
             Some(depth) => depth,
             None => {
                 let service = self.service();
                 let worth = QUEUED_WORK.as_nanos() / service.as_nanos().max(1);
-                // Whoever has nothing to go on with waits for two threads to wake up, its own and the pool's.
+                // A worker with nothing ahead waits for two wake-ups: the pool thread's and its own.
                 let least = if service < LONG { 2 } else { 1 };
                 worth.clamp(least, DEPTH_MAX) as usize
             }
@@ -284,7 +284,7 @@ impl<P: Process> State<P> {
         depth.min(share).max(1)
     }
 
-    /// Writes what the worker's pipe takes.
+    /// Writes as much as the worker's pipe takes.
     pub(crate) fn flush(&mut self, poller: &P::Poller, id: u64) {
         let Some(worker) = self.workers.get_mut(&id) else {
             return;
@@ -322,7 +322,7 @@ impl<P: Process> State<P> {
         }
     }
 
-    /// A worker has answered so many tasks since the last call: takes their time, and starts that of the
+    /// A worker has answered so many tasks since the last call: measures their time, and starts that of the
     /// next.
     pub(crate) fn progressed(&mut self, id: u64, tasks: u32) {
         let Some(worker) = self.workers.get_mut(&id) else {
@@ -335,7 +335,7 @@ impl<P: Process> State<P> {
         }
     }
 
-    /// Takes back what a worker has not begun.
+    /// Takes back the tasks that a worker has not begun.
     fn recall(&mut self, poller: &P::Poller, id: u64) {
         let Some(worker) = self.workers.get_mut(&id) else {
             return;
@@ -349,7 +349,7 @@ impl<P: Process> State<P> {
         for (_, job) in taken.into_iter().rev() {
             self.requeued.push_front(job);
         }
-        // The rest of a message that was begun is still to be written, and to be passed over.
+        // A message that is half written is still completed, and the worker passes over it.
         if worker.lane.is_empty() {
             self.rest(poller, id);
         }
@@ -363,7 +363,7 @@ impl<P: Process> State<P> {
         self.dispatch(poller, ended);
     }
 
-    /// Does what is due, and says what the pool's thread does next.
+    /// Does what is due, and returns what the pool's thread does next.
     pub(crate) fn turn(&mut self, poller: &P::Poller, cancels: bool, ended: &mut Ended) -> Step {
         if cancels {
             self.stop_cancelled(poller, ended);
@@ -374,7 +374,7 @@ impl<P: Process> State<P> {
         }
         self.unstick(poller, time);
         self.dispatch(poller, ended);
-        // Only now: what was just given to a worker has a deadline, too.
+        // Only now: tasks that were just given out have deadlines, too.
         let mut next = self.next_deadline();
         if self.wants_worker() {
             match self.retry_at {

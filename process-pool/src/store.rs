@@ -1,25 +1,25 @@
-//! Stores: shared memory through which large parts of arguments and results go, instead of through a pipe.
+//! Stores: shared memory for large parts of arguments and results, which then do not go through a pipe.
 //!
-//! Through a pipe eight megabytes go in more than thirty portions, each with a wake-up, and pass through the
-//! buffers of two messages. Through a store they are written once and read once.
+//! Through a pipe, eight megabytes go in more than thirty portions, each with a wake-up, and through the
+//! buffers of two messages. Into a store they are written once, and read from it once.
 //!
 //! # Who writes where
 //!
 //! | store | written by | read by | a part is free again |
 //! |---|---|---|---|
-//! | of arguments, one for a pool | the pool | its workers, which have it for reading only | when its task has ended |
-//! | of results, one for each worker | the worker | the pool | when the page says that the pool has read it |
+//! | of arguments, one for each pool | the pool | its workers, which can only read it | when its task has ended |
+//! | of results, one for each worker | the worker | the pool | when the page says the pool has read it |
 //!
-//! So a part that is in use is never written, and where memory is shared at all, one side owns it.
+//! So a part in use is never written, and each piece of shared memory has one owner at a time.
 //!
 //! # Why nobody needs to trust anybody
 //!
-//! A store is a file in memory that is never mapped. It is read and written by calls to the system, into and
-//! out of memory of the reader's and writer's own. If a worker gone mad writes into a part while the pool reads
-//! it, the pool gets other bytes, as it could have got them by an honest message, and no reference ever points to
-//! memory that changes. What lies outside the file is an error, and so is a length that is larger than it. The
-//! file's size is sealed. What is not there when there is no memory for it is an error of the write, and no
-//! signal: then the part goes through the pipe. And whoever dies leaves a file, which ends with its last
+//! A store is a file in memory that is never mapped. It is read and written by system calls, into and
+//! out of the reader's and writer's own memory. If a worker gone mad writes into a part while the pool reads
+//! it, the pool gets other bytes, as an honest message could have held them, and no reference ever points to
+//! memory that changes. A place outside the file is an error, and so is a length larger than it. The
+//! file's size is sealed. If there is no memory for a part, its write fails, without a
+//! signal, and it goes through the pipe. And whoever dies leaves a file, which ends with its last
 //! descriptor.
 
 use std::collections::BTreeMap;
@@ -31,20 +31,20 @@ use future_result::sync::Mutex;
 
 use crate::sys::{self, Descriptor};
 
-/// A part is at least so long, in bytes: shorter ones are sooner through the pipe. In a simulation even small
-/// programs are to have some.
+/// The minimum length of a part, in bytes: shorter ones are faster through the pipe. In a simulation, even small
+/// programs should have some.
 pub(crate) const PART_MIN: usize = if cfg!(pool_sim) { 64 } else { 64 * 1024 };
-/// How long the store of a pool's arguments is, in bytes. What is not used takes no memory.
+/// The length of the store of a pool's arguments, in bytes. Unused parts take no memory.
 pub(crate) const ARGUMENTS: u64 = 256 << 20;
-/// How long the store of a worker's results is, in bytes.
+/// The length of the store of a worker's results, in bytes.
 pub(crate) const RESULTS: u64 = 64 << 20;
 
-/// When nobody has used a store for so long, its memory is given back.
+/// After how long a store that nobody uses gives back its memory.
 pub(crate) const KEPT: Duration = Duration::from_secs(1);
 
 const PAGE: u64 = 4096;
 
-/// A store as its one writer has it.
+/// A store, as its only writer holds it.
 #[derive(Debug)]
 pub(crate) struct Store {
     file: Descriptor,
@@ -54,20 +54,20 @@ pub(crate) struct Store {
 
 #[derive(Debug, Default)]
 struct Blocks {
-    /// What is in use: where, and how long.
+    /// The parts in use: offsets and lengths.
     used: BTreeMap<u64, u64>,
-    /// Memory may be taken by what is not in use.
+    /// Unused parts may take memory.
     is_dirty: bool,
 }
 
-/// A part of a store that is in use, until this is dropped.
+/// A part of a store, in use until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Block {
     store: Arc<Store>,
     place: Place,
 }
 
-/// Where a part lies.
+/// Where a part is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
     pub(crate) offset: u64,
@@ -75,14 +75,14 @@ pub(crate) struct Place {
 }
 
 impl Store {
-    /// A new one of this size; of none, if this process must not have files so large.
+    /// A new store of this size; of size 0, if this process may not have files so large.
     pub(crate) fn create(size: u64) -> io::Result<Self> {
         let size = if may_write(size) { size } else { 0 };
         let file = sys::create_memory(size)?;
         Ok(Self::over(file, size))
     }
 
-    /// One that somebody else has made for this process.
+    /// A store that another process made for this one.
     pub(crate) fn open(file: Descriptor) -> io::Result<Self> {
         let size = sys::size_of(&file)?;
         Ok(Self::over(file, size))
@@ -96,12 +96,12 @@ impl Store {
         }
     }
 
-    /// For the side that reads, where the other one writes.
+    /// For the side that only reads.
     pub(crate) fn into_fd(self) -> Descriptor {
         self.file
     }
 
-    /// A descriptor for those who only read.
+    /// A descriptor that can only read.
     pub(crate) fn read_only(&self) -> io::Result<Descriptor> {
         sys::read_only(&self.file)
     }
@@ -110,12 +110,12 @@ impl Store {
     pub(crate) fn put(self: &Arc<Self>, bytes: &[u8]) -> Option<Block> {
         let length = u64::try_from(bytes.len()).ok()?;
         let offset = self.blocks.lock().take(length, self.size)?;
-        // From here on it is freed by its drop.
+        // From here on its drop frees it.
         let block = Block {
             store: Arc::clone(self),
             place: Place { offset, length },
         };
-        // Asked each time, since a program may limit itself later: writing beyond its limit is a signal.
+        // Asked each time, since a program may limit itself later: writing beyond the limit raises a signal.
         if !may_write(offset + length) {
             return None;
         }
@@ -132,12 +132,12 @@ impl Store {
         Some(block)
     }
 
-    /// Whether there may be memory to be given back.
+    /// Whether there may be memory to give back.
     pub(crate) fn is_dirty(&self) -> bool {
         self.blocks.lock().is_dirty
     }
 
-    /// Gives the memory back of all that is not in use.
+    /// Gives back the memory of all unused parts.
     pub(crate) fn give_back(&self) {
         let mut blocks = self.blocks.lock();
         blocks.is_dirty = false;
@@ -146,7 +146,7 @@ impl Store {
         let mut from = 0;
         for (at, length) in used.chain(ends) {
             if at > from {
-                // Under the lock, so that nobody puts anything there meanwhile.
+                // Under the lock, so that nobody writes there meanwhile.
                 sys::give_back(&self.file, from, at - from);
             }
             from = at + length;
@@ -155,7 +155,7 @@ impl Store {
 }
 
 impl Blocks {
-    /// The lowest gap that is long enough, since its memory is the likeliest to be there already.
+    /// The lowest gap that is long enough, since its memory is the likeliest to exist already.
     fn take(&mut self, length: u64, size: u64) -> Option<u64> {
         let length = length.checked_next_multiple_of(PAGE)?;
         let mut from = 0;
@@ -187,7 +187,7 @@ impl Drop for Block {
     }
 }
 
-/// Reads a part of somebody else's store.
+/// Reads a part of another process's store.
 ///
 /// # Errors
 ///
@@ -212,7 +212,7 @@ pub(crate) fn read(file: &Descriptor, place: Place) -> Result<Vec<u8>, String> {
             Err(error) => return Err(format!("a part of the message cannot be read: {error}")),
         }
     }
-    // The allocator may have given more.
+    // The allocator may have given more room.
     bytes.truncate(length);
     Ok(bytes)
 }

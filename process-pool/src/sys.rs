@@ -1,8 +1,8 @@
-//! What is asked of the system, and of nothing else in this crate: everything outside of this module is the
-//! same on every system, but for tests.
+//! All that is asked of the system: everything outside of this module is the
+//! same on every system, except tests.
 //!
 //! There is one system so far, 64-bit Linux from 5.4 on. Another one needs a module beside `linux`, with all
-//! that is listed in `linux.rs`, and named in the error below.
+//! that `linux.rs` lists and the error below names.
 
 #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
 mod linux;

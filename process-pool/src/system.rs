@@ -1,4 +1,4 @@
-//! What a pool asks of the system that it runs on. There is the real one, [`Host`](crate::host::Host), and a
+//! What a pool needs of the system that it runs on. There is the real one, [`Host`](crate::host::Host), and a
 //! simulated one, in which a seed decides what happens. Everything between the owner's methods and this is
 //! the same code in both.
 
@@ -17,66 +17,66 @@ use crate::sys::{Descriptor, Event};
 pub(crate) enum Wait {
     /// Not at all.
     Look,
-    /// Until then, if there is an end.
+    /// Until this time, if there is one.
     Until(Option<Instant>),
 }
 
-/// Starts processes, hears of them, and reads from them.
+/// Starts processes, waits for events of theirs, and reads from them.
 pub(crate) trait System: fmt::Debug + Send + Sync + 'static {
     type Process: Process<Poller = Self> + Send + 'static;
-    /// The end of a result pipe, and where long parts of its values are.
+    /// The pool's end of a result pipe, and the store with long parts of its values.
     type Results: Send + 'static;
     type Bell: Bell;
 
-    /// Starts the worker with this number. Whatever comes from it, and its end, is an event from now on.
+    /// Starts the worker with this number. Whatever it sends, and its end, is an event from now on.
     ///
     /// # Errors
     ///
     /// If it cannot be started, or listened to. Nothing is left behind then.
     fn spawn(&self, id: u64) -> io::Result<(Self::Process, Self::Results)>;
 
-    /// The pool's thread is about to sleep, or has not for some rounds. `next` is the number of the next worker, if that may be started ahead of
-    /// time, to be given by [`spawn`](Self::spawn); else none is kept. See [`spare`](crate::spare).
+    /// The pool's thread is about to sleep, or has not slept for some rounds. `next` is the number of the next worker,
+    /// if it may be started ahead of time for [`spawn`](Self::spawn); else none is kept. See [`spare`](crate::spare).
     fn keep_spare(&self, next: Option<u64>);
 
-    /// Whether [`spawn`](Self::spawn) has one to give. Then it takes no time, and nothing of the system's.
+    /// Whether [`spawn`](Self::spawn) has a spare. Then it takes no time, and no resources of the system.
     fn has_spare(&self) -> bool;
 
-    /// What comes before the first message to the worker in this place, complete; or nothing.
+    /// The complete message before the first one to the worker in this place; or nothing.
     fn place(&self, index: usize) -> &[u8];
 
     /// The first message to every worker, complete.
     fn setup(&self) -> &[u8];
 
-    /// Waits until something has happened. What was in `events` before is forgotten.
+    /// Waits until something happens. What was in `events` is dropped.
     ///
     /// # Errors
     ///
-    /// If it cannot wait, now and for ever.
+    /// If it cannot wait, for good.
     fn wait(&self, events: &mut Vec<Event>, wait: Wait) -> io::Result<()>;
 
-    /// Appends to `room` what has come, without waiting and without making room; says how many bytes. 0 is
+    /// Appends to `room` what has come, without waiting and without growing it; returns the number of bytes. 0 is
     /// the end of the stream.
     ///
     /// # Errors
     ///
     /// [`WouldBlock`](io::ErrorKind::WouldBlock) if nothing is there, [`Interrupted`](io::ErrorKind::Interrupted)
-    /// if it is to be tried again.
+    /// if the caller should retry.
     fn read(&self, results: &Self::Results, room: &mut Vec<u8>) -> io::Result<usize>;
 
-    /// The worker with this number is dead and reaped, and what it has printed may be put away.
+    /// The worker with this number is dead and reaped, and its output may be put away.
     fn buried(&self, id: u64);
 
-    /// The pool has ended, and there are no workers any more.
+    /// The pool has ended, and there are no more workers.
     fn end(&self);
 
-    /// There are no events of this pipe any more.
+    /// Ends the events of this pipe.
     fn unwatch_results(&self, results: &Self::Results);
 
-    /// Where long parts of arguments go, of which workers read.
+    /// The store for long parts of arguments, which workers read.
     fn arguments(&self) -> &Arc<Store>;
 
-    /// Where long parts of the values are that come by this pipe.
+    /// The store with long parts of the values that come through this pipe.
     fn values<'a>(&self, results: &'a Self::Results) -> &'a Arc<Descriptor>;
 
     /// See [`Claims::has_read`](crate::claims::Claims::has_read).

@@ -1,13 +1,13 @@
-//! The numbers by which the poller tells a worker's descriptors.
+//! The numbers by which the poller tells descriptors apart.
 
-/// Of the pool's own wake-ups.
+/// The pool's own wake-ups.
 pub(crate) const NOTIFIER: u64 = u64::MAX;
 
-/// Of what a zygote says, and of its end.
+/// A zygote's messages, and its end.
 pub(crate) const ZYGOTE: u64 = u64::MAX - 1;
 pub(crate) const ZYGOTE_END: u64 = u64::MAX - 2;
 
-/// The numbers of zygotes among those of workers, where what they print is told apart, begin here.
+/// Where the numbers of zygotes begin: their output is forwarded as if they were workers.
 pub(crate) const ZYGOTES: u64 = 1 << 62;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! What a worker has put into its [store](crate::store), and the pool may not have read yet.
+//! What a worker has put into its [store](crate::store), and the pool may not yet have read.
 
 use std::collections::VecDeque;
 
@@ -15,12 +15,12 @@ impl Unread {
         self.values.is_empty()
     }
 
-    /// The value of this task, the last one so far, has these parts.
+    /// Adds the parts of this task's value; it is the last one so far.
     pub(crate) fn push(&mut self, sequence: u64, parts: Vec<Block>) {
         self.values.push_back((sequence, parts));
     }
 
-    /// The values of tasks below this number were read: their parts are in use no more.
+    /// Frees the parts of tasks below this number, whose values were read.
     pub(crate) fn forget(&mut self, read: u64) {
         while self.values.front().is_some_and(|it| it.0 < read) {
             self.values.pop_front();

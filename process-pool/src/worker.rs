@@ -1,4 +1,4 @@
-//! A worker's side: reads tasks, runs them one after the other on its main thread, and answers.
+//! A worker's side: reads tasks, runs them one after another on its main thread, and answers.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -28,7 +28,7 @@ const KEPT_MAX: usize = 1 << 20;
 
 struct Worker {
     origin: Origin,
-    /// The pool's process, until a thread watches it.
+    /// The pool's process id, until a thread watches the process.
     pool: Option<u32>,
     tasks: Descriptor,
     results: Descriptor,
@@ -38,21 +38,21 @@ struct Worker {
     patience: Patience,
     /// The page's bell, at the last look.
     heard: u64,
-    /// Where long parts of arguments are.
+    /// The store with long parts of arguments.
     arguments: Arc<Descriptor>,
-    /// Where long parts of values go.
+    /// The store for long parts of values.
     values: Arc<Store>,
     unread: Unread,
-    /// If it is to leave when it has much memory, until it has said so.
+    /// Checks whether it has too much memory and is to leave, until it has said so.
     watch: Option<Watch>,
 }
 
-/// How a worker has come to be.
+/// How a worker came to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
     /// It was started as a new program.
     Program,
-    /// It was forked off, and has what the zygote has agreed upon with the pool.
+    /// It was forked; the zygote has already agreed with the pool.
     Zygote,
 }
 
@@ -80,7 +80,7 @@ pub(crate) fn serve(passed: Passed, origin: Origin) -> ! {
         report::install();
     }
     let mut worker = Worker::new(passed, origin);
-    // It lives until the process ends: a task may have closed what it would close.
+    // It is never dropped: a task may have closed the descriptors that it would close.
     let end = match &mut worker {
         Ok(worker) => match worker.prepare() {
             Ok(()) => worker.run(),
@@ -134,9 +134,9 @@ impl Worker {
         }
     }
 
-    /// Whoever was forked off ahead of time may have to wait for long, and has the time to start the thread. That is
-    /// not only for speed: where the program was forked meanwhile, the pipe does not end with the pool. The thread
-    /// does not come along when the worker is given a place, but it never runs again as long as the pool lives.
+    /// A worker that was forked ahead of time may wait for long, so it has the time to start the thread. It also
+    /// needs it: if the program forks meanwhile, the pipe does not end with the pool. The worker's CPUs come too
+    /// late for the thread, but it does not run as long as the pool lives.
     fn prepare(&mut self) -> Result<(), String> {
         let tasks = (&self.tasks, Some(Interest::Read));
         let is_early = self.origin == Origin::Zygote
@@ -144,7 +144,7 @@ impl Worker {
         if is_early { self.watch_pool() } else { Ok(()) }
     }
 
-    /// Before anything of the user's runs: a worker that waits sees the end of the pipe.
+    /// Before any user code runs. Until then the worker waits, and notices the end of the pipe.
     fn watch_pool(&mut self) -> Result<(), String> {
         Self::watch(&mut self.pool, &self.tasks)
     }
@@ -163,9 +163,9 @@ impl Worker {
     fn receive(&mut self) -> Result<(), End> {
         let (page, heard) = (&self.page, self.heard);
         self.patience.look(|| page.bell() != heard);
-        // Whatever was heard: a bell may ring for what was read already.
+        // Even if the bell rang: that may be for what was already read.
         self.give_back()?;
-        // Before reading: what rings from now on is heard the next time, if it was not read now.
+        // Before reading: a ring from now on is heard the next time, if its message is not read now.
         self.heard = self.page.bell();
         let room = self.decoder.room();
         let room = room.map_err(|error| End::Broken(error.to_string()))?;
@@ -177,7 +177,7 @@ impl Worker {
         }
     }
 
-    /// If nothing comes for long, gives the memory back that values have taken.
+    /// If nothing comes for long, gives back the memory of values.
     fn give_back(&mut self) -> Result<(), End> {
         while !self.unread.is_empty() || self.values.is_dirty() {
             match sys::wait_any([(&self.tasks, Some(Interest::Read))], KEPT) {
@@ -241,7 +241,7 @@ impl Worker {
         }
     }
 
-    /// It does not start.
+    /// Tells the pool that it does not start.
     fn refuse(&mut self, text: String) -> Result<(), End> {
         self.begin();
         self.output.extend_from_slice(text.as_bytes());
@@ -254,7 +254,7 @@ impl Worker {
         sys::run_on(&cpus).map_err(|text| format!("it {text}"))
     }
 
-    /// After a task: with too much memory it wants to leave.
+    /// After a task: if it has too much memory, it asks to leave.
     fn watch_memory(&mut self) {
         if self.watch.as_mut().is_some_and(Watch::is_above) {
             self.page.set_full();
@@ -270,7 +270,7 @@ impl Worker {
         }
         let ours = Ready {
             version: VERSION,
-            // Agreed upon.
+            // `agree` has checked it, here or in the zygote.
             build: setup.build,
             pid: std::process::id(),
         };
@@ -304,7 +304,7 @@ impl Worker {
         frame::begin(&mut self.output);
     }
 
-    /// Runs a task, and puts what it has given into the answer. Says of what kind that is.
+    /// Runs a task, and puts its outcome into the answer. Returns the answer's kind.
     fn run_task(&mut self, place: std::ops::Range<usize>, is_stored: bool) -> u32 {
         self.begin();
         let source = is_stored.then_some(&self.arguments);
@@ -341,7 +341,7 @@ impl Worker {
                 Ok(written) => rest = rest.get(written..).unwrap_or_default(),
                 Err(error) => match error.kind() {
                     io::ErrorKind::Interrupted => {}
-                    // The pool has no reader any more.
+                    // The pool no longer reads.
                     io::ErrorKind::BrokenPipe => return Err(End::Abandoned),
                     _ => return Err(error.into()),
                 },
@@ -351,8 +351,8 @@ impl Worker {
     }
 }
 
-/// Looks whether this executable is the right one, and takes the names of the pool's functions. Once in a process,
-/// or in the one that it was forked off.
+/// Checks that this executable is the right one, and takes the names of the pool's functions. Once in a process,
+/// or in its zygote.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! What a task's error tells about the death of its worker.
+//! What a task's error says about the death of its worker.
 
 use std::error::Error;
 use std::fmt;
@@ -36,7 +36,7 @@ pub struct WorkerDied {
     pub(crate) argument_size: usize,
     pub(crate) attempts: u32,
     pub(crate) memory_limit: Option<u64>,
-    /// What the pool had against it.
+    /// Why the pool killed it, if that matters to the task.
     pub(crate) complaint: Option<String>,
 }
 

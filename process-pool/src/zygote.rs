@@ -1,14 +1,15 @@
-//! A zygote's side: runs the preload function once, and then forks a worker whenever it is asked to.
+//! A zygote's side: runs the preload function once, and then forks a worker on each request.
 //!
-//! It begins as a worker does, but for what is passed to it: a file with its [`Setup`], whose initializer is the
-//! preload function, instead of pipes. The socket by which that came stays open. Until the preload function has ended
-//! a thread looks whether the pool is still there; afterwards there is one thread, which waits for requests and for
+//! It begins like a worker, except that it is passed a file with its [`Setup`], whose initializer is the
+//! preload function, instead of pipes. The socket through which that came stays open. Until the preload function has
+//! ended, a thread watches the pool; afterwards there is one thread, which waits for requests and for
 //! the pool's end at once, and does nothing else.
 //!
-//! A worker that was forked off is the pool's own child, not the zygote's ([`fork`](crate::sys::fork)). So
-//! whatever the pool does with workers holds for it, and the zygote's end changes nothing for it.
+//! A forked worker is the pool's own child, not the zygote's ([`fork`](crate::sys::fork)). So
+//! the pool treats it like any other, and the zygote's end changes nothing for it.
 //!
-//! [`protocol`](crate::protocol) says in which order what happens, and why no worker is lost by it.
+//! [`protocol`](crate::protocol) says in which order what happens, and [`nursery`](crate::nursery) why no worker is
+//! lost.
 
 use std::process::exit;
 use std::time::Duration;
@@ -23,11 +24,11 @@ use crate::{codec, lifeline, report};
 /// How long to wait for a request at a time.
 const WAIT: Duration = Duration::from_secs(3600);
 
-/// Preloads, and forks until the pool is gone. In a worker that was forked off it does not return either.
+/// Preloads, and forks until the pool is gone. It does not return in a forked worker either.
 pub(crate) fn serve(socket: Descriptor, setup: &Descriptor, pool: u32) -> ! {
     report::install();
     let Some(process) = pool_of_this_worker(pool) else {
-        // It has ended before this process had begun.
+        // It ended before this process began.
         kill_own_group()
     };
     if let Err(text) = prepare(setup) {
@@ -45,10 +46,10 @@ pub(crate) fn serve(socket: Descriptor, setup: &Descriptor, pool: u32) -> ! {
         match sys::wait_any(fds, WAIT) {
             Ok([_, true]) => kill_own_group(),
             Ok([true, false]) => {}
-            // Time is over, or a signal has come.
+            // The time is over, or a signal came.
             Ok([false, false]) | Err(_) => continue,
         }
-        // The pool has closed its end, or there are no descriptors left: another zygote may have more luck.
+        // The pool closed its end, or no descriptors are left: another zygote may have more luck.
         let Ok(request) = sys::receive_request(&socket, pool) else {
             kill_own_group();
         };
@@ -57,7 +58,7 @@ pub(crate) fn serve(socket: Descriptor, setup: &Descriptor, pool: u32) -> ! {
                 drop(process);
                 begin(socket, request);
             }
-            // It says so itself, too: one of the two may be killed before.
+            // The worker reports it, too: one of the two may be killed before.
             Ok(Fork::Parent(pid)) => {
                 let _ = say(
                     &socket,
@@ -81,10 +82,10 @@ pub(crate) fn serve(socket: Descriptor, setup: &Descriptor, pool: u32) -> ! {
     }
 }
 
-/// Becomes a worker, in a process that was just forked off.
+/// Becomes a worker, in a process that was just forked.
 fn begin(socket: Descriptor, request: Request) -> ! {
     let pid = std::process::id();
-    // Before it leaves the zygote's group, where the pool finds it if it does not get the message.
+    // Before it leaves the zygote's group, where the pool finds it without the message.
     let is_begun = say(
         &socket,
         &Word::Born {
@@ -101,7 +102,7 @@ fn begin(socket: Descriptor, request: Request) -> ! {
     worker::serve(request.passed.into_private(), Origin::Zygote)
 }
 
-/// Runs the preload function, and looks whether this process can be forked then.
+/// Runs the preload function, then checks that this process can be forked.
 fn prepare(setup: &Descriptor) -> Result<(), String> {
     let mut decoder = Decoder::new();
     let (header, place) = loop {
@@ -135,7 +136,7 @@ fn say(socket: &Descriptor, word: &Word) -> std::io::Result<()> {
     sys::send_and_wait(socket, &bytes)
 }
 
-/// Of a text as much as fits into a message beside the rest of it.
+/// As much of a text as fits into a message with the rest.
 fn cut(text: &str) -> String {
     let end = text.len().min(sys::MESSAGE_MAX / 2);
     let end = (0..=end)

@@ -1,4 +1,4 @@
-//! On which CPUs workers run.
+//! The CPUs on which workers run.
 #![expect(clippy::unwrap_used, reason = "the helpers of tests unwrap")]
 
 #[expect(dead_code, reason = "each test uses a part of it")]
@@ -10,7 +10,7 @@ use process_pool::{BuildError, ProcessPoolExecutor};
 use rustix::process::{Pid, Signal, kill_process};
 use support::{Gate, guard, soon, visit};
 
-/// What the system says of a process.
+/// The CPUs on which a process may run, as the system lists them.
 fn allowed(pid: u32) -> String {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = status
@@ -19,7 +19,7 @@ fn allowed(pid: u32) -> String {
     line.unwrap().split_whitespace().nth(1).unwrap().to_owned()
 }
 
-/// Those of this process.
+/// The CPUs of this process.
 fn ours() -> Vec<usize> {
     let ours = rustix::thread::sched_getaffinity(None).unwrap();
     (0..1024).filter(|&cpu| ours.is_set(cpu)).collect()
@@ -51,7 +51,7 @@ fn each_worker_runs_on_the_cpus_of_its_index_which_the_next_one_in_its_place_get
     places.dedup();
     assert_eq!(seen, places);
 
-    // Of each of them in turn the next one takes the place, while the other one is there.
+    // Each in turn is replaced by the next worker, while the other one is there.
     for place in &places {
         let visitor = visitors.remove(place).unwrap();
         let pid = Pid::from_raw(visitor.pid.cast_signed()).unwrap();

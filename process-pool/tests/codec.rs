@@ -1,5 +1,5 @@
-//! Everything that can happen while an argument or a result is turned into bytes or back, on either side:
-//! errors, panics, exits and crashes. Each costs its own task alone.
+//! Everything that can happen while an argument or a result is encoded or decoded, on either side:
+//! errors, panics, exits and crashes. Each costs only its own task.
 #![expect(clippy::unwrap_used, reason = "the helpers of tests unwrap")]
 
 #[expect(dead_code, reason = "each test uses a part of it")]
@@ -11,7 +11,7 @@ use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use support::{guard, soon};
 
-/// What is to happen.
+/// What goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Trouble {
     Error,
@@ -134,7 +134,7 @@ fn trouble_while_the_result_is_decoded() {
 
 /// Writes other bytes than it reads.
 #[derive(Debug, Deserialize)]
-struct Liar(#[expect(dead_code, reason = "only read")] u64);
+struct Liar(#[expect(dead_code, reason = "only decoded")] u64);
 
 impl Serialize for Liar {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -180,7 +180,7 @@ fn a_panic_while_the_result_is_dropped_costs_nothing() {
     assert_eq!(value.1, std::process::id());
 }
 
-/// serde's attribute needs a format with names.
+/// `untagged` needs a format with names.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 enum Untagged {

@@ -1,4 +1,4 @@
-//! Workers that die, at every stage: each death costs the task that ran, and no other; nothing runs twice.
+//! Workers that die, at every stage: each death costs only the running task; nothing runs twice.
 #![expect(clippy::unwrap_used, reason = "the helpers of tests unwrap")]
 
 #[expect(dead_code, reason = "each test uses a part of it")]
@@ -13,7 +13,7 @@ use process_pool::{
 use rustix::process::{Pid, Signal, kill_process};
 use support::{Gate, guard, send_signal, soon, visit};
 
-/// The death that has ended this task.
+/// The death that ended this task.
 fn death<T>(handle: JoinHandle<T>) -> WorkerDied {
     match soon(handle) {
         Ok(_) => panic!("the task has a value"),
@@ -44,7 +44,7 @@ fn crash(kind: u32) -> u32 {
     }
 }
 
-#[expect(unconditional_recursion, reason = "it is to overflow the stack")]
+#[expect(unconditional_recursion, reason = "it must overflow the stack")]
 fn overflow(depth: u32) -> u32 {
     let here = std::hint::black_box([depth; 64]);
     overflow(depth + 1) + here[0]
@@ -62,7 +62,7 @@ fn a_worker_that_dies_in_a_task_is_told_with_all_that_is_known() {
         (4, None, Some(11)),
     ] {
         if kind == 4 && std::env::var_os("ASAN_OPTIONS").is_some() {
-            // It handles that signal itself.
+            // The sanitizer handles that signal itself.
             continue;
         }
         let pid = soon(pool.submit(|()| std::process::id(), ())).unwrap();
@@ -113,7 +113,7 @@ fn a_worker_killed_while_idle_costs_nothing() {
     for _ in 0..20 {
         let pid = soon(pool.submit(|()| std::process::id(), ())).unwrap();
         send_signal(pid, Signal::KILL);
-        // Sometimes sent to the dead worker, and then again to the next one.
+        // Sometimes sent to the dead worker, and then to the next one.
         works(&pool);
     }
 }
@@ -125,7 +125,7 @@ fn a_task_sent_to_a_dead_worker_runs_once_elsewhere() {
     let gate = Gate::new();
     for _ in 0..20 {
         let pid = soon(pool.submit(|()| std::process::id(), ())).unwrap();
-        // Stopped, so that it takes the task and never looks at it.
+        // Stopped, so that it has the task but never looks at it.
         send_signal(pid, Signal::STOP);
         let handle = pool.submit(visit, gate.path());
         send_signal(pid, Signal::KILL);
@@ -144,7 +144,7 @@ fn a_worker_killed_in_the_middle_of_a_large_argument_costs_nothing() {
     let pool = ProcessPoolExecutor::new(1).unwrap();
     for _ in 0..5 {
         let pid = soon(pool.submit(|()| std::process::id(), ())).unwrap();
-        // The pipe takes a part of the argument, and no more.
+        // The pipe takes only a part of the argument.
         send_signal(pid, Signal::STOP);
         let handle = pool.submit(|numbers: Vec<u32>| numbers.len(), vec![u32::MAX; 1 << 17]);
         let stored = pool.submit(|bytes: Bytes| bytes.len(), Bytes::from(vec![1; 8 << 20]));
@@ -154,7 +154,7 @@ fn a_worker_killed_in_the_middle_of_a_large_argument_costs_nothing() {
     }
 }
 
-/// Returns much, in the pipe and in the store, and has its process killed at some moment of that.
+/// Returns much, in the pipe and in the store, and has its process killed at some moment meanwhile.
 fn large_and_doomed(spins: u32) -> (Vec<u32>, Bytes) {
     let large = (vec![u32::MAX; 1 << 16], Bytes::from(vec![1; 4 << 20]));
     std::thread::spawn(move || {
@@ -182,7 +182,7 @@ fn a_worker_killed_in_the_middle_of_a_large_result_costs_at_most_that() {
             Err(error) => assert_eq!(WorkerDied::of(&error).unwrap().signal(), Some(9)),
         }
     }
-    // The last ones may have answered and be about to be killed, whatever they run then.
+    // The last ones may have answered, and be about to be killed in whatever they run then.
     while let Err(error) = soon(pool.submit(|n: u32| n + 1, 1)) {
         assert_eq!(WorkerDied::of(&error).unwrap().signal(), Some(9));
     }
@@ -240,7 +240,7 @@ fn a_result_that_was_sent_before_the_death_counts() {
     let answer_and_die = |n: u32| {
         let main = std::fs::read_to_string("/proc/self/syscall").is_ok();
         std::thread::spawn(move || {
-            // When the main thread waits for the next task, its answer is in the pipe.
+            // When the main thread waits for the next task, the answer is in the pipe.
             let read = format!("{} ", if cfg!(target_arch = "x86_64") { 0 } else { 63 });
             let path = format!("/proc/self/task/{}/syscall", std::process::id());
             while main && !std::fs::read_to_string(&path).is_ok_and(|text| text.starts_with(&read))
@@ -254,15 +254,15 @@ fn a_result_that_was_sent_before_the_death_counts() {
     for n in 0..10 {
         match soon(pool.submit(answer_and_die, n)) {
             Ok(value) => assert_eq!(value, n + 1),
-            // Where the system does not tell what a thread does.
+            // If the system does not say what a thread does.
             Err(error) => assert!(WorkerDied::of(&error).is_some(), "{error}"),
         }
     }
     works(&pool);
 }
 
-/// A pool with a task that has answered, while the pool's thread is kept from looking until the sender is
-/// dropped; `None` if the system does not tell what processes do.
+/// A pool with an answered task, whose thread is kept from looking until the sender is
+/// dropped; `None` if the system does not say what processes do.
 struct Answered {
     pool: ProcessPoolExecutor,
     handle: JoinHandle<u32>,
@@ -286,7 +286,7 @@ impl Answered {
         is_entered.recv_timeout(support::PATIENCE).unwrap();
         let pid = visitor.pid;
         visitor.see_off();
-        // When it waits for the next task, its answer is in the pipe.
+        // When it waits for the next task, the answer is in the pipe.
         let read = format!("{} ", if cfg!(target_arch = "x86_64") { 0 } else { 63 });
         let path = format!("/proc/{pid}/task/{pid}/syscall");
         while !std::fs::read_to_string(&path).ok()?.starts_with(&read) {
@@ -344,13 +344,13 @@ fn killing_workers_under_load_loses_no_task_and_runs_none_twice() {
     for n in 0..3000_u64 {
         outstanding.push_back((n, pool.submit(|n| n, n)));
         if n % 10 == 9 {
-            // Whoever it is: busy, idle, or just starting.
+            // Any of them: busy, idle, or just starting.
             let pids = pool.pids();
             if let Some(&pid) = pids.get(n as usize / 10 % pids.len().max(1)) {
                 let pid = Pid::from_raw(pid.try_into().unwrap()).unwrap();
                 killed += u32::from(kill_process(pid, Signal::KILL).is_ok());
             }
-            // A round trip with somebody, so that not all of them die before they have done anything.
+            // A round trip with one, so that not all of them die before they do anything.
             let handle = pool.submit(knock_and_go, gate.path());
             visits += u32::from(soon(handle).is_ok());
         }
@@ -370,7 +370,7 @@ fn killing_workers_under_load_loses_no_task_and_runs_none_twice() {
     drop(outstanding);
     assert!(lost + 300 - visits <= killed);
     pool.shutdown().unwrap();
-    // Each of these tasks began once, also where the death of its worker has hidden its end.
+    // Each of these tasks began once, even if the death of its worker hid its end.
     let mut seen = 0;
     while !gate.is_quiet() {
         drop(gate.next());
@@ -379,7 +379,7 @@ fn killing_workers_under_load_loses_no_task_and_runs_none_twice() {
     assert!((visits..=300).contains(&seen), "{seen} of {visits}");
 }
 
-/// Says that it has begun, and waits for nobody.
+/// Reports that it has begun, and waits for nobody.
 fn knock_and_go(path: String) {
     drop(support::knock(path));
 }

@@ -1,4 +1,4 @@
-//! What is known of a worker after its death: what it has printed, how much memory it had, what is left.
+//! What is known of a worker after its death: what it printed, how much memory it used, what is left.
 #![expect(clippy::unwrap_used, reason = "the helpers of tests unwrap")]
 
 #[expect(dead_code, reason = "each test uses a part of it")]
@@ -100,8 +100,8 @@ fn a_panic_and_what_programs_print_are_told_too() {
     assert!(died.stderr().ends_with("from a program"), "{died}");
 }
 
-/// Starts a program that leaves the worker's process group, and holds on to what the worker prints to.
-#[expect(clippy::zombie_processes, reason = "it is to be left behind")]
+/// Starts a program that leaves the worker's process group, and keeps the pipe to which the worker prints.
+#[expect(clippy::zombie_processes, reason = "it must be left behind")]
 fn leave_a_stranger(path: String) {
     let stream = knock(path).unwrap();
     let mut command = Command::new("cat");
@@ -123,11 +123,11 @@ fn a_stranger_with_the_pipe_delays_neither_the_burial_nor_the_end_of_the_pool() 
     assert_eq!(death(lost).stderr(), "last words");
     let stranger = gate.next();
     pool.shutdown().unwrap();
-    // It has lived through all that.
+    // It survived all that.
     assert!(stranger.is_there());
 }
 
-/// More than this program has ever had, so that it is not counted in.
+/// More than this program ever used, so that its own memory does not count.
 const LARGE: usize = 300 << 20;
 
 #[test]
@@ -141,14 +141,14 @@ fn the_peak_of_memory_is_the_dead_workers_own() {
     };
     let large = death(pool.submit(use_and_die, LARGE)).peak_rss().unwrap() as usize;
     assert!((LARGE..LARGE + LARGE / 4).contains(&large), "{large}");
-    // It is another worker, and has not had that.
+    // It is another worker, and never used that.
     let small = death(pool.submit(use_and_die, 1)).peak_rss();
     assert!(
         small.is_none_or(|small| small < LARGE as u64 / 4),
         "{small:?}"
     );
 
-    // What this program has is not taken for the worker's.
+    // This program's memory is not taken for the worker's.
     let ours = vec![1_u8; LARGE];
     let pool = ProcessPoolExecutor::new(1).unwrap();
     assert_eq!(death(pool.submit(use_and_die, 1)).peak_rss(), None);

@@ -1,4 +1,4 @@
-//! Types that postcard cannot carry, inside of formats that have names.
+//! Types that postcard cannot carry, inside formats that have names.
 #![cfg(all(feature = "json", feature = "msgpack"))]
 #![expect(clippy::unwrap_used, reason = "the helpers of tests unwrap")]
 
@@ -34,7 +34,7 @@ fn same<T>(value: T) -> T {
     value
 }
 
-/// There and back by either format, bare and inside of something else.
+/// A round trip in either format, bare and inside something else.
 fn travels<T>(value: &T)
 where
     T: Serialize + DeserializeOwned + Clone + Debug + PartialEq + Send + 'static,
@@ -46,7 +46,7 @@ where
     assert_eq!(pack.result().unwrap().0, *value);
     let both = (1_u8, vec![Json(value.clone())], MsgPack(value.clone()));
     assert_eq!(pool.submit(same, both.clone()).result().unwrap(), both);
-    // What they are for.
+    // Bare, it does not travel.
     let bare = pool.submit(same, value.clone()).result();
     assert!(bare.is_err() || bare.unwrap() != *value);
 }

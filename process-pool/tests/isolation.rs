@@ -1,4 +1,4 @@
-//! What tasks do to their process: print, close, fork, start others. None of it gets between the pool and
+//! What tasks do to their process: print, close, fork, start others. None of it disturbs the pool and
 //! its workers.
 #![expect(clippy::unwrap_used, reason = "the helpers of tests unwrap")]
 
@@ -42,18 +42,18 @@ fn descriptors_of_the_pool_are_out_of_the_way_and_not_inherited() {
     works(&pool);
 }
 
-/// What a program that is started here gets.
+/// What a program that is started here inherits.
 fn inherited() -> String {
     let mut command = Command::new("ls");
     let output = command.args(["/proc/self/fd"]).output().unwrap();
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// As C programs do, without asking whose it is.
+/// Closes a descriptor as C programs do, without asking whose it is.
 #[expect(unsafe_code, reason = "tasks may do it, too")]
 fn close(number: i32) {
-    // SAFETY: a test of what becomes of a worker whose descriptors are closed; nothing in this test uses
-    // them, but for the worker, whose calls fail.
+    // SAFETY: the test closes a worker's descriptors; only the worker itself uses
+    // them, and its calls fail.
     unsafe { libc::close(number) };
 }
 
@@ -115,7 +115,7 @@ fn a_task_can_start_programs_and_read_what_they_print() {
         assert!(success);
         assert_eq!(text, format!("text {n}\n"));
     }
-    // Writing to one that has gone is an error, not the end of the worker.
+    // Writing to one that is gone is an error, not the end of the worker.
     let to_nobody = |()| {
         let mut child = Command::new("true").stdin(Stdio::piped()).spawn().unwrap();
         let mut input = child.stdin.take().unwrap();
@@ -126,7 +126,7 @@ fn a_task_can_start_programs_and_read_what_they_print() {
     assert!(soon(pool.submit(to_nobody, ())).unwrap());
 }
 
-/// Starts a program that lives on, and holds on to the worker's standard output and error.
+/// Starts a program that lives on, and keeps the worker's standard output and error.
 fn leave_a_child(path: String) -> u32 {
     let stream = knock(path).unwrap();
     let child = Command::new("cat")

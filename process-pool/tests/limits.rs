@@ -50,7 +50,7 @@ fn what_is_cancelled_in_the_queue_takes_no_memory() {
         status.split(' ').nth(1).unwrap().parse::<u64>().unwrap() / 256
     };
     let before = resident();
-    // One gibibyte of arguments, of which none is wanted any more.
+    // One gibibyte of arguments, none of which is wanted any more.
     for _ in 0..1024 {
         let handle = pool.submit(|bytes: Bytes| bytes.len(), Bytes::from(vec![1; 1 << 20]));
         assert_eq!(handle.cancel(), Cancel::Prevented);
@@ -72,7 +72,7 @@ fn cancelling_a_running_task_kills_its_worker_alone() {
     assert_eq!(one.cancel(), Cancel::Requested);
     assert!(matches!(soon(one), Err(TaskError::Cancelled)));
     let [a, b] = visitors.map(|visitor| visitor.pid);
-    // Letting both go, since it is not known which was whose.
+    // Lets both go, since it is unknown which was whose.
     let survivor = soon(two).unwrap();
     assert!(survivor == a || survivor == b);
     wait_for_end(if survivor == a { b } else { a });
@@ -127,7 +127,7 @@ fn a_task_that_takes_too_long_is_stopped() {
     assert_eq!(soon(patient.submit(|n: u32| n + 1, 1)).unwrap(), 2);
 }
 
-/// Whoever submits to an idle worker writes the task himself, while the pool's thread sleeps.
+/// The submitter writes the task to an idle worker itself, while the pool's thread sleeps.
 #[test]
 fn a_late_task_is_stopped_in_a_pool_that_was_at_rest() {
     let _guard = guard();
@@ -186,7 +186,7 @@ fn a_late_chunk_fails_whole_and_the_map_goes_on() {
     for (n, result) in results.into_iter().enumerate() {
         match result {
             Ok(value) => assert_eq!(value, n as u32),
-            // A busy machine may let others be late, too.
+            // On a busy machine, others may be late, too.
             Err(TaskError::TimedOut) => {}
             Err(other) => panic!("{other}"),
         }
@@ -198,7 +198,7 @@ fn spin_number(n: u32) -> u32 {
     n
 }
 
-/// Ignores the signal by which programs are asked to end; but not the one that is used here.
+/// Ignores the signal that asks programs to end; but not the one that is used here.
 #[test]
 fn a_task_with_a_large_argument_is_cancelled_while_that_is_sent() {
     let _guard = guard();
@@ -233,7 +233,7 @@ fn workers_are_replaced_after_their_tasks_also_with_a_backlog() {
     for handle in handles {
         *tasks.entry(soon(handle).unwrap()).or_insert(0) += 1;
     }
-    // Numbers of processes are not used again so soon.
+    // Process ids are not reused so soon.
     assert!(
         tasks.len() >= 20 && tasks.values().all(|&count| count <= 3),
         "{tasks:?}"
@@ -302,7 +302,7 @@ fn many_more_tasks_than_workers_wait_their_turn() {
     assert_eq!(all.len(), 20_000);
 }
 
-/// Waits where it is told to; elsewhere it takes no time.
+/// Waits if it is told where; otherwise it takes no time.
 fn maybe_visit(path: String) -> u32 {
     if path.is_empty() {
         std::process::id()
@@ -325,7 +325,7 @@ fn what_waits_behind_a_slow_task_is_given_to_others_and_runs_once() {
         .map(|_| pool.submit(maybe_visit, String::new()))
         .collect();
     drop(first);
-    // Whoever was let go has the slow task, and others behind it.
+    // The worker that was let go has the slow task, and others behind it.
     let slow_visitor = gate.next();
     drop(second);
     for handle in others {
@@ -341,7 +341,7 @@ fn what_waits_behind_a_slow_task_is_given_to_others_and_runs_once() {
     assert!(gate.is_quiet());
 }
 
-/// No worker is ever idle, so that what waits has to be had back for the next that is free.
+/// No worker is ever idle, so that what waits has to be taken back for the next free one.
 #[test]
 fn what_waits_behind_a_slow_task_runs_while_the_other_worker_always_has_more_to_do() {
     let _guard = guard();
@@ -360,7 +360,7 @@ fn what_waits_behind_a_slow_task_runs_while_the_other_worker_always_has_more_to_
     drop(first);
     let slow_visitor = gate.next();
     drop(second);
-    // For more than long enough.
+    // More than long enough.
     for _ in 0..200_000 {
         if behind.iter().all(FutureResult::is_done) {
             break;

@@ -1,4 +1,4 @@
-//! Workers that have too much memory: replaced after a task, or ended in one.
+//! Workers with too much memory: replaced after a task, or ended in one.
 #![expect(clippy::unwrap_used, reason = "the helpers of tests unwrap")]
 
 #[expect(dead_code, reason = "each test uses a part of it")]
@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use process_pool::{JoinHandle, ProcessPoolExecutor, Rejection, TaskError, WorkerDied};
 use support::{guard, soon};
 
-/// Leaks so many bytes, and takes long enough for the worker to look.
+/// Leaks this many bytes, and takes long enough for the worker to look.
 fn leak(bytes: usize) -> u32 {
     std::mem::forget(std::hint::black_box(vec![1_u8; bytes]));
     let begin = std::time::Instant::now();
@@ -24,7 +24,7 @@ fn a_worker_that_keeps_too_much_is_replaced_and_no_task_is_lost() {
     let _guard = guard();
     let builder = ProcessPoolExecutor::builder().workers(2);
     let pool = builder.max_rss(200 << 20).build().unwrap();
-    // Two of these are still allowed, three are not.
+    // Two of these are allowed, three are not.
     let handles: Vec<_> = (0..20).map(|_| pool.submit(leak, 80 << 20)).collect();
     let mut tasks = std::collections::BTreeMap::new();
     for handle in handles {
@@ -82,7 +82,7 @@ fn a_task_that_needs_too_much_under_a_memory_limit_dies_alone_and_says_why() {
     for n in 0..40 {
         let lost = match n % 10 {
             0 => Some(pool.submit(allocate, 300 << 20)),
-            // In pieces for which the heap grows.
+            // In small pieces, for which the heap grows.
             5 => Some(pool.submit(grow, 1000)),
             _ => None,
         };
@@ -100,7 +100,7 @@ fn a_task_that_needs_too_much_under_a_memory_limit_dies_alone_and_says_why() {
                 let text = died.to_string();
                 assert!(text.contains(&format!("{LIMIT} bytes of memory")), "{text}");
                 assert!(text.contains("memory allocation of"), "{text}");
-                // Reserved by threads and by the executable is more than that.
+                // What threads and the executable reserve is more than that.
                 assert!(died.peak_rss().is_none_or(|peak| peak < LIMIT + (64 << 20)));
             }
         }
@@ -112,7 +112,7 @@ fn what_is_only_reserved_under_a_memory_limit_does_not_count() {
     let _guard = guard();
     let builder = ProcessPoolExecutor::builder().workers(1);
     let pool = builder.memory_limit(256 << 20).build().unwrap();
-    // For each of these the allocator reserves a quarter of that.
+    // For each of these threads the allocator reserves a quarter of that.
     let use_threads_and = |bytes: usize| {
         let threads: Vec<_> = (0..3)
             .map(|n| std::thread::spawn(move || vec![1_u8; 1000 + n].len()))
@@ -132,7 +132,7 @@ fn a_limit_in_which_no_worker_can_live_breaks_the_pool() {
     let _guard = guard();
     let builder = ProcessPoolExecutor::builder().workers(1);
     let pool = builder.memory_limit(0).build().unwrap();
-    // Some allocations are served from what is there already.
+    // Some allocations use memory that is already there.
     let allocate = |bytes: usize| std::hint::black_box(vec![1_u8; bytes]).len();
     let handle: JoinHandle<usize> = pool.submit(allocate, 64 << 20);
     let error = soon(handle).unwrap_err();

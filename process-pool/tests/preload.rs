@@ -1,4 +1,4 @@
-//! Workers that are forked off a process that has preloaded: what they have, and how that process may fail.
+//! Workers that are forked from a process that has preloaded: what they have, and how that process may fail.
 #![expect(clippy::unwrap_used, reason = "the helpers of tests unwrap")]
 
 #[expect(dead_code, reason = "each test uses a part of it")]
@@ -51,7 +51,7 @@ fn what_was_preloaded_once_is_in_all_workers_also_in_those_that_replace_others()
         assert_eq!(soon(pool.submit(|()| loaded(), ())).unwrap(), 1000);
     }
     assert!(!pool.pids().contains(&zygote));
-    // Nobody has preloaded again.
+    // Nothing was preloaded again.
     assert!(gate.is_quiet());
     assert!(loaded() == 0);
 }
@@ -96,15 +96,15 @@ fn a_forked_worker_is_the_pools_own_child_and_leads_a_group() {
     assert_eq!(WorkerDied::of(&error).unwrap().exit_code(), Some(3));
 }
 
-/// The number of the first thread, as the C library has it: it is what tells who holds such a lock.
-#[expect(unsafe_code, reason = "a lock of the C library's")]
+/// The number of the first thread, as the C library has it: a lock of this kind stores it as its owner.
+#[expect(unsafe_code, reason = "a lock of the C library")]
 fn first_thread() -> u32 {
     const OWNER: usize = 2;
     let mut lock = libc::PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
-    // SAFETY: an initialised lock, which nobody else has.
+    // SAFETY: an initialised lock, which nobody else uses.
     assert_eq!(unsafe { libc::pthread_mutex_lock(&raw mut lock) }, 0);
     let words = (&raw const lock).cast::<[u32; OWNER + 1]>();
-    // SAFETY: a lock has more words than that, all of them initialised. GNU's C library has the owner in the third.
+    // SAFETY: a lock has more words than that, all of them initialised. GNU's C library stores the owner in the third.
     let owner = unsafe { words.read() }[OWNER];
     // SAFETY: it was locked.
     assert_eq!(unsafe { libc::pthread_mutex_unlock(&raw mut lock) }, 0);
@@ -204,7 +204,7 @@ fn what_cannot_be_forked_is_refused_with_what_to_do() {
 fn map_shared() {
     use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous};
     let flags = ProtFlags::READ | ProtFlags::WRITE;
-    // SAFETY: a new mapping touches nothing that is there.
+    // SAFETY: a new mapping touches nothing that exists.
     unsafe { mmap_anonymous(std::ptr::null_mut(), 4096, flags, MapFlags::SHARED) }.unwrap();
 }
 

@@ -1,4 +1,4 @@
-//! Tasks that are tried again when their worker dies.
+//! Tasks that are retried when their worker dies.
 #![expect(clippy::unwrap_used, reason = "the helpers of tests unwrap")]
 
 #[expect(dead_code, reason = "each test uses a part of it")]
@@ -11,7 +11,7 @@ use process_pool::{Cancel, FutureResult, ProcessPoolExecutor, TaskError, WorkerD
 use rustix::process::Signal;
 use support::{Gate, guard, knock, send_signal, soon, visit};
 
-/// Dies unless it is permitted to return.
+/// Dies unless it may return.
 fn with_permission(path: String) -> u32 {
     let mut stream = knock(path).unwrap();
     if stream.read_exact(&mut [0]).is_err() {
@@ -170,7 +170,7 @@ fn a_pool_that_is_drained_tries_again_first() {
     let _guard = guard();
     let gate = Gate::new();
     let pool = ProcessPoolExecutor::new(2).unwrap();
-    // Not so soon that it is not closed before.
+    // Long enough for the pool to be closed first.
     let pause = Duration::from_millis(100);
     let task = pool.task().retries(9).retry_pause(pause);
     let handle = task.submit(with_permission, gate.path());
@@ -186,7 +186,7 @@ fn a_pool_that_is_drained_tries_again_first() {
     assert_eq!(handle.result().unwrap(), pid);
 }
 
-/// What runs when the rest is cancelled runs to its end, and is not begun again.
+/// A task that runs when the rest is cancelled runs to its end, and is not retried.
 #[test]
 fn what_dies_after_its_pool_was_cancelled_is_not_tried_again() {
     let _guard = guard();

@@ -1,4 +1,4 @@
-//! How many workers there are: they come with the work, leave for want of it, and are as many as there are CPUs.
+//! How many workers there are: they come with the work, leave without it, and are as many as there are CPUs.
 #![expect(clippy::unwrap_used, reason = "the helpers of tests unwrap")]
 
 #[expect(dead_code, reason = "each test uses a part of it")]
@@ -14,7 +14,7 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use serde::{Deserialize, Serialize, Serializer};
 use support::{Gate, guard, soon, visit};
 
-/// Waits until the pool has so many workers.
+/// Waits until the pool has this many workers.
 fn wait_for_workers(pool: &ProcessPoolExecutor, count: usize) {
     while pool.pids().len() != count {
         std::thread::yield_now();
@@ -85,7 +85,7 @@ thread_local! {
     static POOL: Cell<Option<Rc<ProcessPoolExecutor>>> = const { Cell::new(None) };
 }
 
-/// Takes so long to be encoded that the workers have left by then.
+/// Takes so long to encode that the workers have left by then.
 #[derive(Deserialize)]
 struct Slow(u32);
 
@@ -118,7 +118,7 @@ fn by_default_there_are_as_many_workers_as_the_program_may_use_cpus() {
     let first = (0..CpuSet::MAX_CPU).find(|&cpu| all.is_set(cpu)).unwrap();
     let mut one = CpuSet::new();
     one.set(first);
-    // Of this thread alone, which is the one that builds the pool.
+    // Only for this thread, which builds the pool.
     sched_setaffinity(None, &one).unwrap();
     let pool = ProcessPoolExecutor::builder().build().unwrap();
     assert_eq!(pool.pids().len(), 1);

@@ -3,7 +3,7 @@
 //! must end exactly once, with its own value or an error that fits. Prints the memory, threads, descriptors and
 //! child processes of this process, and fails if one of them keeps growing.
 //!
-//! For five seconds, or as long as `SOAK_SECONDS` says. Whether memory is flat shows from half a minute on.
+//! For five seconds, or as long as `SOAK_SECONDS` says. Whether memory is flat only shows after half a minute.
 #![expect(clippy::unwrap_used, reason = "the helpers of tests unwrap")]
 #![expect(clippy::expect_used, reason = "a failed expectation is a failed test")]
 
@@ -24,15 +24,15 @@ use process_pool::{
 use rustix::process::{Pid, Signal, kill_process};
 use support::{children, descriptors, soon};
 
-/// Between two kills of one pool's workers.
+/// The time between two kills in one pool.
 const KILL: Duration = Duration::from_millis(50);
-/// So long the last listener may take to end.
+/// How long the last listener may take to end.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// Between two lines of the report.
+/// The time between two lines of the report.
 const REPORT: Duration = Duration::from_secs(10);
-/// Memory may grow by so much, in percent, after the first third of the time.
+/// How much memory may grow, in percent, after the first third of the time.
 const TOLERANCE: u64 = 20;
-/// So many tasks a batch has.
+/// How many tasks a batch has.
 const BATCH: u64 = 300;
 
 fn main() {
@@ -49,7 +49,7 @@ struct Counts {
     called: AtomicU64,
     kills: AtomicU64,
     pools: AtomicU64,
-    /// By the way in which tasks have ended.
+    /// How many tasks ended in which way.
     ends: [AtomicU64; 7],
 }
 
@@ -65,7 +65,7 @@ const ENDS: [&str; 7] = [
 
 impl Counts {
     fn add(counter: &AtomicU64) {
-        // ORDERING: Relaxed; a count for show, and compared after the threads were joined.
+        // ORDERING: Relaxed; a count for show, and only compared after joining the threads.
         counter.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -92,7 +92,7 @@ impl Random {
     }
 }
 
-/// An interval, not an order of events: nobody ever unparks.
+/// Only an interval, which orders no events: nobody ever unparks.
 fn pause(time: Duration) {
     let end = Instant::now() + time;
     while let left = end.saturating_duration_since(Instant::now())
@@ -103,7 +103,7 @@ fn pause(time: Duration) {
 }
 
 fn run(time: Duration) {
-    // Whatever is made once is there before.
+    // Makes everything that is only made once.
     drop(ProcessPoolExecutor::new(1).unwrap());
     let before = (descriptors(), threads());
     assert!(children().is_empty());
@@ -127,10 +127,7 @@ fn run(time: Duration) {
         if time >= 3 * REPORT && begin.elapsed() >= time / 3 {
             let warm = *warm.get_or_insert(memory);
             let limit = warm + warm * TOLERANCE / 100;
-            assert!(
-                memory <= limit,
-                "memory has grown from {warm} to {memory} kB"
-            );
+            assert!(memory <= limit, "memory grew from {warm} to {memory} kB");
         }
     }
     // ORDERING: Relaxed; it publishes nothing.
@@ -143,8 +140,8 @@ fn run(time: Duration) {
     let submitted = Counts::get(&counts.submitted);
     assert_eq!((ended, Counts::get(&counts.called)), (submitted, submitted));
     assert!(children().is_empty());
-    // A process that is just being started, for another pool, has a copy of each pipe until it is another program;
-    // so long the thread that listens to the pipe goes on after its pool.
+    // A process that is just starting, for another pool, has a copy of each pipe until its exec;
+    // until then the thread that listens to the pipe outlives its pool.
     let until = Instant::now() + PATIENCE;
     while (descriptors(), threads()) != before && Instant::now() < until {
         pause(Duration::from_millis(1));
@@ -194,7 +191,7 @@ fn with_killer<R>(
             // ORDERING: Relaxed; it publishes nothing.
             while !is_done.load(Ordering::Relaxed) {
                 thread::park_timeout(KILL);
-                // Or whatever this process has started: workers that begin, of any pool, and zygotes.
+                // Or anything that this process started: workers of any pool that are just starting, and zygotes.
                 let pids = match random.below(8) {
                     0 => children(),
                     _ => pool.pids(),
@@ -217,7 +214,7 @@ fn with_killer<R>(
     })
 }
 
-/// A pool whose zygote is one of those that are killed, at times before it has preloaded.
+/// A pool whose zygote is also killed, sometimes before it has preloaded.
 fn preloading() -> ProcessPoolExecutor {
     loop {
         let builder = ProcessPoolExecutor::builder().workers(3);
@@ -239,7 +236,7 @@ fn one_pool_for_ever(counts: &Arc<Counts>, build: fn() -> ProcessPoolExecutor) {
                 seed += 1;
                 let is_broken = batch(&pool, counts, seed, |_| ());
                 if is_broken {
-                    // So many deaths in a row that it gave up, on a very busy machine.
+                    // It gave up after several deaths in a row, on a very busy machine.
                     return;
                 }
             }
@@ -259,7 +256,7 @@ fn a_pool_for_each_batch(counts: &Arc<Counts>) {
             0 => builder.min_workers(0).keep_alive(Duration::from_millis(1)),
             1 => builder.max_tasks_per_worker(20),
             2 => builder.max_rss(1),
-            // The sanitizer, whose gate sets this, has its own memory counted, too.
+            // The sanitizer's gate sets this, whose own memory counts, too.
             3 if cfg!(pool_unpooled) => builder.prefetch(64),
             3 => builder.memory_limit(1 << 30).prefetch(64),
             4 => builder.prefetch(1).nice(1),
@@ -278,7 +275,7 @@ fn a_pool_for_each_batch(counts: &Arc<Counts>) {
     }
 }
 
-/// Whether the task's error may have this one.
+/// What a task is meant to do, which decides how it may end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
     Value,
@@ -287,7 +284,7 @@ enum Fate {
     Tried(u32),
 }
 
-/// Submits a lot to the pool, waits until all has ended, in part after `end`, and checks how. Says whether
+/// Submits many tasks, waits until all have ended, some of them after `end`, and checks how. Returns whether
 /// the pool gave up.
 fn batch(
     pool: &ProcessPoolExecutor,
@@ -362,7 +359,7 @@ fn watch<T: Send + 'static>(handle: &mut JoinHandle<T>, counts: &Arc<Counts>) {
     handle.on_done(move |_| Counts::add(&counts.called));
 }
 
-/// Counts an end, and checks that it fits. Says whether it is that of a pool that gave up.
+/// Counts an outcome, and checks that it fits. Returns whether the pool gave up.
 fn count(
     counts: &Counts,
     fate: Fate,
@@ -382,7 +379,7 @@ fn count(
             1
         }
         Some(TaskError::Cancelled) => {
-            // Or the whole pool was.
+            // Or the whole pool was cancelled.
             assert!(is_cancelled || pool_is_closed(pool));
             2
         }
@@ -424,12 +421,12 @@ fn endless(_: u64) -> u64 {
 }
 
 fn panics(_: u64) -> u64 {
-    // Without a message for each of them.
+    // Without printing a message for each.
     std::panic::resume_unwind(Box::new("as planned"))
 }
 
 fn prints(n: u64) -> u64 {
-    // Lines that go back where they came from.
+    // A carriage return ends a line, too.
     (0..20).for_each(|_| eprint!("\r"));
     n
 }

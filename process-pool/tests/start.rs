@@ -1,4 +1,4 @@
-//! How workers begin: initializers that work and that do not, environments, nesting.
+//! How workers begin: initializers that work or fail, environments, nesting.
 #![expect(clippy::unwrap_used, reason = "the helpers of tests unwrap")]
 
 #[expect(dead_code, reason = "each test uses a part of it")]
@@ -92,7 +92,7 @@ fn a_task_that_comes_after_a_failed_start_has_a_worker_started() {
     assert_eq!(soon(handle).unwrap(), 2);
 }
 
-/// Fails unless it is told that it may go on.
+/// Fails unless it may go on.
 fn with_permission(path: String) {
     let mut stream = knock(path).unwrap();
     std::io::Read::read_exact(&mut stream, &mut [0]).unwrap();
@@ -112,7 +112,7 @@ fn a_replacement_that_does_not_start_leaves_the_others_working() {
     let held = pool.submit(visit, inner.path());
     let visitor = inner.next();
     let waiting = pool.submit(|n: u32| n + 1, 1);
-    // More often than would break a pool that has no worker.
+    // More often than breaks a pool that has no worker.
     for _ in 0..8 {
         drop(gate.next());
     }

@@ -1,5 +1,5 @@
-//! Large parts of arguments and results, which go through shared memory: wherever they are in a value, when
-//! there is no room, when there is no permission, and what becomes of the memory.
+//! Large parts of arguments and results, which go through shared memory: anywhere in a value,
+//! without room, without permission, and what becomes of the memory.
 #![expect(clippy::unwrap_used, reason = "the helpers of tests unwrap")]
 
 #[expect(dead_code, reason = "each test uses a part of it")]
@@ -19,7 +19,7 @@ fn large(byte: u8) -> Bytes {
     vec![byte; LARGE].into()
 }
 
-/// The memory that the files in memory of a process take, in bytes: pages of tasks, and stores.
+/// How much memory a process's in-memory files take, in bytes: pages of tasks, and stores.
 fn stored(process: &str) -> u64 {
     let files = std::fs::read_dir(format!("/proc/{process}/fd"))
         .unwrap()
@@ -82,7 +82,7 @@ fn results_that_nobody_has_read_yet_keep_their_place() {
         .prefetch(64)
         .build()
         .unwrap();
-    // More than the store has room for, from tasks that are all given to the worker at once.
+    // More than the store has room for, by tasks that the worker gets all at once.
     let handles: Vec<_> = (0..100).map(|n| pool.submit(large, n)).collect();
     for (n, handle) in (0..100).zip(handles) {
         assert!(soon(handle).unwrap() == large(n));
@@ -115,8 +115,8 @@ fn the_size_of_an_argument_counts_what_is_in_the_store() {
     assert!((LARGE..LARGE + 100).contains(&size), "{size}");
 }
 
-/// A program of its own would be needed to count only one pool's, so this one looks at its worker, which
-/// has both stores of its own, and that of the pool's arguments.
+/// This process may have stores of several pools, so the test looks at its worker, which
+/// only has its own, and that of its pool's arguments.
 #[test]
 fn memory_is_given_back_when_it_is_not_used_for_a_while() {
     let _guard = guard();

@@ -1,4 +1,4 @@
-//! Submitting, mapping and waiting, when nothing goes wrong but what the task itself says.
+//! Submitting, mapping and waiting, when only tasks themselves fail.
 #![expect(clippy::unwrap_used, reason = "the helpers of tests unwrap")]
 
 #[expect(dead_code, reason = "each test uses a part of it")]

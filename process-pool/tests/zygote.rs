@@ -1,5 +1,5 @@
-//! What may become of a zygote and of its forks: zygotes that die, the worker that is forked ahead of time, and workers
-//! that do not come to their first word. One test after the other, since they look at all children and descriptors
+//! What may become of a zygote and its forks: zygotes that die, the worker that is forked ahead of time, and workers
+//! that never get to their first message. One test after another, since they look at all children and descriptors
 //! of this program.
 #![expect(clippy::unwrap_used, reason = "the helpers of tests unwrap")]
 
@@ -87,7 +87,7 @@ const TESTS: &[(&str, fn())] = &[
     ),
 ];
 
-/// Waits until this program has so many children, and gives them.
+/// Waits until this program has this many children, and returns them.
 fn children_when_there_are(count: usize) -> Vec<u32> {
     loop {
         let children = children();
@@ -98,7 +98,7 @@ fn children_when_there_are(count: usize) -> Vec<u32> {
     }
 }
 
-/// Waits until there is a spare one besides this worker.
+/// Waits until there is a spare besides this worker.
 fn spare_of(worker: u32, zygote: u32) -> u32 {
     let others = |pid: &u32| ![worker, zygote].contains(pid);
     children_when_there_are(3).into_iter().find(others).unwrap()
@@ -134,7 +134,7 @@ fn a_spare_that_is_killed_is_replaced_but_not_for_ever() {
     children_when_there_are(2);
     wait_until_at_rest("process-pool");
     assert_eq!(children().len(), 2);
-    // Until the next worker was wanted.
+    // Until the next worker is wanted.
     kill_and_wait(worker);
     let worker = pid_of_worker(&pool);
     spare_of(worker, zygote);
@@ -152,7 +152,7 @@ fn a_pool_whose_workers_have_left_keeps_no_spare() {
         spare_of(worker, zygote);
         assert_eq!(children_when_there_are(1), [zygote]);
     }
-    // Nobody has begun in the meantime, and left.
+    // Nobody began and left in the meantime.
     wait_until_at_rest("process-pool");
     assert_eq!(children(), [zygote]);
 }
@@ -174,7 +174,7 @@ fn a_spare_gets_place_niceness_limit_and_initializer_when_it_is_wanted() {
     assert_eq!(inner.next().pid, worker);
     let spare = spare_of(worker, zygote);
     wait_until_at_rest("process-pool");
-    assert!(inner.is_quiet(), "the initializer was not to run yet");
+    assert!(inner.is_quiet(), "the initializer has run too early");
     kill_and_wait(worker);
     let look = |()| {
         let cpus = rustix::thread::sched_getaffinity(None).unwrap().count();
@@ -205,7 +205,7 @@ fn a_pool_that_ends_takes_its_spare_along() {
             1 => pool.kill().unwrap(),
             2 => pool.shutdown_now().unwrap(),
             _ => {
-                // It goes as soon as the pool is closed, though a task holds that up.
+                // It goes as soon as the pool is closed, although a task delays its end.
                 let inner = Gate::new();
                 let held = pool.submit(visit, inner.path());
                 let visitor = inner.next();
@@ -221,7 +221,7 @@ fn a_pool_that_ends_takes_its_spare_along() {
     assert_eq!(descriptors(), before);
 }
 
-/// A program with a spare worker, and with a child that holds copies of all its descriptors until it is let go.
+/// A program with a spare worker, and with a child that keeps copies of all its descriptors until it is let go.
 fn hold(path: String) {
     let builder = ProcessPoolExecutor::builder().workers(1);
     let keep = |path: String| std::mem::forget(knock(path));
@@ -231,10 +231,10 @@ fn hold(path: String) {
     wait_until_at_rest("process-pool");
     let mut stream = knock(path).unwrap();
     #[expect(unsafe_code, reason = "a program may do that")]
-    // SAFETY: the child reads and leaves, and uses nothing that another thread may have locked.
+    // SAFETY: the child reads and exits, and uses nothing that another thread may have locked.
     if unsafe { libc::fork() } == 0 {
         let _ = std::io::Read::read(&mut stream, &mut [0]);
-        // SAFETY: ends the process at once, without what the parent has registered.
+        // SAFETY: ends the process at once, without the parent's exit handlers.
         unsafe { libc::_exit(0) }
     }
     std::io::Write::write_all(&mut stream, &[1]).unwrap();
@@ -252,14 +252,14 @@ fn a_killed_program_takes_its_spare_along_also_if_it_was_forked() {
     holder.wait_until_said();
     program.kill().unwrap();
     program.wait().unwrap();
-    // Of the zygote, its workers, and the spare one.
+    // The end of the zygote, its workers, and the spare.
     zygote.wait_until_gone();
     // Only now are the program's descriptors closed.
     assert!(holder.is_there());
     drop(holder);
 }
 
-/// All forks of this process are ended by their first step, since they have no stack.
+/// All later forks of this process die at their first step, since they have no stack.
 fn leave_forks_without_a_stack(path: String) {
     std::mem::forget(knock(path));
     let none = Rlimit {
@@ -274,7 +274,7 @@ fn leave_forks_without_a_stack(path: String) {
     let [begin, end] = [begin, end].map(|it| usize::from_str_radix(it, 16).unwrap());
     let address = std::ptr::with_exposed_provenance_mut(begin);
     #[expect(unsafe_code, reason = "memory that forks do not get")]
-    // SAFETY: a mapping of this process, which keeps it as it is.
+    // SAFETY: a mapping of this process, which stays as it is here.
     let failed = unsafe { libc::madvise(address, end - begin, libc::MADV_DONTFORK) };
     assert_eq!(failed, 0);
 }
@@ -290,7 +290,7 @@ fn a_worker_that_is_killed_before_its_first_word_is_seen_at_once() {
         matches!(outcome, Err(TaskError::Rejected(Rejection::Broken))),
         "{outcome:?}"
     );
-    // If a worker was only found by not saying anything, its zygote would have been killed for it.
+    // If a worker were only noticed by its silence, its zygote would have been killed for that.
     // A broken pool ends, and takes its zygote along.
     assert!(children().iter().all(|&it| it == zygote.pid));
     assert!(gate.is_quiet());
@@ -313,9 +313,9 @@ fn a_forked_worker_for_which_no_descriptor_is_left_is_killed_and_reaped() {
     };
     setrlimit(Resource::Nofile, few).unwrap();
     let files: Vec<File> = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
-    // Not even by what is let go of here.
+    // Letting it in must not free a descriptor here.
     zygote.let_in();
-    // The others that are tried do not even get pipes.
+    // The further attempts do not even get pipes.
     let outcome = soon(handle);
     drop(files);
     setrlimit(Resource::Nofile, before).unwrap();
@@ -343,18 +343,18 @@ fn a_zygote_that_is_killed_while_idle_costs_no_worker_and_the_next_one_preloads_
     assert_eq!(count, 1000);
 }
 
-/// Has a pool need another zygote: kills its own, its workers, and the spare one. Nobody has let the next one in yet.
+/// Makes a pool need another zygote: kills its own, its workers, and the spare. The next one is not let in yet.
 fn lose_all(zygote: u32) {
     lose_all_but(zygote, &[]);
 }
 
 fn lose_all_but(zygote: u32, kept: &[u32]) {
     kill_if_there(zygote);
-    // Only when it is buried no spare one is made any more.
+    // Spares may be made until it is buried.
     while children().contains(&zygote) {
         std::thread::yield_now();
     }
-    // A spare one that had hardly begun may be ending with its zygote.
+    // A spare that had hardly begun may be ending with its zygote.
     let others = children().into_iter().filter(|pid| !kept.contains(pid));
     others.for_each(kill_if_there);
     // Not even zombies.
@@ -363,7 +363,7 @@ fn lose_all_but(zygote: u32, kept: &[u32]) {
 
 fn a_zygote_that_is_killed_while_workers_are_started_costs_no_task() {
     let gate = Gate::new();
-    // More than fail in a row when a pool is broken.
+    // More than the failures in a row that break a pool.
     let (pool, zygote) = pool_at(&gate, |it| it.workers(8));
     lose_all(zygote);
     let handles: Vec<_> = (0..8).map(|n: u32| pool.submit(|n| n, n)).collect();

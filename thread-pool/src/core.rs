@@ -23,7 +23,7 @@ use crate::trace;
 use crate::worker::{self, Local, Queues};
 use crate::worker_state::{Begun, Factory};
 
-/// Run by each worker before its first job or after its last, with the worker's number.
+/// Called by each worker before its first job or after its last, with the worker's number.
 pub(crate) type Hook = Box<dyn Fn(usize) + Send + Sync>;
 
 /// How the threads are made.
@@ -37,7 +37,7 @@ pub(crate) struct Threads {
 }
 
 impl Threads {
-    /// Whether a worker runs code of the user's before its first job.
+    /// Whether a worker runs user code before its first job.
     pub(crate) fn has_beginning(&self) -> bool {
         self.initializer.is_some() || self.make_state.is_some()
     }
@@ -52,15 +52,15 @@ pub(crate) struct Core {
     pub(crate) sleep: Sleep,
     pub(crate) roster: Roster,
     pub(crate) threads: Threads,
-    /// Whether nothing is accepted any more.
+    /// Whether the pool has stopped accepting tasks.
     closed: AtomicBool,
     pub(crate) abandoned: Arc<Abandoned>,
-    /// By the number of the worker; a worker that leaves before the end takes its own out. `None` if
-    /// nobody will join them.
+    /// By the worker's number; a worker that leaves early takes its own out. `None` if nobody will
+    /// join them.
     handles: Mutex<Option<Vec<Option<thread::JoinHandle<()>>>>>,
     /// Completed by the last worker to leave.
     terminated: Mutex<Option<Completer<()>>>,
-    /// What a sibling crate keeps beside the pool.
+    /// What a sibling crate keeps with the pool.
     pub(crate) companion: OnceLock<Kept>,
 }
 
@@ -90,7 +90,7 @@ impl Core {
         }
     }
 
-    /// Queues a task: a worker's own into its deque, all others into the injector. It comes back if the
+    /// Queues a task: a worker's own in its deque, all others in the injector. Gives it back if the
     /// pool is closed.
     #[inline]
     pub(crate) fn push(self: &Arc<Self>, task: Task) -> Result<(), Task> {
@@ -120,7 +120,7 @@ impl Core {
         self.wake_if_wanting();
     }
 
-    /// Queues what a task that is still running has spawned after the pool has given up what is queued.
+    /// Queues what a running task spawned after the pool gave up what was queued.
     pub(crate) fn push_part(self: &Arc<Self>, part: Task) {
         self.lanes.push_part(part);
         // ORDERING: the producer's fence in the proof of `sleep`.
@@ -128,8 +128,8 @@ impl Core {
         self.wake_if_wanting();
     }
 
-    /// Queues many tasks as [`Core::push`] does, with one step and one wake-up. If the pool is closed,
-    /// their handles learn of it, and the answer is false.
+    /// Queues many tasks as [`Core::push`] does, in one step with one wake-up. If the pool is closed,
+    /// fails them, and returns false.
     pub(crate) fn push_all(self: &Arc<Self>, mut tasks: TaskList) -> bool {
         if tasks.is_empty() {
             return true;
@@ -159,13 +159,13 @@ impl Core {
         }
     }
 
-    /// So many helpers were queued, for a call that goes on meanwhile.
+    /// Counts helpers that were queued, for a call that goes on meanwhile.
     pub(crate) fn count_helpers(&self, helpers: usize) {
         self.roster
             .count(|departed| departed.announced += helpers as u64);
     }
 
-    /// As [`Core::push`], but wakes nobody: for a submitter that holds a lock.
+    /// Like [`Core::push`], but wakes nobody: for a submitter that holds a lock.
     pub(crate) fn queue(self: &Arc<Self>, task: Task) -> Result<(), Task> {
         current::with_of(self, |local| match local {
             Some(local) => {
@@ -183,7 +183,7 @@ impl Core {
         }
     }
 
-    /// What is left to do after [`Core::queue`], apart from the lock.
+    /// What is left to do after [`Core::queue`], once the lock is released.
     pub(crate) fn queued_in_room(self: &Arc<Self>, queued: Result<(), Task>) {
         if let Err(task) = queued {
             return self.reject(task);
@@ -191,7 +191,7 @@ impl Core {
         self.pushed();
     }
 
-    /// Runs a task on the thread that has submitted it, and counts it.
+    /// Runs a task on the thread that submitted it, and counts it.
     pub(crate) fn run_by_caller(&self, task: Task) {
         let status = task.run_unless(|| None);
         self.roster.count(|departed| departed.count(status));
@@ -201,19 +201,19 @@ impl Core {
     #[cold]
     pub(crate) fn rejection(&self) -> Rejection {
         if self.is_forked() {
-            // Somebody who is not in this process may have locked anything.
+            // Any lock may be held by a thread of the parent process.
             return Rejection::Forked;
         }
         self.injector.closed().unwrap_or(Rejection::ShutDown)
     }
 
-    /// Tells the handle of a task that came back.
+    /// Fails a task that came back.
     #[cold]
     pub(crate) fn reject(&self, task: Task) {
         task.fail(TaskError::Rejected(self.rejection()));
     }
 
-    /// Wakes whoever is needed for what the injector, a lane or the worker's own deque was given last.
+    /// Wakes a worker if one is needed for what was just pushed to the injector, a lane or the own deque.
     #[inline]
     pub(crate) fn pushed(self: &Arc<Self>) {
         // ORDERING: the producer's fence in the proof of `sleep`. Each of these pushes is a SeqCst
@@ -222,8 +222,8 @@ impl Core {
         self.wake_if_wanting();
     }
 
-    /// Wakes or starts a worker if there is a place for one. The caller has added work, and has put a
-    /// fence after it.
+    /// Wakes or starts a worker if there is a place for one. The caller has added work, and then
+    /// issued a fence.
     #[inline]
     pub(crate) fn wake_if_wanting(self: &Arc<Self>) {
         if self.sleep.is_wanting() {
@@ -237,7 +237,7 @@ impl Core {
             Wake::Nobody => {}
             Wake::Sleeper(bed) => bed.wake(),
             Wake::Start => {
-                // Without the thread the work waits for those that there are.
+                // Without the thread the work waits for the existing ones.
                 if self.start_worker(None).is_err() {
                     self.sleep.wake_instead();
                 }
@@ -245,7 +245,7 @@ impl Core {
         }
     }
 
-    /// Starts a thread that the sleep word counts already, and that tells what came of its beginning.
+    /// Starts a thread that the sleep word already counts; it reports through `begun` how its start went.
     pub(crate) fn start_worker(self: &Arc<Self>, begun: Option<Begun>) -> std::io::Result<()> {
         let queues = Queues::new();
         let seat = Arc::new(Seat {
@@ -262,7 +262,7 @@ impl Core {
         }
         let core = Arc::clone(self);
         let its_seat = Arc::clone(&seat);
-        // Held until the handle is in its place, so that the worker cannot leave before.
+        // Held until the handle is in its place, so that the worker cannot leave earlier.
         let mut handles = self.handles.lock();
         match builder.spawn(move || worker::run(core, index, queues, its_seat, begun)) {
             Ok(handle) => {
@@ -270,8 +270,8 @@ impl Core {
                     if handles.len() <= index {
                         handles.resize_with(index + 1, || None);
                     }
-                    // One that had the number before has left while the pool is closed, and is still to
-                    // be joined.
+                    // The previous worker of that number left while the pool was closed, and is still
+                    // to be joined.
                     let before = handles[index].replace(handle);
                     handles.extend(before.map(Some));
                 }
@@ -289,14 +289,14 @@ impl Core {
         }
     }
 
-    /// So many threads that the sleep word counts will never run.
+    /// This many threads that the sleep word counts will never run.
     pub(crate) fn not_started(&self, threads: usize) {
         if self.sleep.not_started(threads) {
             self.terminate();
         }
     }
 
-    /// The last thing that a worker does that has [left](Sleep::leave).
+    /// The last thing that a worker does after it has [left](Sleep::leave).
     pub(crate) fn forget_worker(&self, index: usize) {
         self.give_up_seat(index);
         if self.sleep.left() {
@@ -304,8 +304,8 @@ impl Core {
         }
     }
 
-    /// The last thing that a worker does that has no state, and so runs no task: all is as if it had not
-    /// been started. It does not count as searching.
+    /// The last thing that a worker without a state does, which runs no task: as if it had never
+    /// started. It does not count as searching.
     pub(crate) fn forget_beginner(&self, index: usize) {
         self.give_up_seat(index);
         self.sleep.start_searching();
@@ -326,12 +326,12 @@ impl Core {
         self.roster.leave(index);
     }
 
-    /// Wakes all workers, since each has mail.
+    /// Wakes all workers, as each has mail.
     pub(crate) fn wake_all(&self) {
         self.sleep.wake_all();
     }
 
-    /// Tells whoever waits for the end that no worker is left.
+    /// No worker is left: completes the waits for that.
     pub(crate) fn terminate(&self) {
         self.timer.close();
         self.tell_companion();
@@ -347,20 +347,20 @@ impl Core {
         self.handles.lock().iter().flatten().any(Option::is_some)
     }
 
-    /// Nobody will join the threads, nor those that are still to start.
+    /// Nobody will join the threads, nor any that start later.
     pub(crate) fn detach_threads(&self) {
         let handles = self.handles.lock().take();
         drop(handles);
     }
 
-    /// The threads that are to be joined.
+    /// The threads to join.
     pub(crate) fn take_handles(&self) -> Vec<thread::JoinHandle<()>> {
         let handles = self.handles.lock().as_mut().map(std::mem::take);
         handles.into_iter().flatten().flatten().collect()
     }
 
-    /// Whether the threads are not in this process, which was forked off, so that its locks may never be
-    /// unlocked.
+    /// Whether this process is a fork without the pool's threads, where its locks may never be
+    /// released.
     #[inline]
     pub(crate) fn is_forked(&self) -> bool {
         self.id.is_inherited()
@@ -372,21 +372,21 @@ impl Core {
         self.closed.load(Ordering::Relaxed)
     }
 
-    /// Accepts nothing more; what is queued will still run. The first reason stays.
+    /// Stops accepting tasks; what is queued still runs. The first reason stays.
     pub(crate) fn close(self: &Arc<Self>, reason: Rejection) {
-        // The bound first: whoever has room may rely on it that the injector is open.
+        // The bound first: whoever holds room relies on the injector being open.
         if let Some(bound) = &self.bound {
             bound.close(reason);
         }
         self.injector.close(reason);
         self.lanes.close(reason);
-        // ORDERING: Release pairs with the Acquire of a worker that is about to leave: it sees all
-        // that the injector was given before.
+        // ORDERING: Release pairs with the Acquire of a worker that is about to leave: it sees
+        // everything pushed to the injector before.
         self.closed.store(true, Ordering::Release);
         if self.sleep.close() {
             self.terminate();
         }
-        // Closing moves tasks about, which a worker that has just found one may have missed.
+        // Closing moves tasks, so a worker that has just found one may have missed them.
         // ORDERING: the producer's fence in the proof of `sleep`.
         fence(Ordering::SeqCst);
         if !self.injector.is_empty() || !self.lanes.are_empty() {
@@ -394,7 +394,7 @@ impl Core {
         }
     }
 
-    /// Whether a worker that finds nothing more may leave.
+    /// Whether a worker that finds no more work may leave.
     pub(crate) fn is_over(&self) -> bool {
         // ORDERING: Acquire pairs with the Release in `close`.
         self.closed.load(Ordering::Acquire)
@@ -402,7 +402,7 @@ impl Core {
 
     /// Gives up everything that is queued. The pool is closed.
     pub(crate) fn abandon_queued(&self, why: Why) {
-        // What the sweep misses, since it is just being moved, ends when somebody comes to run it.
+        // What the sweep misses while it is being moved fails when somebody is about to run it.
         let error = self.abandoned.begin(why);
         let mut tasks = self.injector.take_all();
         tasks.append(&mut self.lanes.take_all());
@@ -423,7 +423,7 @@ impl Core {
         fail_all(given_up, &error);
     }
 
-    /// What all workers have counted, and whoever swept the injector.
+    /// What all workers counted, and the sweeps of the injector and the lanes.
     pub(crate) fn totals(&self) -> Totals {
         let mut totals = self.roster.totals();
         totals.add_tasks(&self.injector.swept());
@@ -437,14 +437,14 @@ impl Core {
         trace::IS_ON || self.threads.measures_delays
     }
 
-    /// How many tasks are queued, tombstones included, and no helpers.
+    /// How many tasks are queued, including tombstones but not helpers.
     pub(crate) fn queued(self: &Arc<Self>) -> usize {
         let seats = self.roster.all();
         let with_workers = seats
             .iter()
             .map(|seat| seat.batch.len() + seat.own.len() + seat.mailbox.len());
         let queued = with_workers.sum::<usize>() + self.injector.len() + self.lanes.len();
-        // Counting moves tasks about, which a worker that is falling asleep may have missed.
+        // Counting moves tasks, so a worker that is falling asleep may have missed them.
         // ORDERING: the producer's fence in the proof of `sleep`.
         fence(Ordering::SeqCst);
         if queued > 0 {
@@ -454,7 +454,7 @@ impl Core {
     }
 }
 
-/// Completes all of them with an error, apart from any lock.
+/// Fails all of them. To be called without a lock.
 pub(crate) fn fail_all(mut tasks: TaskList, error: &TaskError) {
     while let Some(task) = tasks.pop_front() {
         task.fail(error.clone());

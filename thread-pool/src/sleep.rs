@@ -1,4 +1,4 @@
-//! Who sleeps, who is woken, and when a thread is started or let go: decided from one word.
+//! Who sleeps, who is woken, and when a thread starts or leaves: all decided from one word.
 //!
 //! # The word
 //!
@@ -6,68 +6,67 @@
 //! |---|---|
 //! | `live` | exist |
 //! | `sleeping` | wait for a wake-up |
-//! | `searching` | are awake and look for work: woken, just started, or with nothing left of their own |
+//! | `searching` | are awake and look for work: woken, just started, or out of work of their own |
 //! | `blocked` | are inside `blocking`, and do not count as workers meanwhile |
 //!
 //! The others are *active*: `live - sleeping - blocked`, searching ones included. A pool wants as
-//! many active threads as it has places, if there is work for them. Whoever adds work looks at the
-//! word:
+//! many active threads as it has places, if there is work for them. A producer, which adds work,
+//! looks at the word:
 //!
-//! - Somebody is searching: nothing to do, it will be found.
-//! - As many are active as there are places: nothing to do, each looks for work before it sleeps.
-//! - Else one sleeper is woken; if there is none, a thread is started.
+//! - Somebody is searching: nothing to do, the work will be found.
+//! - All places are taken: nothing to do, an active thread looks for work before it sleeps.
+//! - Otherwise it wakes one sleeper, or starts a thread if there is none.
 //!
-//! A woken worker counts as searching from the moment of the wake-up, so that a burst of
-//! submissions wakes one. Having found something, it looks whether there is more, and wakes the
-//! next. So the threads come up one after the other for as long as there is work for them, and
-//! none comes up in vain.
+//! A woken worker counts as searching from the moment it is woken, so a burst of submissions
+//! wakes only one. When it finds work, it checks whether there is more, and wakes the next.
+//! So threads wake one after another while there is work for them, and none wakes in vain.
 //!
 //! `sleeping` and `live` change under the lock of the list of sleepers, together with the list; the
-//! word is looked at without it.
+//! word is read without it.
 //!
 //! # Why no work is slept through
 //!
-//! Who adds work and who goes to sleep each do two things, with a `SeqCst` fence between them:
+//! A producer and a worker that goes to sleep each do two things, with a `SeqCst` fence between them:
 //!
 //! ```text
 //! producer: add the work;                       fence;  look at the word
 //! worker:   sleeping + 1, searching - 1;        fence;  look at all queues
 //! ```
 //!
-//! Of two `SeqCst` fences one comes first, and what was written before it is seen by what is read
+//! Of two `SeqCst` fences one comes first, and whatever was written before it is seen by reads
 //! after the other. If the worker's comes first, the producer sees it sleeping; if the producer's
 //! does, the worker sees the work.
 //!
 //! What if the producer wakes nobody, because it saw another worker searching or all places
-//! taken? That worker has still to leave its state. If it goes to sleep, its own step comes later
-//! in the word's order than what the producer has read; so its fence comes after the producer's (else
-//! the producer would have seen the step), and it sees the work. If a searching worker leaves because
-//! it has found some other work, it does the same: it puts a fence between its step and a
-//! look at all queues, and wakes the next one if they are not empty. An active one goes through one
-//! of the two sooner or later.
+//! taken? That worker has yet to leave its state. If it goes to sleep, its step comes later in the
+//! word's order than the value that the producer read; so its fence comes after the producer's (else
+//! the producer would have seen the step), and it sees the work. If a searching worker stops because
+//! it found other work, it does the same: after its step come a fence and a look at all queues,
+//! and it wakes the next one if they are not empty. An active worker takes one of these two
+//! ways sooner or later.
 //!
-//! Moving work from one queue to another makes it invisible for a moment. Who does so is active,
-//! looks at the word after the move like any producer, and so repairs what was missed.
+//! Moving work from one queue to another makes it invisible for a moment. Whoever moves it is active,
+//! looks at the word after the move like any producer, and so makes up for what others missed.
 //!
-//! A worker that enters `blocking` leaves the active ones without looking for work to do. So it does as
-//! who goes to sleep does, and if it sees work, wakes another in its place: `blocked + 1; fence; look
-//! at all queues`.
+//! A worker that enters `blocking` stops being active without looking for work to do. So it does the
+//! same as one that goes to sleep: `blocked + 1; fence; look at all queues`. If it sees work, it wakes
+//! another in its place.
 //!
 //! # Mail
 //!
-//! Tasks for one certain worker are no work for the others, so nobody is chosen: who sends them to all
-//! workers then wakes all sleepers, under the lock of the list. Who goes to sleep enters the list before
-//! it looks for mail; one that was not in the list yet sees the mail by that lock.
+//! A task for one particular worker is no work for the others, so no sleeper is chosen: after mailing all
+//! workers, the sender wakes all sleepers, under the lock of the list. A worker enters the list before
+//! it looks for mail; if it was not in the list yet, the lock makes it see the mail.
 //!
 //! # Leaving
 //!
-//! A worker that leaves does not count any more while it cleans up, which runs the user's code. The
-//! last to have done that, once the pool is closed, is the end of the pool.
+//! A worker that leaves no longer counts while it cleans up, which runs the user's code. Once the pool is
+//! closed, the last worker to finish that ends the pool.
 //!
 //! One that leaves a closed pool was searching, and found nobody at work. But another may just have taken
-//! a task, and count as searching still; what that task adds is left to the one that leaves. So this
-//! does as who goes to sleep: `live - 1, searching - 1; fence; look at all queues`; and it stays if they
-//! are not empty.
+//! a task while it still counts as searching, and rely on the leaving one for what that task adds. So the
+//! leaving one, too, does as if it went to sleep: `live - 1, searching - 1; fence; look at all queues`,
+//! and stays if they are not empty.
 
 #[cfg(all(test, pool_loom))]
 mod model;
@@ -85,7 +84,7 @@ const SLEEPING: u64 = 1 << 16;
 const LIVE: u64 = 1 << 32;
 const BLOCKED: u64 = 1 << 48;
 
-/// More threads than this do not fit into the word.
+/// The most threads that fit into the word.
 pub(crate) const THREADS_MAX: usize = 0x7FFF;
 
 /// A snapshot of the word.
@@ -133,22 +132,22 @@ impl fmt::Debug for Counts {
 /// The word and the sleepers.
 pub(crate) struct Sleep {
     word: AtomicU64,
-    /// As many threads stay, idle or not.
+    /// This many threads stay, idle or not.
     min: u64,
-    /// As many may be active.
+    /// How many may be active.
     places: u64,
     keep_alive: Duration,
     inner: Mutex<Inner>,
 }
 
 struct Inner {
-    /// The latest to fall asleep last: it is woken first, and the first sleeps long enough to leave.
+    /// The last to fall asleep is last, and woken first, so that the first ones sleep long enough to leave.
     sleepers: Vec<Arc<Bed>>,
-    /// Threads that count as live, but it is not known yet whether they can be started, and begin.
+    /// Threads that count as live, but may still turn out not to start.
     starting: u64,
-    /// Threads that do not count any more, and still clean up.
+    /// Threads that no longer count, but still clean up.
     leaving: usize,
-    /// No thread is started any more, but in place of a blocked one.
+    /// No more threads are started, unless in place of a blocked one.
     closed: bool,
 }
 
@@ -158,15 +157,15 @@ pub(crate) struct Bed {
     woken: AtomicBool,
 }
 
-/// Whom to wake, or what else is to be done, about work that was added.
+/// Whom to wake, or what else to do, about added work.
 #[must_use]
 pub(crate) enum Wake {
     /// Nobody.
     Nobody,
     /// This one, counted as searching from now on.
     Sleeper(Arc<Bed>),
-    /// A thread is to be started. It counts as live and searching already; if it cannot be started,
-    /// [`Sleep::not_started`] is to be called.
+    /// Start a thread. It already counts as live and searching; if it cannot be started, call
+    /// [`Sleep::not_started`].
     Start,
 }
 
@@ -174,10 +173,10 @@ pub(crate) enum Wake {
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Awake {
-    /// To search; it is counted so.
+    /// To search; it counts as searching.
     Search,
-    /// To leave: there was nothing to do for the time of keep-alive. It is not counted any more, and
-    /// calls [`Sleep::left`] in the end.
+    /// To leave, after idling for the keep-alive time. It no longer counts, and calls
+    /// [`Sleep::left`] in the end.
     Leave,
 }
 
@@ -204,8 +203,8 @@ impl Sleep {
         Counts(self.word.load(Ordering::Relaxed))
     }
 
-    /// Whether work that was added needs another worker. A fence, or a `SeqCst` read-modify-write that
-    /// added the work, stands before the call.
+    /// Whether added work needs another worker. The caller has issued a fence, or has added the work by
+    /// a `SeqCst` read-modify-write.
     #[inline]
     pub(crate) fn is_wanting(&self) -> bool {
         // ORDERING: SeqCst, so that it is not read before the caller's SeqCst read-modify-write.
@@ -213,7 +212,7 @@ impl Sleep {
         counts.searching() == 0 && counts.active() < self.places
     }
 
-    /// Chooses whom to wake about work that was added.
+    /// Chooses whom to wake about added work.
     #[cold]
     pub(crate) fn wake_one(&self) -> Wake {
         let mut inner = self.inner.lock();
@@ -222,14 +221,14 @@ impl Sleep {
         }
         if let Some(bed) = inner.sleepers.pop() {
             self.add(SEARCHING.wrapping_sub(SLEEPING));
-            // ORDERING: Release pairs with the Acquire in `sleep`, which sees the work by it. (A swap
+            // ORDERING: Release pairs with the Acquire in `sleep`, which thereby sees the work. (A swap
             // where a store would do, for loom.)
             bed.woken.swap(true, Ordering::AcqRel);
             return Wake::Sleeper(bed);
         }
         let counts = self.counts();
-        // A pool that is closed may need more threads for what is queued, as tasks may need each other;
-        // but one whose last thread has left is at its end.
+        // A closed pool may need more threads for what is queued, as tasks may need each other;
+        // but it has ended once its last thread has left.
         let starts = !inner.closed || counts.live() > 0;
         if !starts || counts.live() >= THREADS_MAX as u64 {
             return Wake::Nobody;
@@ -239,12 +238,12 @@ impl Sleep {
         Wake::Start
     }
 
-    /// The calling thread counts already, and has begun.
+    /// The calling thread, which already counts, has begun.
     pub(crate) fn started(&self) {
         self.inner.lock().starting -= 1;
     }
 
-    /// Takes back a [`Wake::Start`], or as many of the first threads. True if no thread is left.
+    /// Takes back a [`Wake::Start`], or this many of the first threads. True if no thread is left.
     pub(crate) fn not_started(&self, threads: usize) -> bool {
         let mut inner = self.inner.lock();
         inner.starting -= threads as u64;
@@ -254,9 +253,9 @@ impl Sleep {
     }
 
     /// Wakes a sleeper, if there is one, in place of a thread that could not be started: others may have
-    /// relied on that one, since it counted as searching.
+    /// relied on the thread, since it counted as searching.
     pub(crate) fn wake_instead(&self) {
-        // ORDERING: the fence of the proof above: what was added in that reliance is seen from here.
+        // ORDERING: the fence of the proof above: work added in reliance on it is seen from here.
         fence(Ordering::SeqCst);
         let mut inner = self.inner.lock();
         let bed = inner.sleepers.pop();
@@ -271,11 +270,11 @@ impl Sleep {
         }
     }
 
-    /// Starts no thread any more, and wakes all sleepers. True if no thread is left.
+    /// Stops starting threads, and wakes all sleepers. True if no thread is left.
     pub(crate) fn close(&self) -> bool {
         let mut inner = self.inner.lock();
         inner.closed = true;
-        // The last ones may have left already, since they see by another flag that the pool is closed.
+        // All may have left already, since another flag tells them that the pool is closed.
         let is_deserted = self.is_deserted(&inner);
         self.wake_sleepers(inner);
         is_deserted
@@ -303,12 +302,12 @@ impl Sleep {
         }
     }
 
-    /// The calling worker has nothing left and begins to search.
+    /// The calling worker is out of work and begins to search.
     pub(crate) fn start_searching(&self) {
         self.add(SEARCHING);
     }
 
-    /// The calling worker has found something, and goes on with it. True if it was the last one to
+    /// The calling worker has found something to run. True if it was the last one to
     /// search and there are workers to wake: then it has to look for more.
     pub(crate) fn stop_searching(&self) -> bool {
         let counts = self.add(SEARCHING.wrapping_neg());
@@ -343,15 +342,15 @@ impl Sleep {
         self.counts().active() > self.places
     }
 
-    /// The calling worker, which was searching, begins to leave, and does not count any more. True if
-    /// there is a place for it: then it has to look for work that was left to it, and to
+    /// The calling worker, which was searching, begins to leave, and no longer counts. True if
+    /// there is a place for it: then it has to look for work that others left to it, and
     /// [`stay`](Sleep::stay) if there is some.
     pub(crate) fn leave(&self) -> bool {
         let mut inner = self.inner.lock();
         inner.leaving += 1;
         self.add((LIVE + SEARCHING).wrapping_neg());
         if inner.closed {
-            // It has found that all is quiet, so they may leave, too.
+            // It found all quiet, so the sleepers may leave, too.
             self.wake_sleepers(inner);
         }
         // ORDERING: the fence of the proof above.
@@ -359,7 +358,7 @@ impl Sleep {
         self.is_wanting()
     }
 
-    /// Undoes [`Sleep::leave`]: the calling worker searches on.
+    /// Undoes [`Sleep::leave`]: the calling worker searches again.
     pub(crate) fn stay(&self) {
         let mut inner = self.inner.lock();
         inner.leaving -= 1;
@@ -374,8 +373,8 @@ impl Sleep {
     }
 
     /// The calling worker, which was searching, sleeps until it is woken; not at all if there is
-    /// something `to_do`, given whether there is a place for it. After the time of keep-alive it
-    /// leaves, if it is one too many and `may_leave` agrees.
+    /// something `to_do`, given whether there is a place for it. After the keep-alive time it
+    /// leaves, if there are more than `min` and `may_leave` agrees.
     pub(crate) fn sleep(
         &self,
         bed: &Arc<Bed>,
@@ -388,13 +387,13 @@ impl Sleep {
         drop(inner);
         // ORDERING: the fence of the proof above.
         fence(Ordering::SeqCst);
-        // Without a place, those who have one are active, and look for work before they sleep.
+        // Without a place, leave it to those who have one: they look for work before they sleep.
         if to_do(self.counts().active() < self.places) {
             self.get_up(bed);
             return Awake::Search;
         }
         let mut deadline = self.deadline(counts);
-        // ORDERING: Acquire pairs with the Release of who wakes, so that we see the work.
+        // ORDERING: Acquire pairs with the Release of whoever woke us, so we see the work.
         while !bed.woken.swap(false, Ordering::Acquire) {
             match deadline {
                 None => thread::park(),
@@ -421,7 +420,7 @@ impl Sleep {
         }
     }
 
-    /// Leaves, or finds that it has been woken in the last moment. `None`: it may not leave.
+    /// Leaves, or finds that it was woken at the last moment. `None` if it may not leave.
     fn expire(&self, bed: &Arc<Bed>, may_leave: impl Fn() -> bool) -> Option<Awake> {
         let mut inner = self.inner.lock();
         if self.counts().live().saturating_sub(inner.starting) <= self.min {
@@ -452,7 +451,7 @@ impl Sleep {
         }
     }
 
-    /// The calling worker does not count as one until [`Sleep::unblock`].
+    /// The calling worker stops counting as one until [`Sleep::unblock`].
     pub(crate) fn block(&self) {
         self.add(BLOCKED);
         // ORDERING: the fence of the proof above: there is one worker less for the work that is left.
@@ -464,10 +463,10 @@ impl Sleep {
         self.add(BLOCKED.wrapping_neg());
     }
 
-    /// Changes the word, and returns what it is then.
+    /// Changes the word, and returns its new value.
     fn add(&self, change: u64) -> Counts {
         // ORDERING: AcqRel, so that loom orders the changes as real memory does; what they mean to
-        // others hangs on the fences.
+        // others depends on the fences.
         let before = self.word.fetch_add(change, Ordering::AcqRel);
         Counts(before.wrapping_add(change))
     }
@@ -492,7 +491,7 @@ impl Bed {
         }
     }
 
-    /// Wakes its owner, who was told by [`Sleep::wake_one`].
+    /// Unparks its owner.
     pub(crate) fn wake(&self) {
         self.thread.unpark();
     }

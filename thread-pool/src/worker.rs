@@ -23,8 +23,8 @@ use crate::sleep::{Awake, Bed};
 use crate::tally::Tally;
 use crate::worker_state::{Begun, StateError};
 
-/// After so many tasks of its own a worker lets some from outside in, so that tasks which submit
-/// tasks without end cannot shut the others out.
+/// One in this many tasks a worker takes from outside, so that tasks which endlessly submit
+/// more cannot starve the others.
 const OUTSIDE_EVERY: u32 = 61;
 
 /// What a worker keeps to itself.
@@ -34,7 +34,7 @@ pub(crate) struct Local {
     abandoned: Arc<Abandoned>,
     index: usize,
     queues: Queues,
-    /// What the others see of it.
+    /// The part of it that the others see.
     seat: Arc<Seat>,
     others: Others,
     joins: Stack,
@@ -44,20 +44,20 @@ pub(crate) struct Local {
     patience: Patience,
     /// Which lane it takes from next.
     turns: Turns,
-    /// How often it is inside `blocking`; unless never, it does not count.
+    /// How often it is inside `blocking`; unless 0, it does not count.
     blocked: Cell<u32>,
-    /// What it has made for its tasks.
+    /// The state that it made for its tasks.
     state: RefCell<Option<Rc<dyn Any>>>,
 }
 
-/// The tasks at hand. From both the others may steal.
+/// The tasks at hand. The others may steal from both queues.
 ///
-/// Apart from each other, so that a task which waits for what it has submitted finds that at the front,
-/// whatever else was taken from outside before.
+/// There are two, so that a task which waits for what it has submitted finds that at the front,
+/// whatever was taken from outside before.
 pub(crate) struct Queues {
-    /// What the worker's own tasks have submitted.
+    /// What the worker's own tasks submitted.
     pub(crate) own: TaskDeque,
-    /// What it has taken from outside, or stolen.
+    /// What it took from outside, or stole.
     pub(crate) batch: TaskDeque,
 }
 
@@ -90,13 +90,13 @@ impl Local {
         &self.seat.tally
     }
 
-    /// How often it is inside `blocking`. Not only as deep as calls are nested: of the green tasks of a
-    /// thread several may be, and leave in any order.
+    /// How often it is inside `blocking`. Calls need not be nested: several green tasks of one thread
+    /// may be inside, and leave in any order.
     pub(crate) fn blocked(&self) -> &Cell<u32> {
         &self.blocked
     }
 
-    /// What it has made for its tasks.
+    /// The state that it made for its tasks.
     pub(crate) fn state(&self) -> Option<Rc<dyn Any>> {
         self.state.borrow().clone()
     }
@@ -130,20 +130,20 @@ impl Local {
             .steal_join_from(&self.core.roster, worker, level)
     }
 
-    /// Takes part in somebody's join. False if nobody offers one.
+    /// Steals a join and runs it. False if nobody offers one.
     fn take_part(&self) -> bool {
         let stolen = self.others.steal_join(&self.core.roster);
         stolen.map(|job| job.run_on_top(self)).is_some()
     }
 
-    /// Runs a task that left the queue, unless the pool has given up what is queued, and counts it.
+    /// Runs a task that left the queue, unless the pool has given up queued tasks, and counts it.
     #[inline]
     pub(crate) fn run(&self, task: Task) {
         let status = task.run_unless(|| self.abandoned.refusal());
         self.seat.tally.count(status);
     }
 
-    /// Adds a task of its own; the caller wakes who is needed for it.
+    /// Adds a task of its own; the caller wakes a worker if one is needed.
     #[inline]
     pub(crate) fn push(&self, task: Task) {
         if let Err(task) = self.queues.own.push(task) {
@@ -156,7 +156,7 @@ impl Local {
     fn make_room(&self, newest: Task) {
         let mut kept = TaskList::new();
         while let Some(task) = self.queues.own.pop() {
-            // Dropping a tombstone frees memory and runs nothing of the user's.
+            // Dropping a tombstone frees memory and runs no user code.
             if task.is_stale() {
                 self.seat.tally.count(task.status());
             } else {
@@ -169,12 +169,12 @@ impl Local {
             .push_from(&mut kept, TaskDeque::CAPACITY / 2);
         if !kept.is_empty() {
             self.core.injector.overflow(kept);
-            // ORDERING: the producer's fence in the proof of `sleep`, which a push needs no other for.
+            // ORDERING: the producer's fence in the proof of `sleep`, which a plain push does without.
             fence(Ordering::SeqCst);
         }
     }
 
-    /// The next task; searches and sleeps while there is none. `None` when the worker is to leave.
+    /// The next task; searches and sleeps while there is none. `None` if the worker is to leave.
     fn next(&self) -> Option<Task> {
         let core = &self.core;
         if let Some(task) = self.seat.mailbox.take() {
@@ -191,7 +191,7 @@ impl Local {
         self.pops.set(pops);
         if pops.is_multiple_of(OUTSIDE_EVERY) {
             self.take_part();
-            // With work of its own it never comes to wait for more to add up.
+            // Busy with its own work, it need not pause to let more add up.
             if let Some(task) = self.pop_outside(0) {
                 return Some(task);
             }
@@ -204,12 +204,12 @@ impl Local {
         self.search()
     }
 
-    /// The oldest task from outside; none that it would have to fetch if it is to pause first.
+    /// The oldest task from outside. If it is to pause first, only one that is at hand.
     fn pop_outside(&self, pauses: usize) -> Option<Task> {
         if let Some(task) = self.queues.batch.pop() {
             return Some(task);
         }
-        // Who chooses between lanes has chosen already, and must not choose again.
+        // With lanes in use the choice between them has been made, and must not be made again.
         let is_to_pause = pauses > 0 && !self.core.lanes.are_in_use();
         if is_to_pause || self.is_surplus() || !self.refill() {
             return None;
@@ -219,7 +219,7 @@ impl Local {
         task
     }
 
-    /// Gets tasks from outside.
+    /// Moves tasks from the injector into the batch. False if there were none.
     fn refill(&self) -> bool {
         let workers = self.core.sleep.counts().live() as usize;
         let found = self.core.injector.refill(&self.queues.batch, workers);
@@ -229,7 +229,7 @@ impl Local {
         found > 0
     }
 
-    /// Wakes another worker if there is more to do than this one has taken out.
+    /// Wakes another worker if there is more to do than this one has taken.
     fn tell_of_more(&self) {
         // ORDERING: the producer's fence in the proof of `sleep`: tasks were moved.
         fence(Ordering::SeqCst);
@@ -238,35 +238,35 @@ impl Local {
         }
     }
 
-    /// Whether others have taken its place while it was blocked. When the pool is closed, each helps.
+    /// Whether others have taken its place while it was blocked. In a closed pool every worker helps.
     fn is_surplus(&self) -> bool {
         self.core.sleep.is_crowded() && !self.core.is_over()
     }
 
-    /// Whether there is something that any worker could do.
+    /// Whether there is work for any worker.
     pub(crate) fn sees_work(&self) -> bool {
         self.sees_normal() || !self.core.lanes.are_empty()
     }
 
-    /// Whether there is something of normal priority that any worker could do.
+    /// Whether there is work of normal priority for any worker.
     fn sees_normal(&self) -> bool {
         let core = &self.core;
         !core.injector.is_empty() || !self.others.are_idle(&core.roster)
     }
 
-    /// Takes a task that is not of normal priority, if it is its turn. The caller tells others of more.
+    /// Takes a task of another priority than normal, if it is its turn. The caller tells others of more.
     #[cold]
     fn take_from_lanes(&self) -> Option<Task> {
         self.core.lanes.take(&self.turns, self.sees_normal())
     }
 
-    /// As [`Local::next`], for a worker that counts as searching. One that is to leave does not count
-    /// any more, and its mailbox is closed.
+    /// As [`Local::next`], for a worker that counts as searching. One that is to leave no longer
+    /// counts, and its mailbox is closed.
     fn search(&self) -> Option<Task> {
         let core = &self.core;
         let mailbox = &self.seat.mailbox;
         'search: loop {
-            // One that keeps looking is enough; a crowd of them would only be in the way.
+            // One that keeps looking is enough; more would only get in each other's way.
             let (pauses, turns) = if core.sleep.is_sole_searcher() {
                 (self.patience.pauses(), self.patience.looks())
             } else {
@@ -279,7 +279,7 @@ impl Local {
                 if turn > 0 {
                     thread::yield_now();
                 }
-                // It may have tasks of its own from a part that it took in somebody's join.
+                // A stolen join may have left it tasks of its own.
                 let mut found = mailbox.take().or_else(|| self.queues.pop());
                 if found.is_none() {
                     if self.is_surplus() {
@@ -288,7 +288,7 @@ impl Local {
                     found = self.find();
                 }
                 if found.is_none() && self.others.offer_joins(&core.roster) {
-                    // Whoever searches is relied on, so it must not work meanwhile.
+                    // Others rely on a searcher, so it must not count as one while it works.
                     if core.sleep.stop_searching() && self.sees_work() {
                         core.wake_if_wanting();
                     }
@@ -307,7 +307,7 @@ impl Local {
             if turns > 0 {
                 self.patience.was_in_vain();
             }
-            // What is running may still make work that needs others.
+            // Running tasks may still add work that needs others.
             let is_over = || core.is_over() && core.sleep.is_quiet();
             if is_over() && !self.sees_work() && mailbox.close_if_empty() {
                 if core.sleep.leave() && self.sees_work() {
@@ -409,12 +409,12 @@ pub(crate) fn run(
             }
             Ok(())
         });
-        // From here on it is no worker: what the user's code submits goes to the others.
+        // No longer a worker: what the user's code submits from here goes to the others.
         finalize(&local);
         match has_begun {
             Ok(()) => core.forget_worker(index),
             Err(Stateless) => {
-                // What making the state has submitted.
+                // What was submitted while making the state.
                 while let Some(task) = local.queues.pop() {
                     core.leave_to_others(task);
                 }
@@ -429,8 +429,8 @@ pub(crate) fn run(
 /// The worker has no state, and is to leave.
 struct Stateless;
 
-/// Initializes, and tells who builds the pool. With an error the worker does not count as searching
-/// afterwards.
+/// Initializes, and tells the builder how that went. After an error the worker does not count as
+/// searching.
 fn begin(local: &Local, begun: Option<Begun>) -> Result<(), Stateless> {
     let core = &local.core;
     let state = if core.threads.has_beginning() {
@@ -439,7 +439,7 @@ fn begin(local: &Local, begun: Option<Begun>) -> Result<(), Stateless> {
         Some(Ok(()))
     };
     let Some(state) = state else {
-        // Each of the others leaves after what it is running.
+        // Each of the others leaves after its current task.
         core.close(Rejection::Broken);
         core.abandon_queued(Why::Broken);
         return Ok(());
@@ -448,16 +448,16 @@ fn begin(local: &Local, begun: Option<Begun>) -> Result<(), Stateless> {
         Ok(()) => Ok(()),
         Err(_) => Err(Stateless),
     };
-    // Where nobody waits for it the error is dropped, which is the user's code.
+    // If nobody waits for the error, it is dropped, which runs the user's code.
     contain(|| drop(begun.map(|begun| begun.complete(state))));
     answer
 }
 
-/// Runs the initializer, and makes the worker's state. `None` if either panicked. With an error the
-/// worker does not count as searching afterwards.
+/// Runs the initializer, and makes the worker's state. `None` if either panicked. After an error the
+/// worker does not count as searching.
 fn initialize(local: &Local) -> Option<Result<(), StateError>> {
     let core = &local.core;
-    // It may take long; nobody is to rely on this worker meanwhile.
+    // It may take long; nobody should rely on this worker meanwhile.
     if core.sleep.stop_searching() && local.sees_work() {
         core.wake_if_wanting();
     }

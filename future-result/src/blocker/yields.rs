@@ -1,4 +1,4 @@
-//! Proves how often a wait yields before its thread parks, with yields that are counted.
+//! Proves how often a wait yields before its thread parks, by counting the yields.
 #![expect(clippy::unwrap_used, reason = "a failure of a test")]
 
 use std::cell::{Cell, RefCell};

@@ -8,10 +8,10 @@ use crate::TaskError;
 use crate::state::{Completion, Outcome, State};
 use crate::sync::Mutex;
 
-/// A callback, which is shown the outcome before anybody can take it.
+/// A callback, which sees the outcome before anybody can take it.
 pub(crate) type Callback<T> = Box<dyn FnOnce(Result<&T, &TaskError>) + Send>;
 
-/// Callbacks in the order of their addition, and the waker that they have displaced from the slot.
+/// Callbacks in the order they were added, and the waker that they displaced from the slot.
 pub(super) struct Callbacks<T> {
     inner: Mutex<Inner<T>>,
 }
@@ -24,7 +24,7 @@ struct Inner<T> {
 /// What a runner finds when it asks for the next callback.
 pub(super) enum Next<T> {
     Run(Callback<T>),
-    /// All have run, and with the lock still held the cell was completed.
+    /// All have run, and the cell was completed with the lock still held.
     Completed(Completion, Option<Waker>),
 }
 
@@ -44,7 +44,7 @@ impl<T> Callbacks<T> {
         (inner.queue.pop_front(), inner.waker.take())
     }
 
-    /// Appends, unless the cell is done: then the callback comes back, to be run by the caller.
+    /// Appends, unless the cell is done: then the callback comes back, for the caller to run.
     pub(super) fn add(&self, state: &State, callback: Callback<T>) -> Option<Callback<T>> {
         let mut inner = self.inner.lock();
         if state.load().is_done() {
@@ -54,7 +54,7 @@ impl<T> Callbacks<T> {
         None
     }
 
-    /// Leaves `waker` to be woken, unless the cell is done: then the answer is true.
+    /// Leaves `waker` to be woken, unless the cell is done: then it returns true.
     pub(super) fn register(&self, state: &State, waker: &Waker) -> bool {
         // Cloning and dropping wakers is user code, so both stand outside the lock.
         let waker = waker.clone();
@@ -69,8 +69,8 @@ impl<T> Callbacks<T> {
         false
     }
 
-    /// The next callback to run; when there is none, completes the cell. Under the same lock, so
-    /// that a callback is either run by the runner or seen to be late by whoever adds it.
+    /// The next callback to run. If there is none, completes the cell under the same lock, so that a
+    /// callback is either run by the runner or seen to be late by whoever adds it.
     pub(super) fn next(&self, state: &State, outcome: Outcome) -> Next<T> {
         let mut inner = self.inner.lock();
         match inner.queue.pop_front() {

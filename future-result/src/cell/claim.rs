@@ -1,8 +1,8 @@
-//! The right to run or to end a task that has not started, besides its handle; and tasks that borrow.
+//! The right to run or to end a task that has not started, apart from its handle; and tasks that borrow.
 //!
-//! A scope must end all its tasks before what they borrow goes away, whatever becomes of their
-//! handles. So it may hold a claim on each of them, which is a token that may also claim; and each task
-//! carries a *guard*, which is dropped when there is nothing left of the task that borrows.
+//! A scope must end all its tasks before what they borrow goes away, whatever becomes of their handles.
+//! So it may hold a claim on each of them, a token that may also claim; and each task carries a *guard*,
+//! which is dropped when nothing of the task that borrows is left.
 
 use std::any::type_name;
 use std::ptr::NonNull;
@@ -23,7 +23,7 @@ use crate::state::{CancelClaim, Outcome, State};
 pub(crate) struct RawClaim(RawToken);
 
 impl RawClaim {
-    /// A claim on a task. `None` of one that never had a handle, and so is whoever's that holds it.
+    /// A claim on a task. `None` if it never had a handle: then it belongs to whoever holds it.
     pub(crate) fn on(task: &RawTask) -> Option<Self> {
         if task.is_detached() {
             return None;
@@ -32,8 +32,7 @@ impl RawClaim {
         Some(Self(unsafe { RawToken::new(task.cell()) }))
     }
 
-    /// Runs the task here, unless it has started or ended, or its pool refuses that. True if it has
-    /// ended by that.
+    /// Runs the task here, or ends it if its pool refuses. False if it had started or ended before.
     pub(crate) fn run(&self) -> bool {
         let cell = self.0.cell();
         // SAFETY: a token is an owner.
@@ -41,8 +40,8 @@ impl RawClaim {
             return false;
         }
         let refusal = || self.0.home().and_then(refusal);
-        // SAFETY: the claim made us the runner, and the payload still holds the closure: claims are
-        // made on tasks alone. We stay an owner besides, by the token.
+        // SAFETY: the claim made us the runner, and the payload still holds the closure: claims are made
+        // on tasks alone. We also stay an owner, by the token.
         unsafe { start(cell, Company::Others, refusal) };
         true
     }
@@ -59,7 +58,7 @@ impl RawClaim {
         }
     }
 
-    /// The task's identity and what it is called.
+    /// The task's identity and name.
     pub(crate) fn id(&self) -> (CellId, &'static str) {
         (self.0.id(), self.0.name())
     }
@@ -76,20 +75,20 @@ impl RawClaim {
     }
 }
 
-/// A closure, and what is to be dropped last.
+/// A closure, and what is dropped last.
 struct Guarded<F, G> {
     closure: F,
     guard: G,
 }
 
 impl RawTask {
-    /// As [`RawTask::new`], for a closure and a value that may borrow. `guard` is dropped after the
-    /// task has ended and the runner has dropped all that was the task's.
+    /// As [`RawTask::new`], for a closure and a value that may borrow. `guard` is dropped after the task
+    /// has ended and the runner has dropped everything of the task's.
     ///
     /// # Safety
     ///
-    /// What closure and value borrow lives until the guard is dropped, and the handle is not used
-    /// longer than that either; it may be leaked.
+    /// What closure and value borrow lives until the guard is dropped, and the handle is not used after
+    /// that either; it may be leaked.
     pub(crate) unsafe fn guarded<F, T, G>(
         closure: F,
         guard: G,

@@ -1,9 +1,9 @@
-//! A task that hands its cell on: its closure gets the [`Writer`], and the outcome may come long after the
-//! closure has returned, from anywhere.
+//! A task that hands on its cell: its closure gets the [`Writer`], and the outcome may come from
+//! anywhere, long after the closure has returned.
 //!
-//! Until somebody claims it, it is a task like any other: the payload holds the closure, and whoever claims
-//! owns that. Who claims it to run it takes the closure out, and is then what a writer that has started is:
-//! the runner of a cell with an empty payload. So there is no transition of its own.
+//! Until somebody claims it, it is a task like any other: the payload holds the closure, which belongs to
+//! whoever claims. Whoever claims it to run it takes the closure out, and is then what a started writer
+//! is: the runner of a cell with an empty payload. So it needs no transition of its own.
 
 use std::alloc::Layout;
 use std::any::type_name;
@@ -17,7 +17,7 @@ use crate::blocker::PoolId;
 use crate::panic::contain;
 use crate::state::{Outcome, State};
 
-/// One allocation for the closure, for what it has completed in the end, and for the hook.
+/// One allocation for the closure, for the outcome, and for the hook.
 #[inline]
 pub(crate) fn handed<F, T, H>(home: PoolId, hook: H, closure: F) -> (RawTask, Reader<T>)
 where
@@ -58,7 +58,7 @@ where
     }
 }
 
-/// Says how the closure went; the outcome of the cell is another matter.
+/// Returns how the closure went; the outcome of the cell is another matter.
 ///
 /// # Safety
 ///

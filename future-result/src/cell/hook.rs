@@ -1,10 +1,10 @@
-//! What a pool leaves in a cell, to be told that work that is running is to stop.
+//! What a pool leaves in a cell to be told when running work should stop.
 //!
-//! It lies behind the payload, where only the cell's own table knows to find it. It is written before
-//! anybody else knows the cell, never changed, and dropped by the last owner: so every owner may call
-//! it at any time.
+//! It lies behind the payload, where only the cell's own table can find it. It is written before anybody
+//! else knows the cell, never changed, and dropped by the last owner, so every owner may call it at any
+//! time.
 //!
-//! A hook may besides be what the task is woken by ([`waker`](super::waker)).
+//! A hook may also be what wakes the task ([`waker`](super::waker)).
 
 use std::mem::{MaybeUninit, offset_of};
 use std::ptr::NonNull;
@@ -26,7 +26,7 @@ pub(super) struct Hooked<F, T, H> {
 pub(super) struct Hook {
     call: unsafe fn(NonNull<Header>),
     drop: unsafe fn(NonNull<Header>),
-    /// Of its wakers, whose data is the cell, if it has any.
+    /// The table of its wakers, if it has any; their data is the cell.
     waker: Option<&'static RawWakerVTable>,
 }
 
@@ -40,7 +40,7 @@ impl Hook {
         }
     }
 
-    /// For those of a [`Hooked<(), T, H>`] that the task is also woken by, with the table of such wakers.
+    /// As [`new`](Self::new), for a hook that also wakes the task, with the table of such wakers.
     pub(super) const fn waking<T, H: Wakes>(waker: &'static RawWakerVTable) -> Self {
         Self {
             call: cancel::<T, H>,
@@ -70,7 +70,7 @@ impl Hook {
     }
 }
 
-/// Fills the place of the hook.
+/// Writes the hook.
 ///
 /// # Safety
 ///

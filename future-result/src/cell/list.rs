@@ -1,10 +1,10 @@
 //! Tasks strung on their own cells: a queue that allocates nothing.
 //!
-//! A cell has one `next` pointer, which belongs to whoever holds its task, so a task is in one list
-//! at most. The inbox is the stack of Treiber ("Systems Programming: Coping with Parallelism", IBM
-//! RJ 5118, 1986) without its pop: takers swap the whole stack out and turn it round. Nobody follows
-//! a pointer of a stack that others still push to, and so the usual trouble of such stacks, a node
-//! that was freed or came back meanwhile, cannot arise.
+//! A cell has one `next` pointer, which belongs to whoever holds its task, so a task is in at most one
+//! list. The inbox is the stack of Treiber ("Systems Programming: Coping with Parallelism", IBM RJ 5118,
+//! 1986) without its pop: takers swap out the whole stack and reverse it. Nobody follows a pointer of a
+//! stack that others still push to, so the usual trouble of such stacks, a node freed or reused
+//! meanwhile, cannot arise.
 
 use std::fmt;
 use std::mem;
@@ -15,7 +15,7 @@ use crate::sync::atomic::{AtomicPtr, Ordering};
 use crate::sync::is_sampled;
 use crate::{JoinHandle, PoolId, Status, Task};
 
-/// What the head of an inbox is when it is closed; the address of no cell.
+/// The head of a closed inbox; the address of no cell.
 const CLOSED: *mut Header = ptr::without_provenance_mut(1);
 
 /// Tasks in the order in which they were added, in no memory but their own.
@@ -41,10 +41,9 @@ const CLOSED: *mut Header = ptr::without_provenance_mut(1);
 /// assert_eq!(handles.map(|handle| handle.result().unwrap()), [1, 2]);
 /// ```
 pub struct TaskList {
-    /// Null if there are none. Each cell's `next` points to the following one, the last one's is
-    /// anything.
+    /// Null if there are none. Each cell's `next` points to the following one; the last one's is arbitrary.
     first: *mut Header,
-    /// Valid if there is a first.
+    /// Valid unless `first` is null.
     last: *mut Header,
     len: usize,
 }
@@ -65,7 +64,7 @@ impl TaskList {
         }
     }
 
-    /// How many tasks there are, tombstones included.
+    /// The number of tasks, tombstones included.
     #[must_use]
     pub const fn len(&self) -> usize {
         self.len
@@ -202,8 +201,7 @@ impl TaskList {
         self.drop_stale_with(|_| ());
     }
 
-    /// As [`drop_stale`](Self::drop_stale), and tells what has become of each that it drops; see
-    /// [`Task::status`].
+    /// As [`drop_stale`](Self::drop_stale), and reports what became of each task that it drops; see [`Task::status`].
     #[doc(hidden)]
     pub fn drop_stale_with(&mut self, mut tell: impl FnMut(Option<Status>)) {
         for _ in 0..self.len {
@@ -215,7 +213,7 @@ impl TaskList {
         }
     }
 
-    /// Builds a list of a chain that ends with `end`, the newest task first.
+    /// Builds a list from a chain that ends with `end`, the newest task first.
     ///
     /// # Safety
     ///
@@ -314,8 +312,7 @@ impl TaskInbox {
         }
     }
 
-    /// Adds all of `tasks` at once, in their order and with none between them. As for the rest, see
-    /// [`push`](Self::push).
+    /// Adds all of `tasks` at once, in order and with none in between. Otherwise like [`push`](Self::push).
     ///
     /// # Errors
     ///
@@ -440,8 +437,8 @@ impl TaskInbox {
             if head == CLOSED {
                 return false;
             }
-            // ORDERING: SeqCst contains the Release that publishes the cells, and pairs with the
-            // Acquire of `take`; it also keeps the caller's next SeqCst load behind it.
+            // ORDERING: SeqCst contains the Release that publishes the cells, and pairs with the Acquire
+            // of `take_all`; it also keeps the caller's next SeqCst load behind it.
             match self.head.compare_exchange_weak(
                 head,
                 newest.as_ptr(),
@@ -489,7 +486,7 @@ impl TaskInbox {
     /// refused.run();
     /// ```
     pub fn close(&self) -> TaskList {
-        // ORDERING: Acquire as in `take_all`; SeqCst, since who closes then looks who sleeps.
+        // ORDERING: Acquire as in `take_all`; SeqCst, since the closer then looks for sleepers.
         let newest = self.head.swap(CLOSED, Ordering::SeqCst);
         if newest == CLOSED {
             return TaskList::new();

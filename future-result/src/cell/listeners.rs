@@ -1,7 +1,7 @@
-//! Who waits for cells to be cancelled.
+//! Waiting for cells to be cancelled.
 //!
-//! Hardly a task does that, so there is no place for it in the cell but one flag. The wakers lie in a table of
-//! the process, by the cell that they are about. Whoever cancels looks there if the flag says so.
+//! Few tasks do that, so the cell has only a flag for it. The wakers lie in a table of the process, keyed
+//! by the cell, where whoever cancels looks if the flag is set.
 
 use std::collections::BTreeMap;
 use std::ptr::NonNull;
@@ -49,7 +49,7 @@ impl Listener {
         Poll::Ready(())
     }
 
-    /// The waker is cloned before and a former one dropped after the lock, since both may run user code.
+    /// The waker is cloned before the lock and a former one dropped after it, since both may run user code.
     fn register(&mut self, waker: Waker) {
         let mut listeners = LISTENERS.lock();
         let place = *self.place.get_or_insert_with(|| {

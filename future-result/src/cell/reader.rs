@@ -21,7 +21,7 @@ use crate::result::{Cancel, Status};
 use crate::state::{CancelClaim, Snapshot};
 use crate::sync::is_sampled;
 
-/// The owner of `HANDLE`; what may be done through it follows from `&mut self` or `self`.
+/// The owner of `HANDLE`; its rights follow from `&mut self` or `self`.
 pub(crate) struct Reader<T> {
     cell: NonNull<Header>,
     _value: PhantomData<T>,
@@ -47,7 +47,7 @@ impl<T> Reader<T> {
         }
     }
 
-    /// The reader of another cell, which has failed already.
+    /// The reader of a new cell, which has failed already.
     pub(crate) fn failed(error: TaskError) -> Self {
         let (writer, reader) = Writer::new(None);
         writer.fail(error);
@@ -70,7 +70,7 @@ impl<T> Reader<T> {
         self.snapshot().status()
     }
 
-    /// The outcome; what `otherwise` makes of the handle if there is none yet.
+    /// The outcome, or what `otherwise` makes of the handle if there is none yet.
     ///
     /// Not a `Result` in a `Result`, and the value is wrapped last: moving a `Result` through memory
     /// costs more than all the rest here.
@@ -92,7 +92,7 @@ impl<T> Reader<T> {
         Ok(value)
     }
 
-    /// The rarer part of [`Reader::take_or_else`].
+    /// The rare part of [`Reader::take_or_else`].
     #[cold]
     fn take_rarer(
         self,
@@ -111,13 +111,13 @@ impl<T> Reader<T> {
         result
     }
 
-    /// As [`RawTask::is_sampled`](super::RawTask::is_sampled), for the same cells.
+    /// As [`RawTask::is_sampled`](super::RawTask::is_sampled), for the same cell.
     #[inline]
     pub(crate) fn is_sampled(&self) -> bool {
         is_sampled(self.cell.addr().get())
     }
 
-    /// Keeps the cell's memory, and so its identity, also when this reader is gone.
+    /// Keeps the cell's memory, and so its identity, even after this reader is gone.
     pub(crate) fn token(&self) -> RawToken {
         // SAFETY: the handle is an owner.
         unsafe { RawToken::new(self.cell) }
@@ -129,7 +129,7 @@ impl<T> Reader<T> {
             CancelClaim::Won => {
                 // SAFETY: the handle is an owner.
                 let fail = unsafe { vtable(self.cell) }.fail;
-                // SAFETY: the claim made us the runner. We stay an owner besides, by `HANDLE`.
+                // SAFETY: the claim made us the runner. We also stay an owner, by `HANDLE`.
                 unsafe { fail(self.cell, TaskError::Cancelled) };
                 Cancel::Prevented
             }
@@ -142,7 +142,7 @@ impl<T> Reader<T> {
         }
     }
 
-    /// Tells whoever can stop the running work that the handle wants that.
+    /// Tells whoever can stop the running work that the handle asks for it.
     fn call_hook(&self) {
         // SAFETY: the handle is an owner.
         if let Some(hook) = unsafe { vtable(self.cell) }.hook {
@@ -166,16 +166,16 @@ impl<T> Reader<T> {
         if home != Some(pool) || self.is_by_hand() {
             return false;
         }
-        // Best taken out of the queue: then no tombstone stays there.
+        // Better taken out of the queue, where it would leave a tombstone.
         if let Some(task) = take_own(CellId::new(self.cell)) {
             count_own(task.into_raw().run_with(self, || refusal(pool)));
             return self.snapshot().is_done();
         }
-        // SAFETY: what is completed by hand was sent away above.
+        // SAFETY: cells completed by hand were turned away above.
         unsafe { self.claim_and_run(pool) }
     }
 
-    /// Runs the task here, if it has not started; where it was queued, a tombstone stays.
+    /// Runs the task here, if it has not started, leaving a tombstone where it was queued.
     ///
     /// # Safety
     ///
@@ -185,8 +185,7 @@ impl<T> Reader<T> {
         if !unsafe { state(self.cell) }.claim_as_handle() {
             return false;
         }
-        // SAFETY: the claim made us the runner, and the payload still holds the closure, as of every
-        // task.
+        // SAFETY: the claim made us the runner, and the payload still holds the closure, as every task's does.
         unsafe { start(self.cell, Company::Others, || refusal(pool)) };
         true
     }
@@ -202,7 +201,7 @@ impl<T> Reader<T> {
         }
     }
 
-    /// True if the outcome has come meanwhile.
+    /// True if the outcome has arrived meanwhile.
     fn register(&mut self, seen: Snapshot, waker: &Waker) -> bool {
         // SAFETY: the handle is an owner.
         let state = unsafe { state(self.cell) };
@@ -210,7 +209,7 @@ impl<T> Reader<T> {
             return list.register(state, waker);
         }
         if seen.has_waiter() {
-            // SAFETY: ours is the handle, and with `WAITER` seen a waker was its last.
+            // SAFETY: we own the handle, which put a waker there last, as `WAITER` was seen.
             if unsafe { slot_wakes_same(self.cell, waker) } {
                 return false;
             }
@@ -231,7 +230,7 @@ impl<T> Reader<T> {
         true
     }
 
-    /// Runs `callback` with the outcome: when it is there, or now if it is already.
+    /// Runs `callback` with the outcome: when it is there, or now if it already is.
     pub(crate) fn on_done(&mut self, callback: Callback<T>) {
         // SAFETY: the handle is an owner.
         let state = unsafe { state(self.cell) };
@@ -296,7 +295,7 @@ impl<T> Drop for Reader<T> {
         let Err(seen) = unsafe { state(self.cell) }.detach() else {
             return;
         };
-        /// Lets go of the cell also when the value's destructor panics.
+        /// Lets go of the cell even if the value's destructor panics.
         struct ReleaseOnDrop(NonNull<Header>, Snapshot);
 
         impl Drop for ReleaseOnDrop {
@@ -323,7 +322,6 @@ impl<T> Drop for Reader<T> {
 unsafe fn release(cell: NonNull<Header>, seen: Snapshot) {
     // SAFETY: an owner until this very transition.
     let release = unsafe { state(cell) }.release_handle(seen);
-    // SAFETY: the payload is empty, says the caller; a waker in the slot keeps the cell from being
-    // released as the last.
+    // SAFETY: the payload is empty, says the caller; a waker in the slot keeps this release from being the last.
     unsafe { free_if_last(cell, release) };
 }

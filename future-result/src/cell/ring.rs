@@ -1,12 +1,12 @@
-//! A worker's own tasks: a ring that its owner fills, and from whose front all may take.
+//! A worker's own queue: a ring that its owner fills, and from whose front anyone may take.
 //!
-//! The queue of a worker as in Go's and tokio's schedulers: a fixed ring of pointers between two
-//! counters. `tail` is the owner's. `head` moves by compare-and-swap, by one for a pop, by many for
-//! a theft; whoever moves it owns what it has moved over. First in, first out, for the owner too.
+//! It is a worker's queue as in Go's and tokio's schedulers: a fixed ring of pointers between two
+//! counters. `tail` is the owner's. `head` moves by compare-and-swap, by one for a pop, by many for a
+//! steal; whoever moves it owns what it moved over. First in, first out, for the owner too.
 //!
-//! Who takes reads the slots before it has won them, and uses what it has read only if it wins. The
-//! owner does not write to a slot before it has seen `head` pass it, so what a winner has read is what
-//! was there. The counters have 64 bits and never come back to where they were.
+//! A taker reads the slots before it has won them, and uses what it read only if it wins. The owner does
+//! not write a slot before it has seen `head` pass it, so a winner has read what was there. The counters
+//! have 64 bits and never wrap.
 
 use std::array;
 use std::fmt;
@@ -22,11 +22,11 @@ use crate::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 struct Ring {
     head: Line<AtomicU64>,
     tail: Line<AtomicU64>,
-    /// Those from `head` up to `tail` hold tasks.
+    /// The slots from `head` up to `tail` hold tasks.
     slots: [AtomicPtr<Header>; RING],
 }
 
-/// Apart from what others write.
+/// Against false sharing.
 #[repr(align(128))]
 struct Line<T>(T);
 
@@ -36,7 +36,7 @@ impl Ring {
     }
 
     fn len(&self) -> usize {
-        // ORDERING: Acquire, the head first: it never passes the tail, so neither does what is read.
+        // ORDERING: Acquire, the head first: it never passes the tail, so the values read cannot either.
         let head = self.head.0.load(Ordering::Acquire);
         let tail = self.tail.0.load(Ordering::Acquire);
         tail.saturating_sub(head) as usize
@@ -45,7 +45,7 @@ impl Ring {
 
 impl Drop for Ring {
     fn drop(&mut self) {
-        // The last owner of both ends: nobody takes any more.
+        // Both ends are gone: nobody else takes.
         while take_one(self, |_| true).is_some() {}
     }
 }
@@ -111,7 +111,7 @@ impl TaskDeque {
         }
     }
 
-    /// How many tasks there are, tombstones included.
+    /// The number of tasks, tombstones included.
     #[must_use]
     pub fn len(&self) -> usize {
         self.ring.len()
@@ -134,7 +134,7 @@ impl TaskDeque {
         let ring = &*self.ring;
         // ORDERING: Relaxed; the owner alone changes it.
         let tail = ring.tail.0.load(Ordering::Relaxed);
-        // ORDERING: Acquire pairs with the Release in `take`: who took from a slot has read it.
+        // ORDERING: Acquire pairs with the Release of the takers: whoever took from a slot has read it.
         let head = ring.head.0.load(Ordering::Acquire);
         if tail - head >= RING as u64 {
             return Err(task);
@@ -142,14 +142,14 @@ impl TaskDeque {
         let cell = task.into_raw().into_cell();
         // ORDERING: Relaxed; published by the tail.
         ring.slot(tail).store(cell.as_ptr(), Ordering::Relaxed);
-        // ORDERING: SeqCst contains the Release that pairs with the Acquire of `take`; it also keeps
+        // ORDERING: SeqCst contains the Release that pairs with the Acquire of the takers; it also keeps
         // the caller's next SeqCst load behind it.
         ring.tail.0.swap(tail + 1, Ordering::SeqCst);
         Ok(())
     }
 
-    /// Moves up to `count` of the oldest tasks of `list` to the end, as far as there is room, with one
-    /// step. Says how many. As for the rest, see [`push`](Self::push).
+    /// Moves up to `count` of the oldest tasks of `list` to the end in one step, as far as there is room,
+    /// and returns how many. Otherwise like [`push`](Self::push).
     ///
     /// # Examples
     ///
@@ -208,7 +208,7 @@ impl TaskStealer {
         self.len() == 0
     }
 
-    /// How many tasks there are, tombstones included.
+    /// The number of tasks, tombstones included.
     #[must_use]
     pub fn len(&self) -> usize {
         self.ring.len()
@@ -220,7 +220,7 @@ impl TaskStealer {
         take_one(&self.ring, |_| true)
     }
 
-    /// Takes half of the tasks, the oldest ones: gives the first, and adds the others to `to`.
+    /// Takes half of the tasks, the oldest ones: returns the first, and adds the others to `to`.
     #[must_use]
     pub fn steal_into(&self, to: &TaskDeque) -> Option<Task> {
         let (from, to) = (&*self.ring, &*to.ring);
@@ -259,7 +259,7 @@ impl TaskStealer {
     }
 }
 
-/// Takes the oldest task, if `is_wanted` likes the looks of its cell's address.
+/// Takes the oldest task, if `is_wanted` accepts its cell's address.
 #[inline]
 fn take_one(ring: &Ring, is_wanted: impl Fn(*mut Header) -> bool) -> Option<Task> {
     // ORDERING: Acquire, so that the tail read next is not older, and what was pushed is seen.
@@ -270,7 +270,7 @@ fn take_one(ring: &Ring, is_wanted: impl Fn(*mut Header) -> bool) -> Option<Task
         if head >= tail {
             return None;
         }
-        // ORDERING: Relaxed; if it is out of date, the compare-and-swap fails.
+        // ORDERING: Relaxed; if it is stale, the compare-and-swap fails.
         let cell = ring.slot(head).load(Ordering::Relaxed);
         if !is_wanted(cell) {
             return None;

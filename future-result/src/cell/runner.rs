@@ -29,8 +29,7 @@ impl<T> Runner<T> {
         }
     }
 
-    /// Completes the cell, notifies, and frees what nobody owns any more. Says how the outcome was
-    /// stored.
+    /// Completes the cell, notifies, and frees what nobody owns any more. Returns how the outcome was stored.
     #[inline]
     pub(super) fn finish(self, result: Result<T, TaskError>, company: Company) -> Outcome {
         // SAFETY: the payload is the runner's and empty; the types are right, says `new`.
@@ -50,7 +49,7 @@ impl<T> Runner<T> {
 /// Whether somebody else may touch the cell while its closure runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Company {
-    /// The runner holds the handle, too, and there was nobody else when it began
+    /// The runner also holds the handle, and there was nobody else when it began
     /// ([`State::start_alone`](crate::state::State::start_alone)).
     Alone,
     Others,
@@ -95,7 +94,7 @@ pub(super) unsafe fn load<T>(cell: NonNull<Header>, outcome: Outcome) -> Result<
     }
 }
 
-/// Shows the outcome to a callback, where it lies.
+/// Calls a callback with the outcome in place.
 ///
 /// # Safety
 ///
@@ -131,7 +130,7 @@ pub(super) unsafe fn conclude<T>(cell: NonNull<Header>, outcome: Outcome, comple
     // Else that was the last touch: the cell is the handle's.
 }
 
-/// The rarer part of [`conclude`], which runs users' code.
+/// The rare part of [`conclude`], which runs user code.
 ///
 /// # Safety
 ///
@@ -144,7 +143,7 @@ unsafe fn notify<T>(cell: NonNull<Header>, outcome: Outcome, completion: Complet
             let waker = unsafe { take_waker(cell) };
             // SAFETY: an owner until this very transition.
             let release = unsafe { state(cell) }.release_waiter();
-            // SAFETY: the outcome is the handle's and was disposed of by it if we are the last.
+            // SAFETY: the outcome is the handle's, which has disposed of it if we are the last.
             unsafe { free_if_last(cell, release) };
             // Last touch was above: a waker is user code and may run for long.
             contain(|| waker.wake());
@@ -172,7 +171,7 @@ unsafe fn run_callbacks<T>(cell: NonNull<Header>, outcome: Outcome) {
     let raw = unsafe { callbacks(cell) }.cast::<Callbacks<T>>();
     // SAFETY: `raw` came from `Arc::into_raw`, and the slot's count lives as long as the cell.
     unsafe { Arc::increment_strong_count(raw) };
-    // SAFETY: the count just made is this one's. It outlives the cell, and with it the lock.
+    // SAFETY: the count just made is this one's. It keeps the list and its lock beyond the cell.
     let list = unsafe { Arc::from_raw(raw) };
     loop {
         // SAFETY: a runner is an owner until the cell is completed, which ends the loop.
@@ -183,7 +182,7 @@ unsafe fn run_callbacks<T>(cell: NonNull<Header>, outcome: Outcome) {
             }
             Next::Completed(completion, waker) => {
                 // SAFETY: passed on to the caller. The answer is `Handed` or `Detached`: callbacks
-                // exclude a waker in the slot, and were not asked for.
+                // exclude `Wake`, and `Callbacks` is not answered after them.
                 unsafe { conclude::<T>(cell, outcome, completion) };
                 if let Some(waker) = waker {
                     contain(|| waker.wake());

@@ -17,9 +17,9 @@ use crate::{Cause, Status, TaskError};
 /// A closure that has not started, of any type, in one pointer.
 pub(crate) struct RawTask(NonNull<Header>);
 
-// SAFETY: `new` asks closure and value to be `Send`, and a task gives access to nothing else.
+// SAFETY: `new` requires closure and value to be `Send`, and a task gives access to nothing else.
 unsafe impl Send for RawTask {}
-// SAFETY: through a shared reference there is only `is_stale`, an atomic load.
+// SAFETY: through a shared reference there are only atomic operations and what never changes.
 unsafe impl Sync for RawTask {}
 
 impl RawTask {
@@ -37,7 +37,7 @@ impl RawTask {
         (Self(cell), unsafe { Reader::new(cell) })
     }
 
-    /// One allocation for a closure whose end nobody is told of.
+    /// One allocation for a closure whose outcome nobody gets.
     #[inline]
     pub(crate) fn detached<F>(closure: F) -> Self
     where
@@ -73,15 +73,14 @@ impl RawTask {
     ///
     /// # Safety
     ///
-    /// The task was made there of an `F`.
+    /// The task was made there from an `F`.
     #[cold]
     pub(super) unsafe fn into_detached_closure<F>(self) -> F {
         // SAFETY: nobody else can claim or own a detached task.
         unsafe { free_closure::<F>(self.into_cell()) }
     }
 
-    /// One task in 64, chosen by the place of its cell: to do something now and then that must not
-    /// cost much, as long as memory grows.
+    /// One task in 64, chosen by its cell's address: for cheap housekeeping now and then, as long as memory grows.
     #[inline]
     pub(crate) fn is_sampled(&self) -> bool {
         is_sampled(self.0.addr().get())
@@ -94,13 +93,13 @@ impl RawTask {
         unsafe { vtable(self.0) }.detached
     }
 
-    /// Where it is; it stays its owner.
+    /// Its cell, of which it stays an owner.
     #[inline]
     pub(super) fn cell(&self) -> NonNull<Header> {
         self.0
     }
 
-    /// Gives up the task without running it, and says where it is.
+    /// Gives up the task without running it, and returns its cell.
     #[inline]
     pub(super) fn into_cell(self) -> NonNull<Header> {
         let cell = self.0;
@@ -116,8 +115,8 @@ impl RawTask {
         Self(cell)
     }
 
-    /// Runs the closure here, unless the handle has claimed it. Asks for a `refusal` once it has claimed
-    /// the task; see [`start`]. Says how it went, or what has become of it until now; nothing of a helper.
+    /// Runs the closure here, unless the handle has claimed it; asks for a `refusal` after claiming it
+    /// (see [`start`]). Returns how it went, or what has become of it until now; `None` for a helper.
     #[inline]
     pub(crate) fn run_unless(self, refusal: impl FnOnce() -> Option<TaskError>) -> Option<Status> {
         match self.claim() {
@@ -127,8 +126,8 @@ impl RawTask {
         }
     }
 
-    /// As [`RawTask::run_unless`], for whoever also holds a handle: if it is that of this very task, hardly
-    /// anybody can interfere.
+    /// As [`RawTask::run_unless`], for a caller that also holds a handle: if it is this very task's,
+    /// hardly anybody can interfere.
     #[inline]
     pub(super) fn run_with<T>(
         self,
@@ -156,13 +155,13 @@ impl RawTask {
         }
     }
 
-    /// Whether the handle has claimed it, so that it only takes up room.
+    /// Whether the handle has claimed it, so that it is a mere tombstone.
     pub(crate) fn is_stale(&self) -> bool {
         // SAFETY: the task side is an owner.
         !unsafe { state(self.0) }.load().is_queued()
     }
 
-    /// What has become of it; nothing of a helper.
+    /// What has become of it; `None` for a helper.
     pub(crate) fn status(&self) -> Option<Status> {
         // SAFETY: the task side is an owner.
         unsafe { tombstone_status(self.0) }
@@ -173,7 +172,7 @@ impl RawTask {
         unsafe { vtable(self.0) }.role
     }
 
-    /// Becomes the runner; or lets go of the tombstone, and says what it is of.
+    /// Becomes the runner; or lets go of the tombstone, and returns its status.
     #[inline]
     fn claim(self) -> Result<NonNull<Header>, Option<Status>> {
         let cell = self.into_cell();
@@ -186,8 +185,8 @@ impl RawTask {
         // SAFETY: the task side is an owner.
         let status = unsafe { tombstone_status(cell) };
         let release = state.release_task();
-        // SAFETY: whoever claimed has emptied the payload before the cell was done, or the handle
-        // has afterwards; nobody is left who could have put anything there.
+        // SAFETY: whoever claimed emptied the payload before the cell was done, or the handle did
+        // afterwards; nobody is left who could have filled it.
         unsafe { free_if_last(cell, release) };
         Err(status)
     }
@@ -200,13 +199,12 @@ impl Drop for RawTask {
     }
 }
 
-/// Runs what was just claimed; or drops the closure and completes with the error, if there is a
-/// `refusal` and it is no part of a task that is running already. Says how it went; nothing of a helper.
+/// Runs what was just claimed; or, if there is a `refusal` and it is not part of a task that is running
+/// already, drops the closure and completes with the error. Returns how it went; `None` for a helper.
 ///
 /// # Safety
 ///
-/// The caller is the runner of a task whose payload holds the closure, and gives both up; and in whatever
-/// company it says it is.
+/// The caller is the runner of a task whose payload holds the closure, gives up both, and is in the company it states.
 #[inline]
 pub(super) unsafe fn start(
     cell: NonNull<Header>,
@@ -217,7 +215,7 @@ pub(super) unsafe fn start(
     let vtable = unsafe { vtable(cell) };
     let status = match refusal() {
         Some(error) if vtable.role != Role::Part => {
-            // So that its tombstone, if there is one, counts as cancelled, whatever the error.
+            // Makes its tombstone, if there is one, count as cancelled, whatever the error.
             // SAFETY: a runner is an owner.
             let _ = unsafe { state(cell) }.claim_to_cancel();
             // SAFETY: passed on to the caller.
@@ -230,9 +228,9 @@ pub(super) unsafe fn start(
     (vtable.role != Role::Helper).then_some(status)
 }
 
-/// What has become of a task that somebody else has claimed. One that was ended by its deadline did
-/// not fail by itself, so it counts as cancelled; and so does one that was asked to stop and panicked. Of
-/// one that nobody has cancelled and that has left no outcome, nobody was there to take it: it has run.
+/// What has become of a task that somebody else has claimed. One ended by its deadline did not fail by
+/// itself, so it counts as cancelled; so does one that was asked to stop and panicked. One that nobody
+/// cancelled and that left no outcome had nobody to take it: it has run.
 ///
 /// # Safety
 ///
@@ -313,7 +311,7 @@ unsafe fn fail_detached<F>(cell: NonNull<Header>, _error: TaskError) {
     contain(|| drop(closure));
 }
 
-/// Moves the closure out, so that the memory can be used again while it runs.
+/// Moves the closure out, so that the memory can be reused while it runs.
 ///
 /// # Safety
 ///

@@ -9,15 +9,14 @@ use crate::blocker::PoolId;
 use crate::sync::thread_locals;
 
 thread_locals! {
-    /// The cells whose closures have begun on this thread and not ended: the latest one.
+    /// The latest of the cells whose closures have begun on this thread and not ended.
     static RUNNING: Stack = Stack { top: Cell::new(ptr::null()) };
 }
 
-/// A stack whose entries may also leave out of turn: closures that run on coroutines of one thread
-/// need not end in the order of their beginning.
+/// A stack whose entries may leave out of order: closures on coroutines of one thread need not nest.
 ///
 /// The entries lie in the frames that run the closures, and are chained in both directions. Each takes
-/// itself out before its frame ends; so whatever a pointer here leads to is there.
+/// itself out before its frame ends, so every pointer here is valid.
 struct Stack {
     top: Cell<*const Entry>,
 }
@@ -36,7 +35,7 @@ impl Stack {
         let below = self.top.replace(entry);
         entry.below.set(below);
         entry.above.set(ptr::null());
-        // SAFETY: null, or an entry of this stack, which is there.
+        // SAFETY: null, or an entry of this stack, which is valid.
         if let Some(below) = unsafe { below.as_ref() } {
             below.above.set(entry);
         }
@@ -47,7 +46,7 @@ impl Stack {
     /// The entry is in this stack.
     unsafe fn remove(&self, entry: &Entry) {
         let (below, above) = (entry.below.get(), entry.above.get());
-        // SAFETY: null, or an entry of this stack, which is there.
+        // SAFETY: null, or an entry of this stack, which is valid.
         if let Some(below) = unsafe { below.as_ref() } {
             below.above.set(above);
         }
@@ -62,7 +61,7 @@ impl Stack {
     fn cells(&self) -> impl Iterator<Item = NonNull<Header>> {
         let mut next = self.top.get();
         std::iter::from_fn(move || {
-            // SAFETY: null, or an entry of this stack, which is there.
+            // SAFETY: null, or an entry of this stack, which is valid.
             let entry = unsafe { next.as_ref() }?;
             next = entry.below.get();
             Some(entry.cell)
@@ -70,14 +69,14 @@ impl Stack {
     }
 }
 
-/// Runs `f`, and meanwhile has the cell among those that this thread is running.
+/// Runs `f`, with the cell among those that this thread is running.
 ///
 /// # Safety
 ///
 /// The caller stays the runner of the cell until the call has ended.
 #[inline]
 pub(super) unsafe fn while_running<R>(cell: NonNull<Header>, f: impl FnOnce() -> R) -> R {
-    /// Takes the entry out also when `f` unwinds.
+    /// Takes the entry out even if `f` unwinds.
     struct Leave<'a>(&'a Entry);
 
     impl Drop for Leave<'_> {
@@ -93,14 +92,14 @@ pub(super) unsafe fn while_running<R>(cell: NonNull<Header>, f: impl FnOnce() ->
         below: Cell::new(ptr::null()),
         above: Cell::new(ptr::null()),
     };
-    // SAFETY: it is borrowed, and so stays where it is, until `Leave` has taken it out.
+    // SAFETY: the entry is borrowed, and so stays where it is, until `Leave` has taken it out.
     let entered = RUNNING.try_with(|running| unsafe { running.push(&entry) });
     // A thread whose locals are being destroyed runs its task without a token.
     let _leave = entered.is_ok().then(|| Leave(&entry));
     f()
 }
 
-/// Which cell it is, for as long as something keeps the cell's memory.
+/// The identity of a cell, for as long as something keeps the cell's memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CellId(NonZeroUsize);
 
@@ -117,7 +116,7 @@ impl CellId {
 
 /// The cells that this thread is running; each leaves before it can be completed.
 pub(crate) fn running() -> Vec<CellId> {
-    // Allocates nothing where nothing is being run.
+    // Allocates nothing if nothing is being run.
     let all = RUNNING.try_with(|running| running.cells().map(CellId::new).collect());
     all.unwrap_or_default()
 }
@@ -152,7 +151,7 @@ impl RawToken {
 
     /// # Safety
     ///
-    /// A token of the cell that somebody had counted, and gives up.
+    /// A token of the cell was counted for the caller, who gives it up.
     #[inline]
     pub(super) unsafe fn from_cell(cell: NonNull<Header>) -> Self {
         Self(cell)
@@ -161,8 +160,8 @@ impl RawToken {
     /// A token of the task that this thread is running.
     pub(crate) fn current() -> Option<Self> {
         let cell = RUNNING.try_with(|running| running.cells().next()).ok()??;
-        // SAFETY: an entry leaves with its frame, before its cell can be completed; so the cell
-        // is being run, and kept alive by that, on this very thread.
+        // SAFETY: an entry leaves with its frame, before its cell can be completed; so this very thread
+        // is running the cell, which keeps it alive.
         Some(unsafe { Self::new(cell) })
     }
 
@@ -176,7 +175,7 @@ impl RawToken {
         self.0
     }
 
-    /// Which cell it is: the token keeps the memory, so no other cell gets this identity meanwhile.
+    /// The cell's identity: the token keeps the memory, so no other cell gets it meanwhile.
     pub(crate) fn id(&self) -> CellId {
         CellId::new(self.0)
     }

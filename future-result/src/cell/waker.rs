@@ -1,11 +1,11 @@
-//! Wakers of a task that lie in the cell of its outcome, in its [hook](super::hook): so they take no memory.
+//! Wakers of a task that lie in its outcome's cell, in the [hook](super::hook), and so take no memory.
 //!
-//! A waker is a token: it keeps the cell's memory, and with it the hook, which is all that it looks at. It
-//! owns nothing of the task, and may be cloned, woken and dropped anywhere and at any time, also when the
-//! outcome has long been taken.
+//! A waker is a token: it keeps the cell's memory, and with it the hook, which is all that it looks at.
+//! It owns nothing of the task, and may be cloned, woken and dropped anywhere and at any time, even long
+//! after the outcome was taken.
 //!
-//! Tokens are counted in few bits. A waker can be cloned without end, by code that nobody here knows; so
-//! the clones beyond [a limit](crate::state::State::try_add_token) get a cell of their own.
+//! Tokens are counted in few bits, but unknown code may clone a waker without end; so clones beyond
+//! [a limit](crate::state::State::try_add_token) get a cell of their own.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -18,7 +18,7 @@ use super::hook::place;
 use super::token::RawToken;
 use super::{Header, Writer, state};
 
-/// A hook that can wake its task, besides asking it to stop.
+/// A hook that can wake its task, as well as ask it to stop.
 #[doc(hidden)]
 pub trait Wakes: Send + Sync + Sized + 'static {
     /// Somebody asks the running work to stop.
@@ -27,11 +27,11 @@ pub trait Wakes: Send + Sync + Sized + 'static {
     /// Somebody wakes the task, on any thread; perhaps when it has ended.
     fn wake(this: &WakeRef<Self>);
 
-    /// Another one that wakes the same task.
+    /// Another hook that wakes the same task.
     fn another(&self) -> Self;
 }
 
-/// A hook, as long as somebody needs it.
+/// A reference to a hook, which keeps it.
 #[doc(hidden)]
 pub struct WakeRef<H> {
     hook: NonNull<H>,
@@ -72,7 +72,7 @@ impl<H> fmt::Debug for WakeRef<H> {
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct WakerRef<'a> {
-    /// Is no token of its own.
+    /// Not a token of its own.
     waker: ManuallyDrop<Waker>,
     _owner: PhantomData<&'a ()>,
 }
@@ -84,8 +84,8 @@ impl WakerRef<'_> {
     #[inline]
     pub(super) unsafe fn new(cell: NonNull<Header>, table: &'static RawWakerVTable) -> Self {
         let raw = RawWaker::new(cell.as_ptr().cast_const().cast(), table);
-        // SAFETY: the table does what it should with the cell that it was made for. The owner counts for
-        // this waker as well, which is never dropped.
+        // SAFETY: the table does what it should with the cell it was made for. The owner counts for this
+        // waker as well, which is never dropped.
         let waker = ManuallyDrop::new(unsafe { Waker::from_raw(raw) });
         Self {
             waker,
@@ -108,7 +108,7 @@ impl Deref for WakerRef<'_> {
 pub fn waker_of<H: Wakes>(hook: H) -> Waker {
     let (writer, reader) = Writer::<()>::waking(None, hook);
     drop(reader);
-    // It has one, so that the other never comes to be.
+    // It has one, so the fallback is never used.
     let waker = writer.waker();
     let waker = waker.map_or_else(|| Waker::noop().clone(), |waker| Waker::clone(&waker));
     // Nobody is there to take it.
@@ -123,7 +123,7 @@ pub(super) const fn table<T, H: Wakes>() -> &'static RawWakerVTable {
 
 /// # Safety
 ///
-/// `data` is that of a waker, whose token is there until this returns.
+/// `data` is a waker's, and its token stays until this returns.
 #[inline]
 unsafe fn cell(data: *const ()) -> NonNull<Header> {
     // SAFETY: it comes from a `NonNull`.

@@ -53,7 +53,7 @@ impl<T> Writer<T> {
         unsafe { Self::of(cell) }
     }
 
-    /// As [`Writer::hooked`], with a hook that also is what the task is woken by.
+    /// As [`Writer::hooked`], with a hook that also wakes the task.
     #[inline]
     pub(crate) fn waking<H: Wakes>(home: Option<PoolId>, hook: H) -> (Self, Reader<T>) {
         let cell = allocate(State::new(), waking_table::<T, H>(), home);
@@ -63,7 +63,7 @@ impl<T> Writer<T> {
         unsafe { Self::of(cell) }
     }
 
-    /// The waker that lies in the cell, if one does.
+    /// The waker that lies in the cell, if any.
     #[inline]
     pub(crate) fn waker(&self) -> Option<WakerRef<'_>> {
         // SAFETY: an owner, by `TASK` or as the runner.
@@ -143,7 +143,7 @@ impl<T> Writer<T> {
         self.notify_or_take_back(completion)
     }
 
-    /// The rarer part of [`Writer::complete`].
+    /// The rare part of [`Writer::complete`].
     #[cold]
     fn notify_or_take_back(mut self, completion: Completion) -> Result<(), T> {
         let cell = self.cell;
@@ -168,7 +168,7 @@ impl<T> Writer<T> {
         Ok(())
     }
 
-    /// Completes with an error; in vain if the handle has cancelled.
+    /// Completes with an error, unless the handle has cancelled.
     pub(crate) fn fail(mut self, error: TaskError) {
         if self.start() {
             // SAFETY: started, so we are the runner; the payload is empty.
@@ -195,7 +195,7 @@ impl<T> Drop for Writer<T> {
     }
 }
 
-/// A [`Writer`] in one pointer, for who has many: whether it has started, it reads in the cell.
+/// A [`Writer`] in one pointer, for those who have many: the cell says whether it has started.
 pub(crate) struct SlimWriter<T>(NonNull<Header>, PhantomData<fn(T)>);
 
 // SAFETY: as a writer.
@@ -210,7 +210,7 @@ impl<T> SlimWriter<T> {
         ManuallyDrop::into_inner(ManuallyDrop::new(self).writer())
     }
 
-    /// What it stands for, which owns the cell in its place as long as it is not dropped.
+    /// The writer that it stands for, which must not be dropped while this owns the cell.
     #[inline]
     fn writer(&self) -> ManuallyDrop<Writer<T>> {
         ManuallyDrop::new(Writer {
@@ -294,7 +294,7 @@ fn waking_table<T, H: Wakes>() -> &'static VTable {
     }
 }
 
-/// Nobody runs a pair in place, says [`VTable::by_hand`].
+/// Nobody runs a pair in place: see [`VTable::by_hand`].
 ///
 /// # Safety
 ///
@@ -313,6 +313,6 @@ unsafe fn fail<T>(cell: NonNull<Header>, error: TaskError) {
     // Cancelling stores nothing, which matters: the writer may be filling the payload right now.
     // SAFETY: the caller is an owner, as the runner.
     let completion = unsafe { state(cell) }.complete(Outcome::Cancelled, true);
-    // SAFETY: the caller was the runner, and a cancelled outcome is nothing in the payload.
+    // SAFETY: the caller was the runner, and a cancelled outcome stores nothing in the payload.
     unsafe { conclude::<T>(cell, Outcome::Cancelled, completion) };
 }

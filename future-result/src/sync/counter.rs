@@ -1,15 +1,14 @@
 //! Numbers for show.
 #![expect(
     clippy::disallowed_types,
-    reason = "a step of a model for each count would tell nothing and cost much"
+    reason = "a model's step for each count would show nothing and cost much"
 )]
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// A number that one thread counts up, and that others look at.
+/// A number that one thread counts up and others look at.
 ///
-/// It publishes nothing and nothing is decided from it, so it is a std atomic in a model, too, where
-/// it is no step.
+/// It publishes nothing and nothing is decided from it, so even in a model it is a std atomic, which is no step.
 #[derive(Debug, Default)]
 pub struct Counter(AtomicU64);
 
@@ -20,7 +19,7 @@ impl Counter {
         Self(AtomicU64::new(0))
     }
 
-    /// Adds `more`. Only the counter's owner may: what two threads add at once can get lost.
+    /// Adds `more`. Only the counter's owner may: concurrent additions can get lost.
     #[inline]
     pub fn add(&self, more: u64) {
         // ORDERING: Relaxed, as the type says. A store does, since there is one writer.
@@ -28,7 +27,7 @@ impl Counter {
         self.0.store(before.wrapping_add(more), Ordering::Relaxed);
     }
 
-    /// What was counted up to some moment.
+    /// The count at some moment.
     #[must_use]
     pub fn get(&self) -> u64 {
         // ORDERING: Relaxed, as the type says.

@@ -1,11 +1,11 @@
-//! The numbers of pools, and which of them this process got from its parent by a fork.
+//! The numbers of pools, and which of them this process inherited by a fork.
 //!
-//! A child process that was forked off has a copy of the parent's pools and only one of its threads:
-//! whoever waited there for a worker would wait for ever. Numbers are given in order, so it is enough
-//! that the child remembers the last one that its parent gave.
+//! A forked child has a copy of the parent's pools and only one of its threads: whoever waited there for
+//! a worker would wait for ever. Numbers are given in order, so the child need only remember the last one
+//! that its parent gave.
 //!
-//! Nothing of this is published to other threads, and a model's executions share the numbers: so these
-//! are std's atomics in a model, too, where they are no steps.
+//! None of this is published to other threads, and a model's executions share the numbers: so even in a
+//! model these are std's atomics, which are no steps.
 #![expect(
     clippy::disallowed_types,
     reason = "loom's atomics cannot be statics, and these order nothing"
@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 /// The last number that was given.
 static LAST: AtomicU32 = AtomicU32::new(0);
 
-/// Numbers up to this one were given by a process that this one was forked off.
+/// Numbers up to this one were given by a process that this one was forked from.
 static INHERITED: AtomicU32 = AtomicU32::new(0);
 
 static WATCH: Once = Once::new();
@@ -34,7 +34,7 @@ pub fn unique_id() -> Option<NonZeroU32> {
     last.ok().and_then(|last| NonZeroU32::new(last + 1))
 }
 
-/// Whether a number was given before this process was forked off its parent.
+/// Whether a number was given before this process was forked.
 #[inline]
 #[must_use]
 pub fn is_inherited(id: NonZeroU32) -> bool {
@@ -52,8 +52,8 @@ pub fn has_inherited() -> bool {
 
 #[cfg(all(unix, not(miri)))]
 fn watch_forks() {
-    // SAFETY: the handler may be called in any child process at any time: all that it does is two
-    // atomic operations, which is allowed there.
+    // SAFETY: the handler may be called in any child process at any time: it only does two atomic
+    // operations, which is allowed there.
     let failed = unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
     // Without memory for it, forks are not noticed.
     let _ = failed;

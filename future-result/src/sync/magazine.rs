@@ -1,15 +1,15 @@
-//! The memory of cells: kept for the next ones rather than given back at once.
+//! The memory of cells: kept for the next ones rather than returned at once.
 //!
-//! Most cells have one of few sizes and live short, and the allocator is the dearest part of a task. So
+//! Most cells have one of few sizes and a short life, and the allocator is the dearest part of a task. So
 //! each thread keeps two *magazines* of free cells of each size, which only it touches. A full one goes
-//! to the *depot*, from where a thread that has none left takes it: so cells that one thread makes and
-//! another frees come back, and the depot's lock is met once in [`ROUNDS`] times at most. With two
-//! magazines a thread does not go to the depot and back for every cell at the edge of one. (Bonwick and
-//! Adams, "Magazines and Vmem", USENIX 2001.) A magazine lists its cells instead of chaining them, so that
-//! nobody reads or writes a free cell, and hardly anything here is unsafe.
+//! to the *depot*, where a thread that has run out takes it: so cells that one thread makes and another
+//! frees come back, and the depot's lock is taken once in [`ROUNDS`] times at most. With two magazines a
+//! thread does not go to the depot and back for every cell at the edge of one. (Bonwick and Adams,
+//! "Magazines and Vmem", USENIX 2001.) A magazine lists its cells instead of chaining them, so nobody
+//! reads or writes a free cell, and hardly anything here is unsafe.
 //!
-//! Nobody waits for the depot: who finds it locked goes to the allocator. So a process that was forked
-//! off while a thread of its parent had it locked does not hang.
+//! Nobody waits for the depot: whoever finds it locked goes to the allocator. So a process that was
+//! forked while a thread of its parent held the lock does not hang.
 //!
 //! What is kept is bounded: [`ROUNDS`] cells in each of the magazines, and [`DEPOT_BYTES`] of each size in
 //! the depot.
@@ -23,16 +23,15 @@ use std::ptr::NonNull;
 
 use parking_lot::Mutex;
 
-/// The sizes that are kept, in bytes: what glibc's allocator makes of them, with its header of 8 bytes,
-/// fills its chunks.
+/// The sizes that are kept, in bytes: with the 8-byte header of glibc's allocator, they fill its chunks.
 const SIZES: [usize; 3] = [56, 88, 120];
 /// What cells of these sizes are aligned to, in bytes.
 const ALIGN: usize = 16;
-/// As many cells fit into a magazine.
+/// How many cells fit into a magazine.
 const ROUNDS: usize = 64;
-/// So many bytes of free cells of each size stay in the depot, at most.
+/// How many bytes of free cells of each size stay in the depot at most.
 const DEPOT_BYTES: usize = 8 << 20;
-/// As many cells a thread gets from the allocator at a time, so as not to ask the depot for each.
+/// How many cells a thread gets from the allocator at a time, so as not to ask the depot for each.
 const FRESH: usize = 8;
 
 /// The memory of a free cell, allocated with the layout of its size.
@@ -117,8 +116,7 @@ pub unsafe fn dealloc(memory: *mut u8, layout: Layout) {
     }
 }
 
-/// `None` also if the thread's locals are being destroyed, or if the allocator that the program has
-/// chosen got here from within `f`.
+/// `None` also if the thread's locals are being destroyed, or if the program's own allocator got here from within `f`.
 #[inline]
 fn with_pair<R>(size: usize, f: impl FnOnce(&mut Pair) -> Option<R>) -> Option<R> {
     let f = |pairs: &[RefCell<Pair>; SIZES.len()]| f(&mut *pairs[size].try_borrow_mut().ok()?);
@@ -142,13 +140,13 @@ impl Pair {
         }
     }
 
-    /// As [`Pair::take`], with nothing loaded.
+    /// As [`Pair::take`], with the loaded magazine empty.
     #[cold]
     fn reload(&mut self) -> Option<Memory> {
         if !self.spare.is_empty() {
             mem::swap(&mut self.loaded, &mut self.spare);
         } else if let Some(full) = DEPOTS[self.size].try_lock()?.pop() {
-            // The empty one goes back to the allocator: that is one of its `ROUNDS`.
+            // The empty one goes back to the allocator: one call in `ROUNDS`.
             self.loaded = full;
         } else {
             self.loaded.reserve_exact(ROUNDS);
@@ -160,7 +158,7 @@ impl Pair {
         self.loaded.pop()
     }
 
-    /// False if there is no room for it: then it was not kept.
+    /// False if there is no room: then it was not kept.
     #[inline]
     fn keep(&mut self, memory: Memory) -> bool {
         if self.loaded.len() == self.loaded.capacity() && !self.unload() {
@@ -170,7 +168,7 @@ impl Pair {
         true
     }
 
-    /// Makes room where the loaded magazine is full. False if it could not.
+    /// Makes room when the loaded magazine is full. False if it could not.
     #[cold]
     fn unload(&mut self) -> bool {
         if self.loaded.is_empty() {

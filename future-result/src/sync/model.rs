@@ -27,7 +27,7 @@ pub const SEARCHES_MIN: usize = 0;
 /// As [`SEARCHES`].
 pub const PAUSES: usize = 0;
 
-/// A static that is made anew for each execution of the model.
+/// A static made anew for each execution of the model.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __statics {
@@ -39,7 +39,7 @@ macro_rules! __statics {
 }
 pub use crate::__statics as statics;
 
-/// The time, which nothing in a model may hang on.
+/// The time, on which nothing in a model may depend.
 #[must_use]
 pub fn now() -> Instant {
     Instant::now()
@@ -48,7 +48,7 @@ pub fn now() -> Instant {
 /// A model's thread parks at once: yielding would only make the model larger.
 pub const YIELDS: u32 = 0;
 
-/// A set of two is large here, so that a small model shows what becomes of waits for many tasks.
+/// A set of two is large here, so that small models cover waits for many tasks.
 pub const LISTED_MIN: usize = 1;
 
 /// Addresses differ from one run of a model to the next, and must not decide anything.
@@ -57,7 +57,7 @@ pub fn is_sampled(_address: usize) -> bool {
     false
 }
 
-/// Few enough that a model sees a ring go round.
+/// Few enough that a model sees a ring wrap round.
 pub const RING: usize = 4;
 
 /// Time must not decide anything in a model.
@@ -67,7 +67,7 @@ pub const WORTH_WAKING: std::time::Duration = std::time::Duration::ZERO;
 pub mod atomic {
     pub use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering, fence};
 
-    /// loom takes `SeqCst` accesses for `AcqRel` ones, and only fences for what they are.
+    /// loom treats `SeqCst` accesses as `AcqRel` ones, and only fences as what they are.
     pub fn fence_between_seq_cst() {
         fence(Ordering::SeqCst);
     }
@@ -214,7 +214,7 @@ pub mod channel {
         head: AtomicU32,
     }
 
-    /// There is nothing in the queue, or nothing that can be seen yet.
+    /// There is nothing in the queue, or nothing visible yet.
     #[derive(Debug)]
     pub struct Empty;
 
@@ -272,7 +272,7 @@ pub mod channel {
     }
 
     impl<T> Receiver<T> {
-        /// Whether there is nothing in the queue, or nothing that can be seen yet.
+        /// Whether there is nothing in the queue, or nothing visible yet.
         #[must_use]
         pub fn is_empty(&self) -> bool {
             let place = self.head.load(Ordering::Relaxed) as usize;

@@ -26,10 +26,10 @@ pub use crate::__thread_locals as thread_locals;
 
 /// How often a worker without work yields and looks again before it sleeps.
 pub const SEARCHES: usize = 50;
-/// As often it does even if that was in vain the last times: with fewer, one round trip in thirty got
-/// stuck where both sides sleep each time.
+/// It does so at least this often, even if the last times were in vain: with fewer, one round trip in
+/// thirty got stuck where both sides sleep each time.
 pub const SEARCHES_MIN: usize = 12;
-/// So many turns, at most, a worker lets pass before it looks for tasks that come in a stream.
+/// How many turns at most a worker lets pass before it looks for tasks that come in a stream.
 pub const PAUSES: usize = 6;
 
 /// A static whose first value is a constant.
@@ -49,11 +49,11 @@ pub fn now() -> Instant {
     Instant::now()
 }
 
-/// How often a wait offers its CPU to others before its thread parks: waking it from that costs more
+/// How often a wait offers its CPU to others before its thread parks: waking a parked thread costs more
 /// than all of these together.
 pub const YIELDS: u32 = 16;
 
-/// Up to so many tasks that one thread waits for are listed in any case when it registers its wait.
+/// Up to this many tasks that one thread waits for are always listed when it registers its wait.
 pub const LISTED_MIN: usize = 16;
 
 /// Says yes to one address in 64, whatever their pattern: multiplied by 2^64 / the golden ratio, its
@@ -64,11 +64,10 @@ pub fn is_sampled(address: usize) -> bool {
     (address as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 58 == 0
 }
 
-/// How many tasks a worker has of its own at most.
+/// How many tasks a worker's own queue holds at most.
 pub const RING: usize = 256;
 
-/// What must be left of a parallel map for another thread to be worth its waking, which takes 2 to
-/// 15 µs.
+/// What must be left of a parallel map to make waking another thread worthwhile, which takes 2 to 15 µs.
 pub const WORTH_WAKING: std::time::Duration = std::time::Duration::from_micros(20);
 
 /// Atomics and fences. Types of our own, so that clippy can tell them from std's, which nothing

@@ -1,13 +1,13 @@
 //! The facade in a simulation: a seed decides who runs, what the time is, and what goes wrong.
 //!
 //! The threads are shuttle's: coroutines of one real thread. Every access to an atomic, a lock or a
-//! parked thread is a place where another one may go on. Memory is sequentially consistent, so what is
-//! wrong with an ordering is left for loom to find; a simulation has room for whole programs instead.
+//! parked thread is a place where another one may go on. Memory is sequentially consistent, so wrong
+//! orderings are left for loom to find; a simulation has room for whole programs instead.
 //!
-//! Whatever is decided here comes from shuttle's own random numbers, so that a seed replays a run.
+//! All decisions here come from shuttle's own random numbers, so a seed replays a run.
 #![expect(
     clippy::disallowed_types,
-    reason = "what the simulation itself keeps is no step of it"
+    reason = "the simulation's own bookkeeping is no step of it"
 )]
 
 use std::alloc::Layout;
@@ -29,7 +29,7 @@ macro_rules! __thread_locals {
 }
 pub use crate::__thread_locals as thread_locals;
 
-/// A static that is made anew for each run.
+/// A static made anew for each run.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __statics {
@@ -51,14 +51,13 @@ pub const PAUSES: usize = 1;
 /// As [`SEARCHES`].
 pub const YIELDS: u32 = 1;
 
-/// How long a block must be, at the least, for another worker to be woken for half of it: time is no
-/// measure in a simulation.
+/// How long a block must be for another worker to be woken for half of it: time is no measure in a simulation.
 pub const WORTH_WAKING: Duration = Duration::ZERO;
 
-/// A set of two is large here, so that small programs show what becomes of waits for many tasks.
+/// A set of two is large here, so that small programs cover waits for many tasks.
 pub const LISTED_MIN: usize = 1;
 
-/// Few enough that small programs see rings go round and run over.
+/// Few enough that small programs see rings wrap round and overflow.
 pub const RING: usize = 4;
 
 /// Says yes to one address in four, whatever it is: addresses differ from one run to its replay.
@@ -74,7 +73,7 @@ pub struct Faults {
     pub spawn: u64,
     /// A parked thread wakes for no reason.
     pub wake: u64,
-    /// Somebody waits with a time limit, and the time is over before anything else happens.
+    /// A wait with a time limit expires before anything else happens.
     pub expire: u64,
 }
 
@@ -97,7 +96,7 @@ pub fn cells() -> usize {
     CELLS.get()
 }
 
-/// Whether something happens that has a chance of one in so many.
+/// Whether something with a chance of one in so many happens.
 fn happens(one_in: u64) -> bool {
     one_in > 0
         && shuttle::rand::thread_rng()
@@ -105,7 +104,7 @@ fn happens(one_in: u64) -> bool {
             .is_multiple_of(one_in)
 }
 
-/// The run's time: it passes where somebody waits for it, and a little with each look at it.
+/// The run's time: it passes when somebody waits for it, and a little with each look at it.
 #[must_use]
 pub fn now() -> Instant {
     static START: OnceLock<Instant> = OnceLock::new();
@@ -131,7 +130,7 @@ pub unsafe fn alloc(layout: Layout) -> *mut u8 {
     unsafe { std::alloc::alloc(layout) }
 }
 
-/// As [`std::alloc::dealloc`], and counts; what is read from there afterwards is plainly wrong.
+/// As [`std::alloc::dealloc`], and counts; what is read there afterwards is plainly wrong.
 ///
 /// # Safety
 ///

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 
 use future_result::{Cancel, FutureResult, Status, TaskError};
 
-/// A handle that tells its polls and wakers, and is done when told to.
+/// A handle that reports its polls and wakers, and is done when told to.
 #[derive(Clone, Default)]
 pub(crate) struct Probe(Arc<Mutex<Probed>>);
 
@@ -16,7 +16,7 @@ pub(crate) struct Probed {
     pub(crate) done: bool,
     polls: usize,
     wakers: Vec<Waker>,
-    /// How many times more it wakes its waker at once, and is pending all the same.
+    /// How many more times it wakes its waker at once, and is pending all the same.
     pub(crate) self_wakes: usize,
 }
 

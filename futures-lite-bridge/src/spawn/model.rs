@@ -1,4 +1,4 @@
-//! Models of those who come to the list of the waiting at once.
+//! Models of concurrent access to the waiting futures.
 
 use std::sync::Arc;
 use std::task::{Wake, Waker};
@@ -16,7 +16,7 @@ struct Woken(AtomicU32);
 
 impl Wake for Woken {
     fn wake(self: Arc<Self>) {
-        // ORDERING: Relaxed; looked at after a join.
+        // ORDERING: Relaxed; read after a join.
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 }

@@ -20,7 +20,7 @@ pin_project! {
         // `None` once completed.
         completer: Option<Completer<F::Output>>,
         pool: PoolId,
-        // With those that wait, by its cell.
+        // Its key in `Waiting`, while it is there.
         entered: Option<CellId>,
     }
 
@@ -41,14 +41,14 @@ impl<F: Future> Spawned<F> {
         }
     }
 
-    /// Its `Runnable` is dropped, since the pool will not poll it any more.
+    /// Its `Runnable` is dropped, since the pool will not poll it again.
     fn drop_unfinished(self: Pin<&mut Self>) {
         if self.completer.is_some() {
             self.finish(Err(TaskError::Cancelled));
         }
     }
 
-    /// Drops the future first, so that whoever waits knows that it is gone.
+    /// Drops the future first, so that it is gone when its waiter wakes.
     fn finish(self: Pin<&mut Self>, outcome: Result<F::Output, TaskError>) {
         let mut this = self.project();
         let dropped = catch_unwind(AssertUnwindSafe(|| this.future.set(None)));
@@ -83,7 +83,7 @@ impl<F: Future> Spawned<F> {
         self.completer.as_ref().is_none_or(Completer::is_cancelled)
     }
 
-    /// Makes sure that a cancellation, or the end of the pool, ends the wait. False if either has come.
+    /// Makes sure that a cancellation, or the end of the pool, ends the wait. False if either has happened.
     fn wait(self: Pin<&mut Self>, context: &Context<'_>) -> bool {
         let this = self.project();
         let Some(completer) = this.completer else {
@@ -100,7 +100,7 @@ impl<F: Future> Spawned<F> {
             return false;
         }
         *this.entered = Some(cell);
-        // Only now: a canceller who does not find it has cancelled before.
+        // Only now: a canceller that did not find it here had already cancelled.
         !completer.is_cancelled()
     }
 }
@@ -116,7 +116,7 @@ impl<F: Future> Future for Spawned<F> {
         let Some(future) = self.as_mut().project().future.as_pin_mut() else {
             return Poll::Ready(());
         };
-        // Unwind safety: the future is not polled again after a panic, and whoever waits is told.
+        // Unwind safety: the future is not polled again after a panic, and the waiter is told.
         let outcome = match catch_unwind(AssertUnwindSafe(|| future.poll(context))) {
             Ok(Poll::Pending) if self.as_mut().wait(context) => return Poll::Pending,
             Ok(Poll::Pending) => Err(TaskError::Cancelled),

@@ -1,20 +1,20 @@
-//! The futures of a pool that wait for something, so that whoever cancels one, and the pool's end, find it.
+//! The waiting futures of a pool, where their cancellers and the pool's end find them.
 //!
 //! | who | does | under the lock |
 //! |---|---|---|
-//! | a future, after its first poll that was not ready | enters its waker, then looks whether it is cancelled | unless the end has come |
+//! | a future, after its first pending poll | enters its waker, then checks whether it is cancelled | unless the pool has ended |
 //! | a canceller | says so in the cell, then wakes what was entered | |
 //! | a future that ends | takes its waker out | |
-//! | whoever wakes a future that the pool refuses | keeps it here until the end | unless the end has come |
+//! | a thread that wakes a future that the pool refuses | keeps it here until the end | unless the pool has ended |
 //! | the end of the pool | takes all wakers and what is kept, and lets no more in | |
 //!
-//! Canceller and future: whichever takes the lock later sees what the other did before it. Either the
+//! Canceller and future: whichever takes the lock later sees what the other did before. Either the
 //! canceller finds the waker, or the future sees that it is cancelled. So no cancellation is missed.
 //!
-//! Future and end: entered before it, a future is woken by the end, and comes back refused, to be dropped;
-//! later, it is told that there is no use in waiting. So nobody waits in a pool that is gone.
+//! Future and end: a future that entered earlier is woken by the end, refused by the pool, and dropped;
+//! a later one is told not to wait. So no future waits in a pool that is gone.
 //!
-//! Wakers and futures are users' code: nothing of them runs, or is dropped, under a lock.
+//! Wakers and futures are user code: they never run, and are never dropped, under a lock.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
@@ -24,10 +24,10 @@ use future_result::sync::Mutex;
 use future_result::{CellId, Task, contain};
 use thread_pool::Companion;
 
-/// More than one lock, so that workers are seldom in each other's way.
+/// Several locks, so that workers seldom contend.
 const SHARDS: usize = 16;
 
-/// By the cell of each, which the future keeps until it has left.
+/// Keyed by cell, which a future keeps until it has left.
 pub(super) struct Waiting {
     shards: [Mutex<Shard>; SHARDS],
 }
@@ -35,17 +35,17 @@ pub(super) struct Waiting {
 #[derive(Default)]
 struct Shard {
     wakers: HashMap<CellId, Waker, BuildHasherDefault<CellHasher>>,
-    /// What was woken when the pool accepted nothing more.
+    /// Woken when the pool accepted nothing more.
     kept: Vec<Task>,
     has_ended: bool,
 }
 
-/// Nobody chooses where cells lie, so nothing has to be kept from guessing which come together.
+/// Nobody can choose the addresses of cells, so no attack by collisions has to be prevented.
 #[derive(Default)]
 struct CellHasher(u64);
 
 impl Hasher for CellHasher {
-    /// With what is in the upper bits in the lower ones, too, since a table looks at both.
+    /// Mixes the upper bits into the lower ones, since a table uses both.
     fn finish(&self) -> u64 {
         self.0 ^ (self.0 >> 32)
     }
@@ -56,7 +56,7 @@ impl Hasher for CellHasher {
         }
     }
 
-    /// By 2⁶⁴ over the golden ratio, after which the upper bits depend on all of the address.
+    /// Multiplies by 2⁶⁴ over the golden ratio: then the upper bits depend on the whole address.
     fn write_usize(&mut self, address: usize) {
         self.0 = (self.0 ^ address as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     }
@@ -68,11 +68,11 @@ pub(super) struct HasEnded;
 impl Waiting {
     fn shard(&self, cell: CellId) -> &Mutex<Shard> {
         let hash = BuildHasherDefault::<CellHasher>::default().hash_one(cell);
-        // Not by what chooses the place within the shard.
+        // Not the bits that choose the place within the shard.
         &self.shards[(hash >> 48) as usize % SHARDS]
     }
 
-    /// Enters a future, which looks afterwards whether it is cancelled.
+    /// Enters a future, which then checks whether it is cancelled.
     pub(super) fn enter(&self, cell: CellId, waker: Waker) -> Result<(), HasEnded> {
         let mut shard = self.shard(cell).lock();
         if shard.has_ended {
@@ -98,7 +98,7 @@ impl Waiting {
         }
     }
 
-    /// Keeps what would poll a future until the pool ends; drops it if it has.
+    /// Keeps the task that polls a future until the pool ends; drops it if it has.
     pub(super) fn keep(&self, task: Task) {
         let mut shard = self.shards[0].lock();
         if shard.has_ended {
@@ -125,7 +125,7 @@ impl Companion for Waiting {
                 contain(|| drop(task));
             }
             for waker in wakers.into_values() {
-                // It comes to `keep`, which drops it.
+                // Its task ends up in `keep`, which drops it.
                 contain(|| waker.wake());
             }
         }

@@ -1,15 +1,14 @@
-//! What was read ahead: between the job that reads and whoever takes the bytes.
+//! Chunks that were read ahead, between the job that reads and the adapter.
 //!
 //! | who | does | under the lock |
 //! |---|---|---|
-//! | the job, after a read that filled its buffer | offers the chunk, then wakes whoever waits, and reads the next | if there is room |
-//! | the job, after any other read, or where its turn is over or no room is left | ends with the chunk, which its handle brings | |
+//! | the job, after a read that filled its buffer | offers the chunk, then wakes the waiter, and reads the next | if there is room |
+//! | the job, after any other read, or when its turn is over or no room is left | ends with the chunk, which its handle carries | |
 //! | the adapter | takes the first chunk and leaves its empty buffer; or leaves a waker, then polls the handle | |
-//! | the adapter, where the handle is ready | adds the job's last chunk | |
+//! | the adapter, when the handle is ready | adds the job's last chunk | |
 //!
-//! The adapter asks the handle after it has left its waker here. So it hears of what is offered later and of the
-//! job's end; and all that was offered before that end is here before the last chunk. Buffers go round, and are never
-//! copied.
+//! The adapter polls the handle after it has left its waker here. So a later offer wakes it, as does the job's end;
+//! and everything offered before that end is here before the last chunk. Buffers are reused, and never copied.
 
 use std::collections::VecDeque;
 use std::io::{self, Read};
@@ -19,7 +18,7 @@ use future_result::sync::Mutex;
 
 use super::retry;
 
-/// How many buffers may be ahead of the one that is being taken, with that which is being filled.
+/// How many buffers may be ahead of the one being taken, including the one being filled.
 pub(super) const AHEAD: usize = 3;
 
 #[derive(Default)]
@@ -30,28 +29,28 @@ struct Inner {
     chunks: VecDeque<Chunk>,
     /// To be filled again.
     spare: Vec<Vec<u8>>,
-    /// Of whoever waits for a chunk.
+    /// The adapter's, while it waits for a chunk.
     waker: Option<Waker>,
 }
 
-/// What one read has brought.
+/// The outcome of one read.
 pub(super) struct Chunk {
     pub(super) buffer: Vec<u8>,
     pub(super) read: io::Result<usize>,
 }
 
-/// A reader, and with which buffers it is read.
+/// A reader, and the size of its buffers.
 pub(super) struct Source<R> {
     pub(super) reader: R,
-    /// Of the next buffer, in bytes.
+    /// The size of the next buffer, in bytes.
     pub(super) capacity: usize,
-    /// Up to which that grows while reads fill their buffers.
+    /// How far that grows while reads fill their buffers.
     pub(super) capacity_max: usize,
-    /// Whether the last read did, so that the next is made before it is asked for.
+    /// Whether the last read did, so that the next is made ahead.
     pub(super) goes_on: bool,
 }
 
-/// With what a job ends.
+/// What a job returns.
 pub(super) struct Filled<R> {
     pub(super) source: Source<R>,
     pub(super) last: Chunk,
@@ -67,7 +66,7 @@ impl Ahead {
         loop {
             let mut buffer = self.empty(source.capacity);
             let read = retry(|| source.reader.read(&mut buffer));
-            // A reader that claims too much is at fault, but not to be believed.
+            // A reader may claim too much; it must not be believed.
             let read = read.map(|bytes| bytes.min(buffer.len()));
             source.goes_on = matches!(read, Ok(bytes) if bytes == buffer.len());
             let mut last = Chunk { buffer, read };
@@ -85,16 +84,16 @@ impl Ahead {
         }
     }
 
-    /// A buffer of so many bytes.
+    /// A buffer of `capacity` bytes.
     fn empty(&self, capacity: usize) -> Vec<u8> {
         let spare = self.0.lock().spare.pop();
-        // A smaller one is not resized, which would copy what is of no use any more.
+        // A smaller one is not resized, which would copy stale bytes.
         spare
             .filter(|buffer| buffer.len() == capacity)
             .unwrap_or_else(|| vec![0; capacity])
     }
 
-    /// Gives the chunk to whoever waits; or back, if there is no room for another one after it.
+    /// Adds the chunk and wakes the waiter; or gives it back if there is no room for another one after it.
     fn offer(&self, chunk: Chunk) -> Result<(), Chunk> {
         let mut inner = self.0.lock();
         if inner.chunks.len() + 1 >= AHEAD {
@@ -114,7 +113,7 @@ impl Ahead {
         self.0.lock().chunks.push_back(chunk);
     }
 
-    /// The first chunk, for a buffer that was taken. If there is none, the next one that is offered wakes the waker.
+    /// The first chunk, in exchange for the last one's buffer. If there is none, the next offer wakes the waker.
     pub(super) fn take(&self, taken: &mut Vec<u8>, waker: &Waker) -> Option<Chunk> {
         let waker = waker.clone();
         let mut inner = self.0.lock();

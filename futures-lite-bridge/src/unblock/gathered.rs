@@ -1,17 +1,17 @@
-//! What a writer was given: between whoever gives it and the job that writes.
+//! Bytes for a writer, between the adapter and the job that writes.
 //!
 //! | who | does | under the lock |
 //! |---|---|---|
 //! | the adapter | adds bytes; if no job has the writer, takes both for a new one | |
-//! | the adapter | leaves a waker where there is no room, or to hear of the end of what is written | unless there is nothing to wait for |
-//! | the job | exchanges what it has written for what was gathered meanwhile, and wakes whoever waits for room | while its turn lasts |
-//! | the job | gives the writer back and wakes whoever waits | there is nothing left to do, its turn is over, or something went wrong |
+//! | the adapter | leaves a waker if there is no room, or for the end of the writing | unless there is nothing to wait for |
+//! | the job | exchanges what it has written for what was gathered meanwhile, and wakes a waiter for room | while its turn lasts |
+//! | the job | gives the writer back and wakes the waiter | if nothing is left to do, its turn is over, or a call failed |
 //!
-//! To give the writer back is one step with the last look at what was gathered: whoever adds bytes either is seen by
-//! the job, or finds the writer here and starts the next. Where neither comes, the job has panicked, or was
-//! refused; then its handle is done, which it never is before the writer is back.
+//! The job gives the writer back in one step with its last look at what was gathered: either it sees the bytes that
+//! the adapter adds, or the adapter finds the writer here and starts the next job. Otherwise the job has panicked,
+//! or was refused; then its handle is done, which it never is before the writer is back.
 //!
-//! The writer is users' code: it is never called, or dropped, under the lock.
+//! The writer is user code: it is never called, or dropped, under the lock.
 
 use std::io::{self, Write};
 use std::task::Waker;
@@ -26,21 +26,21 @@ const COPY_MAX: usize = 64 * 1024;
 pub(super) struct Gathered<W>(Mutex<Inner<W>>);
 
 struct Inner<W> {
-    /// Unless a job has it.
+    /// `None` while a job has it.
     writer: Option<W>,
-    /// Not yet with a job.
+    /// Not given to a job yet.
     bytes: Vec<u8>,
-    /// Empty: the memory of what was written last.
+    /// Empty: the buffer that was written last.
     spare: Vec<u8>,
     /// Of `bytes`.
     capacity: usize,
-    /// Up to which that grows.
+    /// How far that grows.
     capacity_max: usize,
-    /// Whether something was written that was not flushed.
+    /// Whether something written is not flushed.
     is_dirty: bool,
-    /// Whether the job is to flush when there is nothing left to write.
+    /// Whether the job must flush when nothing is left to write.
     wants_flush: bool,
-    /// Of the last job, if it was not told yet.
+    /// The last job's, until it is reported.
     error: Option<io::Error>,
     waiter: Option<(Waker, Event)>,
 }
@@ -49,20 +49,20 @@ struct Inner<W> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Event {
     Room,
-    /// That the writer is back.
+    /// The writer is back.
     End,
 }
 
-/// What a job begins with.
+/// What a job starts with.
 pub(super) struct Job<W> {
     writer: W,
     bytes: Vec<u8>,
 }
 
-/// What a look at all this has led to.
+/// What a look has led to.
 pub(super) enum Look<W, T> {
     Done(T),
-    /// A job has to be started; only then it is done, or to be looked at again.
+    /// Start a job; then it is done, or has to be looked at again.
     Start(Job<W>, Option<T>),
     /// The waker will be woken, or the job's handle is done.
     Wait,
@@ -99,7 +99,7 @@ impl<W> Gathered<W> {
         if let Some(error) = inner.error.take() {
             return Look::Failed(error);
         }
-        // What is left of a turn that is over, or of before an error.
+        // Left over from a turn that has ended, or from before an error.
         let mut job = inner.begin_if(|inner| inner.bytes.len() >= inner.capacity);
         if inner.bytes.len() >= inner.capacity {
             let larger = inner.capacity.saturating_mul(2);
@@ -123,7 +123,7 @@ impl<W> Gathered<W> {
         }
     }
 
-    /// Asks for a flush of all that was given, if it is not flushed.
+    /// Asks for a flush of everything that was added, unless it is flushed.
     pub(super) fn flush(&self, waker: &Waker) -> Look<W, ()> {
         let waker = waker.clone();
         let mut inner = self.0.lock();
@@ -174,7 +174,7 @@ impl<W: Write> Gathered<W> {
         }
     }
 
-    /// What to do next, with which bytes; or gives the writer back.
+    /// The next step, with its bytes; or gives the writer back.
     fn next(
         &self,
         last: &Step,
@@ -187,7 +187,7 @@ impl<W: Write> Gathered<W> {
         let next = match (result, last) {
             (Err(error), _) => {
                 inner.error = Some(error);
-                // What was to be flushed may have been kept back.
+                // The writer may still hold unflushed bytes.
                 inner.is_dirty = true;
                 inner.wants_flush = false;
                 None
@@ -218,7 +218,7 @@ impl<W: Write> Gathered<W> {
 }
 
 impl<W> Inner<W> {
-    /// A job with what was gathered, if the writer is here and that is wanted.
+    /// A job for what was gathered, if it is wanted and the writer is here.
     fn begin_if(&mut self, is_wanted: impl FnOnce(&Self) -> bool) -> Option<Job<W>> {
         if !is_wanted(self) {
             return None;
@@ -230,7 +230,7 @@ impl<W> Inner<W> {
         Some(Job { writer, bytes })
     }
 
-    /// The next step of a job that has written all of its own.
+    /// The next step of a job that has written all its bytes.
     fn go_on(&mut self, bytes: &mut Vec<u8>, is_over: bool) -> Option<Step> {
         if self.bytes.is_empty() {
             self.wants_flush.then_some(Step::Flush)

@@ -1,16 +1,16 @@
-//! What an iterator has given: between the job that advances it and whoever takes the items.
+//! Items of an iterator, between the job that advances it and the stream.
 //!
 //! | who | does | under the lock |
 //! |---|---|---|
-//! | the job, after each item | adds it, then wakes whoever waits, and goes on | if there is room |
-//! | the job, where there is no room or its turn is over | ends with the iterator, which its handle brings | |
-//! | the stream, where it has no item left | polls the handle; then takes all items at once, or leaves a waker | |
-//! | the stream, before it starts a job | says how many items it still has of those that it took | if half of the room is free |
+//! | the job, after each item | adds it, then wakes the waiter, and goes on | if there is room |
+//! | the job, when there is no room or its turn is over | ends with the iterator, which its handle carries | |
+//! | the stream, when it has no items left | polls the handle; then takes all items at once, or leaves a waker | |
+//! | the stream, before it starts a job | says how many of the items that it took are left | if half of the room is free |
 //!
-//! The stream leaves its waker with the handle before it looks here. So what is added later wakes it, and what was
-//! added before an end that it has seen is here.
+//! The stream polls the handle before it looks here. So items added later wake it, and those added before an end
+//! that it has seen are here.
 //!
-//! Items change hands by the lot: the stream takes the lock and looks at the job once for all that there is.
+//! Items are taken in batches: the stream takes the lock and looks at the job once for each batch.
 
 use std::collections::VecDeque;
 use std::task::Waker;
@@ -21,9 +21,9 @@ pub(super) struct Items<T>(Mutex<Inner<T>>);
 
 struct Inner<T> {
     items: VecDeque<T>,
-    /// How many more the stream had, when it last said so. They are ahead of its consumer, too.
+    /// How many more the stream had when it last said so. They are ahead of its consumer, too.
     taken: usize,
-    /// Of whoever waits for an item.
+    /// The stream's, while it waits for an item.
     waker: Option<Waker>,
 }
 
@@ -36,8 +36,8 @@ impl<T> Items<T> {
         }))
     }
 
-    /// The job: gives the iterator back unless that has come to its end. `is_over` is told of each item whether
-    /// somebody waited for it.
+    /// The job: gives the iterator back unless it has ended. `is_over` is told for each item whether the stream
+    /// waited for it.
     pub(super) fn fill<I: Iterator<Item = T>>(
         &self,
         mut iter: I,
@@ -61,13 +61,12 @@ impl<T> Items<T> {
         }
     }
 
-    /// Exchanges all items for a queue that is empty, and says whether there are any. If there are none, the next one
-    /// wakes the waker.
+    /// Exchanges all items for an empty queue, and says whether there are any. If not, the next one wakes the waker.
     pub(super) fn take(&self, empty: &mut VecDeque<T>, waker: &Waker) -> bool {
         let waker = waker.clone();
         let mut inner = self.0.lock();
         std::mem::swap(&mut inner.items, empty);
-        // But for the one that is yielded now.
+        // Except for the one that is yielded now.
         inner.taken = empty.len().saturating_sub(1);
         let before = if empty.is_empty() {
             inner.waker.replace(waker)
@@ -79,7 +78,7 @@ impl<T> Items<T> {
         !empty.is_empty()
     }
 
-    /// Whether half of the room is free, where the stream has so many items.
+    /// Whether half of the room is free if the stream has `taken` items left.
     pub(super) fn is_half_empty(&self, taken: usize, capacity: usize) -> bool {
         let mut inner = self.0.lock();
         inner.taken = taken;

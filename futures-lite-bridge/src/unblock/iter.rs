@@ -57,14 +57,14 @@ pub struct UnblockIter<I: Iterator> {
 enum State<I> {
     /// The iterator is here.
     Idle(I),
-    /// A job has it, and gives it back unless it has come to the end.
+    /// A job has it, and gives it back unless it has ended.
     Filling(CancelOnDrop<JoinHandle<Option<I>>>),
     /// Yielded after all items.
     Failed(TaskError),
     Ended,
 }
 
-// The iterator is moved about, and never pinned.
+// The iterator is moved, and never pinned.
 impl<I: Iterator> Unpin for UnblockIter<I> {}
 
 impl<I> UnblockIter<I>
@@ -161,7 +161,7 @@ where
             return Poll::Ready(Some(Ok(item)));
         }
         loop {
-            // Before the look at the items: what a job that has ended gave is there then.
+            // Before looking at the items: those of a job that has ended are there by then.
             let polled = this.poll_idle(context);
             if this.items.take(&mut this.taken, context.waker()) {
                 let item = this.taken.pop_front();

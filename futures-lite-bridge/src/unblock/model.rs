@@ -1,4 +1,4 @@
-//! Models of a job and of whoever it works for, at once.
+//! Models of a job and its adapter at work together.
 #![expect(
     clippy::expect_used,
     clippy::unwrap_used,
@@ -20,7 +20,7 @@ use super::ahead::{AHEAD, Ahead, Chunk, Filled, Source};
 use super::gathered::{Gathered, Job, Look};
 use super::items::Items;
 
-/// Fills so many buffers with its number, and comes to its end. Before the last one it waits, if it has for what.
+/// Fills this many buffers with its number, then ends. Before the last one it waits for its handle, if it has one.
 struct Full(u8, Option<JoinHandle<()>>);
 
 impl Read for Full {
@@ -48,7 +48,7 @@ fn source(buffers: u8) -> Source<Full> {
     }
 }
 
-/// As the adapter polls: what is ahead, then the job's handle.
+/// Polls as the adapter does: what is ahead, then the job's handle.
 fn poll_chunk(
     ahead: &Ahead,
     buffer: &mut Vec<u8>,
@@ -137,7 +137,7 @@ fn a_job_whose_turn_is_over_ends_after_one_read() {
     });
 }
 
-/// As the stream polls: the job's handle, then what it has given.
+/// Polls as the stream does: the job's handle, then its items.
 fn poll_items<I: Iterator<Item = u8>>(
     items: &Items<u8>,
     taken: &mut VecDeque<u8>,
@@ -161,7 +161,7 @@ fn poll_items<I: Iterator<Item = u8>>(
     }
 }
 
-/// The second item comes only when that for which it waits is there.
+/// Its second item waits for `awaited`.
 fn two(mut awaited: Option<JoinHandle<()>>) -> impl Iterator<Item = u8> + Send + 'static {
     (1..3).inspect(move |&n| {
         if n == 2
@@ -243,7 +243,7 @@ fn a_job_whose_turn_is_over_ends_after_one_item_and_gives_the_iterator_back() {
 /// What was written, how much of it was flushed, and how often.
 type Log = Arc<Mutex<(Vec<u8>, usize, usize)>>;
 
-/// Writes a `b` only when that for which it waits is there.
+/// Waits for its handle, if it has one, before it writes a `b`.
 struct Logged(Log, Option<JoinHandle<()>>);
 
 impl Write for Logged {

@@ -58,10 +58,10 @@ pub struct UnblockReader<R> {
     ahead: Arc<Ahead>,
     /// The chunk that is being taken.
     buffer: Vec<u8>,
-    /// Which part of that is still to be taken.
+    /// The part of it that is still to be taken.
     from: usize,
     to: usize,
-    /// Whether that is the end, which stays so until it is consumed: who polls for the buffer may do so twice.
+    /// Whether that is the end, until it is consumed: the buffer may be polled for twice.
     is_end: bool,
 }
 
@@ -69,7 +69,7 @@ enum State<R> {
     /// The reader is here.
     Idle(Source<R>),
     Reading(CancelOnDrop<JoinHandle<Filled<R>>>),
-    /// To be told after what is ahead.
+    /// Reported after what is ahead.
     Failed(TaskError),
     Gone,
 }
@@ -123,7 +123,7 @@ impl<R: Read + Send + 'static> UnblockReader<R> {
         }
     }
 
-    /// Has a job read. The reader is here.
+    /// Starts a job. The reader is here.
     fn start(&mut self) {
         if let State::Idle(source) = std::mem::replace(&mut self.state, State::Gone) {
             let ahead = Arc::clone(&self.ahead);
@@ -135,7 +135,7 @@ impl<R: Read + Send + 'static> UnblockReader<R> {
         }
     }
 
-    /// Ready when no job has the reader. What the last one has read is ahead then.
+    /// Ready when no job has the reader. By then, what the last one has read is ahead.
     fn poll_idle(&mut self, context: &mut Context<'_>) -> Poll<()> {
         if let State::Reading(handle) = &mut self.state {
             self.state = match ready!(Pin::new(handle).poll(context)) {
@@ -149,7 +149,7 @@ impl<R: Read + Send + 'static> UnblockReader<R> {
         Poll::Ready(())
     }
 
-    /// Takes what was read. What was there before has been taken.
+    /// Takes a chunk. The one before has been consumed.
     fn arrive(&mut self, chunk: Chunk, context: &mut Context<'_>) -> io::Result<()> {
         self.buffer = chunk.buffer;
         (self.from, self.to) = (0, 0);

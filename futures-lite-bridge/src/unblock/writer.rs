@@ -55,7 +55,7 @@ use super::{CAPACITY, WRITE_MAX, gone, lost, submit};
 pub struct UnblockWriter<W> {
     submitter: Submitter,
     gathered: Arc<Gathered<W>>,
-    /// The last one, unless it is known how it has ended.
+    /// The last one, until its outcome is known.
     job: Option<JoinHandle<()>>,
     state: State,
 }

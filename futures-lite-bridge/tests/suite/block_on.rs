@@ -1,4 +1,4 @@
-//! Proves that `block_on` waits as its context waits, also inside of itself.
+//! Proves that `block_on` waits as its context waits, even nested in itself.
 use std::future::poll_fn;
 use std::io::{Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};

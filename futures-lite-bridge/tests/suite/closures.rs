@@ -1,5 +1,5 @@
-//! Proves what green tasks that are closures may do with async code. Apart from the others, since sanitizers have to
-//! be told of their stacks.
+//! Proves what green tasks that are closures may do with async code. Separate, since sanitizers have to be told of
+//! their stacks.
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
@@ -21,7 +21,7 @@ use green_tasks::{FutureResult, JoinHandle, TaskError, spawn_local};
 use crate::common::{Counted, pool, stackful};
 use crate::points::at_each_point;
 
-/// Cancels the green task that it is used by, at one of the polls there.
+/// Cancels the green task that uses it, in one of that task's polls.
 struct Canceller {
     task: RefCell<Option<Shared<JoinHandle<()>>>>,
     polls_before: Cell<usize>,
@@ -41,7 +41,7 @@ impl Canceller {
     }
 }
 
-/// Runs `body` as a green task that is cancelled in a poll after so many; true if there were not so many.
+/// Runs `body` as a green task that is cancelled in the poll after `polls`; true if there was none.
 fn cancelled_after(polls: usize, body: impl FnOnce(&Canceller) + 'static) -> bool {
     let canceller = Rc::new(Canceller {
         task: RefCell::new(None),
@@ -63,7 +63,7 @@ fn cancelled_after(polls: usize, body: impl FnOnce(&Canceller) + 'static) -> boo
     !canceller.has_struck.get()
 }
 
-/// What it adapts, whose polls are the canceller's.
+/// Adapts something, whose polls go through the canceller.
 struct Watched<'a, T>(&'a Canceller, T);
 
 impl<F: Future + Unpin> Future for Watched<'_, F> {
@@ -230,7 +230,7 @@ fn async_sockets_of_smol_suspend_the_green_task_that_reads_them_alone() {
     let address = listener.get_ref().local_addr().unwrap();
     stackful()
         .run(|| {
-            // Both ends on one thread: if either blocked it, the other would never come to its turn.
+            // Both ends on one thread: if either blocked it, the other would never get a turn.
             let server = spawn_local(move || {
                 let (stream, _) = block_on(listener.accept()).unwrap();
                 let mut stream = BlockOn::new(stream);

@@ -48,8 +48,8 @@ impl Drop for Counted {
 
 /// A runtime of green tasks with closures as tasks.
 pub(crate) fn stackful() -> Runtime {
-    // SAFETY: what the tests' tasks call suspends in no initializer of a thread-local, in no call that
-    // keeps a pointer to its own frame in one, and on no stack but their own.
+    // SAFETY: the tests' tasks suspend in no initializer of a thread-local, in no call that keeps a pointer to its
+    // own frame in one, and on no stack but their own.
     let token = unsafe { Stackful::assume() };
     Runtime::builder().stackful(token).build().unwrap()
 }

@@ -105,7 +105,7 @@ fn cancelled_while_it_waits_it_is_dropped_and_its_waiter_is_woken() {
     let woken = Arc::new(Woken(AtomicUsize::new(0)));
     let waker = Waker::from(Arc::clone(&woken));
     let mut waiting = FutureHandle::new(std::future::pending::<()>());
-    // By another first, who does not wait any more.
+    // Polled first by another, which no longer waits.
     for waker in [Waker::noop(), &waker] {
         let polled = waiting.poll_done(&mut Context::from_waker(waker));
         assert!(polled.is_pending());
@@ -115,7 +115,7 @@ fn cancelled_while_it_waits_it_is_dropped_and_its_waiter_is_woken() {
     assert!(matches!(waiting.result(), Err(TaskError::Cancelled)));
 }
 
-/// Panics where it is told to, and when it is dropped if that is its last wish.
+/// Panics when it is dropped, and when it is polled if told so.
 struct Spiteful {
     panics_when_polled: bool,
 }
@@ -204,7 +204,7 @@ fn dropping_what_borrows_it_at_each_point_loses_nothing_and_dropping_it_drops_th
 fn it_wakes_the_last_one_who_polled() {
     let (completer, by_hand) = pair();
     let mut handle = FutureHandle::new(by_hand);
-    // Polled by somebody else first.
+    // Polled first by another waker.
     assert!(block_on(poll_once(&mut handle)).is_none());
     let waiter = std::thread::spawn(move || {
         block_on(poll_fn(|context| Pin::new(&mut handle).poll(context)))

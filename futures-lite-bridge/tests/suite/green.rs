@@ -18,7 +18,7 @@ fn others_on_its_thread_go_on_while_the_main_task_waits_for_a_future_of_a_pool()
         .run(|| {
             let (completer, handle) = future_result::pair();
             let on_the_pool = spawn(&pool, async move { handle.await.unwrap() });
-            // Only comes to its turn if the wait below lets it.
+            // Gets a turn only if the wait below lets it.
             let other = spawn_future(async move {
                 yield_now().await;
                 completer.complete(7).unwrap();
@@ -54,8 +54,7 @@ fn an_async_stream_is_an_iterator_there() {
 
 /// A runtime whose tasks have stacks.
 fn with_stacks() -> Runtime {
-    // SAFETY: the tasks here wait for handles and futures, and do nothing that is on the list of
-    // `Stackful::assume`.
+    // SAFETY: the tasks here wait for handles and futures, and do nothing on `Stackful::assume`'s list.
     let token = unsafe { Stackful::assume() };
     Runtime::builder().stackful(token).build().unwrap()
 }
@@ -94,7 +93,7 @@ fn two_tasks_wait_on_the_only_worker_and_the_first_to_return_leaves_it_stood_in_
                     let more = Rc::clone(&queue);
                     drop(spawn_local(move || {
                         assert_eq!(first.result().unwrap(), 1);
-                        // The first has come back from its wait, and the second is in its own.
+                        // The first has returned from its wait, and the second is in its own.
                         drop(spawn(&more, async { later.complete(2).unwrap() }));
                     }));
                     wait(second)

@@ -152,7 +152,7 @@ fn a_write_that_is_dropped_at_each_of_its_await_points_writes_nothing_and_the_ne
         .block_on(async {
             let (here, there) = UnixStream::pair().unwrap();
             let (mut here, mut there) = (Green::new(here), Green::new(there));
-            // Far more than there is room for.
+            // Far more than fits into the buffers.
             let text: Vec<u8> = (0..4_000_000_u32).map(|n| (n % 251) as u8).collect();
             let received = Rc::new(Cell::new(0));
             let reading = spawn_future({
@@ -181,7 +181,7 @@ fn a_write_that_is_dropped_at_each_of_its_await_points_writes_nothing_and_the_ne
                 }
                 assert!(received.get() <= written);
             }
-            // Closing waits for nothing, and what was written comes before it.
+            // Closing waits for nothing, and comes after what was written.
             assert!(poll_once(here.close()).await.unwrap().is_ok());
             assert!(reading.await.unwrap() == text && dropped > 0);
         })
@@ -243,7 +243,7 @@ fn a_conversation_that_is_cancelled_at_each_of_its_turns_closes_its_socket_and_h
                 }
                 let _ = task.cancel();
                 assert!(matches!(task.await, Ok(()) | Err(TaskError::Cancelled)));
-                // Its other socket is closed, and so is the one that it spoke on.
+                // Both of its sockets are closed.
                 assert_eq!(Green::new(there).read(&mut [0; 8]).await.unwrap(), 0);
                 assert_eq!(echo(address, b"still there").await.unwrap(), b"still there");
                 if ended_before.get() {

@@ -1,5 +1,5 @@
-//! Proves the cancel safety that each item states: what is awaited is dropped at each of its await points,
-//! one after the other, and what a green task waits for is cancelled at each of its turns.
+//! Proves the cancel safety that each item states: what is awaited is dropped at each of its await points
+//! in turn, and what a green task waits for is cancelled at each of its turns.
 
 use std::future::{Future, poll_fn};
 use std::io::{self, Read, Write};
@@ -33,12 +33,12 @@ pub(crate) async fn up_to<F: Future>(points: usize, future: F) -> Option<F::Outp
     .await
 }
 
-/// Calls `run` with 0, 1, 2 and so on, until it says that what it awaited was ready.
+/// Calls `run` with 0, 1, 2 and so on, until what it awaits becomes ready.
 pub(crate) fn at_each_point(mut run: impl FnMut(usize) -> bool) -> usize {
     (0..10_000).find(|&points| run(points)).unwrap()
 }
 
-/// Lets every job that has been queued before end.
+/// Waits for every job that was queued before.
 fn settle(pool: &thread_pool::ThreadPoolExecutor) {
     pool.submit(|| ()).result().unwrap();
 }
@@ -109,7 +109,7 @@ fn an_awaited_handle_of_a_future_is_dropped_at_each_point_and_loses_nothing_or_c
             (&mut kept).await
         }));
         if was_ready.is_none() {
-            // Dropped, but its handle was only borrowed.
+            // What was dropped only borrowed its handle.
             completers
                 .into_iter()
                 .for_each(|completer| completer.complete(()).unwrap());

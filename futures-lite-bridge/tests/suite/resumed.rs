@@ -1,5 +1,5 @@
-//! Proves that nothing is lost where only the future of one step is dropped, at each of its await points, and
-//! another one takes it up: every byte, item and result comes once, in order.
+//! Proves that nothing is lost if the future of one step is dropped at any of its await points, and another one
+//! takes over: every byte, item and result comes once, in order.
 
 use std::io::{self, Read, Write};
 use std::sync::{Arc, Mutex};
@@ -13,7 +13,7 @@ use futures_lite_bridge::{
 use crate::common::pool;
 use crate::points::up_to;
 
-/// Awaits each attempt up to its `points`th await point, and drops it there, until one is ready.
+/// Awaits each attempt up to its `points`th await point, where it drops it, until one is ready.
 async fn resumed<T>(points: usize, mut attempt: impl AsyncFnMut() -> T) -> T {
     loop {
         if let Some(value) = up_to(points, attempt()).await {
@@ -23,7 +23,7 @@ async fn resumed<T>(points: usize, mut attempt: impl AsyncFnMut() -> T) -> T {
     }
 }
 
-/// No step of what is tested here waits more often.
+/// No step that is tested here waits more often.
 const POINTS: std::ops::Range<usize> = 0..4;
 
 fn text(bytes: usize) -> Vec<u8> {

@@ -33,7 +33,7 @@ fn echo_server() -> (SocketAddr, JoinHandle<()>) {
     (address, server)
 }
 
-/// Sends what a thread of the pool has made, and gives what comes back.
+/// Sends what a thread of the pool has made, and returns what comes back.
 async fn echo_of_the_pool(pool: &ThreadPoolExecutor, address: SocketAddr) -> io::Result<String> {
     let mut stream = Async::<TcpStream>::connect(address).await?;
     let message = pool.submit(|| "made elsewhere".to_owned()).await;

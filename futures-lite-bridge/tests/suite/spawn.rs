@@ -169,7 +169,7 @@ fn who_wakes_itself_goes_to_the_back() {
         handle.result().unwrap();
     }
     let order = order.lock().unwrap();
-    // Outside work is let in late, but among themselves nobody overtakes.
+    // Outside work is taken late, but these do not overtake each other.
     for name in ["a", "b", "c"] {
         assert_eq!(order.iter().filter(|next| **next == name).count(), 3);
     }
@@ -301,6 +301,30 @@ fn a_full_queue_whose_callers_run_polls_here_first_and_there_later() {
 }
 
 #[test]
+fn each_of_many_pools_is_found_by_who_wakes_from_outside_whichever_had_its_first_future_earlier() {
+    let mut pools: Vec<_> = (0..9).map(|_| pool(1)).collect();
+    // The youngest first, then those in between.
+    for step in [8, 1, 3] {
+        let waiting: Vec<_> = (0..pools.len())
+            .rev()
+            .step_by(step)
+            .map(|n| {
+                let (completer, handle) = pair();
+                let future = spawn(&pools[n], async move { handle.await.unwrap() });
+                // Ends after its first poll.
+                pools[n].submit(|| ()).result().unwrap();
+                (n, completer, future)
+            })
+            .collect();
+        for (n, completer, future) in waiting {
+            let _ = completer.complete(n);
+            assert_eq!(future.result().unwrap(), n);
+        }
+        pools.remove(pools.len() / 2);
+    }
+}
+
+#[test]
 fn of_two_pools_each_wakes_and_cancels_its_own() {
     let pools = [pool(1), pool(1)];
     let (hand_over, wakers) = channel();
@@ -323,7 +347,7 @@ fn of_two_pools_each_wakes_and_cancels_its_own() {
     wakers.sort_by_key(|(n, _)| *n);
     let [first, second] = spawned;
     let workers = [0, 1].map(|n| pools[n].submit(|| thread::current().id()).result().unwrap());
-    // By the worker of the other pool.
+    // Woken, and below cancelled, by the other pool's worker.
     let (_, waker) = wakers.pop().unwrap();
     pools[0].submit(move || waker.wake()).result().unwrap();
     assert_eq!(second.result().unwrap(), workers[1]);

@@ -1,4 +1,4 @@
-//! Proves how a future on a pool ends where it is not ready: cancelled, or with its pool.
+//! Proves how a future on a pool ends before it is ready: cancelled, or with its pool.
 use std::future::{pending, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -48,7 +48,7 @@ fn cancelled_while_it_waits_it_is_dropped_before_its_handle_is_done() {
         pending::<()>().await;
     });
     started.recv().unwrap();
-    // Whether its first poll has come to its end or not.
+    // Whether its first poll has ended or not.
     assert_eq!(handle.cancel(), Cancel::Requested);
     assert!(matches!(handle.result(), Err(TaskError::Cancelled)));
     assert_eq!(DROPS.load(Ordering::SeqCst), 1);

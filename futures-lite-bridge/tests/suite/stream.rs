@@ -207,7 +207,7 @@ fn dropping_the_stream_cancels_what_has_not_started_and_drops_its_items() {
     let dropped = DROPS.load(Ordering::SeqCst);
     same.wait();
     pool.shutdown().unwrap();
-    // 8 for the worker were pulled, of which it had begun one.
+    // 8 were pulled for the worker, which had begun one.
     assert_eq!((dropped, DROPS.load(Ordering::SeqCst)), (7, 8));
     assert_eq!(RUNS.load(Ordering::SeqCst), 1);
 }

@@ -1,5 +1,5 @@
-//! Proves that adapted readers and writers give everything, in order, and hold no worker while
-//! nobody wants anything.
+//! Proves that adapted readers and writers pass everything on in order, and hold no worker while there is nothing
+//! to do.
 use std::io::{self, Read, Write};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
@@ -12,7 +12,7 @@ use thread_pool::{FutureResult, Rejection, TaskError};
 
 use crate::common::{Counted, Gate, pool};
 
-/// A writer that remembers, also when it was flushed.
+/// Records what was written, and counts flushes.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<(Vec<u8>, usize)>>);
 
@@ -86,7 +86,7 @@ fn a_reader_goes_on_after_an_error_and_repeats_what_was_interrupted() {
     }
 }
 
-/// Says what each of its reads is to bring, and counts them.
+/// Each read brings what the script says, and is counted.
 struct Scripted<I>(I, Arc<AtomicUsize>);
 
 impl<I: Iterator<Item = io::Result<usize>>> Read for Scripted<I> {
@@ -107,7 +107,7 @@ fn a_reader_that_fills_its_buffers_is_read_up_to_three_of_them_ahead_and_holds_n
     let mut byte = [0];
     for n in 0..100 {
         assert_eq!(block_on(reader.read(&mut byte)).unwrap(), 1);
-        // Comes after the job on the only worker.
+        // Runs after the job, on the only worker.
         pool.submit(|| ()).result().unwrap();
         let ahead = reads.load(Ordering::SeqCst) - (n / 4 + 1);
         assert!((1..=3).contains(&ahead), "{ahead}");
@@ -169,7 +169,7 @@ fn what_goes_wrong_ahead_is_told_after_the_bytes_before_it() {
         block_on(reader.read_exact(&mut byte)).unwrap();
         pool.submit(|| ()).result().unwrap();
     }
-    // It did not keep to the buffer, and panicked.
+    // The reader exceeded the buffer, and panicked.
     let error = block_on(reader.read(&mut byte)).unwrap_err();
     assert!(matches!(source(&error), TaskError::Panicked(_)));
     let error = block_on(reader.read(&mut byte)).unwrap_err();
@@ -269,7 +269,7 @@ fn a_writer_writes_all_bytes_in_order_whatever_its_capacity() {
     }
 }
 
-/// Writes only when it is let.
+/// Writes only when its gate is open.
 struct Gated(Gate, Log);
 
 impl Write for Gated {
@@ -309,14 +309,14 @@ fn a_write_waits_when_the_buffer_is_full_and_dropping_it_there_loses_nothing() {
     assert_eq!(log.0.lock().unwrap().0, b"abcdefghij");
 }
 
-/// Each of its writes lasts until more was given than it has.
+/// Each of its writes lasts until more is given than it has.
 struct Outpaced(Arc<(Mutex<u64>, Condvar)>);
 
 impl Write for Outpaced {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let (given, more) = &*self.0;
         let given = given.lock().unwrap();
-        // Whether the last one was counted before or after it came to this write, two more are not with it.
+        // Whether the last byte was counted before or after it came to this write, two more cannot be in it.
         let enough = given.saturating_add(2);
         drop(more.wait_while(given, |given| *given < enough).unwrap());
         Ok(bytes.len())
@@ -365,7 +365,7 @@ fn a_panic_of_a_writer_is_an_error_and_the_writer_is_gone() {
     }
     let pool = pool(1);
     let mut writer = UnblockWriter::with_capacity(1, &pool, Bad);
-    // The second may be taken before the panic of the first is known, the third waits for room.
+    // The second may be taken before the first's panic is known; the third waits for room.
     let error = block_on(writer.write_all(b"xyz")).unwrap_err();
     assert!(
         matches!(source(&error), TaskError::Panicked(panic) if panic.message() == "unwritable")

@@ -1,5 +1,4 @@
-//! Proves that iterators which block are streams for async code.
-//! nobody wants anything.
+//! Proves that blocking iterators are streams for async code.
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
@@ -31,7 +30,7 @@ fn an_iterator_is_at_most_its_capacity_ahead_and_holds_no_worker_then() {
     });
     let mut items = UnblockIter::with_capacity(4, &pool, numbers);
     assert_eq!(block_on(items.next()).unwrap().unwrap(), 0);
-    // Comes after the job on the only worker.
+    // Runs after the job, on the only worker.
     pool.submit(|| ()).result().unwrap();
     let ahead = pulled.load(Ordering::SeqCst);
     assert!((4..=5).contains(&ahead), "{ahead}");
@@ -92,7 +91,7 @@ fn an_iterator_without_end_leaves_its_only_worker_to_others_and_goes_on_when_it_
     let mut items = UnblockIter::with_capacity(usize::MAX, &pool, 0_u64..);
     for turn in 0..3 {
         assert_eq!(block_on(items.next()).unwrap().unwrap(), turn);
-        // Comes after the job, of whose items few are taken.
+        // Runs after the job, of whose items few were taken.
         pool.submit(|| ()).result().unwrap();
     }
 }

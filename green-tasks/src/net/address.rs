@@ -62,7 +62,7 @@ impl sealed::Resolve for (&str, u16) {
     }
 }
 
-/// Outside of a runtime, where everything blocks, so does this.
+/// Outside of a runtime, where everything blocks, this does too.
 fn look_up(name: impl ToSocketAddrs + Send + 'static) -> io::Result<Vec<SocketAddr>> {
     let look_up = move || name.to_socket_addrs().map(Iterator::collect);
     if current::get().is_none() {

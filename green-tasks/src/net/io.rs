@@ -1,4 +1,4 @@
-//! What all sockets have in common: try, and wait while it would block.
+//! What all sockets have in common: try, and wait if that would block.
 
 use std::cell::Cell;
 use std::fmt;
@@ -20,27 +20,27 @@ use crate::reactor::{Interest, Source, block};
 use crate::scheduler::{Ends, Rest, Scheduler, current};
 use crate::time::{Alarm, Armed, sleep};
 
-/// So long an accept waits that has found no descriptor left.
+/// How long an accept waits that found no descriptor left.
 const SHORTAGE_PAUSE: Duration = Duration::from_millis(5);
 
-/// So long async code waits until it tries again, where nobody tells when there is room.
+/// How long async code waits before it tries again, where nobody reports room.
 const NO_ROOM_PAUSE: Duration = Duration::from_millis(1);
 
 /// A socket that does not block its thread.
 pub struct Io<T> {
     source: Source<T>,
-    /// Whether the system tells when it is worth trying to write again.
+    /// Whether the system reports when writing is worth another try.
     tells_room: bool,
-    /// Whether what is read are connections, which need a descriptor each.
+    /// Whether reads accept connections, which need a descriptor each.
     accepts: bool,
-    /// Until when async code does not try to, after it has found none left.
+    /// Until when async code does not try, after it found none left.
     shortage: Cell<Option<Instant>>,
     pub(super) read_limit: Cell<Option<Duration>>,
     pub(super) write_limit: Cell<Option<Duration>>,
 }
 
 impl<T: AsFd> Io<T> {
-    /// Takes a socket, which from now on does not block.
+    /// Wraps a socket, and makes it nonblocking.
     pub(super) fn new(socket: T) -> io::Result<Self> {
         ioctl_fionbio(&socket, true)?;
         Ok(Self {
@@ -53,7 +53,7 @@ impl<T: AsFd> Io<T> {
         })
     }
 
-    /// As [`new`](Self::new), for a listener.
+    /// Like [`new`](Self::new), for a listener.
     pub(super) fn listening(socket: T) -> io::Result<Self> {
         Ok(Self {
             accepts: true,
@@ -61,8 +61,8 @@ impl<T: AsFd> Io<T> {
         })
     }
 
-    /// As [`new`](Self::new), for a socket that may be told whom to send to each time. To the system it can always
-    /// be written to then, whether there is room at the other end or not, and an attempt that fails is an event.
+    /// Like [`new`](Self::new), for a socket that may send to another address each time. To the system it is then
+    /// always writable, whether the other end has room or not, and a failed attempt is an event.
     pub(super) fn unaware_of_room(socket: T) -> io::Result<Self> {
         Ok(Self {
             tells_room: false,
@@ -74,7 +74,7 @@ impl<T: AsFd> Io<T> {
         self.source.socket()
     }
 
-    /// The socket, which blocks again.
+    /// The socket, made blocking again.
     pub(super) fn into_inner(self) -> io::Result<T> {
         let socket = self.source.into_inner();
         ioctl_fionbio(&socket, false)?;
@@ -90,8 +90,8 @@ impl<T: AsFd> Io<T> {
         self.repeat(Interest::Read, at, limit, operation)
     }
 
-    /// As [`read`](Self::read), from a TCP stream into buffers that have room for `len` bytes. Of other streams a
-    /// short read tells nothing: those of Unix sockets also end where descriptors were sent along.
+    /// Like [`read`](Self::read), from a TCP stream into buffers with room for `len` bytes. On other streams a
+    /// short read means nothing: on Unix sockets, a read also ends where descriptors were sent along.
     pub(super) fn read_tcp(
         &self,
         at: &'static Location<'static>,
@@ -108,9 +108,9 @@ impl<T: AsFd> Io<T> {
         Ok(read)
     }
 
-    /// As [`read`](Self::read), from a listener. What waits there stays if there is no descriptor or no memory for it,
-    /// and whoever accepts is told so at once each time: if that just tried again, it would do nothing else. So it
-    /// has to wait a little before it is told, in which others may give something back.
+    /// Like [`read`](Self::read), from a listener. Without a descriptor or memory for it, a connection stays
+    /// queued, and each accept fails at once: a caller that just tried again would do nothing else. So the error
+    /// comes only after a short wait, in which others may release something.
     pub(super) fn accept<R>(
         &self,
         at: &'static Location<'static>,
@@ -133,8 +133,8 @@ impl<T: AsFd> Io<T> {
         self.repeat(Interest::Write, at, limit, operation)
     }
 
-    /// Tries; if it would block, the context's waker is woken when it is worth trying again. As in
-    /// [`accept`](Self::accept), who finds no descriptor left waits a little, tries once more, and is only then told.
+    /// Tries; if that would block, the context's waker is woken when it is worth trying again. As in
+    /// [`accept`](Self::accept), a lack of descriptors is reported only after a short wait and one more attempt.
     pub(super) fn poll<R>(
         &self,
         interest: Interest,
@@ -152,7 +152,7 @@ impl<T: AsFd> Io<T> {
             return Poll::Pending;
         }
         let left = self.shortage.take().map(|until| {
-            // By the clock of another run it may be more.
+            // By another run's clock it may be more.
             let left = until.saturating_duration_since(scheduler.timers.now());
             left.min(SHORTAGE_PAUSE)
         });
@@ -187,7 +187,7 @@ impl<T: AsFd> Io<T> {
         Poll::Pending
     }
 
-    /// Has whoever accepts poll again after some time.
+    /// Makes the accepting code poll again after some time.
     fn pause<R>(
         &self,
         scheduler: &Scheduler,
@@ -212,7 +212,7 @@ impl<T: AsFd> Io<T> {
             scheduler.spend_io();
         }
         let is_drained = |scheduler: &Rc<Scheduler>| {
-            // Who must not wait tries, since more may have come of which nobody has been told.
+            // A task that must not wait tries, since data may have come that nobody has reported yet.
             let may_wait = !scheduler.current().is_pinned();
             self.source.is_drained(scheduler) && may_wait
         };
@@ -260,7 +260,7 @@ impl<T: AsFd> Io<T> {
         }
     }
 
-    /// Waits until the socket may be written to, in any case.
+    /// Waits until the socket may be writable, in any case.
     pub(super) fn wait_writable(&self, at: &'static Location<'static>) -> io::Result<()> {
         let mut has_waited = false;
         self.write(at, |_| {
@@ -273,7 +273,7 @@ impl<T: AsFd> Io<T> {
     }
 }
 
-/// Whether there is too little of something that others may give back.
+/// Whether it is for lack of something that others may release.
 fn is_shortage(error: &io::Error) -> bool {
     use rustix::io::Errno;
 
@@ -281,7 +281,7 @@ fn is_shortage(error: &io::Error) -> bool {
     Errno::from_io_error(error).is_some_and(|error| shortages.contains(&error))
 }
 
-/// Whether the system says that a socket can be written to.
+/// Whether the system calls the socket writable.
 fn is_writable(socket: BorrowedFd<'_>) -> bool {
     let mut socket = [PollFd::from_borrowed_fd(socket, PollFlags::OUT)];
     poll(&mut socket, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
@@ -297,7 +297,7 @@ impl<T: AsFd + fmt::Debug> fmt::Debug for Io<T> {
     }
 }
 
-/// Repeats what a signal has interrupted.
+/// Repeats what a signal interrupted.
 fn retry<R>(mut operation: impl FnMut() -> io::Result<R>) -> io::Result<R> {
     loop {
         match operation() {
@@ -307,8 +307,8 @@ fn retry<R>(mut operation: impl FnMut() -> io::Result<R>) -> io::Result<R> {
     }
 }
 
-/// Repeats what would block where the system does not tell when it would not any more, or tells so at once and is
-/// wrong. The pauses become longer, up to some milliseconds.
+/// Repeats what would block, where the system does not report when it no longer would, or reports it wrongly at
+/// once. The pauses grow to some milliseconds.
 #[track_caller]
 pub(super) fn insist<R>(mut operation: impl FnMut() -> io::Result<R>) -> io::Result<R> {
     let mut pause = Duration::from_micros(100);
@@ -322,7 +322,7 @@ pub(super) fn insist<R>(mut operation: impl FnMut() -> io::Result<R>) -> io::Res
     }
 }
 
-/// A limit as sockets of std take it: none, or more than nothing.
+/// A limit as std's sockets take it: none, or more than zero.
 pub(super) fn check_limit(limit: Option<Duration>) -> io::Result<Option<Duration>> {
     if limit == Some(Duration::ZERO) {
         return Err(io::Error::new(
@@ -333,14 +333,14 @@ pub(super) fn check_limit(limit: Option<Duration>) -> io::Result<Option<Duration
     Ok(limit)
 }
 
-/// A socket that is connected to nothing, and that programs which are started do not get.
+/// An unconnected socket, which child processes do not inherit.
 #[cfg(not(target_vendor = "apple"))]
 pub(super) fn new_socket(family: AddressFamily, kind: SocketType) -> io::Result<OwnedFd> {
-    // At once: a program may be started by another thread at any moment.
+    // Atomically: another thread may start a program at any moment.
     Ok(socket_with(family, kind, SocketFlags::CLOEXEC, None)?)
 }
 
-/// A socket that is connected to nothing, and that programs which are started afterwards do not get.
+/// An unconnected socket, which child processes started later do not inherit.
 #[cfg(target_vendor = "apple")]
 pub(super) fn new_socket(family: AddressFamily, kind: SocketType) -> io::Result<OwnedFd> {
     let socket = rustix::net::socket(family, kind, None)?;

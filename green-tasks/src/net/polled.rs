@@ -59,9 +59,9 @@ use crate::reactor::Interest;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait Polled: AsIo {
-    /// Does something for which the socket has to be readable. It is given the socket of std, which does not
-    /// block; what says [`WouldBlock`](io::ErrorKind::WouldBlock) is pending. So it is for 5 ms where a listener finds
-    /// no descriptor left, or no memory, before it tries once more and says so.
+    /// Does something for which the socket must be readable, with the nonblocking socket of std;
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) becomes pending. So, for 5 ms, does a listener's lack of
+    /// descriptors or memory; then it tries once more, and reports the error.
     fn poll_read_with<R>(
         &self,
         context: &mut Context<'_>,
@@ -70,8 +70,8 @@ pub trait Polled: AsIo {
         self.io().poll(Interest::Read, context, operation)
     }
 
-    /// Does something for which the socket has to be writable, likewise. If that is to send a datagram to a path
-    /// where too many wait already, it is woken every millisecond, since the system does not tell when there is room.
+    /// Does something for which the socket must be writable, likewise. If that is to send a datagram to a path with
+    /// a full queue, it is woken every millisecond, since the system does not report when there is room.
     fn poll_write_with<R>(
         &self,
         context: &mut Context<'_>,
@@ -88,7 +88,7 @@ pub(super) mod sealed {
     use crate::net::io::Io;
 
     pub trait AsIo {
-        /// The socket of std, which does not block.
+        /// The nonblocking socket of std.
         type Socket: AsFd;
 
         #[doc(hidden)]

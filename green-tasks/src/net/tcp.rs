@@ -230,7 +230,7 @@ impl TcpStream {
         Ok(stream)
     }
 
-    /// A socket that connects, and whether it has done so already.
+    /// A connecting socket, and whether it is connected already.
     fn begin_to_connect(address: SocketAddr) -> io::Result<(Self, bool)> {
         let family = match address {
             SocketAddr::V4(_) => AddressFamily::INET,
@@ -240,7 +240,7 @@ impl TcpStream {
         let stream = Self::from_std(socket.into())?;
         match rustix::net::connect(stream.0.socket(), &address) {
             Ok(()) => Ok((stream, true)),
-            // After a signal, it goes on by itself as well.
+            // After a signal, connecting also goes on by itself.
             Err(rustix::io::Errno::INPROGRESS | rustix::io::Errno::INTR) => Ok((stream, false)),
             Err(error) => Err(error.into()),
         }

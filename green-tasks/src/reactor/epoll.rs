@@ -1,8 +1,8 @@
-//! Entering sockets and fetching events, where the poller is an epoll instance.
+//! Registering sockets and fetching events, where the poller is an epoll instance.
 //!
-//! The poller's own wait is five calls of the system, to set its timer and its notification anew. So this waits
-//! at the instance itself, and leaves to the poller its notifications. And it asks to be told, along with
-//! what can be read, whether that is the last.
+//! The poller's own wait takes five system calls, to set its timer and its notification anew. So this waits on the
+//! instance itself, and leaves only notifications to the poller. It also asks to hear whether the peer has sent its
+//! last byte.
 #![expect(
     unsafe_code,
     reason = "has the same contract where the system is another"
@@ -19,18 +19,18 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::Ready;
 
-/// As many are fetched at a time.
+/// At most this many are fetched at a time.
 const MOST: usize = 1024;
-/// By which the poller knows its own events.
+/// How the poller marks its own events.
 const POLLERS_OWN: u64 = usize::MAX as u64;
 
-/// Events that have been fetched.
+/// Fetched events.
 pub(super) struct Fetched {
     ours: Vec<epoll::Event>,
     pollers: Events,
 }
 
-/// Has a socket looked after, for both directions and in edge mode.
+/// Watches a socket, for both directions and in edge mode.
 ///
 /// # Safety
 ///
@@ -54,14 +54,14 @@ impl Fetched {
         }
     }
 
-    /// Waits until there is an event, or somebody notifies the poller, or the time is over.
+    /// Waits until there is an event, somebody notifies the poller, or the time is over.
     pub(super) fn fetch(&mut self, poller: &Poller, timeout: Option<Duration>) {
         self.ours.clear();
         self.pollers.clear();
         let until = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
-        // An error is a signal, or lasts; either way, whoever waits looks again.
+        // An error is a signal, or permanent; either way, whoever waits looks again.
         if timeout.is_some_and(|timeout| !timeout.is_zero()) {
-            // The instance counts milliseconds, and can itself be waited for.
+            // Its own timeout is in milliseconds, that of poll in nanoseconds.
             let _ = poll(&mut [PollFd::new(poller, PollFlags::IN)], until.as_ref());
         }
         let at_once = timeout.map(|_| Timespec::default());
@@ -71,7 +71,7 @@ impl Fetched {
             data.u64() == POLLERS_OWN
         };
         if self.ours.iter().any(is_pollers_own) {
-            // It is told once, until the poller has seen it.
+            // Reported once, until the poller has seen it.
             let _ = poller.wait(&mut self.pollers, Some(Duration::ZERO));
         }
     }
@@ -83,7 +83,7 @@ impl Fetched {
             let is_over = is(EventFlags::HUP | EventFlags::ERR);
             let is_odd = is_over || is(EventFlags::RDHUP | EventFlags::PRI);
             Ready {
-                // The poller's own is nobody's.
+                // The poller's own event belongs to no socket.
                 key: data.u64() as usize,
                 readable: is_odd || is(EventFlags::IN),
                 writable: is_over || is(EventFlags::OUT),

@@ -1,4 +1,4 @@
-//! Entering sockets and fetching events, by means of the poller alone.
+//! Registering sockets and fetching events, through the poller alone.
 #![expect(unsafe_code, reason = "lends sockets to the poller")]
 
 use std::io;
@@ -9,10 +9,10 @@ use polling::{Event, Events, PollMode, Poller};
 
 use super::Ready;
 
-/// Events that have been fetched.
+/// Fetched events.
 pub(super) struct Fetched(Events);
 
-/// Has a socket looked after, for both directions and in edge mode.
+/// Watches a socket, for both directions and in edge mode.
 ///
 /// # Safety
 ///
@@ -27,10 +27,10 @@ impl Fetched {
         Self(Events::new())
     }
 
-    /// Waits until there is an event, or somebody notifies the poller, or the time is over.
+    /// Waits until there is an event, somebody notifies the poller, or the time is over.
     pub(super) fn fetch(&mut self, poller: &Poller, timeout: Option<Duration>) {
         self.0.clear();
-        // An error is a signal, or lasts; either way, whoever waits looks again.
+        // An error is a signal, or permanent; either way, whoever waits looks again.
         let _ = poller.wait(&mut self.0, timeout);
     }
 

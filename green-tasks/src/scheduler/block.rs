@@ -10,7 +10,7 @@ use super::Scheduler;
 use super::task::{Ends, Rest};
 use crate::time::{Alarm, Armed};
 
-/// A poll function of which nothing else is known.
+/// A poll function about which nothing else is known.
 struct Unknown<'a>(&'a mut dyn FnMut(&mut Context<'_>) -> Poll<()>);
 
 impl Waiting for Unknown<'_> {
@@ -30,9 +30,9 @@ impl Blocker for Scheduler {
 
     fn block_on(&self, deadline: Option<Instant>, waiting: &mut dyn Waiting) {
         let task = self.current();
-        // Unwinding would have the whole thread wait.
+        // Unwinding would make the whole thread wait.
         let _hold = waiting.is_held().then(|| task.interrupts().hold());
-        // Most of what is waited for has ended when the others have had a turn, and then nobody need be woken.
+        // Most results are there once the others have had a turn, and then nobody need be woken.
         if deadline.is_none() && waiting.look() == Some(false) {
             task.wake_self();
             self.rest(&task, Rest::HANDLES);
@@ -52,7 +52,7 @@ impl Scheduler {
         let limit = deadline.map(|at| self.timers.arm(at, Alarm::Wake(Rc::clone(&task))));
         let mut answered = None;
         loop {
-            // Looked at first, so that the last poll comes after the deadline.
+            // Checked first, so that the last poll comes after the deadline.
             let is_over = limit.as_ref().is_some_and(Armed::is_over);
             let mut context = Context::from_waker(waker);
             if task.polling(|| waiting.poll(&mut context)).is_ready() || is_over {

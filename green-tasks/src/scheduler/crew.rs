@@ -1,39 +1,38 @@
-//! What the schedulers of one run share: the tasks that none has started, and who has nothing to do.
+//! What the schedulers of one run share: the unstarted tasks, and who has nothing to do.
 //!
-//! All of it is behind one lock, which is held for a few steps and never while users' code runs. It is
-//! taken to spawn a task that any of them may start, to take one, and before and after a sleep; not
-//! by what a scheduler does with its own tasks. A run of one thread has no crew.
+//! One lock guards all of it, held for a few steps and never while user code runs. It is taken to spawn a task that
+//! any of them may start, to take one, and before and after a sleep; not for what a scheduler does with its own
+//! tasks. A run of one thread has no crew.
 //!
 //! # Nobody sleeps beside work
 //!
-//! Under the lock this is always true: *if something has not been started and somebody is asleep, then
-//! somebody else is searching.* To search is to have been woken for that, and not to have looked yet.
+//! Under the lock this always holds: *if there is an unstarted task and somebody is asleep, then somebody else is
+//! searching.* Searching means having been woken for it, and not having looked yet.
 //!
-//! - Whoever adds to the queue wakes a sleeper, which searches from then on, unless one does already.
-//! - Whoever has searched takes one from the queue, and wakes the next if there are more.
+//! - Whoever pushes to the queue wakes a sleeper, which then searches, unless one does already.
+//! - Whoever has searched takes a task from the queue, and wakes the next sleeper if there are more.
 //! - Whoever lies down finds the queue empty.
 //!
-//! So each wake-up finds work or a queue that others have emptied, and a burst wakes one after the
-//! other. *Asleep* is what a scheduler is here from before it lies down in its inbox or its reactor until after
-//! it has got up there. The wake-up is mail, and nobody lies down on mail, so that it is not lost if it
-//! comes in between.
+//! So each wake-up finds work or a queue that others have emptied, and a burst wakes one after the other. Here a
+//! scheduler counts as *asleep* from before it lies down in its inbox or its reactor until after it has got up
+//! there. The wake-up is mail, and nobody lies down while there is mail, so one that comes in between is not lost.
 //!
 //! # Who takes from the queue
 //!
-//! Whoever has nothing to do takes the first task, one at a time. Whoever has enough to do looks into the queue as
-//! well, every millisecond or so, since all may have; but a task that it takes waits for its other tasks, and can
-//! be given to nobody else any more. So it takes none while somebody is searching, nor while another has less to do
-//! that looks often enough to take them. One that has not looked for long is in the middle of a long turn, and
-//! what it has to do says nothing.
+//! A scheduler with nothing to do takes the first task, one at a time. One with enough to do looks into the queue
+//! too, every millisecond or so, since all may be busy; but a task that it takes waits behind its other tasks,
+//! and can no longer go to anybody else. So it takes none while somebody is searching, nor while another has less
+//! to do and looks often enough to take them. One that has not looked for long is in the middle of a long turn, and
+//! its load says nothing.
 //!
 //! # When nothing can ever go on
 //!
-//! A scheduler lies down *without hope* if nothing but its own run could wake any of its tasks. If
-//! all do, nothing has not been started, and no inbox has mail, then nothing will ever happen: a
-//! sleeper reads its mail only after it has got up here, and whoever could send it some is asleep as well. The last
-//! to lie down, or to leave, finds that out, and begins an [inquest](super::inquest).
+//! A scheduler lies down *without hope* if nothing but its own run could wake any of its tasks. If all do, there is
+//! no unstarted task, and no inbox has mail, then nothing will ever happen: a sleeper reads its mail only after it
+//! has got up here, and whoever could send it some is asleep too. The last to lie down, or to leave, notices, and
+//! begins an [inquest](super::inquest).
 //!
-//! The crew's lock is taken before that of an inbox, never after it.
+//! The crew's lock is taken before an inbox's, never after it.
 
 #[cfg(all(test, pool_loom))]
 mod model;
@@ -50,10 +49,10 @@ use super::inbox::{Inbox, Mail};
 use super::inquest::{Inquest, Testimony};
 use super::parcel::Parcel;
 
-/// A scheduler that has enough to do takes as many tasks at a time from the queue, and no more.
+/// A scheduler that has enough to do takes at most so many tasks at a time.
 const SHARE: usize = 8;
 
-/// What a scheduler had to do so long ago says nothing any more. Two looks.
+/// A load this old says nothing any more. Two looks.
 const STALE: Duration = Duration::from_millis(2);
 
 /// The schedulers of a run.
@@ -64,21 +63,21 @@ pub(crate) struct Crew {
 }
 
 struct State {
-    /// The tasks that nobody has started.
+    /// The unstarted tasks.
     unstarted: VecDeque<Parcel>,
     members: Box<[Member]>,
     /// What each had to do when it last looked into the queue.
     loads: Box<[Load]>,
-    /// Those that are asleep; whoever lay down last is woken first.
+    /// The sleeping schedulers; the last to lie down is woken first.
     sleepers: Vec<usize>,
     /// How many are searching.
     searching: usize,
-    /// The run's closure has ended.
+    /// `run`'s closure has ended.
     is_closed: bool,
     inquest: Option<Inquest>,
 }
 
-/// What a scheduler is doing, as far as the others have to know.
+/// What a scheduler is doing, as far as the others need to know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Member {
     Up,
@@ -97,7 +96,7 @@ struct Load {
     at: Option<Instant>,
 }
 
-/// Which of a crew's schedulers one is.
+/// One scheduler's place in a crew.
 pub(crate) struct Post {
     pub(crate) crew: Arc<Crew>,
     pub(crate) place: usize,
@@ -120,7 +119,7 @@ impl Crew {
         })
     }
 
-    /// By which handles' tasks are known to be the run's.
+    /// Identifies the handles of the run's tasks.
     pub(super) fn id(&self) -> PoolId {
         self.id
     }
@@ -133,7 +132,7 @@ impl Crew {
         self.inboxes.len()
     }
 
-    /// Adds a task; gives it back if the run ends.
+    /// Adds a task; gives it back if the run is ending.
     pub(super) fn push(&self, parcel: Parcel) -> Result<(), Parcel> {
         let mut state = self.state.lock();
         if state.is_closed {
@@ -146,7 +145,7 @@ impl Crew {
         Ok(())
     }
 
-    /// The first task that nobody has started, for one who has nothing to do.
+    /// The first unstarted task, for a scheduler with nothing to do.
     pub(super) fn take(&self, place: usize, now: Instant) -> Option<Parcel> {
         let mut state = self.state.lock();
         state.loads[place] = Load {
@@ -156,7 +155,7 @@ impl Crew {
         state.unstarted.pop_front()
     }
 
-    /// A fair share of what nobody has started, for one who has something else to do: so many turns are due.
+    /// A fair share of the unstarted tasks, for a scheduler that has so many turns `due`.
     pub(super) fn share(&self, place: usize, due: usize, now: Instant) -> Vec<Parcel> {
         let mut state = self.state.lock();
         let fair = if state.is_left_to_others(place, due, now) {
@@ -171,7 +170,7 @@ impl Crew {
         state.unstarted.drain(..fair).collect()
     }
 
-    /// The numbers of the tasks that nobody has started, and where they were spawned.
+    /// The numbers of the unstarted tasks, and where they were spawned.
     pub(crate) fn unstarted(&self) -> Vec<(u64, &'static Location<'static>)> {
         let state = self.state.lock();
         let parcels = state.unstarted.iter();
@@ -180,13 +179,13 @@ impl Crew {
             .collect()
     }
 
-    /// The ways to all of its schedulers.
+    /// The inboxes of all its schedulers.
     pub(crate) fn inboxes(&self) -> &[Arc<Inbox>] {
         &self.inboxes
     }
 
-    /// A scheduler has nothing to do, and lies down in its inbox unless this gives it something. It gets
-    /// up [here](Self::get_up) in any case.
+    /// A scheduler has nothing to do, and lies down in its inbox unless this gives it a task. Either way it gets up
+    /// [here](Self::get_up).
     pub(super) fn lie_down(&self, place: usize, is_hopeless: bool) -> Option<Parcel> {
         let mut state = self.state.lock();
         if let Some(parcel) = state.unstarted.pop_front() {
@@ -198,7 +197,7 @@ impl Crew {
         None
     }
 
-    /// A scheduler has got up, for whatever reason; if it was to search, this is what it has found.
+    /// A scheduler has got up, for whatever reason; if it was to search, this is what it found.
     pub(super) fn get_up(&self, place: usize) -> Option<Parcel> {
         let mut state = self.state.lock();
         let former = std::mem::replace(&mut state.members[place], Member::Up);
@@ -214,8 +213,8 @@ impl Crew {
         found
     }
 
-    /// The run's closure has ended: nothing is started any more, and all others are told. Gives what nobody
-    /// has started.
+    /// `run`'s closure has ended: nothing is started any more, and all others are told. Returns the unstarted
+    /// tasks.
     pub(super) fn close(&self, place: usize) -> Vec<Parcel> {
         let mut state = self.state.lock();
         state.is_closed = true;
@@ -242,13 +241,13 @@ impl Crew {
         self.begin_inquest(&mut state);
     }
 
-    /// What a scheduler has to say to an inquest.
+    /// A scheduler's testimony to an inquest.
     pub(super) fn testify(&self, place: usize, testimony: Testimony) {
         let mut state = self.state.lock();
         self.hear(&mut state, place, Some(testimony));
     }
 
-    /// Begins one if nothing can ever go on, and asks all that are there.
+    /// Begins an inquest if nothing can ever go on, and asks all schedulers that are there.
     fn begin_inquest(&self, state: &mut State) {
         let is_over = state.inquest.is_none()
             && state.unstarted.is_empty()
@@ -267,8 +266,8 @@ impl Crew {
         }
     }
 
-    /// If this was the last one to be heard, tells all what follows. That is done under the lock, so that nobody
-    /// hears of the end of the run before; and whoever spoke last is up, so that no other inquest begins.
+    /// After the last testimony, tells all the verdict. That is done under the lock, so that nobody hears of the
+    /// end of the run first; and the last to speak is up, so no other inquest begins.
     fn hear(&self, state: &mut State, place: usize, testimony: Option<Testimony>) {
         let is_last = |inquest: &mut Inquest| inquest.hear(place, testimony);
         let Some(inquest) = state.inquest.take_if(is_last) else {
@@ -288,7 +287,7 @@ impl Crew {
 }
 
 impl State {
-    /// Whether another than this one is to take what has not been started.
+    /// Whether another scheduler should take the unstarted tasks.
     fn is_left_to_others(&self, place: usize, due: usize, now: Instant) -> bool {
         let mut others = self.members.iter().zip(&self.loads).enumerate();
         let has_less = |load: &Load| {
@@ -301,7 +300,7 @@ impl State {
             })
     }
 
-    /// Has a sleeper search, if there is something to find, and nobody does.
+    /// Makes a sleeper search, if there is something to find and nobody does yet.
     fn rouse(&mut self) -> Option<usize> {
         if self.unstarted.is_empty() || self.searching > 0 {
             return None;
@@ -314,7 +313,7 @@ impl State {
 }
 
 impl Member {
-    /// Nothing will come from it, but for what is in its inbox.
+    /// Nothing will come from it, except through its inbox.
     fn is_hopeless(self) -> bool {
         matches!(self, Self::Asleep { is_hopeless: true } | Self::Gone)
     }

@@ -11,8 +11,8 @@ use super::Scheduler;
 use super::inbox::Inbox;
 
 thread_locals! {
-    /// Set while [`enter`] runs, which is on the stack of `Runtime::run`: when the thread's locals are
-    /// destroyed, no task is left that could be unwound. Borrowed only to be cloned or compared.
+    /// Set while [`enter`] runs, which is on the stack of `Runtime::run`: when the thread's locals are destroyed,
+    /// no task is left to unwind. Borrowed only to be cloned or compared.
     static CURRENT: RefCell<Option<Rc<Scheduler>>> = RefCell::new(None);
 }
 
@@ -25,12 +25,12 @@ pub(crate) fn get() -> Option<Rc<Scheduler>> {
         .flatten()
 }
 
-/// Whether the calling thread can have one: not when its locals are destroyed.
+/// Whether the calling thread can have one: not while its locals are destroyed.
 pub(crate) fn is_possible() -> bool {
     can_have_blocker() && CURRENT.try_with(|_| ()).is_ok()
 }
 
-/// The same as [`get`], if it is the one with this inbox.
+/// Like [`get`], if it is the one with this inbox.
 pub(super) fn of_inbox(inbox: &Arc<Inbox>) -> Option<Rc<Scheduler>> {
     get().filter(|scheduler| Arc::ptr_eq(&scheduler.inbox, inbox))
 }

@@ -1,4 +1,4 @@
-//! Running tasks: whose turn it is goes on until it rests or ends.
+//! Running tasks: a task goes on until it rests or ends.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -14,8 +14,8 @@ use crate::engine::{Fiber, Step};
 use crate::stack::{Label, NoStack};
 
 impl Scheduler {
-    /// Puts a task into the run queue if it rests, or makes its next rest short. Of one that is in the
-    /// queue already, or has ended, nothing is left to do.
+    /// Puts a task into the run queue if it rests, or makes its next rest short. If it is queued already, or has
+    /// ended, there is nothing to do.
     #[inline]
     pub(crate) fn wake(&self, task: &Rc<Task>) {
         match task.phase.get() {
@@ -28,7 +28,7 @@ impl Scheduler {
         }
     }
 
-    /// Lets the calling task rest until it is woken, or for no reason; others run meanwhile.
+    /// Lets the calling task rest until it is woken, or spuriously; others run meanwhile.
     ///
     /// Unwinds if the task is to stop: before, and after.
     ///
@@ -46,14 +46,14 @@ impl Scheduler {
         } else {
             task.phase.set(Phase::Resting);
         }
-        // By value, since what a caller's constant says is then decided when this is compiled.
+        // By value, so that what a caller's constant says is decided at compile time.
         self.switch(task, rest.ends);
         task.end_rest();
         after_rest(task, may_unwind);
     }
 
-    /// Lets the others have a turn before the calling task goes on: a [`rest`](Self::rest) that has been ended
-    /// already. What it was for interests nobody, and is not noted: that would be a line more of the cache.
+    /// Gives the others a turn before the calling task goes on: a [`rest`](Self::rest) that is over at once. Nobody
+    /// asks what it is for, so that is not noted: it would touch one more cache line.
     #[inline(always)]
     pub(crate) fn give_way(&self, task: &Rc<Task>) {
         let may_unwind = self.before_rest(task, &"lets others have a turn");
@@ -64,7 +64,7 @@ impl Scheduler {
         after_rest(task, may_unwind);
     }
 
-    /// Unwinds if the task is to stop. Else says whether it may be unwinding already.
+    /// Unwinds if the task is to stop. Otherwise says whether it may be unwinding already.
     #[inline(always)]
     fn before_rest(&self, task: &Rc<Task>, what: &'static &'static str) -> bool {
         task.raise();
@@ -85,7 +85,7 @@ impl Scheduler {
         }
     }
 
-    /// It is running, and its turn comes again after those of the others.
+    /// It is running, and gets its next turn after the others.
     #[inline(always)]
     fn queue_again(&self, task: &Rc<Task>) {
         task.phase.set(Phase::Queued);
@@ -105,13 +105,13 @@ impl Scheduler {
                     self.elsewhere.set(self.elsewhere.get() - 1);
                 }
             }
-            // It stops counting when it is due: it may then wait long for those above it.
+            // `run_another` stops counting it when it is due: it may then wait long for those above it.
             None => self.drive(task),
         }
         debug_assert_eq!(task.phase.get(), Phase::Running);
     }
 
-    /// Runs others until the task's turn comes: how one rests that has no stack of its own.
+    /// Runs others until the task's turn comes: how a task without a stack of its own rests.
     #[inline(never)]
     fn drive(&self, task: &Rc<Task>) {
         while task.phase.get() != Phase::Due {
@@ -120,7 +120,7 @@ impl Scheduler {
         task.phase.set(Phase::Running);
     }
 
-    /// One turn of one task; if there is none, sleeps until there may be one.
+    /// One turn of one task; with none queued, sleeps until there may be one.
     #[inline(always)]
     pub(super) fn turn(&self) {
         if self.pace.is_time() {
@@ -135,7 +135,7 @@ impl Scheduler {
         }
     }
 
-    /// The thread is panicking no more, so none of those is unwinding that have begun to rest meanwhile.
+    /// The thread no longer panics, so no task that began to rest meanwhile is unwinding.
     #[cold]
     fn be_sure(&self) {
         for task in self.unsure.take() {
@@ -162,7 +162,7 @@ impl Scheduler {
         }
     }
 
-    /// Runs a task that is not in the middle of a stack of its own.
+    /// Runs a task that is not suspended on a stack of its own.
     fn run_another(&self, task: Rc<Task>) {
         match task.body.take() {
             Body::Unstarted(job) => self.start(task, job),
@@ -205,7 +205,7 @@ impl Scheduler {
             move |suspender| {
                 task.suspender.set(Some(suspender));
                 job.run(&task);
-                // The destructors of what the job has left may still suspend, up to here.
+                // Up to here, destructors of what the job left behind may still suspend.
                 task.suspender.set(None);
             }
         });
@@ -276,7 +276,7 @@ impl Scheduler {
         self.tasks.remove(task.key);
     }
 
-    /// Has a task stop: it ends with `error`, unless it makes something else of it.
+    /// Tells a task to stop: it ends with `error`, unless it makes something else of it.
     pub(crate) fn stop(&self, task: &Rc<Task>, error: TaskError) {
         task.interrupts().stop(error);
         self.wake(task);
@@ -286,7 +286,7 @@ impl Scheduler {
         self.stop(task, TaskError::Cancelled);
     }
 
-    /// Runs `main` as the task that the runtime was started for, and then has all others stop and end.
+    /// Runs `main` as the runtime's main task, and then makes all others stop and end.
     pub(crate) fn run_main<R>(&self, main: impl FnOnce() -> R) -> std::thread::Result<R> {
         self.beat(Some(&self.current()));
         // Unwind safety: passed on to the caller.
@@ -302,7 +302,7 @@ impl Scheduler {
         result
     }
 
-    /// Runs tasks until the run ends that another scheduler was started for.
+    /// For the run's other threads: runs tasks until the run ends.
     pub(crate) fn serve(&self) {
         self.retire_main();
         self.drain();
@@ -314,7 +314,7 @@ impl Scheduler {
         self.retire(&main);
     }
 
-    /// The run ends: no new tasks, and those that there are stop.
+    /// The run ends: no new tasks, and all existing ones stop.
     pub(super) fn close(&self) {
         self.is_closing.set(true);
         for task in self.tasks.all() {
@@ -322,18 +322,18 @@ impl Scheduler {
         }
     }
 
-    /// The run ends, and no task is left that could.
+    /// The run ends, and no task is left that could end.
     pub(super) fn is_finished(&self) -> bool {
         self.is_closing.get() && (self.tasks.len() == 0 || self.stuck.borrow().is_some())
     }
 
-    /// Runs tasks until the run ends and none is left that could.
+    /// Runs tasks until the run ends and none is left that could end.
     fn drain(&self) {
         while !self.is_finished() {
             self.turn();
         }
         {
-            // Tells whoever has asked for a dump that none will come; see `ring`.
+            // Tells whoever asked for a dump that none will come; see `ring`.
             let current = self.current();
             let _pin = current.interrupts().pin();
             contain(|| self.inbox.close());
@@ -346,8 +346,7 @@ impl Scheduler {
     }
 }
 
-/// Unwinds if the task is to stop. Nothing of it has happened while it rested: what was true of it before is true
-/// now.
+/// Unwinds if the task is to stop. It ran nothing while it rested, so what was true of it before is true now.
 #[inline(always)]
 fn after_rest(task: &Task, may_unwind: bool) {
     if may_unwind {

@@ -1,4 +1,4 @@
-//! When it is nobody's turn: whether it ever will be again, and the sleep until then.
+//! When the run queue is empty: whether any task can ever go on, and the sleep until then.
 
 use std::io::{self, Write};
 use std::rc::Rc;
@@ -14,11 +14,10 @@ use crate::deadlock::Deadlock;
 use crate::stack::StackPool;
 use crate::time::Alarm;
 
-/// Of so many tasks that wake at once, the stacks are fetched before their turn: no more than the second cache
-/// holds.
+/// Of tasks that wake together, at most this many stacks are prefetched: no more than the second-level cache holds.
 const FETCHED: usize = 512;
 
-/// Whether something could wake one of the tasks.
+/// Whether anything could wake one of the tasks.
 enum Hope {
     /// Something elsewhere, or nobody knows.
     Elsewhere,
@@ -28,7 +27,7 @@ enum Hope {
 }
 
 impl Scheduler {
-    /// Does what other threads and the clock have for us.
+    /// Handles what other threads and the clock have for us.
     pub(super) fn look_outside(&self) {
         self.look_at_clock();
         let are_fewer = self.pace.stop(self.timers.seen());
@@ -48,19 +47,19 @@ impl Scheduler {
         if let Some(reactor) = self.reactor.get()
             && reactor.is_awaited()
         {
-            // As in `ring`: it calls wakers.
+            // As in `ring`: this calls wakers.
             let current = self.current();
             let _pin = current.interrupts().pin();
             reactor.look();
         }
-        // The look is not a part of the turns, and costs more than the clock where these are long.
+        // The look is not part of the turns; where these are long, it costs more than the clock.
         if are_fewer {
             self.look_at_clock();
         }
         self.pace.start(self.timers.seen());
     }
 
-    /// Drops what wakers there are of sockets that are gone, which may make work.
+    /// Drops the wakers of sockets that are gone, which may make work.
     fn drop_wakers(&self) {
         if let Some(reactor) = self.reactor.get()
             && reactor.is_armed()
@@ -71,10 +70,10 @@ impl Scheduler {
         }
     }
 
-    /// Does what is to be done at a time that has come.
+    /// Fires the timers that are due.
     pub(super) fn ring(&self) {
-        // A waker may be anybody's code. Whoever is current here mostly rests already, or has ended, so that
-        // it must not rest once more.
+        // A waker may be anybody's code. The current task mostly rests already, or has ended, so it must not rest
+        // again.
         let current = self.current();
         let _pin = current.interrupts().pin();
         let due = self.timers.take_due();
@@ -104,7 +103,7 @@ impl Scheduler {
         self.read_mail();
         self.ring();
         self.drop_wakers();
-        // There may have been mail that all is over.
+        // The mail may have said that the run is over.
         if !self.queue.is_empty() || self.is_finished() {
             return;
         }
@@ -124,7 +123,7 @@ impl Scheduler {
         };
         match (hope, &self.post) {
             (Hope::Asked, _) => {}
-            // Alone, it has said all that there is to say.
+            // A scheduler that is alone has said all there is.
             (Hope::None, None) => self.obey(Inquest::of(self.testimony())),
             (_, None) => self.sleep_until(next),
             (hope, Some(post)) => {
@@ -141,7 +140,7 @@ impl Scheduler {
         }
     }
 
-    /// Sleeps until there is mail, or a socket is ready, or it is time.
+    /// Sleeps until there is mail, a socket is ready, or it is time.
     fn sleep_until(&self, next: Option<Instant>) {
         let stacks = self.stacks.as_ref();
         let next_trim = stacks.and_then(StackPool::next_trim);
@@ -174,11 +173,11 @@ impl Scheduler {
         let mut asked = false;
         let current = self.current();
         for task in self.tasks.all() {
-            // Also of one that has to wait for others on the thread's stack, which is due already.
+            // This also skips a task that waits for others on the thread's stack, which is due already.
             if task.rest_ends() != Some(Ends::Ask) || task.phase.get() != Phase::Resting {
                 continue;
             }
-            // Further down on the thread's own stack nobody can answer.
+            // Further down on the thread's own stack, no task can answer.
             if task.suspender.get().is_some() || Rc::ptr_eq(&task, &current) {
                 task.ask();
                 self.wake(&task);
@@ -209,22 +208,22 @@ impl Scheduler {
         }
     }
 
-    /// The tasks that are left wait in destructors while they unwind. A closure's stack can be left
-    /// where it is, but `run` cannot return over what is further up on the thread's own.
+    /// The remaining tasks wait in destructors while they unwind. A closure's stack can be left where it is, but
+    /// `run` cannot return past what is further up on the thread's own.
     ///
-    /// Whoever rests there may be held up by another's unwinding alone, and is then ended as it should
-    /// be. If it is its own, the process aborts, as it would anyway.
+    /// A task that rests there may be held up only by another's unwinding, and then ends as it should. If by its
+    /// own, the process aborts, as it would anyway.
     pub(super) fn give_up(&self, report: Deadlock) {
         let current = self.current();
         if current.phase.get() == Phase::Ended {
-            // Else the run goes on, and its closure's thread has heard it, too.
+            // Otherwise the run goes on, and its closure's thread has heard it, too.
             if self.is_closing.get() {
                 let former = self.stuck.replace(Some(report));
                 drop(former);
             }
             return;
         }
-        // Not a panic if nobody reads it.
+        // No panic if nobody reads it.
         let _ = writeln!(
             io::stderr(),
             "{report}\nsome of them wait in destructors, so that they can neither go on nor be ended"

@@ -1,11 +1,11 @@
-//! What other threads have to say to a scheduler: that a task is to be woken, or cancelled.
+//! Mail from other threads to a scheduler: that a task is to be woken, or cancelled.
 //!
-//! One lock holds the mail and how the scheduler sleeps, so there is nothing to prove about their
-//! order: the scheduler lies down only if there is no mail, and whoever adds mail sees whether it
-//! sleeps. A flag besides tells a scheduler that is awake whether looking is worth the lock.
+//! One lock guards the mail and how the scheduler sleeps, so their order needs no proof: the scheduler lies down
+//! only if there is no mail, and whoever adds mail sees whether it sleeps. A flag outside tells a scheduler that is
+//! awake whether a look is worth the lock.
 //!
-//! A task that was woken and has not been looked at since is not noted again, so the mail is never
-//! longer than there are tasks, whatever others do.
+//! A task that was woken and not yet received is not added again, so wake-ups never outnumber the tasks, whatever
+//! others do.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -28,19 +28,19 @@ pub(crate) struct Inbox {
     has_mail: AtomicBool,
 }
 
-/// What somebody else wants.
+/// What others want of a scheduler.
 pub(crate) enum Mail {
     Wake(WakeRef<WakeHandle>),
     Cancel(Key),
-    /// There is something that nobody has started.
+    /// There is work that nobody has started.
     Search,
     /// The run ends.
     Close,
-    /// Nothing can ever go on, and the scheduler is to say what it knows.
+    /// Nothing can ever go on, and the scheduler must say what it knows.
     Testify,
-    /// What follows from what all have said.
+    /// What follows from what all said.
     Verdict(Verdict),
-    /// To be told what its tasks do.
+    /// Somebody asks what its tasks do.
     Dump(Asked),
 }
 
@@ -48,7 +48,7 @@ struct State {
     mail: Vec<Mail>,
     /// How to wake the scheduler, while it sleeps.
     sleeper: Option<Sleeper>,
-    /// The scheduler has gone.
+    /// The scheduler is gone.
     is_closed: bool,
 }
 
@@ -66,7 +66,7 @@ impl Sleeper {
         match self {
             Self::Parked(thread) => thread.unpark(),
             Self::Polling(poller) => {
-                // It fails only if the system has no memory left for it; then the next event wakes it.
+                // Fails only if the system is out of memory; then the next event wakes it.
                 let _ = poller.notify();
             }
         }
@@ -94,7 +94,7 @@ impl Inbox {
         }
         state.mail.push(mail);
         let sleeper = state.sleeper.take();
-        // ORDERING: Relaxed; a hint. What is to be seen is behind the lock.
+        // ORDERING: Relaxed; a hint. The lock publishes the mail.
         self.has_mail.store(true, Ordering::Relaxed);
         drop(state);
         if let Some(sleeper) = sleeper {
@@ -102,7 +102,7 @@ impl Inbox {
         }
     }
 
-    /// Whether it is worth taking the mail. May lag behind, but not for ever.
+    /// Whether it is worth taking the mail. May lag behind, but not forever.
     #[inline]
     pub(crate) fn may_have_mail(&self) -> bool {
         // ORDERING: Relaxed; a hint, as above.
@@ -112,17 +112,17 @@ impl Inbox {
     /// Takes the mail.
     pub(crate) fn take(&self) -> Vec<Mail> {
         let mut state = self.state.lock();
-        // ORDERING: Relaxed; a hint. Written under the lock, so that it is true while there is mail.
+        // ORDERING: Relaxed; a hint. Written under the lock, so it is true while there is mail.
         self.has_mail.store(false, Ordering::Relaxed);
         std::mem::take(&mut state.mail)
     }
 
-    /// Whether there is no mail, which only holds as long as nobody can send any.
+    /// Whether there is no mail, which stays true only while nobody can send any.
     pub(super) fn is_empty(&self) -> bool {
         self.state.lock().mail.is_empty()
     }
 
-    /// Lies down; false if there is mail. Only the scheduler does.
+    /// Lies down; false if there is mail. Only the scheduler calls this.
     pub(crate) fn lie_down(&self, sleeper: Sleeper) -> bool {
         let mut state = self.state.lock();
         if !state.mail.is_empty() {
@@ -134,7 +134,7 @@ impl Inbox {
         true
     }
 
-    /// Gets up again, whoever has said so.
+    /// Gets up again, whoever caused it.
     pub(crate) fn get_up(&self) {
         let sleeper = self.state.lock().sleeper.take();
         drop(sleeper);
@@ -145,12 +145,12 @@ impl Inbox {
         self.state.lock().sleeper.is_none()
     }
 
-    /// Parks the calling thread, which is the scheduler's, until there is mail, or the deadline.
+    /// Parks the calling thread, which is the scheduler's, until there is mail or the deadline has come.
     pub(crate) fn park(&self, deadline: Option<Instant>) {
         if !self.lie_down(Sleeper::Parked(thread::current())) {
             return;
         }
-        // The thread's own token may have been spent or set by others: the lock knows.
+        // The thread's own token may have been set or consumed by others: the lock knows.
         while !self.is_woken() {
             match deadline {
                 None => thread::park(),

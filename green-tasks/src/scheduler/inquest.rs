@@ -1,8 +1,8 @@
-//! What is found out when nothing can ever go on, of all schedulers of a run.
+//! The inquest of all schedulers of a run, when nothing can ever go on.
 //!
-//! Tasks are known to their own scheduler alone, so each of them is asked: what its tasks wait for, and
-//! whether they have been told to stop before. From what all have said follows one report, and what all
-//! are to do. Every scheduler sleeps meanwhile, but to answer and to hear the verdict.
+//! Only its own scheduler knows a task, so each is asked what its tasks wait for, and whether they were told to
+//! stop before. From all their answers follow one report, and what all must do. Meanwhile every scheduler sleeps,
+//! except to answer and to hear the verdict.
 
 use future_result::{Cause, TaskError};
 
@@ -10,7 +10,7 @@ use super::Scheduler;
 use super::task::Phase;
 use crate::deadlock::{Deadlock, Record};
 
-/// Who has still to be heard, and what the others have said.
+/// Who must still be heard, and what the others said.
 pub(super) struct Inquest {
     missing: Vec<usize>,
     heard: Vec<Testimony>,
@@ -19,19 +19,19 @@ pub(super) struct Inquest {
 /// What a scheduler knows.
 pub(super) struct Testimony {
     tasks: Vec<Record>,
-    /// Some of them have not been told yet to stop for that.
+    /// Some of them have not yet been told to stop for that.
     is_news: bool,
-    /// It has something on its thread's own stack over which it cannot return.
+    /// Something is left on its thread's own stack, past which it cannot return.
     is_held: bool,
 }
 
-/// What is to be done.
+/// What all must do.
 #[derive(Clone)]
 pub(crate) enum Verdict {
     /// All tasks are told to stop.
     Stop(Deadlock),
-    /// They have been told, and cannot. What is held up on a thread's own stack takes a risk; if nothing is,
-    /// those that are left stay where they are.
+    /// They were told, and cannot. What is held up on a thread's own stack takes a risk; if nothing is, the
+    /// remaining tasks stay where they are.
     GiveUp { report: Deadlock, is_held: bool },
 }
 
@@ -43,14 +43,14 @@ impl Inquest {
         }
     }
 
-    /// Of one scheduler that is alone.
+    /// For a scheduler that is alone.
     pub(super) fn of(testimony: Testimony) -> Verdict {
         let mut inquest = Self::new(Vec::new());
         inquest.hear(0, Some(testimony));
         inquest.verdict()
     }
 
-    /// Whether that was the last one.
+    /// Notes a testimony. True if it was the last.
     pub(super) fn hear(&mut self, place: usize, testimony: Option<Testimony>) -> bool {
         self.missing.retain(|&other| other != place);
         self.heard.extend(testimony);
@@ -72,7 +72,7 @@ impl Inquest {
 }
 
 impl Scheduler {
-    /// What there is to say.
+    /// What this scheduler knows.
     pub(super) fn testimony(&self) -> Testimony {
         let tasks = self.tasks.all();
         let is_told = |reason: Option<TaskError>| matches!(reason, Some(TaskError::Deadlock(_)));
@@ -83,14 +83,14 @@ impl Scheduler {
         }
     }
 
-    /// Says it to the others.
+    /// Tells the crew.
     pub(super) fn testify(&self) {
         if let Some(post) = &self.post {
             post.crew.testify(post.place, self.testimony());
         }
     }
 
-    /// Does what was found.
+    /// Carries out the verdict.
     pub(super) fn obey(&self, verdict: Verdict) {
         match verdict {
             Verdict::Stop(report) => self.stop_all(&report),
@@ -103,7 +103,7 @@ impl Scheduler {
         }
     }
 
-    /// Nothing can ever go on: tells all tasks to stop, those as well that are shielded.
+    /// Nothing can ever go on: tells all tasks to stop, even shielded ones.
     fn stop_all(&self, report: &Deadlock) {
         let error = TaskError::Deadlock(Cause::new(report.to_string()));
         for task in self.tasks.all() {
@@ -113,7 +113,7 @@ impl Scheduler {
             }
         }
         let mut first = self.deadlock.borrow_mut();
-        // At the end it is usual that what is shielded has to be told.
+        // At the end it is usual that shielded tasks must be told.
         if first.is_none() && !self.is_closing.get() {
             *first = Some(report.clone());
         }

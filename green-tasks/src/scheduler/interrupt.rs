@@ -1,25 +1,25 @@
-//! Cancelling, and time limits: a task is made to unwind from where it rests.
+//! Cancelling, and time limits: a task unwinds from where it rests.
 //!
-//! Nothing is done to a task from outside. That it is to stop is noted, it is woken, and its own call
-//! to [`Scheduler::rest`](super::Scheduler::rest) unwinds, with a payload that is private to this crate and that the panic
-//! hook does not see. A task that catches it is no better off: its next rest unwinds again.
+//! Nothing is done to a task from outside. The request to stop is noted, the task is woken, and its own call to
+//! [`Scheduler::rest`](super::Scheduler::rest) unwinds, with a payload that is private to this crate and hidden
+//! from the panic hook. A task that catches it gains nothing: its next rest unwinds again.
 //!
 //! It does not unwind
 //!
 //! - within [`shield`](crate::shield), unless nothing could ever end its rest;
-//! - while it may be unwinding already: a second panic in a destructor aborts the process. std counts
-//!   panics by thread, and a task that rests in the middle of its own unwinding leaves that count
-//!   raised. What was not panicking when the task began to rest is not unwinding when it goes on; but
-//!   where the thread was, it cannot be told whether it was this task or another one. Such a task has to
-//!   wait until the thread is panicking no more, and the scheduler then wakes it again. If that will
-//!   never be, and `run` could not return without it, it takes the risk ([`Task::dare`]);
-//! - at the end of a [`scope`](crate::scope()), before all of the scope's tasks have ended: they borrow
-//!   from its frames. The same is true of a scope of another pool, whose wait says so;
+//! - while it may be unwinding already: a second panic in a destructor aborts the process. std counts panics by
+//!   thread, and a task that rests in the middle of its own unwinding leaves that count raised. If the thread was
+//!   not panicking when a task began to rest, the task is not unwinding when it goes on; but if it was, nobody can
+//!   tell whether by this task or another. Such a task waits until the thread no longer panics, and the scheduler
+//!   then wakes it again. If that never happens, and `run` could not return without it, it takes the risk
+//!   ([`Task::dare`]);
+//! - at the end of a [`scope`](crate::scope()), before all of the scope's tasks have ended: they borrow from its
+//!   frames. The same holds for a scope of another pool, whose wait says so;
 //! - once its closure has ended, while its value is handed over.
 //!
-//! A task that computes gives the scheduler no turn to hear that it is to stop. So at a
-//! [`checkpoint`](crate::checkpoint) it looks itself: at what other threads have to say, and, if it is in a
-//! time limit, at the clock.
+//! A task that computes gives its scheduler no turn to pass on a request to stop. So at a
+//! [`checkpoint`](crate::checkpoint) it looks itself: at its scheduler's mail, and, within a time limit, at the
+//! clock.
 
 use std::any::Any;
 use std::cell::Cell;
@@ -30,23 +30,23 @@ use future_result::TaskError;
 
 use super::{Scheduler, Task};
 
-/// Why a task is to unwind, and whether it may. Few tasks ever have any of this.
+/// Why a task is to unwind, and whether it may. Few tasks need any of this.
 #[derive(Default)]
 pub(crate) struct Interrupts {
-    /// One of the next two was set once: so a task that nobody ever interrupts looks here alone.
+    /// Either of the next two was set once, so a task that is never interrupted checks only this.
     is_noted: Cell<bool>,
-    /// It is to stop, and this will be its outcome.
+    /// It is to stop, with this outcome.
     stop: Cell<Option<Box<TaskError>>>,
-    /// The outermost of its time limits that are over, by their depth; 0: none.
+    /// The outermost of its expired time limits, by depth; 0: none.
     expired: Cell<u32>,
-    /// How many time limits it is in.
+    /// How many time limits it is within.
     limits: Cell<u32>,
     shields: Cell<u32>,
-    /// How often it has declared that it will not suspend.
+    /// How many declarations that it will not suspend are in force.
     pins: Cell<u32>,
-    /// How many frames it is in that must not be left before others are done with them.
+    /// How many of its frames must not be left before others are done with them.
     holds: Cell<u32>,
-    /// It is to unwind this once though the thread is panicking.
+    /// It is to unwind this once, even though the thread is panicking.
     dares: Cell<bool>,
 }
 
@@ -60,7 +60,7 @@ pub(crate) enum Unwind {
 }
 
 impl Interrupts {
-    /// Notes that the task is to stop. The first reason stays, but for a deadlock.
+    /// Notes that the task is to stop. The first reason stays, except that a deadlock replaces it.
     pub(super) fn stop(&self, error: TaskError) {
         let is_deadlock = matches!(error, TaskError::Deadlock(_));
         if is_deadlock || self.look(|stop| stop.is_none()) {
@@ -69,7 +69,7 @@ impl Interrupts {
         }
     }
 
-    /// Shows `f` why it is to stop.
+    /// Calls `f` with the reason to stop.
     fn look<R>(&self, f: impl FnOnce(Option<&TaskError>) -> R) -> R {
         let stop = self.stop.take();
         let result = f(stop.as_deref());
@@ -77,7 +77,7 @@ impl Interrupts {
         result
     }
 
-    /// To where it is to unwind, if its closure has not ended.
+    /// Where to unwind to, if the closure has not ended.
     fn wanted(&self) -> Option<Unwind> {
         if !self.is_noted.get() || self.holds.get() > 0 {
             return None;
@@ -100,7 +100,7 @@ impl Interrupts {
         Raised::new(&self.shields)
     }
 
-    /// Until the guard is dropped, the task does not unwind, whatever comes.
+    /// Until the guard is dropped, the task does not unwind for any reason.
     pub(crate) fn hold(&self) -> Raised<'_> {
         Raised::new(&self.holds)
     }
@@ -120,7 +120,7 @@ impl Interrupts {
         }
     }
 
-    /// A time limit is over.
+    /// A time limit has expired.
     pub(super) fn expire(&self, depth: u32) {
         let outermost = match self.expired.get() {
             0 => depth,
@@ -132,7 +132,7 @@ impl Interrupts {
 }
 
 impl Task {
-    /// Its interrupts, if there ever was one.
+    /// Its interrupts, if there was ever any.
     #[inline]
     fn noted(&self) -> Option<&Interrupts> {
         let interrupts = &self.get_rare()?.interrupts;
@@ -145,7 +145,7 @@ impl Task {
         self.noted()?.look(|stop| stop.cloned())
     }
 
-    /// From now on it unwinds no more.
+    /// From now on it no longer unwinds.
     pub(super) fn close(&self) {
         self.is_closed.set(true);
     }
@@ -164,7 +164,7 @@ impl Task {
         self.wanted().is_some()
     }
 
-    /// Whether it is to unwind, or would be if it were not held.
+    /// Whether it is to unwind, or would be but for a hold.
     pub(crate) fn wants_out(&self) -> bool {
         self.noted().is_some_and(|interrupts| {
             let is_stop = interrupts.look(|stop| stop.is_some());
@@ -173,8 +173,8 @@ impl Task {
         })
     }
 
-    /// Lets it unwind without knowing whether it is unwinding already, in which case the process aborts.
-    /// False if it would not unwind all the same.
+    /// Lets it unwind without knowing whether it is unwinding already; if so, the process aborts. False if it would
+    /// not unwind anyway.
     pub(super) fn dare(&self) -> bool {
         let is_wanted = self.is_wanted();
         if let Some(interrupts) = self.noted() {
@@ -198,8 +198,7 @@ impl Task {
         }
     }
 
-    /// As [`raise`](Self::raise), for a task that is known not to be unwinding, whatever std says of its
-    /// thread.
+    /// Like [`raise`](Self::raise), for a task known not to be unwinding, whatever std says of its thread.
     #[inline]
     pub(super) fn raise_surely(&self) {
         if let Some(interrupts) = self.noted() {
@@ -215,7 +214,7 @@ impl Task {
         }
     }
 
-    /// Whether it is in a time limit.
+    /// Whether it is within a time limit.
     fn has_limits(&self) -> bool {
         self.get_rare()
             .is_some_and(|rare| rare.interrupts.limits.get() > 0)
@@ -230,10 +229,10 @@ impl Task {
 }
 
 impl Scheduler {
-    /// Unwinds the running task if it is to stop, of which it may not have been told yet.
+    /// Unwinds the running task if it is to stop, which it may not have been told yet.
     pub(crate) fn check(&self) {
         let task = self.current();
-        // Where it must not suspend, it may be a waker that was called here, and whose code this is.
+        // Where it must not suspend, this may be the code of a waker that was called here.
         if !task.is_pinned() {
             self.read_mail();
             if task.has_limits() {
@@ -244,7 +243,7 @@ impl Scheduler {
     }
 }
 
-/// A counter that is one higher until this is dropped.
+/// A counter that stays raised until this is dropped.
 pub(crate) struct Raised<'a>(&'a Cell<u32>);
 
 impl<'a> Raised<'a> {
@@ -260,15 +259,15 @@ impl Drop for Raised<'_> {
     }
 }
 
-/// A time limit that the task is in.
+/// A time limit that the task is within.
 pub(crate) struct Limit<'a> {
     interrupts: &'a Interrupts,
     pub(crate) depth: u32,
 }
 
 impl Limit<'_> {
-    /// Whether the task has unwound to this limit, since it is over. It may have set out for an inner
-    /// one, and a destructor have waited on the way until this one was over as well.
+    /// Whether the task has unwound to this limit because it expired. It may have set out for an inner one, and a
+    /// destructor on the way have waited until this one had expired as well.
     pub(crate) fn has_caught(&self, payload: &(dyn Any + Send)) -> bool {
         let is_ours =
             matches!(payload.downcast_ref(), Some(Unwind::Limit(depth)) if *depth >= self.depth);

@@ -1,4 +1,4 @@
-//! What a task has to do, and how its outcome gets to its handle.
+//! What a task does, and how its outcome gets to its handle.
 
 #![expect(unsafe_code, reason = "looks into a pinned future")]
 
@@ -13,7 +13,7 @@ use future_result::{Completer, Panic, SlimCompleter, TaskError, contain};
 use super::interrupt::Unwind;
 use super::task::Task;
 
-/// A closure with a place for its value.
+/// A closure and where its value goes.
 pub(crate) trait Job {
     /// Whether to run it: false if its handle has cancelled it.
     fn start(&mut self) -> bool;
@@ -21,16 +21,16 @@ pub(crate) trait Job {
     /// Runs it to its end. Does not unwind.
     fn run(self: Box<Self>, task: &Task);
 
-    /// Drops the closure, and gives its handle an error. Does not unwind.
+    /// Drops the closure and gives its handle an error. Does not unwind.
     fn refuse(self: Box<Self>, error: TaskError);
 }
 
-/// A future with a place for its value.
+/// A future and where its value goes.
 pub(crate) trait FutureJob {
-    /// Goes on with it. Does not unwind.
+    /// Polls it. Does not unwind.
     fn poll(self: Pin<&mut Self>, task: &Task) -> Poll<()>;
 
-    /// Drops the future, and gives its handle an error, unless it is done. Does not unwind.
+    /// Drops the future and gives its handle an error, unless it is done. Does not unwind.
     fn refuse(self: Pin<Box<Self>>, error: TaskError);
 }
 
@@ -46,7 +46,7 @@ impl<F: FnOnce() -> T, T> Job for Call<F, T> {
 
     fn run(self: Box<Self>, task: &Task) {
         let Self { closure, completer } = *self;
-        // Unwind safety: the closure is consumed, and its panic is told to whoever waits.
+        // Unwind safety: the closure is consumed, and whoever waits gets its panic.
         let result = catch_unwind(AssertUnwindSafe(closure));
         task.close();
         finish(completer, result, task);
@@ -73,12 +73,12 @@ impl<F, T> Polled<F, T> {
         }
     }
 
-    /// The future, which stays pinned, and the rest, which never is.
+    /// The future, which stays pinned, and the completer, which never is.
     fn project(self: Pin<&mut Self>) -> (Pin<&mut F>, &mut Option<SlimCompleter<T>>) {
         // SAFETY: nothing is moved out of `future` through this, here or below.
         let this = unsafe { self.get_unchecked_mut() };
-        // SAFETY: `future` is pinned as long as the whole is: it is only ever dropped in place, and
-        // there is no `Drop` and no `Unpin` that would say otherwise.
+        // SAFETY: `future` is pinned as long as the whole is: it is only dropped in place, and no `Drop` or `Unpin`
+        // says otherwise.
         let future = unsafe { Pin::new_unchecked(&mut this.future) };
         (future, &mut this.completer)
     }
@@ -124,7 +124,7 @@ fn finish<T>(completer: Completer<T>, result: Result<T, Box<dyn Any + Send>>, ta
                 contain(|| drop(unwanted));
             }
         }
-        // One that has no reason to stop has unwound with what it caught in another.
+        // Without a reason to stop, it unwound with a payload that it caught in another task.
         Err(payload) if payload.is::<Unwind>() => {
             completer.fail(task.reason().unwrap_or(TaskError::Cancelled));
         }

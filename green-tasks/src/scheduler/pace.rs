@@ -1,27 +1,26 @@
-//! How often the outside is looked at: after so many turns that it is about a millisecond, or 61 if that is
-//! less.
+//! How often the scheduler looks outside: after as many turns as take about a millisecond, or 61 if that is less.
 //!
-//! A look costs as much as some turns, so it must not come after each; and the clock does, so that turns
-//! are counted. But the length of a turn is the user's. How many turns make a millisecond is what the last
-//! ones took, and each look knows, since it looks at the clock anyway.
+//! A look costs as much as several turns, so it must not follow each; and so does the clock, so turns are counted.
+//! But users' code decides how long a turn is. How many make a millisecond is estimated from the last ones at each
+//! look, which reads the clock anyway.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
-/// After so many turns, the outside is looked at in any case.
+/// The scheduler looks outside after this many turns in any case.
 const TURNS_MAX: u32 = 61;
-/// And after this time, unless turns become longer all at once. The timers' ticks are 65 µs.
+/// And after this time, unless turns suddenly become longer. The timers' ticks are 65 µs.
 #[cfg(not(any(pool_loom, pool_sim)))]
 const TARGET: Duration = Duration::from_millis(1);
-/// The checkers repeat a run, which must not depend on how long it takes.
+/// The checkers repeat a run, which must not depend on its duration.
 #[cfg(any(pool_loom, pool_sim))]
 const TARGET: Duration = Duration::MAX;
 
 /// When a scheduler looks outside.
 pub(super) struct Pace {
-    /// After so many turns from the last look on.
+    /// How many turns there are from one look to the next.
     turns: Cell<u32>,
-    /// So many of them have not begun.
+    /// How many of them have not begun.
     left: Cell<u32>,
     /// When the first of them began.
     since: Cell<Instant>,
@@ -36,7 +35,7 @@ impl Pace {
         }
     }
 
-    /// Counts a turn that begins; true if the outside is to be looked at before it.
+    /// Counts a turn that begins; true if a look outside is due before it.
     #[inline(always)]
     pub(super) fn is_time(&self) -> bool {
         let left = self.left.get();
@@ -44,8 +43,8 @@ impl Pace {
         left == 0
     }
 
-    /// The turns are over, but for the one that was counted last: that has only begun. True if there are to
-    /// be fewer of them from now on than there might be.
+    /// The turns are over, except the one counted last, which has only begun. True if there will be fewer of them
+    /// from now on than the maximum.
     pub(super) fn stop(&self, now: Instant) -> bool {
         let begun = self.turns.get().wrapping_sub(self.left.get());
         let elapsed = now.saturating_duration_since(self.since.get());
@@ -55,20 +54,20 @@ impl Pace {
         self.turns.get() < TURNS_MAX
     }
 
-    /// Turns are counted from now on, beginning with the one that has begun.
+    /// Counts turns from now on, beginning with the one that has begun.
     pub(super) fn start(&self, now: Instant) {
         self.left.set(self.turns.get() - 1);
         self.since.set(now);
     }
 
-    /// Turns are counted from the next one on: it was nobody's turn until now.
+    /// Counts turns from the next one on: the queue was empty until now.
     pub(super) fn start_with_next(&self, now: Instant) {
         self.left.set(self.turns.get());
         self.since.set(now);
     }
 }
 
-/// How many turns take as long as is aimed at, if so many took so long. `None` if there were none.
+/// How many turns fit into the target time, if `taken` of them took `elapsed`. `None` if there were none.
 fn fitting(taken: u32, elapsed: Duration) -> Option<u32> {
     if taken == 0 {
         return None;
@@ -82,7 +81,7 @@ fn fitting(taken: u32, elapsed: Duration) -> Option<u32> {
 mod tests {
     use super::*;
 
-    /// Has turns of this length until the next look, and says how many they were.
+    /// Takes turns of this length until the next look, and returns how many.
     fn turns_until_look(pace: &Pace, now: &mut Instant, length: Duration) -> u32 {
         let mut turns = 0;
         while !pace.is_time() {
@@ -91,7 +90,7 @@ mod tests {
         }
         pace.stop(*now);
         pace.start(*now);
-        // The one before which it was looked.
+        // The one before which the look was due.
         *now += length;
         turns + 1
     }
@@ -110,7 +109,7 @@ mod tests {
         ] {
             let length = Duration::from_micros(micros);
             turns_until_look(&pace, &mut now, length);
-            // The first turn of these was of the other kind.
+            // The first of these turns had the former length.
             turns_until_look(&pace, &mut now, length);
             assert_eq!(
                 turns_until_look(&pace, &mut now, length),
@@ -130,7 +129,7 @@ mod tests {
         for _ in 0..200 {
             assert!(!pace.is_time(), "turns are short");
             now += Duration::from_micros(1);
-            // Nobody is left, for long.
+            // No task is left, for long.
             assert!(!pace.is_time());
             assert!(!pace.stop(now));
             now += Duration::from_secs(1);
@@ -152,7 +151,7 @@ mod tests {
                 }
                 now += Duration::from_millis(1);
             }
-            // The eleventh finds nobody.
+            // The eleventh finds no task.
             if pace.is_time() {
                 pace.stop(now);
                 pace.start(now);

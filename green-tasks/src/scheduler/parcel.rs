@@ -1,7 +1,7 @@
-//! A task that any scheduler of a run may start, since none has.
+//! A task that no scheduler of a run has started, so any may.
 //!
-//! Before it is started it is a closure that is [`Send`], in the [crew's](super::crew) queue. Whoever takes
-//! it gives it a place in its own table, and from then on it is a task like all others there.
+//! Before it starts it is a closure that is [`Send`], in the [crew's](super::crew) queue. The scheduler that takes
+//! it gives it a place in its own table, and from then on it is like any other task there.
 
 use std::panic::Location;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use super::task::{Body, Key, Task};
 use super::{Scheduler, waker};
 use future_result::{Rejection, TaskError};
 
-/// A task that has not started, and belongs to no scheduler.
+/// A task that has not started and belongs to no scheduler.
 pub(super) struct Parcel {
     pub(super) serial: u64,
     pub(super) spawned_at: &'static Location<'static>,
@@ -24,18 +24,18 @@ pub(super) struct Parcel {
     pub(super) place: Arc<Place>,
 }
 
-/// Where a task is, for those who want to cancel it.
+/// Where a task is, for cancelling it.
 #[derive(Default)]
 pub(super) struct Place(Mutex<Option<(Arc<Inbox>, Key)>>);
 
 impl Place {
-    /// Before the task is started: so whoever finds that it runs finds its place as well.
+    /// Called before the task starts: so whoever finds it running finds its place as well.
     fn settle(&self, inbox: &Arc<Inbox>, key: Key) {
         *self.0.lock() = Some((Arc::clone(inbox), key));
     }
 
-    /// Asks the task to stop, from any thread. One that has not been taken has its outcome already, and
-    /// is dropped at its turn.
+    /// Tells the task to stop, from any thread. If no scheduler has taken it, it already has its outcome, and is
+    /// dropped at its turn.
     pub(super) fn cancel(&self) {
         let settled = self.0.lock().clone();
         if let Some((inbox, key)) = settled {
@@ -45,7 +45,7 @@ impl Place {
 }
 
 impl Scheduler {
-    /// Makes a task of one's own of it, whose turn comes.
+    /// Makes it one of this scheduler's tasks, and queues it.
     pub(super) fn adopt(&self, parcel: Parcel) {
         let Parcel {
             serial,

@@ -1,8 +1,8 @@
-//! Whose turn it is next: first in, first out; or, in a deterministic runtime, whoever the seed says.
+//! Whose turn is next: first in, first out; or, in a deterministic runtime, as the seed says.
 //!
-//! Where many wait for their turn, what each needs to go on has left the nearest cache since its last one. It is known
-//! beforehand who comes next, so it is fetched while others have their turn: of the second next the
-//! [`Task`], and of the next what that leads to, its fiber and the frames on its stack.
+//! Where many wait for their turn, what each needs has left the nearest cache since its last one. The order is
+//! known, so it is prefetched during others' turns: of the task after next, the [`Task`], and of the next, what
+//! that points to: its fiber and the frames on its stack.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -10,13 +10,13 @@ use std::rc::Rc;
 
 use super::task::Task;
 
-/// If so many are in the queue, they are fetched beforehand: fewer stay in the nearest cache.
+/// If at least so many are queued, they are prefetched: fewer stay in the nearest cache.
 const MANY: usize = 32;
 
 /// The tasks that can go on.
 pub(super) struct RunQueue {
     tasks: RefCell<VecDeque<Rc<Task>>>,
-    /// What the next choice is made from, if it is not the first one.
+    /// The state of the random choice, if the first is not always next.
     seed: Option<Cell<u64>>,
 }
 
@@ -40,7 +40,7 @@ impl RunQueue {
             && tasks.len() > 1
         {
             let place = random(seed) % tasks.len() as u64;
-            // The first one takes its place.
+            // The first one moves to its place.
             return tasks.swap_remove_front(place as usize);
         }
         let first = tasks.pop_front();
@@ -60,7 +60,7 @@ impl RunQueue {
     }
 }
 
-/// Has the CPU fetch who comes next, and whom it leads to.
+/// Prefetches the task after next, and what the next one points to.
 #[inline(always)]
 fn fetch_next(tasks: &VecDeque<Rc<Task>>) {
     if let Some(task) = tasks.get(1) {

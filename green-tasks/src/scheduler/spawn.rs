@@ -24,7 +24,7 @@ pub(crate) struct Spawned<T> {
 }
 
 impl Scheduler {
-    /// Has a closure run on a stack of its own, which `job` makes a job of.
+    /// Runs a closure on a stack of its own; `job` turns it into a job.
     pub(crate) fn spawn<T>(
         &self,
         spawned_at: &'static Location<'static>,
@@ -38,7 +38,7 @@ impl Scheduler {
         self.enter(spawned_at, |completer| Body::Unstarted(job(completer)))
     }
 
-    /// Has a closure run on a stack of its own.
+    /// Runs a closure on a stack of its own.
     pub(crate) fn spawn_call<F, T>(
         &self,
         spawned_at: &'static Location<'static>,
@@ -53,7 +53,7 @@ impl Scheduler {
         })
     }
 
-    /// As [`spawn_call`](Self::spawn_call), on whichever of the run's threads comes to it first.
+    /// Like [`spawn_call`](Self::spawn_call), on whichever of the run's threads takes it first.
     pub(crate) fn spawn_anywhere<F, T>(
         &self,
         spawned_at: &'static Location<'static>,
@@ -84,7 +84,7 @@ impl Scheduler {
         handle
     }
 
-    /// The number of the next task, which no other scheduler of the run gives.
+    /// The number of the next task, unique in the run.
     fn next_serial(&self) -> u64 {
         let spawned = self.spawned.get();
         self.spawned.set(spawned + 1);
@@ -94,7 +94,7 @@ impl Scheduler {
         }
     }
 
-    /// Has a future polled until it is ready.
+    /// Polls a future until it is ready.
     pub(crate) fn spawn_future<F>(
         &self,
         spawned_at: &'static Location<'static>,
@@ -133,14 +133,13 @@ impl Scheduler {
         }
     }
 
-    /// A place for an outcome, by whose handle the task can be cancelled from anywhere, and by whose wakers
-    /// it can be woken.
+    /// A cell for an outcome: its handle can cancel the task from anywhere, and its wakers can wake it.
     fn cell<T>(&self, key: Key) -> (Completer<T>, JoinHandle<T>) {
         pair_with_waker(self.id, WakeHandle::new(Arc::clone(&self.inbox), key))
     }
 }
 
-/// What is spawned where there is no scheduler.
+/// For spawns where there is no scheduler.
 pub(crate) fn homeless<T>() -> Spawned<T> {
     let cause =
         Cause::new("no runtime of green tasks runs on this thread; spawn within `Runtime::run`");

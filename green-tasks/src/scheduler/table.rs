@@ -1,6 +1,6 @@
-//! The tasks that have not ended, each in a slot. A slot is used again with another generation, so that
-//! a waker that outlives its task finds nobody. The generation is a part of the task's key; when it has ended,
-//! the next one is in the list of free keys.
+//! The tasks that have not ended, each in a slot. A slot is reused with another generation, so a waker that
+//! outlives its task finds nobody. The generation is part of the task's key; when the task has ended, the next key
+//! goes into the list of free ones.
 
 use std::cell::{Cell, RefCell};
 use std::panic::Location;
@@ -11,14 +11,14 @@ use super::task::{Body, Key, Phase, Task};
 /// All tasks of a scheduler.
 pub(super) struct Table {
     slots: RefCell<Vec<Option<Rc<Task>>>>,
-    /// Of empty slots, the keys of their next tasks.
+    /// The next keys of empty slots.
     free: RefCell<Vec<Key>>,
     len: Cell<usize>,
-    /// Of some tasks that have ended, the memory, so that the next ones need not ask for any.
+    /// Memory of ended tasks, to be reused without an allocation.
     spares: RefCell<Vec<Rc<Task>>>,
 }
 
-/// So many are kept at most.
+/// At most this many are kept.
 const SPARES: usize = 64;
 
 impl Table {
@@ -49,14 +49,14 @@ impl Table {
         self.len.get()
     }
 
-    /// The key of a task that is to be [entered](Self::enter); `None` if there are as many as can be counted.
+    /// The key for a task to be [entered](Self::enter); `None` if there are as many as can be counted.
     #[inline]
     pub(super) fn reserve(&self) -> Option<Key> {
         let free = self.free.borrow_mut().pop();
         free.or_else(|| self.add_slot())
     }
 
-    /// Enters a task, whose key was reserved.
+    /// Enters a task with its reserved key.
     #[inline]
     pub(super) fn enter(&self, task: Task) -> Rc<Task> {
         let place = task.key.slot as usize;
@@ -66,7 +66,7 @@ impl Table {
         task
     }
 
-    /// Puts a task into the place of one that has ended and that nobody has any more, if there is one.
+    /// Puts a task into the memory of one that has ended and that nobody holds any more, if there is one.
     fn in_place(&self, task: Task) -> Rc<Task> {
         let spare = self.spares.borrow_mut().pop();
         if let Some(mut spare) = spare
@@ -95,7 +95,7 @@ impl Table {
         task.filter(|task| task.key == key).cloned()
     }
 
-    /// Forgets a task.
+    /// Removes a task.
     pub(super) fn remove(&self, key: Key) {
         let mut slots = self.slots.borrow_mut();
         let slot = slots.get_mut(key.slot as usize);

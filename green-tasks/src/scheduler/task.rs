@@ -15,7 +15,7 @@ use super::waker::WakeHandle;
 use crate::engine::{Fiber, Suspender};
 use crate::local::Locals;
 
-/// Which task it is, also for those that may come too late: no other task has the same key.
+/// Identifies a task, also to latecomers: no other task ever has the same key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Key {
     pub(super) slot: u32,
@@ -25,45 +25,45 @@ pub(crate) struct Key {
 /// What a task is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
-    /// In the run queue. One that has not started begins here.
+    /// In the run queue. An unstarted task begins here.
     Queued,
     /// Its code runs, or has called something that runs.
     Running,
     /// It rests until it is woken.
     Resting,
-    /// It rested on the thread's own stack and its turn has come; whoever drives there goes on.
+    /// It rested on the thread's own stack and its turn has come; whoever drives there continues it.
     Due,
     /// It has ended.
     Ended,
 }
 
-/// What runs when it is a task's turn.
+/// What runs at a task's turn.
 #[derive(Default)]
 pub(crate) enum Body {
     /// A closure that has not started.
     Unstarted(Box<dyn Job>),
     /// A future between two polls.
     Future(Pin<Box<dyn FutureJob>>),
-    /// A closure that has suspended at least once, and how to go on with it.
+    /// A closure that has suspended at least once, and how to resume it.
     Fiber(Fiber),
-    /// Nothing of these: it is running, or rests on the thread's own stack, or has ended.
+    /// None of these: it is running, or rests on the thread's own stack, or has ended.
     #[default]
     Elsewhere,
 }
 
-/// What a resting task rests for, as reports tell it.
+/// What a resting task rests for, as reports show it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rest {
     /// As in "task 1 *waits for a lock*".
     pub(crate) what: &'static &'static str,
-    /// Whose call that was, if it is known.
+    /// Where that call was made, if known.
     pub(crate) at: Option<&'static Location<'static>>,
     /// Who can end it.
     pub(crate) ends: Ends,
 }
 
 impl Rest {
-    /// A future waits, for whatever its waker was given to.
+    /// A future waits for whatever it gave its waker to.
     pub(super) const AWAITS: Self = Self {
         what: &"awaits something",
         at: None,
@@ -81,7 +81,7 @@ impl Rest {
 pub(crate) enum Doing {
     /// Its code is running.
     Runs,
-    /// It waits for its turn alone.
+    /// It only waits for its turn.
     IsReady,
     /// It waits for this.
     Rests(Rest),
@@ -90,53 +90,53 @@ pub(crate) enum Doing {
 /// Who can end a task's rest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ends {
-    /// This runtime alone.
+    /// Only this runtime.
     Here,
-    /// The tasks of a handle or of several: the task itself can find out.
+    /// The tasks of one or more handles: the task itself can find out.
     Ask,
     /// Others, or nobody knows.
     Elsewhere,
 }
 
-/// What few tasks have.
+/// What only few tasks have.
 #[derive(Default)]
 pub(super) struct Rare {
     pub(super) interrupts: Interrupts,
-    /// Its values of its own.
+    /// Its task-local values.
     locals: Locals,
-    /// Asked to find out what it waits for.
+    /// It was asked to find out whom it waits for.
     asked: Cell<bool>,
-    /// What it found.
+    /// Whom it found.
     awaited: RefCell<Vec<CellId>>,
     waker: OnceCell<Waker>,
 }
 
 /// A task of a scheduler. Never leaves its thread.
 ///
-/// In this order, what each turn needs lies in the first two cache lines with the counts of its `Rc`.
+/// The order puts all that each turn needs into the first two cache lines, along with the `Rc`'s counts.
 #[repr(C)]
 pub(crate) struct Task {
     pub(super) phase: Cell<Phase>,
     /// It was woken while it was running, so its next rest is short.
     pub(super) woken: Cell<bool>,
-    /// It is in a poll of a future or of handles.
+    /// It is polling a future or handles.
     is_polling: Cell<bool>,
-    /// A rest within a poll has swallowed a wake-up that may have been meant for the poll.
+    /// A rest within a poll consumed a wake-up that may have been meant for the poll.
     owed: Cell<bool>,
     /// It was given what it waits for; see [`WaitQueue`](crate::sync::WaitQueue).
     pub(crate) granted: Cell<bool>,
-    /// It is in the scheduler's list of those that may be unwinding.
+    /// It is in the scheduler's list of tasks that may be unwinding.
     pub(super) is_unsure: Cell<bool>,
-    /// Its closure or future has ended, so that it unwinds no more.
+    /// Its closure or future has ended, so it unwinds no more.
     pub(super) is_closed: Cell<bool>,
     /// Who can end its rest, if it rests.
     ends: Cell<Ends>,
     pub(super) body: Cell<Body>,
     /// Set while it runs on a stack of its own.
     pub(super) suspender: Cell<Option<Suspender>>,
-    /// In a box, which it gets when it first needs it.
+    /// Boxed, and allocated when first needed.
     rare: OnceCell<Box<Rare>>,
-    /// What it rests for and whose call that was, if it rests.
+    /// What it rests for and where that call was made, if it rests.
     resting: Cell<Option<(&'static &'static str, Option<&'static Location<'static>>)>>,
     /// When its last rest began, as the scheduler [counts](super::Scheduler::since).
     pub(super) since: Cell<u64>,
@@ -148,7 +148,7 @@ pub(crate) struct Task {
     pub(crate) cell: Option<CellId>,
 }
 
-/// So that with the counts of its `Rc` and the allocator's word it is two cache lines; the checkers' types are
+/// With the `Rc`'s counts and the allocator's word, that makes two cache lines; the checkers' types are
 /// larger.
 #[cfg(all(
     target_pointer_width = "64",
@@ -187,7 +187,7 @@ impl Task {
         }
     }
 
-    /// What few tasks have, if it has any of it.
+    /// Its rare part, if it has one.
     #[inline]
     pub(super) fn get_rare(&self) -> Option<&Rare> {
         self.rare.get().map(Box::as_ref)
@@ -198,12 +198,12 @@ impl Task {
         self.rare.get_or_init(Box::default)
     }
 
-    /// Its interrupts, for those who raise one or keep it from them.
+    /// Its interrupts, to raise one or to hold it off.
     pub(crate) fn interrupts(&self) -> &Interrupts {
         &self.rare().interrupts
     }
 
-    /// Its values of its own, to enter one.
+    /// Its task-local values, to enter one.
     pub(crate) fn locals(&self) -> &Locals {
         &self.rare().locals
     }
@@ -213,13 +213,13 @@ impl Task {
         self.get_rare().map(|rare| &rare.locals)
     }
 
-    /// Its waker, which other threads may have.
+    /// Its waker, which other threads may hold.
     pub(super) fn waker(&self, inbox: &Arc<Inbox>) -> &Waker {
         let waker = &self.rare().waker;
         waker.get_or_init(|| WakeHandle::waker(Arc::clone(inbox), self.key))
     }
 
-    /// Has its next rest end as soon as the others have had a turn.
+    /// Makes its next rest end as soon as the others have had a turn.
     #[inline]
     pub(crate) fn wake_self(&self) {
         self.woken.set(true);
@@ -245,7 +245,7 @@ impl Task {
         self.since.set(now);
     }
 
-    /// It rests no more.
+    /// Its rest is over.
     #[inline]
     pub(super) fn end_rest(&self) {
         self.resting.set(None);
@@ -260,13 +260,13 @@ impl Task {
         }
     }
 
-    /// A future is polled. Whether it rested.
+    /// A future is about to be polled. True if it rested.
     #[inline]
     pub(super) fn stop_awaiting(&self) -> bool {
         self.resting.take().is_some()
     }
 
-    /// What it does, for those that ask.
+    /// What it does, for dumps.
     pub(crate) fn doing(&self) -> Doing {
         match (self.phase.get(), self.rest()) {
             (Phase::Resting, Some(rest)) => Doing::Rests(rest),
@@ -291,7 +291,7 @@ impl Task {
         self.set_awaited(Vec::new());
     }
 
-    /// Asks it what it waits for.
+    /// Asks it whom it waits for.
     pub(super) fn ask(&self) {
         self.rare().asked.set(true);
     }
@@ -301,16 +301,16 @@ impl Task {
         self.get_rare().is_some_and(|rare| rare.asked.take())
     }
 
-    /// What it has to do rests again, or has never begun.
+    /// Its body rests again, or has not begun.
     #[inline]
     pub(super) fn put_back(&self, body: Body) {
         let former = self.body.replace(body);
         debug_assert!(matches!(former, Body::Elsewhere));
-        // Else a destructor would be looked for that there is not.
+        // Or the compiler would check for a destructor to run.
         std::mem::forget(former);
     }
 
-    /// Runs `poll`, and sees to it that no wake-up is lost to a rest within it.
+    /// Runs `poll`; a wake-up that a rest within it consumed is passed on.
     pub(super) fn polling<R>(&self, poll: impl FnOnce() -> R) -> R {
         struct Polling<'a> {
             task: &'a Task,

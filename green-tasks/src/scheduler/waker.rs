@@ -1,10 +1,10 @@
-//! What wakes a task, or asks it to stop: where its scheduler can be told, and the task's key.
+//! What wakes a task, or asks it to stop: its scheduler's inbox, and the task's key.
 //!
-//! It owns nothing of the task, since the last waker may be dropped on any thread and at any time, and
-//! what lies on a task's stack may not. It lies in the cell of the task's outcome, which is there as long as
-//! somebody needs it. So a future that waits has no other waker. A closure's cell is its handle's alone once
-//! it has ended, while its destructors may still wait; and the main task has none. So these have a cell
-//! for it, if they ever wait for anything that wakes by wakers.
+//! It owns nothing of the task: the last waker may be dropped on any thread and at any time, what is on a task's
+//! stack may not. It lives in the cell of the task's outcome, which exists as long as somebody needs it. A future
+//! that waits has no other waker. A closure's cell belongs to its handle alone once it has ended, though its
+//! destructors may still wait; and the main task has no cell. These get a separate cell for it when they first wait
+//! for something that needs a waker.
 
 use std::sync::Arc;
 use std::task::Waker;
@@ -21,7 +21,7 @@ use crate::dump;
 pub(crate) struct WakeHandle {
     inbox: Arc<Inbox>,
     key: Key,
-    /// It is in the inbox, and has not been looked at.
+    /// It is in the inbox, not yet received.
     is_sent: AtomicBool,
 }
 
@@ -35,21 +35,21 @@ impl WakeHandle {
         }
     }
 
-    /// In a cell of its own.
+    /// In a separate cell.
     pub(super) fn waker(inbox: Arc<Inbox>, key: Key) -> Waker {
         waker_of(Self::new(inbox, key))
     }
 
     /// Whom to wake. From now on, another wake-up is sent again.
     pub(super) fn receive(&self) -> Key {
-        // ORDERING: Acquire pairs with the Release in `send`, also of those that were not sent since
-        // one was: what was done before a wake-up is seen by the task that it wakes.
+        // ORDERING: Acquire pairs with the Release in `send`, also with those of calls that found it set and sent
+        // nothing: the woken task sees what was done before each wake-up.
         self.is_sent.swap(false, Ordering::Acquire);
         self.key
     }
 
     fn send(this: &WakeRef<Self>) {
-        // ORDERING: Release pairs with the Acquire in `receive`. If it was set, that comes later, and
+        // ORDERING: Release pairs with the Acquire in `receive`. If it was set, that `receive` comes later, and
         // reads this swap or one that continues its release sequence.
         if !this.is_sent.swap(true, Ordering::Release) {
             this.inbox.send(Mail::Wake(WakeRef::clone(this)));
@@ -74,7 +74,7 @@ impl Wakes for WakeHandle {
     }
 }
 
-/// Asks a task to stop, from any thread.
+/// Tells a task to stop, from any thread.
 pub(super) fn cancel(inbox: &Arc<Inbox>, key: Key) {
     match current::of_inbox(inbox) {
         Some(scheduler) => scheduler.cancel_key(key),
@@ -83,7 +83,7 @@ pub(super) fn cancel(inbox: &Arc<Inbox>, key: Key) {
 }
 
 impl Scheduler {
-    /// Does what other threads have asked for.
+    /// Does what other threads asked for.
     pub(super) fn read_mail(&self) {
         if !self.inbox.may_have_mail() {
             return;
@@ -92,13 +92,13 @@ impl Scheduler {
             match mail {
                 Mail::Wake(handle) => self.wake_key(handle.receive()),
                 Mail::Cancel(key) => self.cancel_key(key),
-                // It has looked when it got up.
+                // It looked for work when it got up.
                 Mail::Search => {}
                 Mail::Close => self.close(),
                 Mail::Testify => self.testify(),
                 Mail::Verdict(verdict) => self.obey(verdict),
                 Mail::Dump(asked) => {
-                    // What is called back may be anybody's code; see `ring`.
+                    // The answer may call anybody's code; see `ring`.
                     let current = self.current();
                     let _pin = current.interrupts().pin();
                     let tasks = dump::of(self);

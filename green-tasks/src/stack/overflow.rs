@@ -1,10 +1,9 @@
-//! A task that needs more stack than it has: the process ends, and says which task it was.
+//! A task overflows its stack: the process ends, and reports which task it was.
 //!
-//! An access to a guard is a signal. Its handler is the process's, so ours passes on whatever is not
-//! about a guard of ours to the handler that was there before. It runs on another stack (of the
-//! thread, by `sigaltstack`), and may only do what is safe in the middle of anything: it reads the
-//! list of slabs, which never shrinks, and the stack's label, formats into a buffer of its own,
-//! writes, and aborts.
+//! An access to a guard raises a signal. A signal's handler belongs to the process, so ours passes on whatever is
+//! not about our guards to the handler that was there before. It runs on another stack (the thread's, set by
+//! `sigaltstack`), and must be async-signal-safe: it reads the list of slabs, which never shrinks, and the stack's
+//! label, formats into its own buffer, writes, and aborts.
 #![expect(unsafe_code, reason = "handles signals")]
 
 use std::fmt::{self, Write};
@@ -17,7 +16,7 @@ use std::sync::Once;
 use future_result::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 use future_result::sync::statics;
 
-/// What a task is called in the report, at the top of its stack.
+/// A task's name in the report, at the top of its stack.
 #[derive(Clone, Copy)]
 pub(crate) struct Label {
     serial: u64,
@@ -31,7 +30,7 @@ impl Label {
     }
 }
 
-/// A slab, as the handler sees it. All zero: free to be used for the next one.
+/// A slab, as the handler sees it. All zero: free for the next slab.
 struct Entry {
     base: AtomicU64,
     end: AtomicU64,
@@ -40,14 +39,14 @@ struct Entry {
 }
 
 statics! {
-    /// The list of slabs. Entries are added and used again, never freed.
+    /// The list of slabs. Entries are added and reused, never freed.
     static FIRST: AtomicPtr<Entry> = AtomicPtr::new(ptr::null_mut());
-    /// What handled the signals before us; leaked. Null until we do.
+    /// The former handlers of the signals; leaked. Null until ours are installed.
     static FORMER_SEGV: AtomicPtr<libc::sigaction> = AtomicPtr::new(ptr::null_mut());
     static FORMER_BUS: AtomicPtr<libc::sigaction> = AtomicPtr::new(ptr::null_mut());
 }
 
-/// Has the handler know a slab, until dropped.
+/// Makes a slab known to the handler, until dropped.
 pub(super) struct Registration(&'static Entry);
 
 impl Registration {
@@ -55,8 +54,8 @@ impl Registration {
         install()?;
         let base = memory.addr().get() as u64;
         let entry = free_entry(base).unwrap_or_else(|| add_entry(base));
-        // ORDERING: Relaxed; the handler looks on the thread that faults in this slab, which has got
-        // it from here. To any other it is a slab that it does not use.
+        // ORDERING: Relaxed; the handler uses it on the thread that faults in this slab, which got it from here. To
+        // any other thread it is a slab that it does not use.
         entry.stride.store(stride as u64, Ordering::Relaxed);
         // ORDERING: Relaxed, as above. Until this, the slab is empty.
         entry.end.store(base + len as u64, Ordering::Relaxed);
@@ -84,7 +83,7 @@ fn entries() -> impl Iterator<Item = &'static Entry> {
     })
 }
 
-/// Takes an entry that has no slab.
+/// Claims an entry that has no slab.
 fn free_entry(base: u64) -> Option<&'static Entry> {
     entries().find(|entry| {
         // ORDERING: Acquire pairs with the Release of the entry's last user.
@@ -103,21 +102,21 @@ fn add_entry(base: u64) -> &'static Entry {
         next: ptr::null_mut(),
     }));
     let pointer: *mut Entry = entry;
-    // ORDERING: Relaxed; whether it was the last is seen below.
+    // ORDERING: Relaxed; the exchange below checks whether it was the latest.
     let mut first = FIRST.load(Ordering::Relaxed);
     loop {
         // SAFETY: ours alone until it is in the list.
         unsafe { (*pointer).next = first };
         // ORDERING: Release publishes the entry to `entries`.
         match FIRST.compare_exchange_weak(first, pointer, Ordering::Release, Ordering::Relaxed) {
-            // SAFETY: leaked, and not written any more but through its atomics.
+            // SAFETY: leaked, and from now on only written through its atomics.
             Ok(_) => return unsafe { &*pointer },
             Err(seen) => first = seen,
         }
     }
 }
 
-/// Puts our handler before those that there are.
+/// Installs our handler, and keeps the former ones.
 fn install() -> io::Result<()> {
     static ONCE: Once = Once::new();
     let mut result = Ok(());
@@ -130,7 +129,7 @@ fn install() -> io::Result<()> {
 
 fn install_for(signal: libc::c_int, former: &AtomicPtr<libc::sigaction>) -> io::Result<()> {
     let mut there = MaybeUninit::<libc::sigaction>::uninit();
-    // SAFETY: only asks; the place is large enough.
+    // SAFETY: only a query; the place is large enough.
     let status = unsafe { libc::sigaction(signal, ptr::null(), there.as_mut_ptr()) };
     if status != 0 {
         return Err(io::Error::last_os_error());
@@ -139,11 +138,11 @@ fn install_for(signal: libc::c_int, former: &AtomicPtr<libc::sigaction>) -> io::
     let there = unsafe { there.assume_init() };
     // ORDERING: Release pairs with the Acquire in `pass_on`. It is there before our handler is.
     former.store(Box::into_raw(Box::new(there)), Ordering::Release);
-    // SAFETY: all zero is a valid one: no flags, an empty mask.
+    // SAFETY: all zero is a valid value: no flags, an empty mask.
     let mut ours: libc::sigaction = unsafe { mem::zeroed() };
     ours.sa_sigaction = handle as *const () as usize;
     ours.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
-    // SAFETY: a handler of the kind that the flags say, which is safe at any time.
+    // SAFETY: a handler of the kind that the flags say, and async-signal-safe.
     let status = unsafe { libc::sigaction(signal, &raw const ours, ptr::null_mut()) };
     if status == 0 {
         Ok(())
@@ -156,7 +155,7 @@ fn install_for(signal: libc::c_int, former: &AtomicPtr<libc::sigaction>) -> io::
 extern "C" fn handle(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     // SAFETY: with `SA_SIGINFO` the kernel gives one.
     let info_here = unsafe { &*info };
-    // SAFETY: for these signals, this field of it is filled.
+    // SAFETY: for these signals, this field is filled.
     let address = unsafe { info_here.si_addr() }.addr() as u64;
     let hit = entries().find_map(|entry| entry.stack_whose_guard_has(address));
     if let Some((stack, stride)) = hit {
@@ -168,8 +167,8 @@ extern "C" fn handle(signal: libc::c_int, info: *mut libc::siginfo_t, context: *
 }
 
 impl Entry {
-    /// The guard's beginning and the slab's stride, if the address is in a guard. Every access to the
-    /// stacks' own pages succeeds, so the first page of a stride is enough.
+    /// The guard's beginning and the slab's stride, if the address is in a guard. Any access to the stacks' own
+    /// pages succeeds, so it is enough that the address is in a slab.
     fn stack_whose_guard_has(&self, address: u64) -> Option<(u64, u64)> {
         // ORDERING: Relaxed on all three, as in `Registration::new`.
         let base = self.base.load(Ordering::Relaxed);
@@ -182,11 +181,10 @@ impl Entry {
     }
 }
 
-/// Says what happened, on the standard error output.
+/// Reports the overflow on standard error.
 fn report(stack: u64, stride: u64) {
     let label = (stack + stride) as usize - size_of::<Label>();
-    // SAFETY: the top of a stack that is in use, since its guard was hit from it: it holds its label,
-    // or zeros.
+    // SAFETY: the top of a stack in use, since that stack hit its guard: it holds its label, or zeros.
     let label = unsafe { ptr::with_exposed_provenance::<Label>(label).read_volatile() };
     let mut text = Text {
         bytes: [0; 512],
@@ -194,7 +192,7 @@ fn report(stack: u64, stride: u64) {
     };
     let size = stride - 4096;
     let _ = write!(text, "\ngreen task {}", label.serial);
-    // SAFETY: null, or a static place in the sources.
+    // SAFETY: null, or a static source location.
     if let Some(location) = unsafe { label.spawned_at.as_ref() } {
         let _ = write!(text, ", spawned at {location},");
     }
@@ -202,11 +200,11 @@ fn report(stack: u64, stride: u64) {
         text,
         " has overflowed its stack of {size} bytes; give the runtime's builder a larger `stack_size`"
     );
-    // SAFETY: writes initialised bytes of ours. Whether it succeeds changes nothing.
+    // SAFETY: writes our own initialised bytes. Whether it succeeds changes nothing.
     let _ = unsafe { libc::write(2, text.bytes.as_ptr().cast(), text.len) };
 }
 
-/// A text without an allocation; what is too long is cut off.
+/// Text without allocation; what is too long is cut off.
 struct Text {
     bytes: [u8; 512],
     len: usize,
@@ -226,7 +224,7 @@ impl Write for Text {
 ///
 /// # Safety
 ///
-/// To be called by a handler, with what it was given.
+/// Only a handler calls this, with its own arguments.
 unsafe fn pass_on(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     let former: &AtomicPtr<libc::sigaction> = if signal == libc::SIGBUS {
         &FORMER_BUS
@@ -239,12 +237,12 @@ unsafe fn pass_on(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut
     let former = unsafe { &*former };
     let action = former.sa_sigaction;
     if action == libc::SIG_DFL || action == libc::SIG_IGN {
-        // Returning repeats the access, and then what was there before decides.
+        // Returning repeats the access, and then the former action decides.
         // SAFETY: an action that was in force.
         unsafe { libc::sigaction(signal, former, ptr::null_mut()) };
     } else if former.sa_flags & libc::SA_SIGINFO != 0 {
         type Handler = extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void);
-        // SAFETY: a handler of this kind, says its flag.
+        // SAFETY: a handler of this kind, as its flag says.
         let handler = unsafe { mem::transmute::<usize, Handler>(action) };
         handler(signal, info, context);
     } else {
@@ -254,16 +252,16 @@ unsafe fn pass_on(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut
     }
 }
 
-/// The stack that the handler runs on: threads of Rust's own have one, others may not.
+/// The stack that the handler runs on: Rust's own threads have one, others may not.
 pub(crate) struct SignalStack(Option<NonNull<libc::c_void>>);
 
 const SIGNAL_STACK: usize = 64 << 10;
 
 impl SignalStack {
-    /// Gives the calling thread one if it has none. To be dropped on the same thread.
+    /// Gives the calling thread one if it has none. Must be dropped on the same thread.
     pub(crate) fn ensure() -> Self {
         let mut there = MaybeUninit::<libc::stack_t>::uninit();
-        // SAFETY: only asks; the place is large enough.
+        // SAFETY: only a query; the place is large enough.
         let status = unsafe { libc::sigaltstack(ptr::null(), there.as_mut_ptr()) };
         if status != 0 {
             return Self(None);
@@ -276,7 +274,7 @@ impl SignalStack {
         Self(Self::set_new())
     }
 
-    /// Without memory for it there is none, and an overflow ends the process without a report.
+    /// If there is no memory for it, an overflow ends the process without a report.
     fn set_new() -> Option<NonNull<libc::c_void>> {
         let access = libc::PROT_READ | libc::PROT_WRITE;
         let flags = libc::MAP_PRIVATE | libc::MAP_ANON;
@@ -305,10 +303,10 @@ impl Drop for SignalStack {
             ss_flags: libc::SS_DISABLE,
             ss_size: SIGNAL_STACK,
         };
-        // SAFETY: no handler is running on it, since this code is not a handler's.
+        // SAFETY: no handler is running on it, since this is not a handler's code.
         let status = unsafe { libc::sigaltstack(&raw const none, ptr::null_mut()) };
         if status == 0 {
-            // SAFETY: our own mapping, which the thread does not use any more.
+            // SAFETY: our own mapping, which the thread no longer uses.
             unsafe { libc::munmap(memory.as_ptr(), SIGNAL_STACK) };
         }
     }

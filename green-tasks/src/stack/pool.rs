@@ -1,10 +1,10 @@
 //! Which stacks are free.
 //!
-//! The stack that was given back last is given out first: its pages are there and still in the cache,
-//! so tasks that do not suspend share one. Stacks are used for the first time in the order of their
-//! places. The memory of those that nobody has needed for a while goes back to the system, many at a time:
-//! not at once, since a page that comes back costs more than all else that is done for a short task.
-#![expect(unsafe_code, reason = "says that a stack is nobody else's")]
+//! The last stack given back is the next given out: its pages are in memory and still in the cache, so tasks that
+//! do not suspend share one. Stacks are first used in the order of their places. The memory of those that were not
+//! needed for a while goes back to the system, many at a time: not at once, since refaulting a page costs more than
+//! all else that is done for a short task.
+#![expect(unsafe_code, reason = "promises that nobody else has a stack")]
 
 use std::cell::{Cell, RefCell};
 use std::error::Error;
@@ -18,28 +18,28 @@ use future_result::sync::now;
 use super::Stack;
 use super::slab::Slab;
 
-/// As many free stacks keep their memory in any case.
+/// So many free stacks keep their memory in any case.
 const KEPT: usize = 256;
-/// As many lose it at a time.
+/// So many lose it at a time.
 const BATCH: usize = 64;
-/// For so long a stack must not have been needed.
+/// For so long a stack must have been unneeded.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The stacks of a scheduler.
 pub(crate) struct StackPool {
     slab: Rc<Slab>,
-    /// Those that have been used, and are free; the last one is given out next.
+    /// Stacks that were used and are free; the last one is given out next.
     free: RefCell<Vec<u32>>,
-    /// So many of them, from the front, have no memory.
+    /// How many of them, from the front, have no memory.
     bare: Cell<usize>,
     /// How many have ever been used.
     used: Cell<u32>,
-    /// So many of them, from the front, were free ever since.
+    /// How many of them, from the front, have been free since the last look.
     unneeded: Cell<usize>,
     since: Cell<Instant>,
     /// The last stack that was taken has not come back.
     in_a_row: Cell<bool>,
-    /// The most that was used of one whose memory went back to the system; `None` if it cannot be told.
+    /// The most that was used of one whose memory went back to the system; `None` if unknown.
     deepest: Cell<Option<usize>>,
 }
 
@@ -48,9 +48,9 @@ pub(crate) struct StackPool {
 pub(crate) enum NoStack {
     /// As many as were asked for are in use.
     InUse,
-    /// So many are in use, and each guard is a mapping of its own, of which there may not be more.
+    /// So many are in use, and there may be no more mappings, of which each guard is one.
     Mappings(usize),
-    /// The system has refused to make a guard.
+    /// The system refused to make a guard.
     Guard(io::Error),
 }
 
@@ -75,7 +75,7 @@ impl fmt::Display for NoStack {
 impl Error for NoStack {}
 
 impl StackPool {
-    /// With all stacks of a slab, of which none has been used.
+    /// With all stacks of a slab, none of which has been used.
     pub(crate) fn new(slab: Slab) -> Self {
         Self {
             slab: Rc::new(slab),
@@ -95,8 +95,8 @@ impl StackPool {
             Some(index) => index,
             None => self.use_another()?,
         };
-        // SAFETY: the index was in `free` or is new, and is in neither now; its guard was made when it
-        // was used first, and it is less than the count.
+        // SAFETY: the index was in `free` or is new, and is in neither now; its guard was made at its first use,
+        // and it is less than the count.
         Ok(unsafe { Stack::new(Rc::clone(&self.slab), index) })
     }
 
@@ -105,7 +105,7 @@ impl StackPool {
         let index = free.pop()?;
         self.bare.set(self.bare.get().min(free.len()));
         self.unneeded.set(self.unneeded.get().min(free.len()));
-        // Several tasks in a row have started and wait, so the next one needs the next stack.
+        // Several tasks in a row started and now wait, so the next one needs the next stack.
         if self.in_a_row.replace(true)
             && let Some(&next) = free.last()
         {
@@ -128,8 +128,7 @@ impl StackPool {
         Ok(index)
     }
 
-    /// How many bytes the stack that was used most has been used, whole pages; `None` if the system does
-    /// not tell.
+    /// The most bytes that any stack has used, in whole pages; `None` if the system does not tell.
     pub(crate) fn high_water(&self) -> Option<usize> {
         for index in 0..self.used.get() {
             self.measure(index);
@@ -144,7 +143,7 @@ impl StackPool {
             .set(deepest.zip(depth).map(|(one, other)| one.max(other)));
     }
 
-    /// Takes back a stack on which nothing lies any more.
+    /// Takes back a stack that holds nothing any more.
     pub(crate) fn give_back(&self, stack: Stack) {
         debug_assert!(stack.is_of(&self.slab));
         self.in_a_row.set(false);
@@ -157,7 +156,7 @@ impl StackPool {
         (free >= self.bare.get() + KEPT + BATCH).then(|| self.since.get() + PATIENCE)
     }
 
-    /// Gives back the memory of some stacks that nobody has needed for a while.
+    /// Gives back the memory of some stacks that were not needed for a while.
     pub(crate) fn trim(&self) {
         let is_time = |at| now() >= at;
         if !self.next_trim().is_some_and(is_time) {
@@ -227,7 +226,7 @@ mod tests {
             pool.since.set(now());
             pool.trim();
             assert_eq!(pool.bare.get(), 0, "needed a moment ago");
-            // They were needed since the look before.
+            // They were needed since the last look.
             be_patient(&pool);
             pool.trim();
             assert_eq!(pool.bare.get(), 0);
@@ -244,7 +243,7 @@ mod tests {
         }
     }
 
-    /// Has the time pass that a stack must not have been needed for.
+    /// Lets the time pass for which a stack must have been unneeded.
     fn be_patient(pool: &StackPool) {
         pool.since.set(pool.since.get() - PATIENCE);
     }
@@ -263,7 +262,7 @@ mod tests {
 
     #[test]
     fn a_slab_that_is_too_large_is_made_smaller() {
-        // As many addresses are on no machine.
+        // No machine has so many addresses.
         let pool = StackPool::new(Slab::reserve(1 << 40, u32::MAX, Guards::Installed).unwrap());
         assert!(pool.slab.count() >= 1);
         assert!(pool.take().is_ok());

@@ -1,19 +1,18 @@
-//! One mapping that holds all stacks of a scheduler: each thread of a runtime has its own.
+//! One mapping that holds all stacks of one scheduler.
 //!
 //! ```text
 //! │ guard │ … the stack grows down … │ room │ colour │ label │ guard │ …
 //!         ▲ limit is below the guard  ▲ base
 //! ```
 //!
-//! The mapping reserves addresses and no memory. A page costs memory once it is touched, and the pages
-//! below a stack are *guards*: an access to one is a fault instead of a neighbour's data. A kernel that
-//! can make a guard without a mapping of its own (Linux 6.13) needs one mapping for any number of
-//! stacks. Elsewhere each guard is a mapping more, and so is each stack between two of them. The kernel
-//! allows some 65,000 mappings, so there is room for less than half as many stacks: some are left to
-//! the rest of the process, which would not get memory without.
+//! The mapping reserves addresses, no memory. A page costs memory once it is touched, and the pages below stacks
+//! are *guards*: an access to one faults instead of touching a neighbour's data. If the kernel can make a guard
+//! without a separate mapping (Linux 6.13), any number of stacks needs one mapping. Elsewhere each guard is another
+//! mapping, and so is each stack between two of them. The kernel allows some 65,000 mappings, so there is room for
+//! less than half as many stacks: some are left to the rest of the process, which could not get memory otherwise.
 //!
-//! Stacks begin at different places within a page (*colours*), or else what all tasks use most would
-//! compete for the same few lines of the CPU's cache.
+//! Stacks begin at different places within a page (*colours*); otherwise what all tasks use most would compete for
+//! the same few lines of the CPU's cache.
 #![expect(unsafe_code, reason = "maps memory")]
 
 use std::cell::Cell;
@@ -28,18 +27,18 @@ use super::prefetch::fetch_base;
 /// The distance between two colours: a cache line.
 const COLOUR: usize = 64;
 const COLOURS: usize = 32;
-/// What is known of the fiber on a stack lies above its base, in so many bytes: a cache line.
+/// A fiber's data is above its stack's base, in this many bytes: a cache line.
 pub(crate) const ROOM: usize = 64;
-/// After so many stacks, with a page between each two, the next cache begins anew (64 KiB).
+/// After so many stacks, with a page between each two, the pattern repeats in the next-level cache (64 KiB).
 const PAGES_BETWEEN: usize = 16;
 
 /// Addresses for stacks.
 pub(crate) struct Slab {
     memory: NonNull<u8>,
-    /// From one stack to the next: the guard and the stack.
+    /// From one stack to the next: guard and stack.
     stride: usize,
     count: Cell<usize>,
-    /// How many addresses were reserved for.
+    /// How many stacks addresses were reserved for.
     reserved: usize,
     page: usize,
     guards: Cell<Guards>,
@@ -47,8 +46,8 @@ pub(crate) struct Slab {
     registration: Option<Registration>,
 }
 
-// SAFETY: it owns its mapping, which any thread may use, make guards in and unmap. Its cell goes along
-// with it. The registration's entry is written by atomics alone once it is in the list.
+// SAFETY: it owns its mapping, which any thread may use, make guards in and unmap. Its cell moves with it. The
+// registration's entry is only written through atomics once it is in the list.
 unsafe impl Send for Slab {}
 
 /// How guards are made.
@@ -56,23 +55,22 @@ unsafe impl Send for Slab {}
 pub(crate) enum Guards {
     /// Marks in the page table.
     Installed,
-    /// Mappings of their own, that allow no access.
+    /// Separate mappings that allow no access.
     Mapped,
 }
 
-/// Room for the stack of one fiber, which nobody else uses.
+/// The stack of one fiber, which nobody else uses.
 ///
-/// It keeps its slab. One that is never given back keeps it for ever, so that a leaked stack stays
-/// valid memory.
+/// It keeps its slab alive. One that is never given back does so forever, so a leaked stack stays valid memory.
 pub(crate) struct Stack {
     slab: Rc<Slab>,
     index: u32,
-    /// See [`base`](Self::base), which every resumption asks for.
+    /// See [`base`](Self::base); each resumption needs it.
     base: NonZeroUsize,
 }
 
 impl Slab {
-    /// Reserves addresses for `count` stacks of `size` bytes, or for fewer if there are not as many.
+    /// Reserves addresses for `count` stacks of `size` bytes, or for fewer if not all fit.
     pub(crate) fn reserve(size: usize, count: u32, guards: Guards) -> io::Result<Self> {
         let page = page_size();
         let too_large = || io::Error::from(io::ErrorKind::OutOfMemory);
@@ -110,17 +108,17 @@ impl Slab {
         }
     }
 
-    /// How many stacks there is room for.
+    /// How many stacks there may be.
     pub(crate) fn count(&self) -> usize {
         self.count.get()
     }
 
-    /// Whether that is less than what was reserved for, since each guard is a mapping.
+    /// Whether that is less than what was reserved, since each guard is a mapping.
     pub(crate) fn lacks_mappings(&self) -> bool {
         self.count.get() < self.reserved
     }
 
-    /// From now on guards are mappings, and there are as many stacks as leave some to others.
+    /// From now on guards are mappings, and there are few enough stacks to leave some to others.
     fn map_guards(&self) {
         self.guards.set(Guards::Mapped);
         let allowed = max_mappings();
@@ -135,46 +133,46 @@ impl Slab {
     /// Where the guard below a stack begins.
     fn bottom(&self, index: u32) -> NonNull<u8> {
         debug_assert!((index as usize) < self.reserved);
-        // SAFETY: an index is less than what was reserved for, so this is inside the mapping.
+        // SAFETY: an index is less than the reserved number, so this is inside the mapping.
         unsafe { self.memory.byte_add(index as usize * self.stride) }
     }
 
     /// Where the label of a stack is.
     fn label(&self, index: u32) -> NonNull<Label> {
         let bottom = self.bottom(index);
-        // SAFETY: from the guard's beginning to the label it is less than a stride.
+        // SAFETY: the label is less than a stride above the guard's beginning.
         unsafe { bottom.byte_add(self.stride - size_of::<Label>()) }.cast()
     }
 
-    /// Where a stack begins, to grow down from; a multiple of [`ROOM`].
+    /// Where a stack begins; it grows down from there. A multiple of [`ROOM`].
     #[inline]
     fn base(&self, index: u32) -> NonZeroUsize {
-        // Stacks that the next cache sees at the same page have different colours, too.
+        // Stacks that the next-level cache sees at the same page have different colours, too.
         let place = index as usize;
         let colour = (place + place / PAGES_BETWEEN) % COLOURS * COLOUR;
-        // Labels are that far above, in the same page: a stack has several pages, so this is not 0.
+        // Labels are that far up in the same page: a stack has several pages, so this is not 0.
         let base = self.label(index).addr().get() - colour - ROOM;
         NonZeroUsize::new(base & !(ROOM - 1)).unwrap_or(NonZeroUsize::MIN)
     }
 
-    /// Has the CPU fetch what a task that starts on a stack needs first.
+    /// Prefetches what a task that starts on a stack needs first.
     #[inline]
     pub(super) fn fetch(&self, index: u32) {
         fetch_base(self.base(index).get());
     }
 
-    /// Makes the guard of a stack. Once made it stays.
+    /// Makes a stack's guard. Once made it stays.
     pub(super) fn guard(&self, index: u32) -> io::Result<()> {
         let guard = self.bottom(index);
         if self.guards.get() == Guards::Installed {
-            // SAFETY: a page inside our mapping, which nobody has been given yet.
+            // SAFETY: a page inside our mapping, not yet given to anybody.
             match unsafe { advise(guard, self.page, GUARD_INSTALL) } {
                 Ok(()) => return Ok(()),
-                // The kernel does not know how; it then says so for the first one already.
+                // The kernel cannot; then this already fails for the first one.
                 Err(_) => self.map_guards(),
             }
         }
-        // SAFETY: a page inside our mapping, which nobody has been given yet.
+        // SAFETY: a page inside our mapping, not yet given to anybody.
         let status = unsafe { libc::mprotect(guard.as_ptr().cast(), self.page, libc::PROT_NONE) };
         if status == 0 {
             Ok(())
@@ -183,12 +181,12 @@ impl Slab {
         }
     }
 
-    /// How many bytes of a stack have been used, whole pages, since its memory was last given back: down to
-    /// the lowest page that is there. `None` if the system does not tell.
+    /// How many bytes of a stack were used, in whole pages, since its memory was last given back: down to the
+    /// lowest page in memory. `None` if the system does not tell.
     pub(super) fn depth(&self, index: u32) -> Option<usize> {
         let mut pages = [0; 64];
         let size = self.stride - self.page;
-        // From the guard upwards, so many pages at a time.
+        // From the guard upwards, a batch of pages at a time.
         for offset in (0..size).step_by(pages.len() * self.page) {
             let len = (size - offset).min(pages.len() * self.page);
             // SAFETY: the guard is followed by the stack, and the offset is less than its size.
@@ -206,7 +204,7 @@ impl Slab {
         Some(0)
     }
 
-    /// Gives the memory of a stack back to the system. Its guard stays.
+    /// Gives a stack's memory back to the system. Its guard stays.
     ///
     /// # Safety
     ///
@@ -214,9 +212,9 @@ impl Slab {
     pub(super) unsafe fn discard(&self, index: u32) {
         // SAFETY: the guard is followed by the stack, inside the mapping.
         let bottom = unsafe { self.bottom(index).byte_add(self.page) };
-        // SAFETY: the caller says that nobody uses the stack; up to the next guard it is its own.
+        // SAFETY: the caller promises that nobody uses the stack, which extends to the next guard.
         let discarded = unsafe { advise(bottom, self.stride - self.page, DISCARD) };
-        // If it failed, the memory stays, which is as good.
+        // If it failed, the memory stays, which does no harm.
         drop(discarded);
     }
 }
@@ -224,7 +222,7 @@ impl Slab {
 impl Drop for Slab {
     fn drop(&mut self) {
         self.registration = None;
-        // SAFETY: our own mapping, whole. Every stack keeps the slab, so none is left.
+        // SAFETY: all of our own mapping. Every stack keeps the slab alive, so none is left.
         let status = unsafe { libc::munmap(self.memory.as_ptr().cast(), self.len()) };
         debug_assert_eq!(status, 0);
     }
@@ -233,15 +231,14 @@ impl Drop for Slab {
 impl Stack {
     /// # Safety
     ///
-    /// No other `Stack` of this slab has this index, which is less than the count, and its guard has
-    /// been made.
+    /// No other `Stack` of this slab has this index, which is less than the count, and its guard has been made.
     #[inline]
     pub(super) unsafe fn new(slab: Rc<Slab>, index: u32) -> Self {
         let base = slab.base(index);
         Self { slab, index, base }
     }
 
-    /// Whether it is a part of this slab.
+    /// Whether it belongs to this slab.
     #[inline]
     pub(super) fn is_of(&self, slab: &Rc<Slab>) -> bool {
         Rc::ptr_eq(&self.slab, slab)
@@ -252,13 +249,13 @@ impl Stack {
         self.index
     }
 
-    /// Where the stack begins, to grow down from; a multiple of [`ROOM`].
+    /// Where the stack begins; it grows down from there. A multiple of [`ROOM`].
     #[inline]
     pub(crate) fn base(&self) -> NonZeroUsize {
         self.base
     }
 
-    /// The room above the base: [`ROOM`] bytes, aligned to as many, of which the stack's owner alone knows.
+    /// The room above the base: [`ROOM`] bytes, aligned to as many, which only the stack's owner uses.
     #[inline]
     pub(crate) fn room(&self) -> NonNull<u8> {
         self.slab.bottom(self.index).with_addr(self.base)
@@ -270,11 +267,11 @@ impl Stack {
         self.slab.bottom(self.index).addr()
     }
 
-    /// Says whose it is, for the report of an overflow.
+    /// Names the stack's task, for the report of an overflow.
     #[inline]
     pub(crate) fn set_label(&self, label: Label) {
-        // SAFETY: inside the stack, above its base, aligned since strides are whole pages; and the
-        // stack is ours.
+        // SAFETY: inside the stack, above its base, and aligned since strides are whole pages; and the stack is
+        // ours.
         unsafe { self.slab.label(self.index).write(label) };
     }
 }
@@ -284,7 +281,7 @@ const GUARD_INSTALL: Option<libc::c_int> = Some(102);
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 const GUARD_INSTALL: Option<libc::c_int> = None;
 
-/// The advice after which pages are empty again.
+/// The advice that empties pages.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const DISCARD: Option<libc::c_int> = Some(libc::MADV_DONTNEED);
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
@@ -305,7 +302,7 @@ const NO_HUGE_PAGES: Option<libc::c_int> = None;
 fn max_mappings() -> usize {
     let text = std::fs::read_to_string("/proc/sys/vm/max_map_count");
     let number = text.ok().and_then(|text| text.trim().parse().ok());
-    // What Linux allows unless it was told otherwise.
+    // Linux's default.
     number.unwrap_or(65530)
 }
 
@@ -323,16 +320,16 @@ fn map(len: usize) -> io::Result<NonNull<u8>> {
         return Err(io::Error::last_os_error());
     }
     let memory = NonNull::new(memory.cast::<u8>()).ok_or(io::ErrorKind::OutOfMemory)?;
-    // A stack of which one page is used should not cost a huge one.
-    // SAFETY: the new mapping, whole.
+    // A stack that uses one page should not cost a huge one.
+    // SAFETY: all of the new mapping.
     let advised = unsafe { advise(memory, len, NO_HUGE_PAGES) };
-    // A system without huge pages does not know them.
+    // A system without huge pages does not know the advice.
     drop(advised);
     Ok(memory)
 }
 
-/// Says of each of some pages, of which there are not more than places, whether it is there, in its lowest
-/// bit. False if the system does not tell.
+/// Sets the lowest bit of a place for each page that is in memory; there are at least as many places as pages.
+/// False if the system does not tell.
 #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
 fn residence(first: NonNull<u8>, len: usize, pages: &mut [u8; 64]) -> bool {
     // SAFETY: only asks about addresses; it writes a byte a page, and there are as many.
@@ -347,8 +344,8 @@ fn residence(_first: NonNull<u8>, _len: usize, _pages: &mut [u8; 64]) -> bool {
 
 /// # Safety
 ///
-/// These are whole pages of a mapping of ours whose content nobody relies on: at the worst, they are
-/// empty or fault afterwards.
+/// These are whole pages of our mapping on whose content nobody relies: at worst, they are empty or fault
+/// afterwards.
 unsafe fn advise(memory: NonNull<u8>, len: usize, advice: Option<libc::c_int>) -> io::Result<()> {
     let advice = advice.ok_or(io::ErrorKind::Unsupported)?;
     // SAFETY: passed on to the caller.

@@ -68,8 +68,8 @@ fn channel<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
 
 /// The values, and who waits.
 ///
-/// A task that is granted its wait is told that it is worth looking. Somebody else may have been faster;
-/// then it waits again. One that unwinds instead of looking tells the next.
+/// A grant tells a waiting task that it is worth looking. Another may have been faster; then it waits again. One
+/// that unwinds instead of looking tells the next.
 struct Shared<T> {
     values: RefCell<VecDeque<T>>,
     capacity: usize,
@@ -79,7 +79,7 @@ struct Shared<T> {
     sending: WaitQueue,
     /// For a value.
     receiving: WaitQueue,
-    /// When a [`Select`](super::Select) has chosen it last, to receive and to send.
+    /// When a [`Select`](super::Select) last chose it, to receive and to send.
     chosen: [Cell<u64>; 2],
 }
 
@@ -100,11 +100,11 @@ impl<T> Shared<T> {
     }
 }
 
-/// What a [`Select`](super::Select) has to know of an end of a channel.
+/// What a [`Select`](super::Select) needs to know of an end of a channel.
 pub(super) struct End<'a> {
-    /// Where one waits for it.
+    /// Where to wait for it.
     pub(super) queue: &'a WaitQueue,
-    /// When it was chosen last.
+    /// When it was last chosen.
     pub(super) chosen: &'a Cell<u64>,
 }
 
@@ -295,7 +295,7 @@ impl<T> Drop for Receiver<T> {
         self.shared.receivers.set(left);
         if left == 0 {
             self.shared.sending.grant_all();
-            // Their destructors may do anything, so they are not dropped within the borrow.
+            // Their destructors may do anything, so they are not dropped during the borrow.
             let unreceived = self.shared.values.take();
             drop(unreceived);
         }

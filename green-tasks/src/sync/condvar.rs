@@ -66,11 +66,11 @@ impl Condvar {
     pub fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
         let at = Location::caller();
         let mutex = guard.mutex();
-        // Nobody runs between these two.
+        // Nothing else runs between these two.
         drop(guard);
         self.waiting
             .wait(&"waits for a condition", at, || self.notify_one());
-        // Cancelled before it has the lock, it has not looked at what it was told of.
+        // If cancelled before it has the lock, it has not seen what it was notified of.
         let unused = Unused(self);
         let guard = mutex.lock();
         std::mem::forget(unused);
@@ -105,7 +105,7 @@ impl Condvar {
     }
 }
 
-/// A notification that its task has not made use of: goes to the next that waits.
+/// A notification that its task has not used: dropping this passes it to the next waiter.
 struct Unused<'a>(&'a Condvar);
 
 impl Drop for Unused<'_> {

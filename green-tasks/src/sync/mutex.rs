@@ -42,7 +42,7 @@ use super::semaphore::Semaphore;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Mutex<T> {
-    /// One permit: whoever has it may use the value.
+    /// One permit: its owner may use the value.
     lock: Semaphore,
     value: UnsafeCell<T>,
 }
@@ -96,7 +96,7 @@ impl<T> Mutex<T> {
 }
 
 impl<'a, T> MutexGuard<'a, T> {
-    /// Which lock it is of.
+    /// The lock that it belongs to.
     pub(super) fn mutex(&self) -> &'a Mutex<T> {
         self.mutex
     }
@@ -113,7 +113,7 @@ impl<T> Deref for MutexGuard<'_, T> {
 
 impl<T> DerefMut for MutexGuard<'_, T> {
     fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: the guard has the only permit, and is borrowed for this alone.
+        // SAFETY: the guard has the only permit, and is borrowed mutably.
         unsafe { &mut *self.mutex.value.get() }
     }
 }

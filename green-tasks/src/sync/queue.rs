@@ -1,15 +1,14 @@
-//! Tasks that wait for the same thing, in the order of their coming.
+//! Tasks that wait for the same thing, in the order of their arrival.
 //!
-//! What is waited for is *granted* to the first of them, who then has it: nobody can come between. A
-//! task that was granted something and unwinds instead of taking it has to pass it on, so whoever
-//! waits says how.
+//! It is *granted* to the first of them, which then has it: nobody can get in between. A task that was granted
+//! something and unwinds instead of taking it has to pass it on, so each wait says how.
 //!
-//! A task may be left in here when its runtime has ended, if it could not end with it. It is passed
-//! over: nobody would ever take what it was granted.
+//! A task that could not end with its runtime may be left in a queue. It is skipped: nobody would ever take what it
+//! was granted.
 //!
-//! Each place in the queue has a number, by which its task leaves it: the numbers are in order, so it
-//! is found by halving, and what is left is an empty place. So a hundred thousand tasks that wait for
-//! one thing can all be cancelled without each of them looking through the queue.
+//! Each place in the queue has a number, by which its task leaves it. The numbers are in order, so a binary search
+//! finds it, and leaves an empty place. So a hundred thousand tasks that wait for one thing can all be cancelled
+//! without each of them scanning the queue.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -18,19 +17,19 @@ use std::rc::Rc;
 
 use crate::scheduler::{Ends, Rest, Scheduler, Task, current};
 
-/// So many empty places are worth nothing.
+/// So many empty places are not worth removing.
 const SPARE: usize = 32;
 
-/// The tasks that wait.
+/// The waiting tasks.
 #[derive(Default)]
 pub(crate) struct WaitQueue {
     line: RefCell<Line>,
 }
 
-/// What is behind the borrow, which ends before anything else happens.
+/// What is in the `RefCell`; each borrow ends before anything else happens.
 #[derive(Default)]
 struct Line {
-    /// In the order of their numbers. The first one is not empty.
+    /// In the order of their numbers. The first is never empty.
     places: VecDeque<Place>,
     next: u64,
     /// How many are empty.
@@ -43,7 +42,7 @@ struct Place {
     task: Option<Rc<Task>>,
 }
 
-/// The number of a place in a queue. No other place of that queue has the same.
+/// The number of a place, unique in its queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Ticket(u64);
 
@@ -55,14 +54,14 @@ impl Line {
         found.ok()
     }
 
-    /// The first task, which leaves the queue.
+    /// Removes the first task.
     fn pop(&mut self) -> Option<Rc<Task>> {
         let first = self.places.pop_front()?;
         self.tidy();
         first.task
     }
 
-    /// Keeps it true that the first place is not empty, and that most are not.
+    /// Restores that the first place is not empty, and most others are not.
     fn tidy(&mut self) {
         while self
             .places
@@ -90,7 +89,7 @@ impl WaitQueue {
         }
     }
 
-    /// Puts a task at the end. Once it is granted what the queue is for, it is in here no more.
+    /// Appends a task. A grant removes it.
     pub(super) fn enter(&self, task: &Rc<Task>) -> Ticket {
         let mut line = self.line.borrow_mut();
         let ticket = Ticket(line.next);
@@ -102,12 +101,12 @@ impl WaitQueue {
         ticket
     }
 
-    /// Whether a place is still in the queue: nothing has been granted to it.
+    /// Whether a place is still in the queue, so that nothing was granted to it.
     pub(super) fn holds(&self, ticket: Ticket) -> bool {
         self.line.borrow().find(ticket).is_some()
     }
 
-    /// Takes a task out. False if it is in here no more, since it was granted something.
+    /// Removes a task. False if a grant already has.
     pub(super) fn leave(&self, ticket: Ticket) -> bool {
         let mut line = self.line.borrow_mut();
         let Some(place) = line.find(ticket) else {
@@ -120,8 +119,8 @@ impl WaitQueue {
         task.is_some()
     }
 
-    /// Lets the calling task wait until it is granted what this queue is for. If it unwinds instead,
-    /// `pass_on` is called with what it was granted.
+    /// Makes the calling task wait until it is granted what this queue is for. If it was and unwinds instead,
+    /// `pass_on` is called.
     ///
     /// # Panics
     ///
@@ -144,7 +143,7 @@ impl WaitQueue {
         self.wait_unless(&scheduler, rest, pass_on, || false);
     }
 
-    /// As [`wait`](Self::wait), unless `is_over` becomes true before: then it has not been granted.
+    /// Like [`wait`](Self::wait), unless `is_over` becomes true first: then nothing was granted.
     #[inline]
     pub(crate) fn wait_unless(
         &self,
@@ -168,7 +167,7 @@ impl WaitQueue {
         waiting.is_granted = task.granted.get();
     }
 
-    /// Grants it to the first task that waits. False if none does.
+    /// Grants it to the first waiting task. False if there is none.
     pub(crate) fn grant(&self) -> bool {
         let Some(scheduler) = current::get() else {
             return false;
@@ -187,7 +186,7 @@ impl WaitQueue {
         }
     }
 
-    /// Grants it to all that wait.
+    /// Grants it to all waiting tasks.
     pub(crate) fn grant_all(&self) {
         for _ in 0..self.len() {
             self.grant();
@@ -206,8 +205,8 @@ struct Waiting<'a, P: Fn()> {
     queue: &'a WaitQueue,
     ticket: Ticket,
     task: &'a Rc<Task>,
-    /// What the task was granted while it waited for something else. A waker may be called in its name,
-    /// and try to wait: it cannot, and must not take the grant away.
+    /// What the task was granted in an outer wait. A waker that is called while the task is current may try to wait:
+    /// it cannot, and must not take the grant away.
     interrupted: bool,
     pass_on: P,
     /// It was granted what it waits for, and takes it.

@@ -1,13 +1,13 @@
-//! A lock that many may read at a time, or one may write.
+//! A lock for many readers at a time, or one writer.
 //!
-//! It is *phase-fair* (Brandenburg and Anderson, "Spin-based reader-writer synchronization for
-//! multiprocessor real-time systems", Real-Time Systems 46, 2010): readers and writers wait in queues of
-//! their own. While a writer waits nobody begins to read; when it lets go, all readers go on that wait
-//! then, and the next writer comes after them. So a reader waits for one writer at the most, and a writer
-//! for those that are reading and for the writers before it, each with one phase of readers.
+//! It is *phase-fair* (Brandenburg and Anderson, "Spin-based reader-writer synchronization for multiprocessor
+//! real-time systems", Real-Time Systems 46, 2010): readers and writers wait in separate queues. While a writer
+//! waits, no new reader gets in; when a writer releases the lock, all readers that wait then go on, and the next
+//! writer comes after them. So a reader waits for at most one writer, and a writer for the current readers and for
+//! the writers before it, each with one phase of readers.
 //!
-//! What a task waits for is granted to it with the lock: its access counts from then on, before its turn
-//! comes. A task that unwinds instead of taking it lets go again.
+//! The lock is granted to a waiting task: its access counts from then on, before its turn comes. A task that
+//! unwinds instead of taking it releases it.
 #![expect(unsafe_code, reason = "hands out access to what is locked")]
 
 use std::cell::{Cell, UnsafeCell};
@@ -51,14 +51,14 @@ use super::queue::WaitQueue;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct RwLock<T> {
-    /// How many read, or [`WRITING`].
+    /// How many readers there are, or [`WRITING`].
     users: Cell<usize>,
     reading: WaitQueue,
     writing: WaitQueue,
     value: UnsafeCell<T>,
 }
 
-/// One task writes.
+/// There is one writer.
 const WRITING: usize = usize::MAX;
 
 /// Read access to what a [`RwLock`] protects, until this is dropped.
@@ -145,7 +145,7 @@ impl<T> RwLock<T> {
         self.value.into_inner()
     }
 
-    /// Nobody waits while it is unlocked, so whoever finds it so may have it.
+    /// Nobody waits while it is unlocked, so this overtakes nobody.
     fn take_write(&self) -> bool {
         let is_free = self.users.get() == 0;
         if is_free {
@@ -156,8 +156,8 @@ impl<T> RwLock<T> {
 
     fn take_read(&self) -> bool {
         let users = self.users.get();
-        // Guards can be forgotten, so there is a last number. While it is unlocked nobody waits to write,
-        // but what another runtime may have left behind.
+        // Guards can be forgotten, so the count has a maximum. While it is unlocked nobody waits to write, except
+        // what another runtime may have left behind.
         let may_read = users == 0 || users < WRITING - 1 && self.writing.len() == 0;
         if may_read {
             self.users.set(users + 1);
@@ -170,7 +170,7 @@ impl<T> RwLock<T> {
         self.users.set(left);
         if left == 0 {
             self.pass_to_writer();
-            // If nobody is left of those that seemed to wait to write.
+            // If all that seemed to wait to write are gone.
             if self.users.get() == 0 {
                 self.pass_to_readers();
             }
@@ -185,7 +185,7 @@ impl<T> RwLock<T> {
         }
     }
 
-    /// It is unlocked: the first writer that waits has it.
+    /// It is unlocked: passes it to the first waiting writer.
     fn pass_to_writer(&self) {
         self.users.set(WRITING);
         if !self.writing.grant() {
@@ -193,7 +193,7 @@ impl<T> RwLock<T> {
         }
     }
 
-    /// Nobody writes: all readers that wait may read.
+    /// Nobody writes: passes it to all waiting readers.
     fn pass_to_readers(&self) {
         while self.users.get() < WRITING - 1 && self.reading.grant() {
             self.users.set(self.users.get() + 1);
@@ -201,7 +201,7 @@ impl<T> RwLock<T> {
     }
 }
 
-/// A writer waits no more, and whoever waited for its turn alone need not.
+/// A writer no longer waits, so those that only waited for its turn may go on.
 struct Settle<'a, T>(&'a RwLock<T>);
 
 impl<T> Drop for Settle<'_, T> {
@@ -233,7 +233,7 @@ impl<T> Deref for RwLockWriteGuard<'_, T> {
 
 impl<T> DerefMut for RwLockWriteGuard<'_, T> {
     fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: the guard is the only user, and is borrowed for this alone.
+        // SAFETY: the guard is the only user, and is borrowed mutably.
         unsafe { &mut *self.lock.value.get() }
     }
 }

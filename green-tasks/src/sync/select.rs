@@ -1,12 +1,12 @@
 //! Waiting for the first of several things.
 //!
-//! A task that selects has a place in the queue of each of its branches. As everywhere in channels, a
-//! grant says that it is worth looking. The task looks at its branches, takes one that is ready, and
-//! leaves all queues; where it was granted something that it does not take, it tells the next that
-//! waits there. Nobody runs between the look and the taking, so what was ready is there.
+//! A selecting task has a place in the queue of each of its branches. As everywhere in channels, a grant says that
+//! it is worth looking. The task looks at its branches, takes one that is ready, and leaves all queues; where it
+//! was granted something that it does not take, it tells the next waiter. Nothing else runs between look and take,
+//! so what was ready is there.
 //!
-//! Of several that are ready, that one is taken which was taken the longest ago, by a count of all
-//! choices on the thread. Only the order of these numbers counts, so runs are repeatable.
+//! If several are ready, it takes the one that was last taken the longest ago, by a count of all choices on the
+//! thread. Only the order of these counts matters, so runs are repeatable.
 
 use std::cell::Cell;
 use std::fmt;
@@ -81,7 +81,7 @@ thread_locals! {
 #[must_use = "it does nothing before `wait`"]
 pub struct Select<'a, R> {
     branches: Vec<Branch<'a, R>>,
-    /// The first time to come, and what is done then.
+    /// The earliest timeout, and what is done then.
     time: Option<(Duration, Box<dyn FnOnce() -> R + 'a>)>,
 }
 
@@ -90,11 +90,11 @@ struct Branch<'a, R> {
     action: Box<dyn Action<R> + 'a>,
 }
 
-/// What a branch waits for.
+/// A branch's operation.
 trait Action<R> {
     fn is_ready(&self) -> bool;
 
-    /// Does it. It was ready, and nothing else has happened since.
+    /// Does it. It was ready, and nothing has happened since.
     fn take(self: Box<Self>) -> R;
 }
 
@@ -138,7 +138,7 @@ where
     }
 }
 
-/// Room that was granted, and is not used since the value could not be made.
+/// Room that was granted, and goes unused if making the value unwinds.
 struct Unused<'a, T>(&'a Sender<T>);
 
 impl<T> Drop for Unused<'_, T> {
@@ -288,7 +288,7 @@ impl<'a, R> Select<'a, R> {
         }
     }
 
-    /// Which branch to take: of those that are ready, the one that was taken the longest ago.
+    /// Which branch to take: of the ready ones, that which was taken the longest ago.
     fn choose(&self) -> Option<usize> {
         let places = 0..self.branches.len();
         places
@@ -304,12 +304,12 @@ impl<'a, R> Select<'a, R> {
     }
 }
 
-/// A task's places in the queues of its branches, while it waits.
+/// A task's places in the queues of its branches while it waits.
 struct Places<'a, 'b, R> {
     branches: &'a [Branch<'b, R>],
     tickets: Vec<Ticket>,
     task: &'a Rc<Task>,
-    /// The branch whose grant is used.
+    /// The branch whose grant it uses.
     taken: Option<usize>,
 }
 
@@ -328,7 +328,7 @@ impl<'a, 'b, R> Places<'a, 'b, R> {
         self.taken = Some(place);
     }
 
-    /// Goes to the end of those queues where it was granted something that others have taken.
+    /// Goes to the end of each queue whose grant was for something that others have taken.
     fn renew(&mut self) {
         for (branch, ticket) in self.branches.iter().zip(&mut self.tickets) {
             if !branch.end.queue.holds(*ticket) {

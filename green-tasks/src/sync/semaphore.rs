@@ -1,4 +1,4 @@
-//! Permits, for as many tasks at a time as there are of them.
+//! Permits, each for one task at a time.
 
 use std::cell::Cell;
 use std::fmt;
@@ -69,22 +69,21 @@ impl Semaphore {
         self.take().then(|| Permit { semaphore: self })
     }
 
-    /// Waits for a permit that has no guard; [`release`](Self::release) gives it back.
+    /// Waits for a permit without a guard; [`release`](Self::release) gives it back.
     pub(crate) fn acquire_for(&self, what: &'static &'static str, at: &'static Location<'static>) {
         if !self.take() {
             self.waiting.wait(what, at, || self.release());
         }
     }
 
-    /// Takes a permit if there is one. Those that wait have come before: while there are any, there is
-    /// none.
+    /// Takes a permit if there is one. There is none while anybody waits, so this overtakes nobody.
     pub(super) fn take(&self) -> bool {
         let permits = self.permits.get();
         self.permits.set(permits.saturating_sub(1));
         permits > 0
     }
 
-    /// Adds a permit, or hands it to the first that waits.
+    /// Adds a permit, or grants it to the first waiter.
     pub(crate) fn release(&self) {
         if !self.waiting.grant() {
             self.permits.set(self.permits.get() + 1);

@@ -1,14 +1,14 @@
 //! A hierarchical timing wheel (Varghese and Lauck, "Hashed and Hierarchical Timing Wheels", SOSP 1987).
 //!
-//! Time is a number of ticks. Level 0 has a slot for each of the next 64 ticks, level 1 one for each 64
-//! ticks, and so on. An entry stands on the level of the highest digit, to the base of 64, in which its
-//! tick differs from the present one. When the present gets to a slot of a higher level, its entries
-//! move down. So entering and removing take the same few steps, however many entries there are.
+//! Time is a number of ticks. Level 0 has a slot for each of the next 64 ticks, level 1 one for each 64 ticks, and
+//! so on. An entry is on the level of the highest digit, to the base of 64, in which its tick differs from the
+//! present one. When the present reaches a slot of a higher level, its entries move down. So inserting and removing
+//! take the same few steps, however many entries there are.
 
-/// How many bits of a tick a level looks at.
+/// How many bits of a tick each level covers.
 const BITS: u32 = 6;
 const SLOTS: usize = 1 << BITS;
-/// Enough for all of 64 bits.
+/// Enough for 64 bits.
 const LEVELS: usize = u64::BITS.div_ceil(BITS) as usize;
 const NONE: u32 = u32::MAX;
 
@@ -17,12 +17,12 @@ pub(super) struct Wheel<T> {
     now: u64,
     levels: [Level; LEVELS],
     entries: Vec<Entry<T>>,
-    /// The first of the unused entries, which are linked by `next`.
+    /// The first unused entry; they are linked by `next`.
     unused: u32,
     len: usize,
 }
 
-/// The lists of the entries of a level, by slot; each is a ring, and this is its first.
+/// The lists of a level's entries, by slot; each is a ring, given by its first entry.
 struct Level {
     firsts: [u32; SLOTS],
     /// A bit for each slot that is not empty.
@@ -34,14 +34,14 @@ struct Entry<T> {
     next: u32,
     previous: u32,
     due: u64,
-    /// Where it stands.
+    /// The level that it is on.
     level: u8,
     slot: u8,
     /// `None` while unused.
     value: Option<T>,
 }
 
-/// Which entry it is. No later entry has the same key, until 2³² have been in its place.
+/// Identifies an entry. No later entry has the same key, until 2³² have used its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Key {
     index: u32,
@@ -66,10 +66,10 @@ impl<T> Wheel<T> {
         self.len == 0
     }
 
-    /// Adds an entry. One that is due already comes out with the next look.
+    /// Inserts an entry. One that is due already comes out at the next `advance`.
     pub(super) fn insert(&mut self, due: u64, value: T) -> Key {
         let index = if self.unused == NONE {
-            // Each entry is a few words: memory ends before the numbers do.
+            // Each entry is a few words: memory runs out before the numbers do.
             let index = self.entries.len() as u32;
             self.entries.push(Entry {
                 generation: 0,
@@ -103,7 +103,7 @@ impl<T> Wheel<T> {
         entry.is_some_and(|entry| entry.generation == key.generation && entry.value.is_some())
     }
 
-    /// Takes an entry out, unless it has come out already.
+    /// Removes an entry, unless it has come out already.
     pub(super) fn remove(&mut self, key: Key) -> Option<T> {
         if !self.contains(key) {
             return None;
@@ -112,14 +112,13 @@ impl<T> Wheel<T> {
         self.free(key.index)
     }
 
-    /// When to look again: not later than the first entry is due, and not long before. `None` if there
-    /// is no entry.
+    /// When to look again: not after the first entry is due, and not long before. `None` if there is no entry.
     pub(super) fn next(&self) -> Option<u64> {
         let (level, slot) = self.first_slot()?;
         Some(self.start_of(level, slot))
     }
 
-    /// Goes on to `now`, and hands out what is due by then, in the order of the ticks.
+    /// Advances to `now`, and hands out what is due by then, in the order of the ticks.
     pub(super) fn advance(&mut self, now: u64, mut due: impl FnMut(T)) {
         while let Some((level, slot)) = self.first_slot() {
             let start = self.start_of(level, slot);
@@ -127,7 +126,7 @@ impl<T> Wheel<T> {
                 break;
             }
             self.now = self.now.max(start);
-            // All of them: those that are not due yet get a place further down.
+            // All of them: those not yet due move to a lower level.
             let first = std::mem::replace(&mut self.levels[level].firsts[slot], NONE);
             self.levels[level].occupied &= !(1 << slot);
             let mut index = first;
@@ -151,8 +150,7 @@ impl<T> Wheel<T> {
 
     /// The slot whose time comes next.
     fn first_slot(&self) -> Option<(usize, usize)> {
-        // What stands on a lower level is due before anything above: it shares more digits with the
-        // present.
+        // A lower level's entries are due before all above: they share more digits with the present.
         let level = self.levels.iter().position(|level| level.occupied != 0)?;
         let slot = self.levels[level].occupied.trailing_zeros() as usize;
         Some((level, slot))
@@ -166,7 +164,7 @@ impl<T> Wheel<T> {
         (above | (slot as u64) << shift).max(self.now)
     }
 
-    /// Puts an entry where it belongs, seen from the present.
+    /// Puts an entry where it belongs as of now.
     fn link(&mut self, index: u32) {
         let due = self.entries[index as usize].due.max(self.now);
         let differ = due ^ self.now;
@@ -229,7 +227,7 @@ mod tests {
 
     use super::*;
 
-    /// The wheel beside a sorted map, driven by the same pseudo-random steps.
+    /// The wheel and a sorted map, driven by the same pseudo-random steps.
     #[test]
     fn whatever_is_entered_removed_and_awaited_a_sorted_map_agrees() {
         for seed in 0..200_u64 {
@@ -270,7 +268,7 @@ mod tests {
                             sorted.pop_first();
                             expected.push(step);
                         }
-                        // Of the same tick, and what was due before it came, in any order.
+                        // Entries of one tick, and those due when inserted, come in any order.
                         out.sort_unstable();
                         expected.sort_unstable();
                         assert_eq!(out, expected, "seed {seed}, step {step}");

@@ -1,4 +1,4 @@
-//! Calls that block are made elsewhere, and a task that waits for one can be cancelled at once.
+//! Blocking calls run elsewhere, and a task that waits for one can be cancelled at once.
 
 use std::rc::Rc;
 use std::sync::{Arc, Barrier, mpsc};
@@ -35,10 +35,10 @@ fn more_calls_than_threads_all_come_to_their_turn() {
     });
 }
 
-/// For all threads that there are for calls of one level.
+/// As many as there are threads for the calls of one level.
 const THREADS: usize = 16;
 
-/// Has so many calls be under way at once that no thread is left for others, each of which goes on with `then`.
+/// Occupies all threads of a level with calls that are under way at once, each of which goes on with `then`.
 fn all_at_once<T: Send + 'static>(then: fn() -> T) -> Vec<T> {
     let all_there = Arc::new(Barrier::new(THREADS));
     let call = |_| {
@@ -55,19 +55,19 @@ fn all_at_once<T: Send + 'static>(then: fn() -> T) -> Vec<T> {
         .collect()
 }
 
-/// A limit that is never reached, unless nobody would ever go on.
+/// With a limit that is only reached if nobody ever goes on.
 fn is_made(call: JoinHandle<()>) -> bool {
     call.result_timeout(Duration::from_secs(10)).is_ok()
 }
 
-/// One test, since two would take the threads from each other.
+/// A single test, since two would compete for the threads.
 #[test]
 fn calls_that_wait_for_calls_of_their_own_leave_threads_for_those() {
     run(|| {
         let made = all_at_once(|| is_made(unblock(|| unblock(|| ()).result().unwrap())));
         assert_eq!(made, [true; THREADS]);
 
-        // Made by the task of a runtime within the call.
+        // Called by the task of a runtime within the call.
         let made = all_at_once(|| {
             let made = Runtime::new().run(|| is_made(unblock(|| ())));
             made.unwrap()
@@ -79,7 +79,7 @@ fn calls_that_wait_for_calls_of_their_own_leave_threads_for_those() {
             let made = stackful().threads(2).build().unwrap().run(|| {
                 let (sender, receiver) = mpsc::channel();
                 drop(spawn(move || sender.send(is_made(unblock(|| ())))));
-                // Keeps this thread, so that the other one starts the task.
+                // Occupies this thread, so that the other one starts the task.
                 receiver.recv().unwrap()
             });
             made.unwrap()

@@ -1,7 +1,7 @@
 //! Cancelling unwinds a task from where it waits, and nothing else.
 #![expect(
     clippy::disallowed_types,
-    reason = "what is tested is that std's lock is not poisoned"
+    reason = "tests that std's lock is not poisoned"
 )]
 
 use std::cell::{Cell, RefCell};
@@ -100,13 +100,13 @@ fn a_task_is_cancelled_from_another_thread() {
                 sleep(LONG);
             }))
             .unwrap();
-        // Also if it was prevented: then the closure is dropped.
+        // Even if it was prevented: then the closure is dropped.
         let _ = main_waits.result();
         assert!(is_cancelled(other.join().unwrap()));
     });
 }
 
-/// It never gives its scheduler a turn, which would hear of it.
+/// It never gives its scheduler a turn to hear of it.
 #[test]
 fn a_task_that_only_computes_is_cancelled_by_another_thread_at_a_checkpoint() {
     for threads in [1, 2] {
@@ -147,12 +147,12 @@ fn a_time_limit_is_over_at_a_checkpoint_of_what_only_computes_and_wakes_the_othe
         });
         assert_eq!(computed, Err::<(), _>(Elapsed));
         sleeping.result().unwrap();
-        // Out of its limit it goes on.
+        // Outside of its limit it goes on.
         checkpoint();
     });
 }
 
-/// The scheduler hears of it when the task has ended, and another one has its place.
+/// The scheduler hears of it when the task has ended and another has its slot.
 #[test]
 fn a_cancellation_that_comes_late_is_not_the_next_tasks() {
     run(|| {
@@ -232,7 +232,7 @@ fn a_destructor_may_wait_while_its_task_unwinds() {
         assert_eq!(handle.cancel(), Cancel::Requested);
         yield_now();
         assert_eq!(*log.borrow(), ["drops"]);
-        // Again does nothing.
+        // A second call does nothing.
         let _ = handle.cancel();
         yield_now();
         event.set();
@@ -241,8 +241,8 @@ fn a_destructor_may_wait_while_its_task_unwinds() {
     });
 }
 
-/// std counts panics by thread. A task that has begun to rest before another one did in the middle of its
-/// unwinding is not unwinding itself, whatever std says.
+/// std counts panics by thread. A task that began to rest before another did while unwinding is not unwinding
+/// itself, whatever std says.
 #[test]
 fn a_task_that_rests_is_cancelled_while_another_one_unwinds() {
     run(|| {
@@ -261,7 +261,7 @@ fn a_task_that_rests_is_cancelled_while_another_one_unwinds() {
         yield_now();
         let _ = unwinding.cancel();
         yield_now();
-        assert!(thread::panicking(), "one is in the middle of it");
+        assert!(thread::panicking(), "one of them is unwinding");
         let _ = other.cancel();
         assert!(is_cancelled(other.result()));
         event.set();
@@ -270,8 +270,8 @@ fn a_task_that_rests_is_cancelled_while_another_one_unwinds() {
     });
 }
 
-/// One that begins to rest after that cannot be told from one that unwinds: raised in a destructor,
-/// another panic would abort the process.
+/// A task that begins to rest after that cannot be told from one that unwinds, where another panic, raised in a
+/// destructor, would abort the process.
 #[test]
 fn a_cancellation_waits_while_the_task_may_be_unwinding_and_is_not_lost() {
     run(|| {
@@ -286,7 +286,7 @@ fn a_cancellation_waits_while_the_task_may_be_unwinding_and_is_not_lost() {
         yield_now();
         let _ = unwinding.cancel();
         yield_now();
-        assert!(thread::panicking(), "one is in the middle of it");
+        assert!(thread::panicking(), "one of them is unwinding");
         let other = spawn_local(|| sleep(LONG));
         yield_now();
         let _ = other.cancel();
@@ -358,7 +358,7 @@ fn our_locks_are_not_poisoned_and_are_let_go() {
     });
 }
 
-/// That is how a std lock gets poisoned by a neighbour: written down, so that we know when it changes.
+/// This is how a neighbour poisons a std lock: recorded here, so that we notice when it changes.
 #[test]
 fn a_std_lock_that_is_held_beside_a_task_that_unwinds_is_poisoned() {
     run(|| {
@@ -417,11 +417,11 @@ fn time_limits_end_the_outermost_that_is_over() {
             let inner = timeout(second, || sleep(LONG));
             assert_eq!(inner, Err(Elapsed));
             let inner = timeout(second * 60, || sleep(LONG));
-            unreachable!("{inner:?}: the outer one is over");
+            unreachable!("{inner:?}: the outer limit has expired");
         });
         assert_eq!(outcome, Err::<(), _>(Elapsed));
         assert_eq!(green_tasks::now() - before, second * 5);
-        // Over while nothing waits: the value is there.
+        // It expires while nothing waits: the value is there.
         let busy = timeout(Duration::ZERO, || 1);
         assert_eq!(busy, Ok(1));
         sleep(second);
@@ -438,7 +438,7 @@ fn a_limit_that_is_over_while_an_inner_one_unwinds_is_the_one_that_ends_it() {
                     let _on_drop = OnDrop(|| sleep(second * 10));
                     sleep(LONG);
                 });
-                unreachable!("{inner:?}: the outer one is over");
+                unreachable!("{inner:?}: the outer limit has expired");
             });
             assert_eq!(outer, Err::<(), _>(Elapsed));
             sleep(second);
@@ -500,7 +500,7 @@ fn what_is_shielded_beyond_any_hope_ends_with_the_run_too() {
     assert_eq!(drops.get(), 1);
 }
 
-/// It stays in the middle of its unwinding, and so does its thread, as far as std knows.
+/// It never finishes unwinding, and neither does its thread, as far as std knows.
 #[test]
 fn a_task_that_can_neither_go_on_nor_unwind_is_left_behind_and_told_of() {
     let other = thread::spawn(|| {

@@ -1,4 +1,4 @@
-//! When nothing can ever go on, `run` ends and tells of all tasks what they wait for; and only then.
+//! When nothing can ever go on, `run` ends and reports what each task waits for; and only then.
 
 use std::cell::RefCell;
 use std::io::{Read, Write};
@@ -174,7 +174,7 @@ fn main_may_catch_it_and_come_to_an_end() {
     assert!(ran.is_ok());
 }
 
-/// std says of the whole thread that it is panicking, so of `main` it is not known.
+/// std says of the whole thread that it is panicking, so `main` may be unwinding.
 #[test]
 fn main_is_ended_also_beside_a_task_that_is_left_behind_in_its_unwinding() {
     let other = thread::spawn(|| {
@@ -193,7 +193,7 @@ fn main_is_ended_also_beside_a_task_that_is_left_behind_in_its_unwinding() {
     assert_eq!(other.join().unwrap().tasks().len(), 2);
 }
 
-/// It was woken, and can go on only when the future above it on the thread's stack has ended.
+/// It was woken, but can go on only when the future above it on the thread's stack has ended.
 #[test]
 fn main_that_is_woken_below_a_future_that_blocks_for_ever_is_no_hope() {
     let deadlock = deadlock(|| {

@@ -1,4 +1,4 @@
-//! What can be seen of tasks from inside and outside.
+//! What can be seen of tasks, from inside and outside.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -119,8 +119,8 @@ fn whoever_is_called_back_since_no_dump_will_come_cannot_suspend_the_scheduler()
     assert_eq!(said.iter().collect::<Vec<_>>(), ["called"]);
 }
 
-/// It is called where it is nobody's turn, as if it were the one whose stack that happens on: here the main
-/// task, which has been handed a lock that it does not know of yet.
+/// It is called while the queue is empty, with the task current on whose stack that happens: here the main task,
+/// which was handed a lock and does not know yet.
 #[test]
 fn a_waker_that_wants_to_wait_takes_nothing_from_whoever_it_interrupts() {
     struct Waits(fn());
@@ -172,17 +172,17 @@ fn the_watchdog_tells_once_of_each_turn_that_is_too_long_and_whose_it_is() {
     runtime
         .run(|| {
             let hogging = spawn_local(move || {
-                // Keeps its thread until it is told of.
+                // Holds its thread until it is reported.
                 let (hog, line) = receiver.recv().unwrap();
                 assert_eq!(hog.number, 1);
                 assert!(hog.elapsed >= limit);
                 assert!(line.contains("task 1, spawned at"), "{line}");
-                // And for longer, of which it is not told again.
+                // And longer, which is not reported again.
                 assert!(receiver.recv_timeout(5 * limit).is_err());
                 receiver
             });
             let receiver = hogging.result().unwrap();
-            // The thread sleeps, which is nobody's turn.
+            // The thread sleeps, which counts as nobody's turn.
             sleep(10 * limit);
             assert!(receiver.try_recv().is_err());
         })
@@ -206,11 +206,11 @@ fn a_watchdog_that_panics_goes_on_and_ends_with_the_run() {
         })
         .unwrap();
     drop(runtime);
-    // The thread has gone, and with it what it called.
+    // The thread is gone, and with it its callback.
     assert!(receiver.recv().is_err());
 }
 
-/// The calling thread has nothing to do any more but to wait for the other, whose task computes on.
+/// The calling thread only waits for the other, whose task keeps computing.
 #[test]
 fn the_watchdog_does_not_blame_who_has_ended_and_waits_for_other_threads() {
     let (sender, receiver) = mpsc::channel();
@@ -232,7 +232,7 @@ fn the_watchdog_does_not_blame_who_has_ended_and_waits_for_other_threads() {
                     tell.send(number).unwrap();
                 }
             }));
-            // On the other thread: this one has not let anybody have a turn.
+            // On the other thread: this one has given nobody a turn.
             has_started.recv().unwrap();
         })
         .unwrap();
@@ -257,7 +257,7 @@ fn the_high_water_mark_is_of_the_deepest_task_and_stays_when_its_memory_has_gone
             spawn_local(yield_now).result().unwrap();
             let shallow = stack_high_water().unwrap();
             assert!((4096..200 << 10).contains(&shallow), "{shallow}");
-            // Many at a time, so that some of the memory goes back, that of the deep one as well.
+            // Many at a time, so that some memory goes back to the system, including the deep one's.
             let mut tasks = vec![spawn_local(|| {
                 use_stack(300 << 10);
                 yield_now();

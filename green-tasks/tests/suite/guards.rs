@@ -1,5 +1,5 @@
-//! What was proven unsound for coroutines, one test each: that it cannot happen, or, where only the
-//! promise of `Stackful::assume` can forbid it, that the guard which we offer holds.
+//! One test for each thing that was proven unsound for coroutines: it cannot happen or, where only the promise of
+//! `Stackful::assume` can rule it out, the guard that we offer works.
 
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,7 +18,7 @@ use green_tasks::{
 
 use crate::support::{OnDrop, run, stackful, try_run};
 
-/// As the crate `scoped-tls` has it, but with something that tells whether it is right.
+/// Like the crate `scoped-tls`, but it detects whether the slot is right.
 mod scoped {
     use super::*;
 
@@ -38,8 +38,7 @@ mod scoped {
     }
 }
 
-/// The promise: no task suspends there. Without the guard, the slot holds what belongs to a call that
-/// has returned.
+/// The promise: no task suspends there. Without the guard, the slot belongs to a call that has returned.
 #[test]
 fn a_thread_local_scope_that_is_left_out_of_order_is_what_no_suspend_prevents() {
     run(|| {
@@ -89,10 +88,10 @@ fn a_thread_local_that_suspends_while_it_is_initialized_is_what_no_suspend_preve
     });
 }
 
-/// Sound, and a deadlock that nobody can report: the lock belongs to a thread that wants it again. In
-/// `no_suspend` it is a panic of whoever holds the guard, before anybody has to wait.
+/// Sound, but a deadlock that nobody can report: the lock belongs to a thread that wants it again. In `no_suspend`
+/// the guard's owner panics instead, before anybody has to wait.
 #[test]
-#[expect(clippy::disallowed_types, reason = "it is about the lock of std")]
+#[expect(clippy::disallowed_types, reason = "tests std's lock")]
 fn a_lock_of_std_that_is_held_while_its_task_waits_is_what_no_suspend_prevents() {
     run(|| {
         let lock = Rc::new(std::sync::Mutex::new(0));
@@ -116,7 +115,7 @@ fn a_lock_of_std_that_is_held_while_its_task_waits_is_what_no_suspend_prevents()
         yield_now();
         assert!(!matches!(lock.try_lock(), Err(TryLockError::WouldBlock)));
         assert!(matches!(refused.result(), Err(TaskError::Panicked(_))));
-        // Our own says who waits for whom instead; and a panic does not poison it.
+        // Our lock reports who waits for whom instead; and a panic does not poison it.
         let ours = Rc::new(green_tasks::sync::Mutex::new(0));
         let holders: Vec<_> = (0..2)
             .map(|_| {
@@ -133,7 +132,7 @@ fn a_lock_of_std_that_is_held_while_its_task_waits_is_what_no_suspend_prevents()
     });
 }
 
-/// That of `stdout` is such a lock: to it, the tasks of a thread are one and the same.
+/// That of `stdout` is such a lock: it cannot tell a thread's tasks apart.
 #[test]
 fn a_lock_that_its_thread_may_take_again_lets_another_task_in_unless_no_suspend_is_around() {
     run(|| {
@@ -232,7 +231,7 @@ fn a_run_in_the_destructor_of_a_thread_local_works_or_says_that_it_cannot() {
     }
 }
 
-/// The last clone is dropped on another thread; what the task has is not `Send`.
+/// The last clone is dropped on another thread; what the task holds is not `Send`.
 #[test]
 fn a_waker_owns_nothing_of_its_task() {
     struct Here(ThreadId);
@@ -302,8 +301,8 @@ fn what_is_told_to_stop_within_no_suspend_stops_after_it() {
     });
 }
 
-/// A started task never leaves its thread, so what it has need not be `Send`; and every way to another
-/// thread asks for it.
+/// A started task never leaves its thread, so what it holds need not be `Send`; every way to another thread
+/// requires that.
 #[test]
 fn a_started_task_stays_on_its_thread() {
     run(|| {
@@ -325,8 +324,7 @@ fn a_started_task_stays_on_its_thread() {
     });
 }
 
-/// Unwinding is what a panic does as well, so a destructor sees no difference, and `catch_unwind` ends it
-/// where it is put.
+/// Unwinding works as in a panic, so a destructor sees no difference, and `catch_unwind` stops it where it stands.
 #[test]
 fn a_cell_that_is_borrowed_where_its_task_unwinds_is_given_back() {
     run(|| {
@@ -369,12 +367,12 @@ fn the_payload_of_one_task_ends_another_as_cancelled_and_harms_nobody() {
     });
 }
 
-/// To users a cancelled task is no panic, so no report of one is printed.
+/// To users a cancelled task is no panic, so none is reported.
 #[test]
 fn the_panic_hook_is_not_called_for_a_task_that_is_cancelled() {
     static CALLS: AtomicU32 = AtomicU32::new(0);
 
-    // Other tests panic meanwhile, so only what is said of this thread counts.
+    // Other tests panic meanwhile, so only reports from this thread count.
     let here = thread::current().id();
     let before = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
@@ -394,7 +392,7 @@ fn the_panic_hook_is_not_called_for_a_task_that_is_cancelled() {
     assert_eq!(CALLS.load(Ordering::SeqCst), 0);
 }
 
-/// Others may point into it, so its addresses are nobody else's ever after.
+/// Others may point into it, so nobody else ever gets its addresses.
 #[test]
 fn the_stack_of_a_task_that_is_left_behind_is_never_another_tasks() {
     const STACK: usize = 64 << 10;
@@ -435,7 +433,7 @@ fn the_stack_of_a_task_that_is_left_behind_is_never_another_tasks() {
     assert!(ran.unwrap().unwrap() > STACK / 2);
 }
 
-/// The list of what a thread is running has its entries in the frames that run it; one of them is left.
+/// The entries of the list of what a thread runs are in the frames that run it; one of these is left.
 #[test]
 fn what_runs_on_a_stack_that_is_left_behind_does_not_disturb_what_its_thread_runs() {
     let other = thread::spawn(|| {

@@ -1,4 +1,4 @@
-//! Values of tasks: each sees its own, as long as it is in the scope, however it leaves it.
+//! Values of tasks: each task sees its own within the scope, however it leaves it.
 
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -1,8 +1,8 @@
-//! All tests that need nothing but a thread of their own.
+//! All tests that need only a thread of their own.
 //!
 //! # What coroutines can get wrong, and which test shows that these do not
 //!
-//! Unsound in itself, even if tasks never move:
+//! Unsound, even if tasks never move:
 //!
 //! | what | test |
 //! |---|---|
@@ -14,20 +14,20 @@
 //! | a waker owns what is not `Send` | `guards::a_waker_owns_nothing_of_its_task` |
 //! | a waker wakes the next task in its place | `tasks::wakers_that_outlive_their_task_or_runtime_wake_nobody` |
 //! | a scope returns before its tasks have ended | all of `scope` |
-//! | a stack is used again into which others point | `guards::the_stack_of_a_task_that_is_left_behind_…`, `scope::a_task_that_is_left_behind_…` |
-//! | a task runs out of its stack | `tests/overflow` |
-//! | something is borrowed while users' code runs | both of `reentry`, `polled::a_waker_that_is_dropped_…`, `sync::what_is_left_in_a_channel_…` |
+//! | a stack is reused while others point into it | `guards::the_stack_of_a_task_that_is_left_behind_…`, `scope::a_task_that_is_left_behind_…` |
+//! | a task overflows its stack | `tests/overflow` |
+//! | something is borrowed while user code runs | both of `reentry`, `polled::a_waker_that_is_dropped_…`, `sync::what_is_left_in_a_channel_…` |
 //!
 //! Hazards of unwinding:
 //!
 //! | what | test |
 //! |---|---|
 //! | a destructor that waits while its task unwinds aborts the process | `cancel::a_destructor_may_wait_while_its_task_unwinds` |
-//! | it waits for ever | `cancel::a_task_that_can_neither_go_on_nor_unwind_…` |
-//! | cancelling is caught and forgotten | `cancel::whoever_catches_it_is_unwound_again_at_the_next_wait` |
-//! | cancelling looks like a panic | `guards::the_panic_hook_is_not_called_…` |
-//! | one task unwinds, and another is taken to | `cancel::a_task_that_rests_is_cancelled_while_another_one_unwinds`, `cancel::a_cancellation_waits_…` |
-//! | cancelling poisons locks | `cancel::our_locks_are_not_poisoned_…`; of std's: `cancel::a_std_lock_…` |
+//! | it waits forever | `cancel::a_task_that_can_neither_go_on_nor_unwind_…` |
+//! | a cancellation is caught and forgotten | `cancel::whoever_catches_it_is_unwound_again_at_the_next_wait` |
+//! | a cancellation looks like a panic | `guards::the_panic_hook_is_not_called_…` |
+//! | one task unwinds, and another is mistaken for it | `cancel::a_task_that_rests_is_cancelled_while_another_one_unwinds`, `cancel::a_cancellation_waits_…` |
+//! | a cancellation poisons locks | `cancel::our_locks_are_not_poisoned_…`; std's: `cancel::a_std_lock_…` |
 //! | tasks outlive the run | `cancel::leaving_run_ends_all_that_is_left`, `threads::the_end_of_the_run_ends_everything_…` |
 //! | unwinding is switched off | `./check.sh abort`: it does not compile |
 //! | something is lost or leaked wherever a task is cancelled | all of `points`, `cancel::a_storm_…`, `tests/many` |
@@ -36,16 +36,16 @@
 //!
 //! | what | test |
 //! |---|---|
-//! | a lock of std is held by who waits | `guards::a_lock_of_std_…` |
-//! | a lock lets in whoever is on the same thread | `guards::a_lock_that_its_thread_may_take_again_…` |
-//! | nothing can go on any more, and nobody says so | all of `deadlock`; over threads: `threads::a_deadlock_over_two_threads_…` |
-//! | something can, and it is called a deadlock | `deadlock::a_task_of_another_thread_…`, `deadlock::a_future_whose_waker_…` |
-//! | who always has something to do keeps other threads' wakes out | `tasks::a_result_of_another_thread_…`, `tasks::where_turns_are_long_…` |
-//! | or sockets keep out everything else | `net::whoever_always_has_something_to_read_…` |
-//! | or what nobody has started | `threads::what_nobody_has_started_…` |
+//! | a waiting task holds a std lock | `guards::a_lock_of_std_…` |
+//! | a lock lets in any task of the same thread | `guards::a_lock_that_its_thread_may_take_again_…` |
+//! | nothing can ever go on, and nobody reports it | all of `deadlock`; over threads: `threads::a_deadlock_over_two_threads_…` |
+//! | something can, and a deadlock is reported | `deadlock::a_task_of_another_thread_…`, `deadlock::a_future_whose_waker_…` |
+//! | a busy thread never sees other threads' wakes | `tasks::a_result_of_another_thread_…`, `tasks::where_turns_are_long_…` |
+//! | busy sockets keep everything else from running | `net::whoever_always_has_something_to_read_…` |
+//! | a busy thread never starts shared tasks | `threads::what_nobody_has_started_…` |
 //! | a wake is lost as the scheduler falls asleep | `tests/loom`, the models in `scheduler/crew` |
-//! | what waits for what blocks has its threads | `blocking::calls_that_wait_for_calls_of_their_own_…` |
-//! | who accepts in vain does nothing else | `tests/descriptors` |
+//! | calls that wait for blocking calls take up all the threads | `blocking::calls_that_wait_for_calls_of_their_own_…` |
+//! | an accept that fails is retried without a pause | `tests/descriptors` |
 //! | more tasks than a process may have mappings | `tests/many`, `tests/mapped` |
 #![cfg(not(any(pool_loom, pool_sim)))]
 #![deny(unsafe_code)]

@@ -1,4 +1,4 @@
-//! Sockets suspend the task alone, and lose nothing.
+//! Sockets suspend only the task, and lose nothing.
 
 use std::cell::Cell;
 use std::io::{ErrorKind, Read, Write};

@@ -1,4 +1,4 @@
-//! The end of a scope of threads, within a green task: it cannot be left, and the thread goes on.
+//! A scope of std threads ends within a green task: it cannot be left, and the task's thread goes on.
 
 use std::cell::Cell;
 use std::future::Future;
@@ -13,20 +13,20 @@ use green_tasks::{Elapsed, FutureResult, TaskError, spawn_local, timeout, yield_
 
 use crate::support::run;
 
-/// Of whom it is not known whom they wait for.
+/// A wait that does not say whom it waits for.
 struct Strangers;
 
 impl Members for Strangers {
     fn for_each(&self, _f: &mut dyn FnMut(CellId, &'static str)) {}
 }
 
-/// Has `interrupt` run beside a task that waits for what cannot be left, and tells whether the others
-/// had a turn after that, before the wait was over.
+/// Calls `interrupt` beside a task whose wait cannot be left, and checks that the others had a turn after that,
+/// before the wait was over.
 fn others_run_on(interrupt: impl FnOnce(&green_tasks::JoinHandle<Result<u8, Elapsed>>)) {
     run(|| {
         let (completer, mut awaited) = pair::<u8>();
         let (told, telling) = mpsc::channel();
-        // If the thread waits instead of the task, there is nobody who tells.
+        // If the thread waits instead of the task, nobody sends.
         let other = thread::spawn(move || {
             let told = telling.recv_timeout(Duration::from_secs(20));
             completer.complete(1).unwrap();
@@ -41,7 +41,7 @@ fn others_run_on(interrupt: impl FnOnce(&green_tasks::JoinHandle<Result<u8, Elap
                 });
                 assert!(ended.is_ok());
                 seen.set(true);
-                // What came meanwhile comes now.
+                // What came meanwhile takes effect now.
                 yield_now();
                 0
             })

@@ -1,6 +1,5 @@
-//! Whatever tasks wait for, one of them is cancelled at each of its turns, one after the other: then
-//! nothing is lost or left locked, and the others go on to their end. A wake-up that is missing
-//! would be a deadlock, which fails the run.
+//! Each of the scene's tasks is cancelled at each of its turns, one at a time: then nothing is lost or left locked,
+//! and the others run to their end. A missing wake-up would be a deadlock, which fails the run.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -18,16 +17,16 @@ use crate::sync::dawdle;
 const SEEDS: u64 = 8;
 const MS: Duration = Duration::from_millis(1);
 
-/// Tasks, and what has to be true when all have ended.
+/// Tasks, and what must hold when all have ended.
 struct Scene {
     tasks: Vec<JoinHandle<()>>,
     check: Box<dyn FnOnce()>,
 }
 
-/// Looks at the tasks when nothing happens any more, and then lets those end that wait.
+/// Looks at the tasks when nothing more happens, and then lets the waiting ones end.
 type Settled = Box<dyn FnOnce(&[JoinHandle<()>])>;
 
-/// Runs a scene once for each task and each of its turns at which it can be cancelled.
+/// Runs a scene once for each task and each turn at which it can be cancelled.
 fn cancel_at_every_point(name: &str, scene: impl Fn(&Drops) -> Scene) {
     cancel_and_settle(name, |drops| (scene(drops), Box::new(|_| ())));
 }
@@ -37,7 +36,7 @@ fn cancel_and_settle(name: &str, scene: impl Fn(&Drops) -> (Scene, Settled)) {
     for seed in 0..SEEDS {
         for victim in 0.. {
             let mut victims = 0;
-            // Some wait until they are let go.
+            // Some wait until they are released.
             for point in 0..40 {
                 let drops = Drops::default();
                 let made = Rc::new(Cell::new(0));
@@ -47,7 +46,7 @@ fn cancel_and_settle(name: &str, scene: impl Fn(&Drops) -> (Scene, Settled)) {
                     victims = tasks.len();
                     made.set(victims);
                     for step in 0..point {
-                        // Both, so that it is hit where it waits and where it is about to go on.
+                        // Both, so that it is hit while it waits and when it is about to go on.
                         if step % 3 == 2 {
                             sleep(MS)
                         } else {
@@ -83,7 +82,7 @@ fn cancel_and_settle(name: &str, scene: impl Fn(&Drops) -> (Scene, Settled)) {
     assert!(points > 50, "{name}: only {points} points");
 }
 
-/// A task that counts as made, and is counted when its closure has gone.
+/// A task that counts from its making until its closure is gone.
 fn task(drops: &Drops, body: impl FnOnce() + 'static) -> JoinHandle<()> {
     let counted = drops.counted();
     spawn_local(move || {
@@ -180,7 +179,7 @@ fn a_queue_of_a_condvar() {
         let mut tasks = Vec::new();
         for how in 0..3 {
             let (queue, put) = (Rc::clone(&queue), Rc::clone(&put));
-            // Also if the task never begins.
+            // Also runs if the task never begins.
             let close = OnDrop({
                 let (queue, closed) = (Rc::clone(&queue), Rc::clone(&closed));
                 move || {
@@ -302,7 +301,7 @@ fn an_event() {
                 })
             })
             .collect();
-        // Also if the task never begins.
+        // Also runs if the task never begins.
         let set = OnDrop(move || event.set());
         tasks.push(task(drops, move || {
             let _set = set;
@@ -332,7 +331,7 @@ fn a_value_for_a_cancelled_receiver_is_received_by_another() {
             .collect();
         let sending = sender.clone();
         drop(spawn_local(move || {
-            // One less than are waited for, so that nothing comes after it that would hide a loss.
+            // One less than the others wait for, so that nothing follows that would hide a loss.
             for value in 0..2 {
                 sending.send(value).unwrap();
                 yield_now();

@@ -59,7 +59,7 @@ async fn write(stream: &UnixStream, bytes: &[u8]) -> usize {
         .unwrap()
 }
 
-/// Writes until there is no room: pending twice, as once is also for a turn of the others.
+/// Writes until there is no room: pending twice, since the first may only give others a turn.
 fn fill(stream: &UnixStream) -> usize {
     let mut context = Context::from_waker(Waker::noop());
     let (mut bytes, mut pending) = (0, 0);
@@ -195,7 +195,7 @@ fn what_becomes_ready_while_the_waker_is_cloned_is_not_missed() {
     run(|| {
         let (here, there) = UnixStream::pair().unwrap();
         let there = Rc::new(there);
-        // So that it is entered, and what comes is told once.
+        // Registers the socket, so that an arrival is reported once.
         assert!(poll_read(&here, Waker::noop(), &mut [0; 8]).is_pending());
         look();
         let same = Rc::clone(&there);
@@ -291,7 +291,7 @@ thread_local! {
     static EVENT: RefCell<Option<Rc<Event>>> = const { RefCell::new(None) };
 }
 
-/// Sets the event of the thread on which it is woken.
+/// Sets its thread's event when woken.
 struct Sets;
 
 impl Wake for Sets {
@@ -340,7 +340,7 @@ fn a_waker_whose_socket_is_gone_hides_no_deadlock_and_is_dropped() {
         Event::new().wait();
     });
     assert!(matches!(ended, Err(RuntimeError::Deadlock(_))));
-    // That of the test, and that of the task.
+    // The test's and the task's.
     assert_eq!(alone.get(), 2);
     assert_eq!(count.get(), 0);
 }
@@ -350,7 +350,7 @@ thread_local! {
     static USED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Polls the socket of its thread when it is dropped.
+/// Polls its thread's socket when dropped.
 struct Uses;
 
 impl Wake for Uses {

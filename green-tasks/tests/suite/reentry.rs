@@ -1,5 +1,5 @@
-//! Users' code that runs in the middle of the scheduler's own work, where it is woken, cloned or dropped: it may call
-//! all that there is, since nothing of the scheduler's is borrowed or half done meanwhile.
+//! User code that the scheduler calls in the middle of its work, to wake, clone or drop it, may call anything:
+//! nothing of the scheduler's is borrowed or half done meanwhile.
 
 use std::cell::Cell;
 use std::future::{pending, poll_fn};
@@ -28,7 +28,7 @@ task_local! {
     static LOCAL: Box<dyn std::any::Any>;
 }
 
-/// Whatever touches what a scheduler has: tasks, timers, sockets, wakes.
+/// Touches all that a scheduler has: tasks, timers, sockets, wakes.
 fn everything() {
     let mut context = Context::from_waker(Waker::noop());
     drop(spawn_local(|| ()));
@@ -47,21 +47,21 @@ fn everything() {
     drop((here, there));
     let (completer, handle) = pair();
     let waiting = spawn_local(move || handle.result());
-    // Where the run ends there is nobody to take it.
+    // At the end of the run nobody receives it.
     let _ = completer.complete(());
     drop(waiting);
-    // If it panics, that may be nobody's affair; but it does not come here.
+    // Reached only without a panic, which might go unnoticed.
     CALLS.set(CALLS.get() + 1);
 }
 
-/// How many times `f` has made something call everything.
+/// How many times `f` made something call everything.
 fn calls(f: impl FnOnce()) -> u32 {
     let before = CALLS.get();
     f();
     CALLS.get() - before
 }
 
-/// A waker that calls everything when it is woken, and when its last clone is dropped.
+/// A waker that calls everything when woken, and when its last clone is dropped.
 struct Calls;
 
 impl Calls {
@@ -94,7 +94,7 @@ fn look() {
     }
 }
 
-/// Twice each: woken and dropped.
+/// Twice each: when woken and when dropped.
 #[test]
 fn a_waker_may_call_everything() {
     run(|| {
@@ -123,7 +123,7 @@ fn a_waker_may_call_everything() {
             let read = |mut socket: &std::os::unix::net::UnixStream| {
                 std::io::Read::read(&mut socket, &mut [0])
             };
-            // Once more if it was the others' turn.
+            // Again, if others had a turn meanwhile.
             while calls(|| {
                 let waker = Calls::waker();
                 assert!(
@@ -143,7 +143,7 @@ fn a_waker_may_call_everything() {
         wait_for(&there);
         let gone = calls(|| {
             drop(there);
-            // Whoever enters another one takes note of that.
+            // Registering another socket notices that.
             let (other, _end) = UnixStream::pair().unwrap();
             assert!(
                 other

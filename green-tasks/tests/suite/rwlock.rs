@@ -1,4 +1,4 @@
-//! The lock with readers and writers: who gets in, in which order, and what a cancelled task leaves.
+//! The reader-writer lock: who gets in, in which order, and what a cancelled task leaves behind.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -53,9 +53,9 @@ fn readers_share_and_a_waiting_writer_keeps_later_ones_out_for_one_turn() {
         yield_now();
         assert!(lock.try_read().is_none(), "a writer waits");
         drop(first);
-        assert!(lock.try_read().is_none(), "it is the writer's already");
+        assert!(lock.try_read().is_none(), "the writer has it already");
         join(handles);
-        // All readers between two writers, whenever they came.
+        // All readers come between two writers, whenever they arrived.
         assert_eq!(*order.borrow(), ["w1", "r1", "r2", "w2"]);
         drop(lock.try_write().unwrap());
     });

@@ -15,7 +15,7 @@ use green_tasks::{
 
 const LONG: Duration = Duration::from_secs(1 << 30);
 
-/// Fails if it is looked at after it was dropped.
+/// Fails if used after its drop.
 struct Alive(Cell<bool>);
 
 impl Alive {
@@ -151,7 +151,7 @@ fn a_deadlock_does_not_end_a_scope_before_its_tasks() {
     assert!(matches!(ended, Err(RuntimeError::Deadlock(_))));
 }
 
-/// The parent's stack stays where it is, with what the task borrows.
+/// The parent's stack stays in place, with what the task borrows.
 #[test]
 fn a_task_that_is_left_behind_keeps_its_scope() {
     let other = thread::spawn(|| {
@@ -188,7 +188,7 @@ fn a_scope_is_refused_where_nothing_may_suspend() {
             no_suspend(|| scope(|_| called.set(true)));
         }));
         assert!(result.is_err() && !called.get());
-        // Spawning needs no waiting.
+        // Spawning does not wait.
         scope(|s| drop(no_suspend(|| s.spawn(|| called.set(true)))));
         assert!(called.get());
     });

@@ -1,5 +1,4 @@
-//! Where sockets could hang, spin, or lose what has come: each of these once did, or would without the line
-//! that it guards.
+//! Where sockets could hang, spin, or lose data: each of these once did, or would without the line that it guards.
 
 use std::cell::Cell;
 use std::future::poll_fn;
@@ -24,14 +23,14 @@ fn pair() -> (TcpStream, TcpStream) {
     (here, listener.accept().unwrap().0)
 }
 
-/// Has the scheduler look at the sockets, and whom that wakes have turns.
+/// Makes the scheduler look at the sockets, and gives turns to those that this wakes.
 fn look() {
     for _ in 0..200 {
         yield_now();
     }
 }
 
-/// A folder of its own, which goes away with it.
+/// A private directory, removed on drop.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -60,7 +59,7 @@ fn a_socket_that_need_not_wait_is_used_within_no_suspend_as_often_as_one_likes()
             }
         });
         assert!(!other.is_done());
-        // It was the others' turn long ago.
+        // The others had their turn long ago.
         there.write_all(&[1]).unwrap();
         assert!(other.is_done());
     });
@@ -98,14 +97,14 @@ fn a_datagram_to_whom_others_have_filled_up_is_sent_when_there_is_room() {
     });
 }
 
-/// An attempt that fails is an event in itself, by which one could wake oneself without end.
+/// A failed attempt is itself an event, by which a task could wake itself endlessly.
 #[test]
 fn async_code_sends_a_datagram_when_there_is_room_and_tries_rarely_until_then() {
     let folder = Folder::new("polled-datagrams");
     let path = folder.0.join("receiver");
     run(|| {
         let receiver = UnixDatagram::bind(&path).unwrap();
-        // Those that are connected are told.
+        // Connected ones are woken by the system.
         for is_connected in [false, true] {
             let sender = std::os::unix::net::UnixDatagram::unbound().unwrap();
             if is_connected {
@@ -195,7 +194,7 @@ fn shutting_down_the_own_end_ends_a_read_that_waits_there() {
     });
 }
 
-/// What is read is less than there was room for, and more will not come, or has come already.
+/// After a short read nothing more comes, or it has come already.
 #[test]
 fn after_a_short_read_the_end_and_what_came_meanwhile_are_found() {
     run(|| {
@@ -232,7 +231,7 @@ fn after_a_short_read_the_end_and_what_came_meanwhile_are_found() {
             while reads.get() == 1 {
                 yield_now();
             }
-            // The last bytes and the end come together.
+            // The last bytes and the end arrive together.
             there.write_all(b"three").unwrap();
             drop(there);
             let all = timeout(LONG, || reading.result().unwrap()).unwrap();
@@ -241,7 +240,7 @@ fn after_a_short_read_the_end_and_what_came_meanwhile_are_found() {
     });
 }
 
-/// What has come is there, though nobody has looked at the sockets since.
+/// What has arrived is there, though nobody has looked at the sockets since.
 #[test]
 fn after_a_short_read_what_came_is_read_within_no_suspend() {
     run(|| {
@@ -260,7 +259,7 @@ fn after_a_short_read_what_came_is_read_within_no_suspend() {
     });
 }
 
-/// A read ends before the mark of an urgent byte, and after it there may be more.
+/// A read stops at the mark of an urgent byte, and more may follow it.
 #[test]
 fn what_stands_behind_an_urgent_byte_is_read() {
     run(|| {
@@ -303,7 +302,7 @@ fn a_scheduler_that_waits_for_sockets_is_woken_by_other_threads_each_time() {
     });
 }
 
-/// What std's have, and in which a task waits as in the others.
+/// They have the methods of std's, and their tasks wait like those of other sockets.
 #[test]
 fn unix_sockets_have_names_clones_and_time_limits() {
     let folder = std::env::temp_dir().join(format!("green-tasks-unix-{}", std::process::id()));

@@ -1,7 +1,7 @@
-//! What all tests need.
+//! What several tests need.
 #![expect(
     unsafe_code,
-    reason = "the token is a promise, and only a raw waker knows of its clones"
+    reason = "the token is a promise, and only a raw waker sees its clones"
 )]
 
 use std::cell::{Cell, RefCell};
@@ -12,12 +12,11 @@ use green_tasks::{Builder, Runtime, RuntimeError, Stackful};
 
 /// A builder with the token.
 pub(crate) fn stackful() -> Builder {
-    // SAFETY: the tests' tasks call std and this crate; where they would break the promise, they do
-    // so within `no_suspend`.
+    // SAFETY: the tests' tasks call only std and this crate; what would break the promise is within `no_suspend`.
     Runtime::builder().stackful(unsafe { Stackful::assume() })
 }
 
-/// Runs `main` on a runtime of closures.
+/// Runs `main` on a runtime with stacks.
 #[track_caller]
 pub(crate) fn run<R>(main: impl FnOnce() -> R) -> R {
     match try_run(main) {
@@ -30,7 +29,7 @@ pub(crate) fn try_run<R>(main: impl FnOnce() -> R) -> Result<R, RuntimeError> {
     stackful().build()?.run(main)
 }
 
-/// Runs `main` with a virtual clock and an order that the seed decides.
+/// Runs `main` with a virtual clock and in an order that the seed decides.
 #[track_caller]
 pub(crate) fn simulate<R>(seed: u64, main: impl FnOnce() -> R) -> R {
     match stackful()
@@ -43,7 +42,7 @@ pub(crate) fn simulate<R>(seed: u64, main: impl FnOnce() -> R) -> R {
     }
 }
 
-/// Counts the drops of the guards that it hands out.
+/// Counts the drops of the guards that it makes.
 #[derive(Clone, Default)]
 pub(crate) struct Drops(Rc<Cell<usize>>);
 
@@ -74,7 +73,7 @@ impl<F: FnMut()> Drop for OnDrop<F> {
     }
 }
 
-/// A waker that runs something when it is cloned for the first time.
+/// A waker that runs something when it is first cloned.
 pub(crate) struct CloneHook {
     hook: RefCell<Option<Box<dyn FnOnce()>>>,
     is_woken: Cell<bool>,
@@ -88,10 +87,10 @@ impl CloneHook {
         })
     }
 
-    /// To be used on this thread alone.
+    /// Only for use on this thread.
     pub(crate) fn waker(self: &Rc<Self>) -> Waker {
         // SAFETY: a waker owns one count of a hook, which each function takes or leaves as the contract of
-        // `RawWakerVTable` says. The tests leave it on its thread.
+        // `RawWakerVTable` says. The tests keep it on its thread.
         unsafe { Waker::from_raw(Rc::clone(self).raw()) }
     }
 
@@ -115,12 +114,12 @@ impl CloneHook {
     }
 
     fn taken(data: *const ()) -> Rc<Self> {
-        // SAFETY: from `raw`, and the waker's own count.
+        // SAFETY: from `raw`, and this waker's own count.
         unsafe { Rc::from_raw(data.cast()) }
     }
 
     fn lent(data: *const ()) -> Rc<Self> {
-        // SAFETY: from `raw`, and the waker that was lent keeps it alive.
+        // SAFETY: from `raw`, and the borrowed waker keeps it alive.
         unsafe { Rc::increment_strong_count(data.cast::<Self>()) };
         Self::taken(data)
     }

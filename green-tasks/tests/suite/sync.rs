@@ -1,5 +1,4 @@
-//! What tasks wait for: held against simple models, in many orders, with tasks that are cancelled at any
-//! point.
+//! What tasks wait for, checked against simple models, in many orders, with tasks cancelled at any point.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -38,7 +37,7 @@ pub(crate) fn dawdle(how: u64) {
     }
 }
 
-/// Cancels some of the tasks while they are at it, and waits for all.
+/// Cancels some of the tasks midway, and waits for all.
 pub(crate) fn storm<T>(handles: Vec<JoinHandle<T>>, mut random: impl FnMut(u64) -> u64) {
     for handle in &handles {
         dawdle(random(5));
@@ -72,7 +71,7 @@ fn a_lock_lets_one_in_at_a_time_in_the_order_of_coming() {
         yield_now();
         assert!(lock.try_lock().is_none());
         drop(guard);
-        // Those that have come before are served first.
+        // Those that came before are served first.
         assert!(lock.try_lock().is_none());
         assert_eq!(*lock.lock(), [0, 1, 2, 3, 4]);
         handles
@@ -155,7 +154,7 @@ fn a_storm_at_a_channel_loses_no_value_and_keeps_each_senders_order() {
             }
             drop(sender);
             storm(handles, &mut next);
-            // What is still in there.
+            // What is still in the channel.
             while let Ok((who, number, _counted)) = receiver.try_recv() {
                 received.borrow_mut().push((who, number));
             }
@@ -276,7 +275,7 @@ fn an_event_lets_all_go_on_and_can_be_used_again() {
 #[test]
 fn what_is_left_in_a_channel_is_dropped_outside_of_it() {
     run(|| {
-        // Its destructor looks into the channel that it lies in.
+        // Its destructor looks into the channel that it is in.
         let (sender, receiver) = unbounded::<Box<dyn std::any::Any>>();
         let look = sender.clone();
         let value = OnDrop(move || assert!(format!("{look:?}").contains("values: 0")));
@@ -304,7 +303,7 @@ fn locks_work_where_no_runtime_is_as_long_as_nobody_waits() {
 fn what_was_left_behind_by_one_runtime_is_passed_over_in_the_next() {
     let lock = Rc::new(Mutex::new(1));
     let other = std::thread::spawn(|| {
-        // A task that is left behind, in its own destructor, in the queue of an event.
+        // A task that is left behind, in its own destructor, in an event's queue.
         let event = Rc::new(Event::new());
         let ran = crate::support::try_run(|| {
             let inner = Rc::clone(&event);
@@ -317,7 +316,7 @@ fn what_was_left_behind_by_one_runtime_is_passed_over_in_the_next() {
             yield_now();
         });
         assert!(ran.is_err());
-        // Nobody is there to be woken.
+        // Nobody is there to wake.
         event.set();
     });
     other.join().unwrap();

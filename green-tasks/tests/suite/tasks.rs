@@ -1,4 +1,4 @@
-//! Tasks, their handles, and who may wait for what from where.
+//! Tasks, their handles, and what can wait for what from where.
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
@@ -300,7 +300,7 @@ fn a_wake_up_that_a_wait_within_a_poll_swallows_is_not_lost() {
             let (first, mut first_handle) = pair();
             let (second, second_handle) = pair();
             let mut second_handle = Some(second_handle);
-            // Registers for the first, and then waits for the second within the poll.
+            // Gives its waker to the first, then waits for the second within the poll.
             let future = std::future::poll_fn(move |context| {
                 let polled = first_handle.poll_done(context);
                 match second_handle.take() {
@@ -417,7 +417,7 @@ fn wakers_that_outlive_their_task_or_runtime_wake_nobody() {
     }
 }
 
-/// Its waker is woken by the clock, where it is nobody's turn: there is no task that could wait.
+/// The clock wakes its waker while the queue is empty: no task could wait then.
 #[test]
 fn a_waker_that_wants_to_wait_when_a_timer_wakes_it_is_stopped_and_harms_nobody() {
     struct Waits(AtomicU64);
@@ -476,7 +476,7 @@ fn where_turns_are_long_the_outside_is_looked_at_after_each() {
                         std::hint::spin_loop();
                     }
                     turns.set(turns.get() + 1);
-                    // By then the length of turns is known. It is not the 61st of any.
+                    // The length of turns is known by then. This is not the 61st of any.
                     if turns.get() == 70
                         && let Some(completer) = completer.take()
                     {

@@ -1,7 +1,7 @@
-//! Several threads: what may be started elsewhere is, nothing is lost or left, and the end is the same.
+//! Several threads: any may start what can be, nothing is lost or left, and the run ends as with one.
 #![expect(
     clippy::disallowed_types,
-    reason = "what a test counts with is no part of what it tests"
+    reason = "a test's counters are not part of what it tests"
 )]
 
 use std::collections::HashSet;
@@ -22,7 +22,7 @@ use green_tasks::{
 
 use crate::support::{OnDrop, stackful};
 
-/// Counts what is there: up when made, down when dropped.
+/// Counts live values: up when made, down when dropped.
 #[derive(Clone, Default)]
 struct Alive(Arc<AtomicUsize>);
 
@@ -66,7 +66,7 @@ fn deadlock_on<R>(threads: usize, main: impl FnOnce() -> R) -> Deadlock {
     }
 }
 
-/// A task that runs on another thread than the calling one, which it has to block until then.
+/// A task that runs on another than the calling thread, which must block until then.
 fn spawn_elsewhere<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
     let (started, has_started) = mpsc::channel();
     let handle = spawn(move || {
@@ -129,7 +129,7 @@ fn a_started_task_stays_on_its_thread_and_local_ones_on_that_of_their_spawner() 
 fn what_nobody_has_started_is_started_also_by_a_thread_whose_tasks_never_rest_for_long() {
     run_on(2, || {
         let (go, gone) = mpsc::channel::<()>();
-        // Keeps the other thread from it.
+        // Occupies the other thread.
         let blocking = spawn_elsewhere(move || gone.recv());
         let started = spawn(|| ());
         while !started.is_done() {
@@ -166,7 +166,7 @@ fn cancel_storms_across_threads_lose_nothing_and_leak_nothing() {
                     match n % 4 {
                         0 => sleep(Duration::from_secs(3600)),
                         1 => Event::new().wait(),
-                        // Few, or else there are as many turns between any two of the others.
+                        // Few, or there are too many turns between any two of the others.
                         2 if n < 20 => loop {
                             yield_now();
                         },
@@ -355,7 +355,7 @@ fn a_connection_that_one_thread_has_accepted_is_served_on_another() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (mut stream, _) = listener.accept().unwrap();
-        // It is entered here, by a wait that ends.
+        // A wait that ends registers it here.
         stream
             .set_read_timeout(Some(Duration::from_millis(1)))
             .unwrap();
@@ -374,7 +374,7 @@ fn a_connection_that_one_thread_has_accepted_is_served_on_another() {
         let mut byte = [0];
         client.read_exact(&mut byte).unwrap();
         assert_eq!(byte, [2]);
-        // And back: it is entered here again, and the client's end is heard.
+        // And back: it is registered here again, and sees the client close.
         let mut stream = serving.result().unwrap();
         let reading = spawn_local(move || stream.read(&mut [0]).unwrap());
         yield_now();
@@ -398,7 +398,7 @@ fn sockets_that_travel_and_are_dropped_anywhere_leave_no_trace_in_the_reactors()
                 assert!(here.read(&mut [0]).is_err());
                 if round % 2 == 0 { Some(here) } else { None }
             });
-            // One is dropped there and one here, or both here, whoever has entered it.
+            // One is dropped there and one here, or both here, wherever they are registered.
             let back = other.result().unwrap();
             drop(there);
             if let Some(mut back) = back {
@@ -462,7 +462,7 @@ fn a_monitor_lists_the_tasks_of_all_threads_and_those_that_none_has_started() {
         });
         started.recv().unwrap();
         let unstarted = spawn(|| ());
-        // This thread's, and what nobody has started.
+        // Only this thread's, and the unstarted ones.
         let ours: Vec<_> = dump().iter().map(ToString::to_string).collect();
         assert_eq!(ours.len(), 2, "{ours:?}");
         assert!(ours[0].ends_with(" runs"), "{ours:?}");

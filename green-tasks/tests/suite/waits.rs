@@ -1,4 +1,4 @@
-//! How a task waits for a handle: it looks before it has itself woken.
+//! How a task waits for a handle: it looks before it registers its waker.
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
@@ -12,7 +12,7 @@ use green_tasks::{
     Cancel, FutureResult, JoinHandle, TaskError, no_suspend, spawn_future, spawn_local, yield_now,
 };
 
-/// A handle that counts how often it was asked to wake somebody.
+/// A handle that counts how often it was polled with a waker.
 struct Asked {
     handle: JoinHandle<u32>,
     times: Rc<Cell<u32>>,
@@ -85,7 +85,7 @@ fn who_waits_for_a_task_of_several_turns_is_woken_once_it_has_ended() {
         });
         let (asked, times) = Asked::new(handle);
         assert_eq!(asked.result().unwrap(), 2);
-        assert_eq!(times.get(), 2, "before it rests, and when it was woken");
+        assert_eq!(times.get(), 2, "before it rests, and once woken");
     });
 }
 
@@ -117,7 +117,7 @@ fn a_task_that_is_cancelled_while_it_waits_for_the_first_turn_unwinds_from_there
             endless.cancel_on_drop().result()
         });
         yield_now();
-        // It has begun to wait, and has not been woken by anybody.
+        // It has begun to wait, and nobody has woken it.
         assert_eq!(waiting.cancel(), Cancel::Requested);
         assert!(matches!(waiting.result(), Err(TaskError::Cancelled)));
     });

@@ -1,4 +1,4 @@
-//! The start of a pool: what is asked of its settings, what workers are told, and the first worker.
+//! The start of a pool: it checks the settings, prepares the messages to workers, and starts the first one.
 
 use std::sync::Arc;
 
@@ -118,7 +118,7 @@ impl Builder {
     }
 }
 
-/// Whether this call means something in this executable alone.
+/// Whether this call only works in this executable.
 fn is_by_address(call: &[u8]) -> bool {
     split_task(call).is_ok_and(|(call, _)| !call.is_named())
 }

@@ -1,6 +1,6 @@
 //! Models of one worker and its pool, which share the words in ordinary memory.
 
-#![expect(unsafe_code, reason = "a store's part, whose accesses loom watches")]
+#![expect(unsafe_code, reason = "a part of a store, whose accesses loom checks")]
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use loom::thread;
 
 use super::*;
 
-/// What the worker does with its tasks; gives those that have begun.
+/// What the worker does with its tasks; returns those that began.
 fn run(claims: &Claims, tasks: u64) -> Vec<u64> {
     let begun = (0..tasks).filter(|&task| {
         let is_claimed = claims.claim(task);
@@ -58,8 +58,7 @@ fn what_was_taken_back_stays_so_whatever_the_worker_does_meanwhile() {
     });
 }
 
-/// What the pool says of a task that it does not stop, since it has ended: that another one has begun
-/// shows it.
+/// So the pool does not stop a task that has ended: it sees that another one has begun.
 #[test]
 fn who_sees_a_task_begin_sees_that_the_one_before_has_ended() {
     loom::model(|| {
@@ -76,10 +75,10 @@ fn who_sees_a_task_begin_sees_that_the_one_before_has_ended() {
     });
 }
 
-/// Where a worker's values are written one after the other.
+/// A place where a worker's values are written one after another.
 struct Part(UnsafeCell<()>);
 
-// SAFETY: there is nothing in it; what loom says of its accesses is the test.
+// SAFETY: it holds nothing; loom's check of its accesses is the test.
 unsafe impl Sync for Part {}
 // SAFETY: as above.
 unsafe impl Send for Part {}
@@ -107,7 +106,7 @@ fn room_of_a_value_is_used_again_when_it_was_read_and_not_before() {
     });
 }
 
-/// Whoever looks at the bell before the pipe, and then only at the bell, looks into the pipe again.
+/// A worker that looks at the bell, then into the pipe, then only at the bell, looks into the pipe again.
 #[test]
 fn a_message_that_was_missed_is_rung_for() {
     loom::model(|| {
@@ -118,7 +117,7 @@ fn a_message_that_was_missed_is_rung_for() {
                 let (claims, pipe) = &*shared;
                 loop {
                     let heard = claims.bell();
-                    // The pipe is the kernel's, whose reads and writes are in order.
+                    // It stands for the kernel's pipe, whose reads and writes are ordered.
                     if pipe.swap(0, Ordering::AcqRel) == 1 {
                         return;
                     }

@@ -1,4 +1,4 @@
-//! Against real processes, whose events are handled one at a time.
+//! With real processes, whose events are handled one at a time.
 
 use future_result::{FutureResult, JoinHandle, pair};
 use rustix::event::{PollFd, PollFlags, poll};
@@ -20,7 +20,7 @@ fn dispatcher() -> Dispatcher<Host> {
     dispatcher_with(None)
 }
 
-/// `preload` is a call.
+/// `preload` is an encoded call.
 fn dispatcher_with(preload: Option<&[u8]>) -> Dispatcher<Host> {
     let setup = |call| builder::start::setup(call, &[], false, Conduct::default()).unwrap();
     let plan = Plan {
@@ -53,7 +53,7 @@ fn a_dispatcher_that_never_ran_leaves_no_process() {
     assert!(!std::path::Path::new(&format!("/proc/{}", pids[0])).exists());
 }
 
-/// Of 1 and 1.
+/// Adds 1 and 1.
 fn submit_addition(core: &Core<Host>) -> JoinHandle<u32> {
     let call = Call::one(|n: u32| n + 1).unwrap();
     let message = job::message(call, |bytes| codec::encode(&1_u32, bytes)).unwrap();
@@ -75,7 +75,7 @@ fn a_thread_that_never_comes_to_sleep_has_the_next_worker_started_too() {
     let mut events = Vec::new();
     let mut rounds_since = 0;
     while rounds_since < SPARE_EACH {
-        // Before that the pool has no worker that is ready, and keeps no other one.
+        // Before that the pool has no worker that is ready, and keeps no spare.
         rounds_since += u32::from(handle.is_done());
         core.notifier.notify();
         dispatcher.turn();
@@ -93,7 +93,7 @@ fn a_death_that_is_seen_before_the_answer_does_not_cost_it() {
     let mut dispatcher = dispatcher();
     let core = Arc::clone(&dispatcher.core);
     let handle = submit_addition(&core);
-    // READY, by which it gets the task; then the answer, which nobody reads.
+    // READY, after which it gets the task; then the answer, which nobody reads.
     for is_ready in [true, false] {
         let results = &dispatcher.inboxes[&0].results.pipe;
         assert_eq!(
@@ -101,7 +101,7 @@ fn a_death_that_is_seen_before_the_answer_does_not_cost_it() {
             Ok(1)
         );
         if is_ready {
-            // Once, or it may find the answer already.
+            // Once, or it might already find the answer.
             dispatcher.receive(0, 1, false);
         }
     }

@@ -1,5 +1,5 @@
-//! Models of what others leave for the pool's thread. The bell is the kernel's eventfd, whose reads and
-//! writes are in order.
+//! Models of what others leave for the pool's thread. The bell stands for the kernel's eventfd, whose reads and
+//! writes are ordered.
 
 use std::sync::Arc;
 
@@ -29,13 +29,13 @@ impl EventFd {
     }
 }
 
-/// Of the task that was cancelled: the handle's wish, which is in its cell.
+/// `wish` stands for the handle's wish in the cell of the cancelled task.
 fn cancel(wish: &AtomicU32, notifier: &Notifier<EventFd>) {
     wish.fetch_add(1, Ordering::Relaxed);
     notifier.notify_cancel();
 }
 
-/// As the pool's thread does: waits, silences the bell, looks.
+/// Like the pool's thread: waits, silences the bell, looks.
 #[test]
 fn cancels_race_the_thread_that_looks_and_none_is_forgotten() {
     loom::model(|| {
@@ -68,7 +68,7 @@ fn who_sees_that_somebody_has_cancelled_sees_the_wish() {
             let (notifier, wish) = (Arc::clone(&notifier), Arc::clone(&wish));
             move || cancel(&wish, &notifier)
         });
-        // It looks before each of its turns, also when it was woken for something else.
+        // It looks before each turn, even if it was woken for another reason.
         if notifier.take_cancels() {
             assert_eq!(wish.load(Ordering::Relaxed), 1);
         }

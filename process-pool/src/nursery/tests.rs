@@ -1,4 +1,4 @@
-//! Against a real zygote, which is stopped where a worker is to stay expected.
+//! With a real zygote, which is stopped where a worker is to stay expected.
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -34,7 +34,7 @@ fn ask_for(nursery: &Arc<Nursery>, store: &Store, number: u64) -> Child {
     child
 }
 
-/// The number of a worker that could not be watched is given again: its end would be taken for that of the next one.
+/// A worker that could not be watched has its number reused: its end would be taken for that of the next one.
 #[test]
 fn the_end_of_an_expected_worker_that_was_waited_for_is_not_told_again() {
     let (nursery, store) = nursery();
@@ -43,7 +43,7 @@ fn the_end_of_an_expected_worker_that_was_waited_for_is_not_told_again() {
     kill_process(pid, Signal::STOP).unwrap();
     let [first, second] = [7, 8].map(|number| ask_for(&nursery, &store, number));
     first.abandon();
-    // With it its zygote has ended, and so has what else that was asked for.
+    // Its zygote has ended with it, and so has all else that was asked for.
     let mut events = Vec::new();
     assert!(nursery.tell_lost(&mut events));
     let tokens: Vec<u64> = events.iter().map(|&Event(token)| token).collect();

@@ -1,4 +1,4 @@
-//! The bodies of all messages, damaged at random: whoever reads one finds an error or some value, takes no more
+//! The bodies of all messages, damaged at random: reading one gives an error or some value, takes no more
 //! memory than the body is long, and never panics.
 
 use std::any::type_name;
@@ -27,7 +27,7 @@ impl Random {
             let at = self.below(body.len() + 1);
             match self.below(5) {
                 0 => body.insert(at, self.below(256) as u8),
-                // What a length looks like that is far too long.
+                // An encoded length that is far too long.
                 1 => drop(body.splice(at..at, [0xFF, 0xFF, 0xFF, 0xFF, 0x0F])),
                 2 => body.truncate(at),
                 _ => {
@@ -41,7 +41,7 @@ impl Random {
     }
 }
 
-/// Says how many of the damaged bodies were errors to `read`: neither none, or nothing was looked at, nor all.
+/// Returns how many damaged bodies `read` refused: if none, nothing was checked; all would be too many.
 fn damaged(whole: &[u8], read: impl Fn(&[u8]) -> Result<(), String>) -> u32 {
     assert_eq!(read(whole), Ok(()));
     let mut random = Random(whole.len() as u64);
@@ -71,7 +71,7 @@ fn damaged_bodies_are_errors_or_other_values() {
         message: "it was too much".to_owned(),
         location: Some("src/main.rs:1:1".to_owned()),
     });
-    // PLACE has nothing else in it.
+    // This is all of PLACE.
     check(&vec![0_usize, 1, 300]);
     check(&Word::Ready);
     check(&Word::Refused("no".to_owned()));
@@ -111,7 +111,7 @@ fn damaged_setups_are_errors_or_others() {
     assert!((1..ROUNDS).contains(&errors), "{errors}");
 }
 
-/// A table that points to other places of a store, or to none, is an error or other bytes.
+/// A table that points to other places of a store, or to none, gives an error or other bytes.
 #[test]
 fn damaged_tables_of_parts_are_errors_or_other_values() {
     let store = Arc::new(Store::create(1 << 20).unwrap());

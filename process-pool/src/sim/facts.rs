@@ -1,4 +1,4 @@
-//! What has really happened, and whether the pool says so.
+//! What really happened, and whether the pool says so.
 
 use std::time::{Duration, Instant};
 
@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 use crate::retry::Retries;
 use crate::{Bytes, WorkerDied};
 
-/// What a task does, as it travels in its argument.
+/// What a task does, sent in its argument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum How {
-    /// It takes so many microseconds, and gives its number.
+    /// It takes so many microseconds, and returns its number.
     Value(u64),
     Panics,
     /// Its result cannot be encoded.
@@ -20,7 +20,7 @@ pub(super) enum How {
     Endless,
     /// It kills its worker.
     Crashes,
-    /// It has ended, and its worker dies before the answer is written.
+    /// It ends, and its worker dies before the answer is written.
     CrashesAfterwards,
 }
 
@@ -30,11 +30,11 @@ pub(super) struct Order {
     pub(super) task: usize,
     pub(super) how: How,
     pub(super) padding: Bytes,
-    /// How much comes back besides the number.
+    /// How many bytes come back besides the number.
     pub(super) result: usize,
 }
 
-/// So many bytes, which are another task's in no place.
+/// Bytes, none of which is that of another task.
 pub(super) fn padding(task: usize, length: usize) -> Bytes {
     let bytes = (0..length).map(|at| (at % 7 + task * 7) as u8);
     bytes.collect::<Vec<_>>().into()
@@ -45,7 +45,7 @@ pub(super) fn last_words(pid: u32) -> String {
     format!("the last words of {pid}")
 }
 
-/// How much memory the worker with this pid has had.
+/// The peak memory of the worker with this pid.
 pub(super) fn peak_rss(pid: u32) -> u64 {
     u64::from(pid) << 12
 }
@@ -59,32 +59,32 @@ pub(super) struct Fact {
     /// When the latest attempt ended, however.
     pub(super) ended_at: Option<Instant>,
     pub(super) submitted: Instant,
-    /// How often it has begun.
+    /// How often it began.
     pub(super) attempts: u32,
     pub(super) is_running: bool,
-    /// The latest attempt has.
+    /// The latest attempt has ended, whatever became of the answer.
     pub(super) has_ended: bool,
-    /// The whole answer is in the pipe, and nothing before it breaks the rules.
+    /// The whole answer is in the pipe, and nothing before it breaks the protocol.
     pub(super) is_answered: bool,
     /// The pool has it.
     pub(super) is_submitted: bool,
-    /// It is not to be tried again any more.
+    /// It must not be retried any more.
     pub(super) is_final: bool,
-    /// All were cancelled when the pool had it already: it is not to begin any more.
+    /// All were cancelled when the pool already had it: it must not begin any more.
     pub(super) is_over: bool,
-    /// What its handle has got for cancelling it.
+    /// What cancelling it returned.
     pub(super) cancel: Option<Cancel>,
 }
 
-/// What has been done to the pool.
+/// What was done to the pool.
 #[derive(Debug, Default)]
 pub(super) struct Deeds {
     pub(super) closes: bool,
     pub(super) cancels_queued: bool,
     pub(super) kills: bool,
-    /// The system could not wait any more.
+    /// The system could no longer wait.
     pub(super) breaks: bool,
-    /// How many workers could not be started, or died and were to blame for it.
+    /// How many workers could not be started, or died through their own fault.
     pub(super) failures: u32,
 }
 
@@ -108,34 +108,31 @@ impl Fact {
     }
 
     pub(super) fn begin(&mut self) {
-        assert!(!self.is_running, "a task runs twice at a time");
-        assert!(
-            !self.is_answered,
-            "a task is tried again that has an answer"
-        );
+        assert!(!self.is_running, "a task runs twice at once");
+        assert!(!self.is_answered, "a task that has an answer is retried");
         assert!(
             self.attempts == 0 || !self.is_final,
-            "a task is tried again after all were cancelled"
+            "a task is retried after all were cancelled"
         );
-        assert!(!self.is_over, "a task begins that was cancelled with all");
+        assert!(!self.is_over, "a task that was cancelled with all begins");
         assert!(self.attempts <= self.retries.left, "a task runs too often");
         if let Some(at) = self.ended_at {
-            // Twice as long each time, and half of it at least.
+            // Doubled each time, and at least half of that.
             let least = self.retries.pause * 2_u32.pow(self.attempts - 1) / 2;
-            assert!(now() >= at + least, "a task is tried again too soon");
+            assert!(now() >= at + least, "a task is retried too soon");
         }
         self.attempts += 1;
         self.is_running = true;
         self.has_ended = false;
     }
 
-    /// It has ended, or its worker has died in it.
+    /// It ended, or its worker died in it.
     pub(super) fn end(&mut self) {
         self.is_running = false;
         self.ended_at = Some(now());
     }
 
-    /// Looks whether this is an end that the task may have.
+    /// Checks that the task may have this outcome.
     pub(super) fn check(&self, task: usize, result: &Result<usize, TaskError>, deeds: &Deeds) {
         let is_natural = match result {
             Ok(value) => {
@@ -148,7 +145,7 @@ impl Fact {
             Err(_) => false,
         };
         let has_begun = self.attempts > 0;
-        // What has begun may be queued again.
+        // A task that has begun may be requeued.
         let may_be_queued = !has_begun || self.retries.left > 0;
         let wants_stop = self.cancel.is_some() || deeds.kills || deeds.breaks;
         let is_right = match result {
@@ -189,7 +186,7 @@ impl Fact {
             "an answer was overlooked: {result:?} of {self:?}"
         );
         if self.cancel == Some(Cancel::Prevented) {
-            assert!(!has_begun, "a task runs that was cancelled before");
+            assert!(!has_begun, "a task that was cancelled before runs");
             assert!(matches!(result, Err(TaskError::Cancelled)));
         }
     }

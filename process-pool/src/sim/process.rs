@@ -1,4 +1,4 @@
-//! A simulated process as the pool has it: what the pool does to it is done to the [world](super::world).
+//! A simulated process as the pool holds it: what the pool does to it happens in the [world](super::world).
 
 use std::fmt;
 use std::io::{self, IoSlice};
@@ -11,7 +11,7 @@ use crate::claims::Claims;
 use crate::state::{End, Process};
 use crate::sys::Exit;
 
-/// A simulated process as the pool has it.
+/// A simulated process as the pool holds it.
 pub(crate) struct Sim {
     pub(super) world: World,
     pub(super) id: u64,
@@ -138,8 +138,8 @@ impl Process for Sim {
 }
 
 impl Sim {
-    /// Of a worker that was given so many tasks: once it has too much memory it gets no other one, and is never
-    /// idle, since it says so before it answers.
+    /// Checks a worker that was given so many tasks: once it has too much memory it gets no more, and is never
+    /// idle, since it reports that before it answers.
     pub(crate) fn check_full(&self, given: u64, is_idle: bool) {
         if !self.claims.is_full() {
             return;
@@ -156,7 +156,7 @@ impl Sim {
         self.claims.is_full()
     }
 
-    /// Since when the pool could know that it runs a task which is not the last before `next`, if it does.
+    /// Since when the pool could know that it runs a task other than the last before `next`, if it does.
     pub(crate) fn runs_since(&self, next: u64) -> Option<Instant> {
         self.world.lock().worker(self.id).runs_since(next)
     }

@@ -1,4 +1,4 @@
-//! What the owners of a pool do, decided by a seed.
+//! What the owners of a pool do, from a seed.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use crate::system::System;
 use crate::{Bytes, builder, codec};
 
 thread_local! {
-    /// Of the last program on this thread.
+    /// The digest of the last program on this thread.
     pub(super) static DIGEST: Cell<u64> = const { Cell::new(0) };
 }
 
@@ -34,7 +34,7 @@ enum Ending {
     Kill,
 }
 
-/// Somebody who has the pool.
+/// One of those who use the pool.
 #[derive(Clone)]
 struct Owner {
     core: Arc<Core<World>>,
@@ -44,11 +44,11 @@ struct Owner {
 struct Task {
     number: usize,
     handle: JoinHandle<usize>,
-    /// Nobody but its handle can end it.
+    /// Only its handle can end it.
     is_endless: bool,
 }
 
-/// Reads a task's value. Whoever finds other bytes in it than the task's would not be told its number.
+/// Reads a task's value: an error if its bytes are not all the task's.
 fn read(bytes: &[u8]) -> Result<usize, String> {
     let (task, bytes): (usize, Bytes) = codec::decode(bytes)?;
     let is_whole = *bytes == *padding(task, bytes.len());
@@ -58,7 +58,7 @@ fn read(bytes: &[u8]) -> Result<usize, String> {
 }
 
 impl Owner {
-    /// A call to the pool, after which its thread has been told what it has to know.
+    /// Calls the pool; afterwards its thread must know all that it has to.
     fn call<R>(&self, call: impl FnOnce(&Core<World>) -> R) -> R {
         self.world.lock().busy += 1;
         let result = call(&self.core);
@@ -111,7 +111,7 @@ impl Owner {
         if random.one_in(10) {
             let owner = self.clone();
             let mut random = Random::new(random.next());
-            // On the pool's own thread, and on whatever else ends a task.
+            // Called on the pool's own thread, or on another that ends a task.
             handle.on_done(move |_| {
                 let next = owner.submit(&mut random);
                 if next.is_endless {
@@ -141,8 +141,8 @@ impl Owner {
         let cancel = task.handle.cancel();
         let mut inner = self.world.lock();
         inner.busy -= 1;
-        // Of one that has ended by being cancelled before, it says the same.
-        // Between two attempts, it may have been cancelled as what is queued is.
+        // A task that others cancelled before gives the same answer.
+        // Between two attempts, it may have been cancelled with the queued ones.
         let was_tried = inner.facts[task.number].attempts > 0;
         let deeds = &inner.deeds;
         let by_others = deeds.kills || deeds.breaks || (deeds.cancels_queued && was_tried);
@@ -151,7 +151,7 @@ impl Owner {
         }
     }
 
-    /// Before it waits for a task, which may be behind these, also behind those of another owner who waits.
+    /// Called before a wait for a task, which may be behind these, or behind those of another waiting owner.
     fn cancel_endless(&self, tasks: &[Task]) {
         for task in tasks.iter().filter(|task| task.is_endless) {
             self.cancel(task);
@@ -178,7 +178,7 @@ impl Owner {
                             self.cancel_endless(&tasks);
                             self.finish(tasks.swap_remove(at));
                         }
-                        // Nobody will hear of it.
+                        // Nobody will see its outcome.
                         _ if !tasks[at].is_endless => drop(tasks.swap_remove(at)),
                         _ => {}
                     }
@@ -268,7 +268,9 @@ pub(super) fn run(seed: u64) {
         owner.end(random.pick(&[Ending::Drain, Ending::Cancel, Ending::Kill]));
     }
     for other in others {
-        other.join().expect("a failure is told where it is found");
+        other
+            .join()
+            .expect("a failure is reported where it is found");
     }
     terminated.wait();
     thread.join().expect("it catches every panic");

@@ -1,4 +1,4 @@
-//! A simulated worker: what it has read and written, what it is at, and how it will misbehave.
+//! A simulated worker: what it has read and written, what it is doing, and how it will misbehave.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -21,21 +21,21 @@ use crate::{codec, protocol};
 
 const STORED_TASK: u32 = TASK | STORED;
 
-/// How a worker departs from what it should do, if it does.
+/// How a worker misbehaves, if it does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Vice {
     None,
-    /// Dies after so many steps, whatever it is at.
+    /// Dies after so many steps, whatever it is doing.
     Dies(u64),
     /// Its initializer fails.
     Refuses,
     /// It is another executable.
     Foreign,
-    /// After so many steps it closes its end of the result pipe; then it may exit after so long.
+    /// Closes its end of the result pipe after so many steps; then it may exit after this time.
     Silent(u64, Option<Duration>),
-    /// After so many steps it breaks the rules.
+    /// Breaks the protocol after so many steps.
     Lies(u64),
-    /// It does not leave.
+    /// Does not leave.
     Stays,
 }
 
@@ -44,14 +44,14 @@ struct Running {
     sequence: u64,
     task: usize,
     how: How,
-    /// How much comes back besides the number.
+    /// How many bytes come back besides the number.
     result: usize,
     since: Instant,
     /// When it ends; `None` is never.
     until: Option<Instant>,
 }
 
-/// Bytes on their way into the result pipe, and whose answer is complete with them.
+/// Bytes on their way into the result pipe, and the task whose answer they complete.
 #[derive(Debug, Default)]
 struct Output {
     bytes: VecDeque<u8>,
@@ -61,46 +61,46 @@ struct Output {
 #[derive(Debug)]
 pub(super) struct Worker {
     pub(super) claims: Arc<Claims>,
-    /// It never begins, for which another one is to blame.
+    /// It never begins, and another process is to blame for that.
     pub(super) is_blameless: bool,
     vice: Vice,
     steps: u64,
-    /// A process that it has started keeps its end of the result pipe open.
+    /// A process that it started keeps its end of the result pipe open.
     has_heir: bool,
-    /// How many bytes fit into each of the pipes.
+    /// How many bytes fit into each pipe.
     capacity: usize,
     pub(super) tasks: VecDeque<u8>,
     pub(super) results: VecDeque<u8>,
     decoder: Decoder,
-    /// Where long parts of arguments are.
+    /// The store with long parts of arguments.
     arguments: Arc<Descriptor>,
-    /// Where long parts of values go.
+    /// The store for long parts of values.
     values: Arc<Store>,
     unread: Unread,
     output: Output,
     running: Option<Running>,
-    /// It sets up until then.
+    /// Until when it sets up.
     wakes_at: Option<Instant>,
     answered: Vec<usize>,
-    /// Nothing that it has written breaks the rules.
+    /// Nothing that it wrote breaks the protocol.
     pub(super) is_clean: bool,
     is_closed: bool,
     pub(super) is_killed: bool,
     pub(super) exit: Option<Exit>,
-    /// It has too much memory after so many tasks more, if ever.
+    /// After how many more tasks it has too much memory, if ever.
     fills_after: Option<u64>,
-    /// It is not the pool's yet.
+    /// It is not yet the pool's.
     pub(super) is_spare: bool,
     pub(super) is_reaped: bool,
     pub(super) is_buried: bool,
     pub(super) watches_results: bool,
     pub(super) watches_room: bool,
     pub(super) watches_end: bool,
-    /// When the pool has read of its results last.
+    /// When the pool last read from its results.
     pub(super) read_at: Option<Instant>,
-    /// The end of what was taken back last.
+    /// Up to which number the pool last took tasks back.
     pub(super) taken: u64,
-    /// How many tasks it was given, as the pool has seen when it had too much memory.
+    /// How many tasks it had been given when the pool saw that it had too much memory.
     pub(super) given_when_full: Option<u64>,
 }
 
@@ -170,13 +170,13 @@ impl Worker {
         }
     }
 
-    /// Nothing more can be read of what it has written. Gives the tasks whose answers may be lost by that.
+    /// Nothing more that it wrote can be read. Returns the tasks whose answers may be lost by that.
     pub(super) fn spoil(&mut self) -> Vec<usize> {
         self.is_clean = false;
         std::mem::take(&mut self.answered)
     }
 
-    /// When it goes on, if nobody does anything to it.
+    /// When it goes on by itself.
     pub(super) fn wakes_at(&self) -> Option<Instant> {
         if self.exit.is_some() {
             return None;
@@ -185,7 +185,7 @@ impl Worker {
         self.wakes_at.or(running)
     }
 
-    /// Since when the pool could know that this worker runs a task which is not the last before `next`, if it does.
+    /// Since when the pool could know that this worker runs a task other than the last before `next`, if it does.
     pub(super) fn runs_since(&self, next: u64) -> Option<Instant> {
         let running = self.running.as_ref()?;
         let is_read = self.output.bytes.is_empty() && self.results.is_empty();
@@ -195,12 +195,12 @@ impl Worker {
         (is_read && running.sequence + 1 < next).then_some(since)
     }
 
-    /// Does something, if there is anything to do now.
+    /// Does a step, if there is anything to do now.
     pub(super) fn step(&mut self, random: &mut Random, facts: &mut [Fact]) -> bool {
         if self.exit.is_some() {
             return false;
         }
-        // A spare one may be wanted again until its end is seen.
+        // A spare may be wanted until its end is seen.
         let chance = if self.is_spare { 20 } else { 2 };
         if self.is_killed && random.one_in(chance) {
             self.die(
@@ -252,7 +252,7 @@ impl Worker {
                 self.handle(header, &body, random, facts);
                 true
             }
-            // What it has in mind comes also if nobody wants anything of it.
+            // It misbehaves even if nobody wants anything of it.
             Ok(None) if self.tasks.is_empty() => {
                 if random.one_in(4) {
                     self.unread.forget(self.claims.read());
@@ -299,7 +299,7 @@ impl Worker {
         now > 0 || self.is_killed
     }
 
-    /// Looks whether the task that runs has ended.
+    /// Checks whether the running task has ended.
     fn run(&mut self, facts: &mut [Fact]) -> bool {
         let is_over = |it: &mut Running| it.until.is_some_and(|until| until <= now());
         let Some(running) = self.running.take_if(is_over) else {

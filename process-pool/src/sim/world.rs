@@ -1,4 +1,4 @@
-//! The simulated system. Before each thing that the pool asks of it, some workers do some steps: nothing
+//! The simulated system. Before each request of the pool, some workers do some steps: nothing
 //! that a worker does can be seen at any other moment.
 
 use std::collections::BTreeMap;
@@ -22,10 +22,10 @@ use crate::sys::{Descriptor, Event};
 use crate::system::{System, Wait};
 use crate::token::{self, Source};
 
-/// How large a store is, in bytes: of none, of some parts, or of more than any program fills.
+/// How large a store is, in bytes: for no parts, for some, or for more than any program has.
 const STORES: [u64; 4] = [0, 4096, 3 * 4096, 1 << 20];
 
-/// How often something goes wrong, each with a chance of one in so many.
+/// How likely each fault is: one in so many.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Faults {
     spawn: u64,
@@ -37,9 +37,9 @@ pub(super) struct Inner {
     pub(super) random: Random,
     pub(super) faults: Faults,
     pub(super) workers: BTreeMap<u64, Worker>,
-    /// One of them may be a spare, with where its values are.
+    /// One of them may be a spare, here with the store of its values.
     spare: Spare<(u64, Descriptor)>,
-    /// Whether the program's workers are forked off at all.
+    /// Whether the program's workers are forked at all.
     has_spares: bool,
     /// How many were made since a worker was wanted.
     spares: u32,
@@ -49,13 +49,13 @@ pub(super) struct Inner {
     pub(super) busy: u32,
     is_ringing: bool,
     sleeper: Option<thread::Thread>,
-    /// Of the starts in a row that have failed, how many, and until when there must not be another one.
+    /// How many starts in a row failed, and until when there must not be another.
     failed_starts: u32,
     pauses_until: Option<std::time::Instant>,
     core: Weak<Core<World>>,
-    /// So often in a row the pool's thread was to sleep when something was due.
+    /// How often in a row the pool's thread was about to sleep when something was due.
     overdue: u32,
-    /// Of all that happened.
+    /// The digest of all that happened.
     pub(super) digest: u64,
 }
 
@@ -66,12 +66,12 @@ pub(crate) struct World(Arc<Shared>);
 struct Shared {
     setup: Vec<u8>,
     arguments: Arc<Store>,
-    /// The same for those who read.
+    /// The same store, read-only.
     readable: Arc<Descriptor>,
     inner: Mutex<Inner>,
 }
 
-/// What a simulated worker's answers come by.
+/// What a simulated worker's answers come through.
 #[derive(Debug)]
 pub(crate) struct Results {
     id: u64,
@@ -124,7 +124,7 @@ impl World {
         self.lock().core = Arc::downgrade(core);
     }
 
-    /// Some workers do some steps.
+    /// Has some workers do some steps.
     pub(super) fn stir(&self) -> MutexGuard<'_, Inner> {
         let mut inner = self.lock();
         for _ in 0..inner.random.below(4) {
@@ -133,7 +133,7 @@ impl World {
         inner
     }
 
-    /// Whether the pool's numbers agree, and its thread, which is about to sleep, knows what is due; and whether there
+    /// Checks the pool's state before its thread sleeps. Returns after what time something is due, and whether there
     /// may be a spare worker.
     fn look_after(&self) -> (Option<Duration>, bool) {
         let Some(core) = self.lock().core.upgrade() else {
@@ -146,19 +146,19 @@ impl World {
         (due.map(|at| at.saturating_duration_since(now())), may_spare)
     }
 
-    /// A new worker, with where its values are.
+    /// Starts a new worker; returns the store of its values.
     fn start(&self, inner: &mut Inner, id: u64) -> io::Result<Descriptor> {
         let values = Store::create(inner.random.pick(&STORES))?.into_fd();
         let theirs = Store::open(values.try_clone()?)?;
         let worker = Worker::new(&mut inner.random, Arc::clone(&self.0.readable), theirs);
         let before = inner.workers.insert(id, worker);
-        assert!(before.is_none(), "two workers of one number");
+        assert!(before.is_none(), "two workers with one number");
         Ok(values)
     }
 }
 
 impl Inner {
-    /// A worker does a step; false if none has anything to do.
+    /// Has a worker do a step; false if none has anything to do.
     fn step_one(&mut self) -> bool {
         let start = self.random.next();
         let count = self.workers.len() as u64;
@@ -170,7 +170,7 @@ impl Inner {
             let was_alive = worker.exit.is_none();
             if worker.step(&mut self.random, &mut self.facts) {
                 let is_dead = worker.exit.is_some();
-                // Of a spare one the pool does not hear.
+                // The pool is not told of a spare's end.
                 let counts = was_alive && is_dead && !worker.is_blameless && !worker.is_spare;
                 self.deeds.failures += u32::from(counts);
                 self.note(id << 1 | u64::from(is_dead));
@@ -199,7 +199,7 @@ impl Inner {
         worker
     }
 
-    /// A spare worker that has never been the pool's is gone.
+    /// A spare worker that was never the pool's is gone.
     fn forget(&mut self, id: u64) {
         let worker = self.workers.remove(&id).expect("a worker that there is");
         assert!(worker.is_spare && worker.tasks.is_empty());
@@ -222,7 +222,7 @@ impl Inner {
                 tell(Source::Process);
             }
         }
-        // In any order, and not all of them at once.
+        // In any order, and not all at once.
         for index in (1..events.len()).rev() {
             let other = self.random.below(index as u64 + 1) as usize;
             events.swap(index, other);
@@ -256,8 +256,8 @@ impl System for World {
         inner.spares = 0;
         let values = match inner.spare.take() {
             Some(Taken::Good((number, values))) if inner.worker(number).exit.is_none() => {
-                assert_eq!(number, id, "a spare one of another number");
-                assert!(!inner.worker(id).is_killed, "a spare one that was killed");
+                assert_eq!(number, id, "a spare with another number");
+                assert!(!inner.worker(id).is_killed, "a spare that was killed");
                 values
             }
             Some(Taken::Good((number, _)) | Taken::Doomed((number, _))) => {
@@ -292,7 +292,7 @@ impl System for World {
             return;
         }
         inner.spares += 1;
-        assert!(inner.spares <= 5, "spare workers without end");
+        assert!(inner.spares <= 5, "too many spare workers");
         let chance = inner.faults.spawn;
         let made = match inner.random.one_in(chance) {
             true => None,
@@ -361,15 +361,15 @@ impl System for World {
             assert!(!is_quiet || may_spare || !is_kept, "a spare worker is kept");
             drop(inner);
             let Some(next) = next else {
-                assert!(!is_quiet || due.is_none(), "what is due is slept through");
+                assert!(!is_quiet || due.is_none(), "the pool's thread oversleeps");
                 thread::park();
                 continue;
             };
             let time = next.saturating_duration_since(now());
-            // What it looked at, another look at the clock or two ago.
+            // It looked at the clock once or twice since.
             let latest = due.map(|due| due + Duration::from_micros(100));
             let is_known = latest.is_none_or(|latest| time <= latest);
-            assert!(!is_quiet || is_known, "what is due is slept through");
+            assert!(!is_quiet || is_known, "the pool's thread oversleeps");
             if passes {
                 pass(time);
             } else {
@@ -408,7 +408,7 @@ impl System for World {
             .min(room.capacity() - room.len());
         room.extend(worker.results.drain(..most));
         worker.read_at = Some(now());
-        // It may be an answer, after which failures are counted anew.
+        // It may be an answer, which resets the count of failures.
         inner.failed_starts = 0;
         inner.pauses_until = None;
         Ok(most)
@@ -441,7 +441,7 @@ impl System for World {
     }
 
     fn values<'a>(&self, results: &'a Results) -> &'a Arc<Descriptor> {
-        // They are about to be read, and may have been used for something else by now.
+        // They are about to be read, and their room may have been reused by now.
         drop(self.stir());
         &results.values
     }

@@ -1,4 +1,4 @@
-//! What holds between two transitions, for the simulation to look at.
+//! What holds between two transitions, checked by the simulation.
 
 use std::time::Instant;
 
@@ -10,7 +10,7 @@ use crate::job::Job;
 use crate::sim::Sim;
 
 impl State<Sim> {
-    /// The numbers and the list of the idle agree with the workers.
+    /// The counts and the list of idle workers agree with the workers.
     pub(crate) fn check(&self) {
         let stage = |stage| move |worker: &&super::Worker<Sim>| worker.stage == stage;
         let leaving = self.workers.values().filter(stage(Stage::Leaving)).count();
@@ -36,7 +36,7 @@ impl State<Sim> {
             assert_eq!(
                 listed,
                 usize::from(is_free),
-                "worker {id} in the list of the idle"
+                "worker {id} in the list of idle ones"
             );
             assert!(worker.stage == Stage::Ready || worker.lane.is_empty());
             worker.process.check_full(worker.given, is_free);
@@ -45,7 +45,7 @@ impl State<Sim> {
                 let next = worker.lane.next();
                 assert!(
                     next <= worker.process.taken(),
-                    "a task for one that is condemned"
+                    "a task for a condemned worker"
                 );
             }
             if let Some(limit) = self.limits.tasks {
@@ -55,19 +55,19 @@ impl State<Sim> {
         assert!(self.idle.iter().all(|id| self.workers.contains_key(id)));
     }
 
-    /// Where all workers are to stay, only one that is of no use any more leaves before the pool ends.
+    /// If all workers are to stay, only one that is of no more use leaves before the pool ends.
     fn check_leaves(&self, worker: &super::Worker<Sim>) {
         if worker.stage != Stage::Leaving || self.limits.min_workers < self.limits.workers {
             return;
         }
         let is_used_up = self.limits.tasks.is_some_and(|limit| worker.given >= limit);
         let has_reason = self.closed.is_some() || is_used_up || worker.process.is_really_full();
-        assert!(has_reason, "a worker leaves that was to stay");
+        assert!(has_reason, "a worker that was to stay leaves");
     }
 
     /// Until when the pool's thread may sleep.
     pub(crate) fn due(&self) -> Option<Instant> {
-        // What was cancelled is told of soon, and not only when it would be tried again.
+        // A cancelled task completes soon, not only when it would be retried.
         let is_unwanted = self.delayed.values().any(Job::is_cancelled);
         if is_unwanted || (self.queued() > 0 && !self.idle.is_empty()) {
             return Some(now());
@@ -80,12 +80,12 @@ impl State<Sim> {
         Some(next.map_or(start, |next| next.min(start)))
     }
 
-    /// Whether there may be a spare worker, if the pool's thread knows all that has happened.
+    /// Whether there may be a spare worker, once the pool's thread knows all that has happened.
     pub(crate) const fn may_spare(&self) -> bool {
         self.closed.is_none() && !self.is_at_rest
     }
 
-    /// When somebody who could run it has waited for long enough for a task that has not begun behind another.
+    /// When a task that another worker could run has waited behind another for long enough.
     fn stuck(&self) -> Option<Instant> {
         let limit = if !self.idle.is_empty() {
             IDLE_STALL

@@ -1,18 +1,18 @@
-//! What waits behind a task that takes long, and for how long it may.
+//! How long tasks may wait behind a slow one.
 //!
 //! A worker is given tasks ahead so that it need not wait for the pool's thread between two. They are lent, not
-//! given away: by the page, whatever has not begun can be had back at any time. Who else could run it says
-//! when that is:
+//! given away: through the page, the pool can take back what has not begun at any time. When it does depends on
+//! who else could run it:
 //!
-//! | besides its worker there is | it may wait for |
+//! | apart from its worker there is | it may wait for |
 //! |---|---|
 //! | an idle worker | [`IDLE_STALL`] |
 //! | room for another worker | [`STALL`] |
-//! | nobody but busy workers | twice the time that tasks take, but [`STALL`] at least and [`STALL_MAX`] at most |
+//! | none but busy workers | twice the time that tasks take, but at least [`STALL`] and at most [`STALL_MAX`] |
 //!
-//! each counted from when the task before it was first, so far as the pool knows. In the last row nothing
-//! can be done before one of the busy workers has answered, so there is no deadline in it for the pool's thread; it
-//! looks when it is awake anyway.
+//! each counted from when the task before it became the first, as far as the pool knows. In the last row nothing
+//! can be done before a busy worker has answered, so the pool's thread has no deadline for it, and looks when it
+//! is awake anyway.
 
 use std::time::{Duration, Instant};
 
@@ -20,17 +20,17 @@ use future_result::sync::now;
 
 use super::{Ended, LONG, Process, Stage, State};
 
-/// Longer than it takes a worker to answer a tiny task, with the way of the answer.
+/// Longer than it takes a worker to answer a tiny task, including the way of the answer.
 pub(super) const IDLE_STALL: Duration = Duration::from_micros(100);
 /// Starting a worker takes about as long.
 pub(super) const STALL: Duration = Duration::from_millis(1);
 pub(super) const STALL_MAX: Duration = Duration::from_millis(20);
 
-/// Of shorter tasks it is better to have several in one message.
+/// Shorter tasks are better sent several at a time, with one write.
 const WORTH_LENDING: Duration = Duration::from_micros(200);
 
 impl<P: Process> State<P> {
-    /// How long something may wait behind a worker's first task.
+    /// How long a task may wait behind a worker's first one.
     fn patience(&self) -> Duration {
         if !self.idle.is_empty() {
             IDLE_STALL
@@ -59,30 +59,30 @@ impl<P: Process> State<P> {
         let waited = |since| time.saturating_duration_since(since);
         let mut stuck = self.select(|it| it.has_waiting() && waited(it.since) >= patience);
         if !self.idle.is_empty() && stuck.len() > self.idle.len() {
-            // The others keep theirs, which nobody could run sooner.
+            // The others keep theirs, since nobody could run them sooner.
             stuck.sort_by_key(|id| self.workers.get(id).map(|it| it.since));
             stuck.truncate(self.idle.len());
         }
         for id in stuck {
             let waited = self.workers.get(&id).map(|it| waited(it.since));
-            // The mean does not know of a task yet that takes long.
+            // The mean does not yet include the slow task.
             self.service = self.service.max(waited.filter(|it| *it >= STALL));
             self.recall(poller, id);
             if let Some(worker) = self.workers.get_mut(&id)
                 && worker.has_waiting()
             {
-                // It has begun all of them, and some answers are on their way.
+                // It has begun all of them; some answers are on their way.
                 worker.since = time;
             }
         }
     }
 
-    /// Lends a task that was just queued to a worker that has nothing to go on with. Without that it would have to
-    /// wait, after its present task, for the pool's thread: if there are never many tasks at a time, after each.
+    /// Lends a task that was just queued to a worker with nothing ahead. Otherwise that worker would have to wait for
+    /// the pool's thread after its present task: after each, if there are never many tasks at a time.
     pub(super) fn lend(&mut self, poller: &P::Poller, ended: &mut Ended) {
-        // For a worker that is still to come there has to be something in the queue.
+        // Leave something in the queue for a worker that is still to come.
         let are_all_there = self.starting == 0 && self.active >= self.limits.workers;
-        // If there are more, each worker gets several with its next answer, by one message.
+        // If there are more, each worker gets several with its next answer, in one write.
         let are_few = (1..=self.active).contains(&self.queued())
             && self.queued() + self.held() <= 2 * self.active;
         let is_worth = self

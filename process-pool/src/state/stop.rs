@@ -1,4 +1,4 @@
-//! What ends before its time: cancelled, late, or killed with the whole pool.
+//! Tasks and workers that end before their time: cancelled, late, or killed with the whole pool.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -12,12 +12,12 @@ use crate::job::Job;
 /// A shorter queue is not worth a sweep.
 pub(super) const SWEEP_MIN: usize = 64;
 
-/// What there is to complain about in a worker that has fallen silent and does not end.
+/// The complaint about a worker that has fallen silent and does not end.
 const SILENT: &str = "it was killed because it closed its end of the pool's pipe; does the task close \
                       descriptors that it does not own?";
 
 impl<P: Process> State<P> {
-    /// Cancels everything that no worker has begun, or is to begin again.
+    /// Cancels everything that no worker has begun, and every retry.
     pub(crate) fn cancel_queued(&mut self, poller: &P::Poller, ended: &mut Ended) {
         for id in self.select(|worker| !worker.lane.is_empty()) {
             self.recall(poller, id);
@@ -29,10 +29,10 @@ impl<P: Process> State<P> {
         ended.extend(all.map(|job| (job, TaskError::Cancelled)));
     }
 
-    /// Stops what was cancelled and is running, or was queued again.
+    /// Stops cancelled tasks that are running, or were requeued.
     pub(super) fn stop_cancelled(&mut self, poller: &P::Poller, ended: &mut Ended) {
         for id in self.select(|worker| worker.lane.is_cancelled_from(0)) {
-            // Then there is one task that runs, at most, and what has ended and is on its way.
+            // That leaves at most one running task, and answers that are on their way.
             self.recall(poller, id);
             let runs = |worker: &Worker<P>| worker.lane.is_cancelled_from(worker.process.done());
             if self.workers.get(&id).is_some_and(runs) {
@@ -57,8 +57,8 @@ impl<P: Process> State<P> {
         }
     }
 
-    /// Lets go of what was cancelled in the queue, with its argument, when it may be half of it: however
-    /// long all workers are busy, a queue takes no more memory than twice what is wanted of it.
+    /// Drops cancelled tasks from the queue, with their arguments, when they may be half of it: however
+    /// long all workers are busy, no more than about half of a queue is cancelled.
     pub(super) fn sweep(&mut self, ended: &mut Ended) {
         if self.queue.len() < self.sweep_at {
             return;
@@ -71,7 +71,7 @@ impl<P: Process> State<P> {
         ended.extend(cancelled.into_iter().map(|job| (job, TaskError::Cancelled)));
     }
 
-    /// Accepts nothing more, and kills whatever there is.
+    /// Accepts nothing more, and kills all workers.
     pub(crate) fn kill(&mut self, poller: &P::Poller, ended: &mut Ended) {
         self.is_killed = true;
         self.cancel_queued(poller, ended);
@@ -81,8 +81,8 @@ impl<P: Process> State<P> {
         }
     }
 
-    /// Kills the workers whose time is over, queues what is to be tried again, and has workers leave that were idle for
-    /// too long.
+    /// Kills the workers whose time is over, queues tasks that are due for a retry, and has workers leave that were
+    /// idle for too long.
     pub(super) fn expire(&mut self, poller: &P::Poller, time: Instant) {
         while let Some(entry) = self.delayed.first_entry()
             && entry.key().0 <= time

@@ -1,4 +1,4 @@
-//! One worker as the pool's state has it: its process, its tasks, and what has been decided about it.
+//! One worker as the pool's state knows it: its process, its tasks, and what has been decided about it.
 
 use std::io;
 use std::time::Instant;
@@ -18,14 +18,14 @@ pub(super) struct Worker<P> {
     pub(super) stage: Stage,
     /// How many tasks it was given.
     pub(super) given: u64,
-    /// Since when its first task runs, so far as the pool knows.
+    /// Since when its first task has been running, as far as the pool knows.
     pub(super) since: Instant,
-    /// Since when it is idle, if it is.
+    /// Since when it has been idle, if it is.
     pub(super) idle_since: Instant,
     /// When it is killed, for its task's time limit or because it does not leave.
     pub(super) deadline: Option<Instant>,
     pub(super) condemned: Option<Condemned>,
-    /// The poller tells when it can be written to again.
+    /// The poller will report when it can be written to again.
     pub(super) is_blocked: bool,
 }
 
@@ -39,32 +39,32 @@ pub(super) enum Stage {
 #[derive(Debug)]
 pub(super) struct Condemned {
     pub(super) why: Why,
-    /// The tasks from this number on had not begun, and now never will, there.
+    /// The tasks from this number on have not begun, and never will here.
     pub(super) unstarted: u64,
 }
 
-/// Why the pool has killed a worker.
+/// Why the pool killed a worker.
 #[derive(Clone, Debug)]
 pub(crate) enum Why {
-    /// A handle wants its running task to stop, or the owner of the pool all of them.
+    /// A handle wants its running task to stop, or the owner wants all of them to.
     Cancelled,
     /// The task with this number has run out of time.
     TimedOut(u64),
-    /// It has closed its result pipe. Most probably it is exiting, and its end will tell more.
+    /// It closed its result pipe. It is probably exiting, and its end will say more.
     Silent,
-    /// It broke the rules.
+    /// It broke the protocol, or could not be used.
     Complaint(String),
 }
 
 impl<P: Process> Worker<P> {
-    /// Another task is the first from now on.
+    /// Another task is the first from now on: restarts the clocks.
     pub(super) fn begin_front(&mut self) {
         self.since = now();
         let limit = self.lane.front().and_then(Job::limit);
         self.deadline = limit.and_then(|limit| self.since.checked_add(limit));
     }
 
-    /// Whether something waits behind its first task that could be taken back.
+    /// Whether a task waits behind its first one and could be taken back.
     pub(super) fn has_waiting(&self) -> bool {
         self.lane.len() >= 2 && self.condemned.is_none()
     }
@@ -103,7 +103,7 @@ impl<P: Process> Worker<P> {
 pub(super) fn complaint(why: Option<&Why>) -> Option<String> {
     match why? {
         Why::Complaint(text) => Some(text.clone()),
-        // It has ended by itself.
+        // It ended by itself.
         Why::Silent => None,
         Why::Cancelled | Why::TimedOut(_) => {
             Some("it was killed because of another task".to_owned())

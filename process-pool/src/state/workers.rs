@@ -13,12 +13,12 @@ use crate::lane::Lane;
 use crate::protocol::LEAVE;
 use crate::worker_died::WorkerDied;
 
-/// After so many workers in a row have died before they did anything, the pool is broken, unless another
+/// If so many workers in a row die before they do anything, the pool is broken, unless another
 /// worker works.
 const FAILURES_MAX: u32 = 5;
-/// How long the next worker is waited with after the first failure; twice as long after each other one.
+/// How long the next worker is put off after the first failure; doubled after each further one.
 const BACK_OFF: Duration = Duration::from_millis(10);
-/// But no longer than this.
+/// The longest that the next worker is put off.
 const BACK_OFF_MAX: Duration = Duration::from_secs(1);
 /// How long a worker that has closed its pipe may take to end.
 const EXIT_GRACE: Duration = Duration::from_secs(1);
@@ -31,7 +31,7 @@ impl<P: Process> State<P> {
         selected.map(|(&id, _)| id).collect()
     }
 
-    /// Whether another worker would have something to do, and there is room for it.
+    /// Whether another worker would have something to do, and there is room for one.
     pub(super) fn wants_worker(&self) -> bool {
         !self.is_spawning && self.active < self.limits.workers && self.starting < self.queued()
     }
@@ -41,14 +41,14 @@ impl<P: Process> State<P> {
         self.next
     }
 
-    /// The number of the next worker, if that may be started [ahead of time](crate::spare): unless the pool is
-    /// about to end, or its workers were to leave. One that is wanted already comes first.
+    /// The number of the next worker, if it may be started [ahead of time](crate::spare): unless the pool is
+    /// about to end, or its workers were to leave. One that is already wanted comes first.
     pub(crate) fn spare(&self) -> Option<u64> {
         let may_be = self.closed.is_none() && !self.is_at_rest && self.starting == 0;
         may_be.then_some(self.next)
     }
 
-    /// The lowest place that no worker has. There is one, since another worker is only wanted then.
+    /// The lowest free place. There is one, since only then is another worker wanted.
     fn free_place(&self) -> usize {
         let is_free = |index: &usize| {
             let mut staying = self
@@ -60,7 +60,7 @@ impl<P: Process> State<P> {
         (0..self.limits.workers).find(is_free).unwrap_or(0)
     }
 
-    /// Adds a worker that was started. `place` gives what it is told first, if anything, for its index.
+    /// Adds a worker that was started. `place` gives the first message for its index, if there is one.
     pub(crate) fn add<'a>(
         &mut self,
         poller: &P::Poller,
@@ -108,7 +108,7 @@ impl<P: Process> State<P> {
         self.count_failure(ended);
     }
 
-    /// A worker has said that it can work.
+    /// A worker has reported that it can work.
     pub(crate) fn ready(&mut self, id: u64) {
         let Some(worker) = self.workers.get_mut(&id) else {
             return;
@@ -132,7 +132,7 @@ impl<P: Process> State<P> {
         self.idle.push(id);
     }
 
-    /// Until when the coldest of the idle workers stays, if there are more than are to stay.
+    /// Until when the coldest idle worker stays, if there are more than are to stay.
     pub(super) fn idle_until(&self) -> Option<Instant> {
         if self.active <= self.limits.min_workers {
             return None;
@@ -141,7 +141,7 @@ impl<P: Process> State<P> {
         coldest.idle_since.checked_add(self.limits.keep_alive)
     }
 
-    /// Tells a worker that has nothing to do to leave.
+    /// Tells an idle worker to leave.
     pub(super) fn leave(&mut self, poller: &P::Poller, id: u64) {
         let Some(worker) = self.workers.get_mut(&id) else {
             return;
@@ -159,23 +159,23 @@ impl<P: Process> State<P> {
         }
         let mut message = Vec::new();
         frame::begin(&mut message);
-        // It is short.
+        // Cannot fail: it is short.
         let _ = frame::seal(&mut message, LEAVE, 0);
         worker.lane.control(&message);
         self.idle.retain(|&idle| idle != id);
         self.flush(poller, id);
     }
 
-    /// Has all workers leave that have nothing to do.
+    /// Has all idle workers leave.
     pub(super) fn dismiss(&mut self, poller: &P::Poller) {
         for id in self.select(|worker| worker.lane.is_empty()) {
             self.leave(poller, id);
         }
     }
 
-    /// Kills a worker. What it has not begun by now it never will.
+    /// Kills a worker. Tasks that it has not begun by now never begin there.
     ///
-    /// Only one that has merely fallen silent is given a moment to end by itself: killed at once, nobody could
+    /// One that has merely fallen silent gets a moment to end by itself: if it were killed at once, nobody could
     /// tell whether something else had killed it before.
     pub(crate) fn condemn(&mut self, id: u64, why: Why) {
         let Some(worker) = self.workers.get_mut(&id) else {
@@ -206,7 +206,7 @@ impl<P: Process> State<P> {
         }
     }
 
-    /// A worker has ended, and all that it had written was read. Gives what the pool has of it, which may go at any time.
+    /// A worker has ended, and all that it wrote has been read. Returns its process, which may be dropped at any time.
     pub(crate) fn bury(&mut self, poller: &P::Poller, id: u64, ended: &mut Ended) -> Option<P> {
         let worker = self.workers.remove(&id)?;
         self.idle.retain(|&idle| idle != id);
@@ -260,7 +260,7 @@ impl<P: Process> State<P> {
             ended.push((job, error));
         }
         for job in rest.into_iter().rev() {
-            // What a condemned worker had could not be cancelled with the rest.
+            // A condemned worker's tasks could not be cancelled with the rest.
             if job.is_cancelled() || self.is_final {
                 ended.push((job, TaskError::Cancelled));
             } else {
@@ -274,7 +274,7 @@ impl<P: Process> State<P> {
         Some(worker.process)
     }
 
-    /// Has a task tried again after a pause, or gives it back if it is not to be.
+    /// Has a task retried after a pause, or gives it back if it may not be.
     fn delay(&mut self, mut job: Job, random: u64) -> Option<Job> {
         let is_over = self.is_final || self.closed == Some(Rejection::Broken);
         if is_over || job.is_cancelled() {
@@ -289,7 +289,7 @@ impl<P: Process> State<P> {
         None
     }
 
-    /// A worker has died before it did anything, or could not be started at all.
+    /// A worker died before it did anything, or could not be started at all.
     pub(super) fn count_failure(&mut self, ended: &mut Ended) {
         self.failures += 1;
         let doublings = self.failures.saturating_sub(1).min(16);

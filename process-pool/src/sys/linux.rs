@@ -14,8 +14,8 @@ mod socket;
 mod start;
 mod usage;
 
-/// Something that the system keeps for this process: an end of a pipe, memory, a process. It is given back when
-/// it is dropped.
+/// Something that the system keeps for this process: an end of a pipe, memory, a process. Its drop gives it
+/// back.
 pub(crate) use std::os::fd::OwnedFd as Descriptor;
 
 pub(crate) use self::constructor::keep_constructor;

@@ -1,4 +1,4 @@
-//! Programs with pools in them, in circumstances that a test cannot make for itself: they are killed,
+//! Programs with pools, in circumstances that a test cannot create for itself: they are killed,
 //! deleted, limited, or ignore their children. Each [scenario](scenarios) is this program, started again.
 #![expect(clippy::unwrap_used, reason = "the helpers of tests unwrap")]
 
@@ -112,7 +112,7 @@ fn pass(scenario: &str) {
     assert!(status.success(), "{scenario}: {status}");
 }
 
-/// Runs a scenario in a shell that has been limited.
+/// Runs a scenario in a shell with a limit.
 fn pass_under(limit: &str, scenario: &str) {
     let executable = std::env::current_exe().unwrap();
     let mut command = Command::new("sh");
@@ -138,14 +138,14 @@ fn a_killed_program_takes_its_workers_along() {
 fn a_killed_program_takes_its_zygote_and_forked_workers_along() {
     let gate = Gate::new();
     let mut program = host("hold_forked").env(GATE, gate.path()).spawn().unwrap();
-    // As above, and the zygote, whose stream its workers have, too.
+    // As above, and the zygote, whose stream its workers also have.
     let visitors = [(); 5].map(|()| gate.next());
     program.kill().unwrap();
     program.wait().unwrap();
     visitors.into_iter().for_each(Visitor::wait_until_gone);
 }
 
-/// The process that preloads has left a child, and would wait for ever.
+/// The process that preloads left a child, and would wait for ever.
 fn a_program_that_is_killed_while_it_preloads_leaves_nothing() {
     let gate = Gate::new();
     let mut program = host("hold_preload").env(GATE, gate.path()).spawn().unwrap();
@@ -185,14 +185,14 @@ fn a_deleted_executable_still_starts_workers() {
 }
 
 fn no_process_can_be_started() {
-    // As a user who may have no other process.
+    // As a user who may have no further process.
     let is_root = rustix::process::geteuid().is_root();
-    // LeakSanitizer starts a process at the end.
+    // LeakSanitizer starts a process at exit.
     if !is_root || std::env::var_os("ASAN_OPTIONS").is_some() {
         return;
     }
     let status = host("no_process").uid(65_431).gid(65_431).status();
-    // Not everywhere may that user read the executable.
+    // That user may not be able to read the executable.
     if let Ok(status) = status {
         assert!(status.success(), "{status}");
     }
@@ -231,13 +231,13 @@ fn workers_that_print_a_flood() {
     assert_eq!(output, "the program itself\n");
 }
 
-/// The pipe is full, and stays so: the workers that print wait, and nobody else.
+/// The pipe is full, and stays so: only the workers that print wait.
 fn a_program_whose_errors_nobody_reads() {
     let mut program = host("unread").stderr(Stdio::piped()).spawn().unwrap();
     assert!(program.wait().unwrap().success());
 }
 
-/// The program would be killed by a write to that pipe.
+/// A write to that pipe would kill the program.
 fn a_program_whose_reader_of_errors_is_gone() {
     let mut command = host("reader_gone");
     let mut program = command.stderr(Stdio::piped()).stdin(Stdio::piped()).spawn();
@@ -263,7 +263,7 @@ fn what_was_printed_comes_out_before_the_pool_ends() {
     assert_eq!(errors, expected + "that is all\n");
 }
 
-/// A program that a task has left behind outside of its worker's group prints after the worker's death, and
+/// A program that a task left behind, outside of its worker's group, prints after the worker's death, and
 /// after the end of the pool.
 fn a_stranger_is_still_heard() {
     let gate = Gate::new();

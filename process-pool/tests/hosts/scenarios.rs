@@ -1,4 +1,4 @@
-//! What the program does when it is started again.
+//! What the program does once it is started again.
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
@@ -46,20 +46,20 @@ fn works(pool: &ProcessPoolExecutor) {
     assert_eq!(soon(pool.submit(|n: u32| n + 1, 1)).unwrap(), 2);
 }
 
-// Scenarios in which the program goes, and others look what is left.
+// Scenarios in which the program ends, and others look at what is left.
 
 fn gate_of_the_test() -> String {
     std::env::var(GATE).unwrap()
 }
 
-/// Starts a program that holds the gate's stream until it is killed, or let go.
-#[expect(clippy::zombie_processes, reason = "it is to be left behind")]
+/// Starts a program that keeps the gate's stream until it is killed, or let go.
+#[expect(clippy::zombie_processes, reason = "it must be left behind")]
 fn leave_a_child(path: String) {
     let stdin = Stdio::from(std::os::fd::OwnedFd::from(knock(path).unwrap()));
     Command::new("cat").stdin(stdin).spawn().unwrap();
 }
 
-/// Has a child of its own hold a copy of the gate's stream, and is busy for ever.
+/// Has a child that keeps a copy of the gate's stream, and is busy for ever.
 fn busy_with_a_child(path: String) {
     leave_a_child(path.clone());
     let _stream = knock(path);
@@ -72,7 +72,7 @@ fn preload_nothing(builder: Builder) -> Builder {
     builder.preload(|()| (), ())
 }
 
-/// Holds the gate's stream for as long as its process lives.
+/// Keeps the gate's stream for as long as its process lives.
 fn hold_stream(path: String) {
     std::mem::forget(knock(path));
 }
@@ -94,7 +94,7 @@ fn hold_preload() {
 
 fn hold(pool: &ProcessPoolExecutor) {
     let path = gate_of_the_test();
-    // One worker is busy, one is idle after a task that has left a child.
+    // One worker is busy, one is idle after a task that left a child.
     let busy = pool.submit(busy_with_a_child, path.clone());
     let idle = pool.submit(leave_a_child, path.clone());
     soon(idle).unwrap();
@@ -142,7 +142,7 @@ fn ignores_children(set: fn(Builder) -> Builder) {
         works(&pool);
         let lost: JoinHandle<()> = pool.submit(|()| std::process::exit(3), ());
         let error = soon(lost).unwrap_err();
-        // How it ended the system does not tell such a program.
+        // The system does not tell such a program how it ended.
         assert_eq!(WorkerDied::of(&error).unwrap().exit_code(), None);
         let endless: JoinHandle<()> = pool.submit(
             |()| loop {
@@ -154,7 +154,7 @@ fn ignores_children(set: fn(Builder) -> Builder) {
         assert!(matches!(soon(endless), Err(TaskError::Cancelled)));
     }
     pool.shutdown().unwrap();
-    // The system forgets such children by itself, a moment after they have ended.
+    // The system forgets such children by itself, a moment after their end.
     while !children().is_empty() {
         std::thread::yield_now();
     }
@@ -192,7 +192,7 @@ fn default_sigpipe() {
     }
     for _ in 0..10 {
         let pid = soon(pool.submit(|()| std::process::id(), ())).unwrap();
-        // It dies when its pipe is full, and more is waiting to be written.
+        // It dies while its pipe is full, and more is waiting to be written.
         send_signal(pid, Signal::STOP);
         let large = pool.submit(|numbers: Vec<u32>| numbers.len(), vec![u32::MAX; 1 << 17]);
         send_signal(pid, Signal::KILL);
@@ -213,7 +213,7 @@ fn few_descriptors() {
     assert!(pools.len() > 2);
     pools.iter().for_each(works);
     let before = pools.len();
-    // Room for one more worker, or none: it does with what there is.
+    // Room for one more worker, or none: it makes do with what there is.
     let many = pools.pop().unwrap();
     drop(pools);
     drop(many);
@@ -305,7 +305,7 @@ fn unread() {
     let before = descriptors();
     for how in 0..100_i32 {
         works(&pool);
-        // What does not fit anywhere is told all the same.
+        // What fits nowhere is reported all the same.
         let lost: JoinHandle<()> = pool.submit(
             |how| {
                 eprintln!("word {how}");
@@ -318,7 +318,7 @@ fn unread() {
         assert_eq!(died.exit_code(), Some(how));
         assert!(died.stderr().ends_with(&format!("word {how}")), "{died}");
     }
-    // Of some of the dead the pipes are kept, but not of all.
+    // The pipes of some dead workers are kept, but not of all.
     assert!(descriptors() <= before + 80);
     let _ = endless.cancel();
     assert!(matches!(soon(endless), Err(TaskError::Cancelled)));
@@ -374,7 +374,7 @@ fn stranger() {
     pool.shutdown().unwrap();
     visit(path);
     first.join().unwrap();
-    // The last holder of the pipe goes when the test lets it, and then the thread that listens.
+    // The last holder of the pipe ends when the test lets it, and then the thread that listens.
     support::wait_for_threads_end("process-pool st");
 }
 
@@ -386,7 +386,7 @@ fn idle() {
     for handle in handles {
         soon(handle).unwrap();
     }
-    // Context switches tell who has woken up, whatever the clock.
+    // Context switches show who has woken up, whatever the clock.
     let switches = |pid: u32| -> u64 {
         let mut sum = 0;
         for thread in std::fs::read_dir(format!("/proc/{pid}/task")).unwrap() {
@@ -420,16 +420,16 @@ fn idle() {
     assert!(quiet);
 }
 
-/// As a worker is started, but it comes to `main`: as where no loader calls constructors.
+/// Started like a worker, but it gets to `main`, as if no loader called constructors.
 fn forgotten() {
     let (socket, _other) = UnixStream::pair().unwrap();
     let number = rustix::fs::fstat(&socket).unwrap().st_ino;
     rustix::stdio::dup2_stdin(&socket).unwrap();
     #[expect(
         unsafe_code,
-        reason = "where is no constructor, the variable was there before"
+        reason = "without a constructor, the variable would be there before"
     )]
-    // SAFETY: no other thread looks at the environment.
+    // SAFETY: no other thread uses the environment.
     unsafe {
         std::env::set_var(
             "PROCESS_POOL_WORKER",
@@ -440,7 +440,7 @@ fn forgotten() {
     assert!(matches!(error, BuildError::NotInitialized), "{error}");
     assert!(error.to_string().contains("init"), "{error}");
     assert!(children().is_empty());
-    // What is started by it is an ordinary program.
+    // What it starts is an ordinary program.
     let (_socket, other) = UnixStream::pair().unwrap();
     rustix::stdio::dup2_stdin(&other).unwrap();
     works(&ProcessPoolExecutor::new(1).unwrap());
@@ -452,7 +452,7 @@ fn forks() {
     let pid = soon(pool.submit(|()| std::process::id(), ())).unwrap();
     let (mut submitted, mut submits) = std::io::pipe().unwrap();
     #[expect(unsafe_code, reason = "a program may do that")]
-    // SAFETY: the child allocates and leaves; nothing that it uses is locked by another thread for long,
+    // SAFETY: the child allocates and exits; no other thread locks anything that it uses for long,
     // since the pool is idle.
     match unsafe { libc::fork() } {
         0 => {
@@ -461,14 +461,14 @@ fn forks() {
                 refused,
                 Err(TaskError::Rejected(process_pool::Rejection::Forked))
             );
-            // What the parent has put into the store since it does not overwrite.
+            // It does not overwrite what the parent has since put into the store.
             let is_refused = is_refused && submitted.read_exact(&mut [0]).is_ok();
             let large = Bytes::from(vec![2; 1 << 20]);
             let is_refused = is_refused && pool.submit(|bytes| bytes, large).result().is_err();
             let is_refused = is_refused && pool.pids().is_empty();
             let is_refused = is_refused && pool.kill() == Err(process_pool::ShutdownError::Forked);
             drop(pool);
-            // SAFETY: ends the process at once, without what the parent has registered.
+            // SAFETY: ends the process at once, without the parent's exit handlers.
             unsafe { libc::_exit(i32::from(!is_refused)) }
         }
         child => {

@@ -1,4 +1,4 @@
-//! What several tests need: meeting points for tasks, and guards against hanging for ever.
+//! What several tests need: meeting points for tasks, and guards against hanging.
 
 pub(crate) mod zygotes;
 
@@ -16,23 +16,23 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 
-/// Far more than anything takes on a busy machine. Nothing is ordered by it.
+/// Far more than anything takes on a busy machine. It orders nothing.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(100);
 
 /// No process of a test outlives this, whatever is wrong with the library: neither the test's program nor
-/// what it starts of its own executable, workers among them. The loader calls it before `main`.
+/// copies of its executable that it starts, such as workers. The loader calls it before `main`.
 #[expect(unsafe_code, reason = "a constructor, and an alarm")]
 mod alarm {
     use std::ffi::c_uint;
 
     #[used]
-    // SAFETY: the loader calls each of these once, with arguments that a C function may leave alone.
+    // SAFETY: the loader calls each of these once, with arguments that a C function may ignore.
     #[unsafe(link_section = ".init_array")]
     static SET: extern "C" fn() = set;
 
     extern "C" fn set() {
         const SECONDS: c_uint = 900;
-        // SAFETY: it has no conditions; the signal ends the process.
+        // SAFETY: it has no preconditions; the signal ends the process.
         unsafe { libc::alarm(SECONDS) };
     }
 }
@@ -52,7 +52,7 @@ pub(crate) fn guard() -> Guard {
     Guard(alive)
 }
 
-/// What a program does whose tests run one after the other: as the harness's list and filter, so far as they
+/// Runs a program's tests one after another, with the harness's list and filter as far as they
 /// make sense there.
 pub(crate) fn run_tests(tests: &[(&str, fn())]) {
     let filter = std::env::args()
@@ -67,7 +67,7 @@ pub(crate) fn run_tests(tests: &[(&str, fn())]) {
     }
 }
 
-/// The outcome, which must come at some time.
+/// The outcome, which must come in time.
 pub(crate) fn soon<F: FutureResult>(handle: F) -> Result<F::Value, TaskError> {
     match handle.result_timeout(PATIENCE) {
         Ok(outcome) => outcome,
@@ -75,7 +75,7 @@ pub(crate) fn soon<F: FutureResult>(handle: F) -> Result<F::Value, TaskError> {
     }
 }
 
-/// A place where tasks say that they have begun, and wait until they may go on.
+/// A place where tasks report that they have begun, and wait until they may go on.
 pub(crate) struct Gate {
     listener: UnixListener,
     path: PathBuf,
@@ -146,12 +146,12 @@ impl Visitor {
         self.let_in();
     }
 
-    /// The same, and keeps this end.
+    /// Like [`permit`](Self::permit), but keeps this end.
     pub(crate) fn let_in(&self) {
         (&self.stream).write_all(&[1]).unwrap();
     }
 
-    /// Whether some process still has its end.
+    /// Whether some process still has the other end.
     pub(crate) fn is_there(&self) -> bool {
         let now = Timespec {
             tv_sec: 0,
@@ -161,13 +161,13 @@ impl Visitor {
         poll(&mut [PollFd::new(&self.stream, flags)], Some(&now)) == Ok(0)
     }
 
-    /// Waits until it says another byte.
+    /// Waits until it sends another byte.
     pub(crate) fn wait_until_said(&mut self) {
         self.stream.set_read_timeout(Some(PATIENCE)).unwrap();
         self.stream.read_exact(&mut [0]).unwrap();
     }
 
-    /// Lets it go on, and waits until it has let go of its end.
+    /// Lets it go on, and waits until it has closed its end.
     pub(crate) fn see_off(mut self) {
         self.stream.write_all(&[1]).unwrap();
         self.wait_until_gone();
@@ -185,7 +185,7 @@ impl Visitor {
     }
 }
 
-/// In a task: says that it has begun, and returns when it may go on.
+/// In a task: reports that it has begun, and returns when it may go on.
 pub(crate) fn visit(path: String) -> u32 {
     if let Some(mut stream) = knock(path) {
         let _ = stream.read(&mut [0]);
@@ -193,7 +193,7 @@ pub(crate) fn visit(path: String) -> u32 {
     std::process::id()
 }
 
-/// In a task: says that it has begun. The stream ends when it may go on.
+/// In a task: reports that it has begun. The stream ends when it may go on.
 pub(crate) fn knock(path: String) -> Option<UnixStream> {
     let mut stream = UnixStream::connect(path).ok()?;
     stream.write_all(&std::process::id().to_le_bytes()).ok()?;
@@ -229,7 +229,7 @@ pub(crate) fn wait_for_end(pid: u32) {
     assert_eq!(ended, Ok(1), "process {pid:?} does not end");
 }
 
-/// The processes that this one has started and not waited for.
+/// The processes that this one started and has not waited for.
 pub(crate) fn children() -> Vec<u32> {
     let mut all = Vec::new();
     for thread in std::fs::read_dir("/proc/self/task").unwrap() {
@@ -248,8 +248,8 @@ pub(crate) fn descriptors() -> usize {
     std::fs::read_dir("/proc/self/fd").unwrap().count()
 }
 
-/// Waits until the threads of this process with this name are at rest: two looks apart, none of them has
-/// woken up in between, and each sleeps.
+/// Waits until the threads of this process with this name are at rest: each sleeps at two looks, and none
+/// woke up in between.
 pub(crate) fn wait_until_at_rest(name: &str) {
     let look = || {
         let mut switches = 0;
@@ -273,7 +273,7 @@ pub(crate) fn wait_until_at_rest(name: &str) {
         }
         Some(switches)
     };
-    // A pause between two looks, after which whatever is about to happen has happened, most probably. The
+    // A pause between two looks, after which whatever is about to happen has most probably happened. The
     // outcome of a test does not depend on it, only how much it tests.
     let (_keep, never) = mpsc::channel::<()>();
     loop {
@@ -285,7 +285,7 @@ pub(crate) fn wait_until_at_rest(name: &str) {
     }
 }
 
-/// How often the threads of this process have woken up whose names begin like this.
+/// How often threads of this process whose names begin like this have woken up.
 pub(crate) fn switches_of_threads(name: &str) -> u64 {
     let mut sum = 0;
     for thread in std::fs::read_dir("/proc/self/task").unwrap() {
@@ -301,7 +301,7 @@ pub(crate) fn switches_of_threads(name: &str) -> u64 {
     sum
 }
 
-/// How many threads this process has whose names begin like this.
+/// How many threads of this process have names that begin like this.
 pub(crate) fn threads(name: &str) -> usize {
     let threads = std::fs::read_dir("/proc/self/task").unwrap();
     let names = threads.map(|thread| std::fs::read_to_string(thread.unwrap().path().join("comm")));
@@ -310,7 +310,7 @@ pub(crate) fn threads(name: &str) -> usize {
         .count()
 }
 
-/// Waits until there is none of those.
+/// Waits until there are none of those.
 pub(crate) fn wait_for_threads_end(name: &str) {
     while threads(name) > 0 {
         thread::yield_now();

@@ -1,4 +1,4 @@
-//! Pools whose zygotes say when they load, and wait until they may.
+//! Pools whose zygotes report when they load, and wait until they may.
 
 use std::io::Read;
 use std::sync::OnceLock;
@@ -9,7 +9,7 @@ use super::{Gate, knock, soon};
 
 static LOADED: OnceLock<Vec<u64>> = OnceLock::new();
 
-/// Says at the gate that it runs; fails unless it is told that it may go on.
+/// Reports at the gate that it runs; fails unless it may go on.
 pub(crate) fn load(path: String) {
     let mut stream = knock(path).unwrap();
     stream.read_exact(&mut [0]).unwrap();
@@ -24,8 +24,8 @@ pub(crate) fn loaded() -> usize {
     LOADED.get().map_or(0, Vec::len)
 }
 
-/// Builds a pool, of one worker unless `set` says otherwise, and lets its first zygote in, whose process id it gives,
-/// too.
+/// Builds a pool, of one worker unless `set` says otherwise, and lets its first zygote in. Also returns that one's
+/// process id.
 pub(crate) fn pool_at(
     gate: &Gate,
     set: impl FnOnce(Builder) -> Builder,
@@ -38,7 +38,7 @@ pub(crate) fn pool_at(
         let pid = zygote.pid;
         zygote.permit();
         let pool = pool.join().unwrap();
-        // Or the zygote's end might be that of the first worker, too.
+        // Or the zygote's end could also be that of the first worker.
         pid_of_worker(&pool);
         (pool, pid)
     })

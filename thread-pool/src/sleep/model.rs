@@ -1,5 +1,5 @@
-//! Models of the protocol alone, with workers that do nothing but look for work and sleep: two of them
-//! in a whole pool are more than loom can look through.
+//! Models of the protocol alone, with workers that only look for work and sleep: two workers of a
+//! whole pool are more than loom can explore.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,12 +15,12 @@ struct Pool {
     sleep: Sleep,
     injector: Injector,
     stealer: TaskStealer,
-    /// All threads of a model are one real thread, so nothing that they count is lost.
+    /// All threads of a model are one real thread, so no count is lost.
     runs: Arc<Counter>,
 }
 
 impl Pool {
-    /// With a deque that others than its owner may steal from.
+    /// With a deque that others may steal from.
     fn new(sleep: Sleep) -> (Arc<Self>, TaskDeque) {
         let deque = TaskDeque::new();
         let pool = Self {
@@ -65,7 +65,7 @@ impl Pool {
         wake
     }
 
-    /// A worker that leaves when it has run one task, and then counts as busy. False if it left before.
+    /// A worker that ends after one task, still counted as active. False if it left before.
     fn run_one(&self) -> bool {
         let bed = Arc::new(Bed::new());
         loop {
@@ -143,7 +143,7 @@ fn batch_that_is_moved_races_a_worker_that_falls_asleep() {
             assert!(!matches!(pool.wake(), Wake::Start));
         }
         assert!(worker.join().unwrap());
-        // The worker may have been faster, and have hidden the other task from us.
+        // The worker may have been faster, and may have hidden the other task from us.
         while let Some(task) = deque.pop().or_else(|| pool.injector.pop()) {
             task.run();
         }
@@ -175,12 +175,12 @@ fn thread_that_cannot_be_started_races_the_last_worker() {
     model(3, || {
         let (pool, _) = Pool::new(Sleep::new(1, 2, Duration::ZERO));
         pool.sleep.started();
-        // What the other thread is wanted for is done by the time that it cannot be started.
+        // The work for the other thread is done by the time that thread fails to start.
         let _ = pool.sleep.stop_searching();
         assert!(matches!(pool.wake(), Wake::Start));
         pool.sleep.start_searching();
         let worker = start(&pool);
-        // Somebody relies on it.
+        // This relies on it.
         let wake = pool.push();
         assert!(!matches!(wake, Wake::Start));
         assert!(!pool.sleep.not_started(1));
@@ -204,7 +204,7 @@ fn finder_whose_task_adds_another_races_a_worker_that_leaves() {
         // This thread is the other worker, and has taken a task.
         let _ = pool.sleep.stop_searching();
         let starts = matches!(pool.push(), Wake::Start);
-        assert!(leaving.join().unwrap() || starts, "nobody comes for it");
+        assert!(leaving.join().unwrap() || starts, "nobody runs it");
     });
 }
 

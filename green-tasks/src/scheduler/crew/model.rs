@@ -1,7 +1,7 @@
 //! Two schedulers of one run, in all interleavings that loom can reach.
 //!
-//! They have no stacks, so that whoever starts a closure refuses it, with an error that says so. All else is as in
-//! a real run: spawning, taking, lying down, getting up, deadlock, and the end.
+//! They have no stacks, so whoever starts a closure refuses it, with an error that says so. All else is as in a
+//! real run: spawning, taking, lying down, getting up, deadlock, and the end.
 
 use std::panic::Location;
 use std::rc::Rc;
@@ -18,7 +18,7 @@ use crate::scheduler::{Call, Scheduler, Settings};
 use crate::sync::Event;
 use crate::threads::{self, Threads};
 
-/// Runs `main` with two schedulers; and whether nothing could ever go on.
+/// Runs `main` with two schedulers. True if nothing could ever go on.
 fn run<R>(main: impl FnOnce(&Rc<Scheduler>) -> R) -> (std::thread::Result<R>, bool) {
     let here = Location::caller();
     let crew = Crew::new(2);
@@ -61,13 +61,13 @@ fn a_task_that_any_may_start_races_the_others_sleep_and_is_started_once() {
     });
 }
 
-/// It lies in the queue while the calling thread sleeps, and nobody else would ever come to it.
+/// The task is in the queue while the calling thread sleeps, and nobody else would ever take it.
 #[test]
 fn a_thread_that_is_not_called_on_leaves_what_is_spawned_to_the_one_that_sleeps() {
     loom::model(|| {
         let (result, _) = run(|scheduler| {
             let handle = scheduler.spawn_anywhere(Location::caller(), || ());
-            // As a plain thread waits: this scheduler does nothing meanwhile.
+            // Waits as a plain thread: this scheduler does nothing meanwhile.
             let waiting = loom::thread::spawn(move || handle.result());
             waiting.join().unwrap()
         });
@@ -92,8 +92,8 @@ fn the_end_of_the_run_races_a_task_that_nobody_has_started_and_it_is_dropped_onc
     });
 }
 
-/// The wake-up by the first one's end is on its way while both lie down. The second one's wait would hear a verdict
-/// that all is over.
+/// The wake-up by the first task's end is on its way while both lie down. If it did not count, the second wait
+/// would get a verdict that all is over.
 #[test]
 fn a_wake_up_on_its_way_is_hope_for_who_lies_down_without() {
     loom::model(|| {
@@ -133,7 +133,7 @@ fn the_last_to_lie_down_without_hope_tells_all_whichever_it_is() {
     });
 }
 
-/// A task that is only ever counted.
+/// A task that is only counted.
 fn parcel() -> Parcel {
     let (completer, _) = pair::<()>();
     Parcel {
@@ -148,7 +148,7 @@ fn parcel() -> Parcel {
     }
 }
 
-/// The mail that came to these places.
+/// Which of the places got mail.
 fn mail(crew: &Crew) -> Vec<usize> {
     let came = |place: &usize| !crew.inbox(*place).take().is_empty();
     (0..crew.size()).filter(came).collect()
@@ -163,17 +163,17 @@ fn one_sleeper_at_a_time_is_woken_and_whoever_has_looked_wakes_the_next() {
         for _ in 0..3 {
             assert!(crew.push(parcel()).is_ok());
         }
-        // Who lay down last; nobody else as long as that one has not looked.
+        // The last to lie down; nobody else until that one has looked.
         assert_eq!(mail(&crew), [2]);
         assert!(crew.get_up(2).is_some());
         assert_eq!(mail(&crew), [1]);
         assert!(crew.get_up(1).is_some());
-        // What is left is found by whoever wants to sleep.
+        // Whoever wants to sleep finds the rest.
         assert!(crew.lie_down(1, false).is_some());
         assert!(crew.lie_down(1, false).is_none());
         assert!(crew.push(parcel()).is_ok());
         assert_eq!(mail(&crew), [1]);
-        // One that had another reason to get up is not woken for work.
+        // A scheduler that got up for another reason is not woken for work.
         assert!(crew.get_up(1).is_some());
         assert!(crew.lie_down(1, false).is_none());
         assert!(crew.get_up(1).is_none());
@@ -182,7 +182,7 @@ fn one_sleeper_at_a_time_is_woken_and_whoever_has_looked_wakes_the_next() {
     });
 }
 
-/// How many of what nobody has started one takes who has so much else to do.
+/// How many unstarted tasks a scheduler takes that has so many others due.
 fn share(crew: &Crew, place: usize, due: usize, now: Instant) -> usize {
     crew.share(place, due, now).len()
 }
@@ -197,7 +197,7 @@ fn whoever_has_enough_to_do_leaves_what_is_there_to_the_one_that_is_on_its_way()
         }
         assert_eq!(share(&crew, 0, 1, now), 0);
         assert!(crew.get_up(1).is_some());
-        // It has taken one and is as busy.
+        // The other has taken one and is as busy.
         assert_eq!(share(&crew, 0, 1, now), 1);
     });
 }
@@ -215,16 +215,16 @@ fn whoever_has_more_to_do_than_another_leaves_it_to_that_unless_that_does_not_co
         // They have 17 and 7.
         assert_eq!(share(&crew, 0, 17, now), 0);
         assert_eq!(share(&crew, 1, 7, now), 2);
-        // As many to do: both take some.
+        // The same load: both take some.
         assert_eq!(share(&crew, 0, 9, now), 1);
         assert_eq!(share(&crew, 1, 9, now), 1);
-        // Whoever comes for the next one has nothing else to do.
+        // A scheduler that comes for a single one has nothing else to do.
         for _ in 0..4 {
             assert!(crew.push(parcel()).is_ok());
         }
         assert!(crew.take(1, now).is_some());
         assert_eq!(share(&crew, 0, 1, now), 0);
-        // But that was long ago: it is in the middle of a long turn.
+        // But that was long ago: the other is in the middle of a long turn.
         assert_eq!(share(&crew, 0, 1, now + super::STALE), 2);
     });
 }

@@ -14,13 +14,13 @@ type Constructor = extern "C" fn(c_int, *const *const c_char, *const *const c_ch
 #[unsafe(link_section = ".init_array")]
 static CONSTRUCTOR: Constructor = construct;
 
-/// Makes sure that the linker keeps the constructor: it takes from a library only what is referred to.
+/// Makes the linker keep the constructor: it takes only what is referred to from a library.
 pub(crate) fn keep_constructor() {
     // SAFETY: a static can be read at any time.
     let _ = unsafe { ptr::read_volatile(&raw const CONSTRUCTOR) };
 }
 
-/// Called by the loader, among the last: those with a priority, the standard library's among them, come
+/// The loader calls it among the last: those with a priority, such as the standard library's, come
 /// first.
 extern "C" fn construct(
     count: c_int,
@@ -40,12 +40,12 @@ fn construct_rest(
     let table = Image::get().constructors();
     let mut found = false;
     for address in table.step_by(size_of::<usize>()) {
-        // SAFETY: the loader's own table of constructors, which it is just going through: mapped, aligned
+        // SAFETY: the loader's own table of constructors, which it is just walking: mapped, aligned
         // and relocated.
         let entry = unsafe { *(address as *const usize) };
         if found && entry != 0 && entry != usize::MAX {
             // SAFETY: an entry of the table that is neither of the two marks is the address of a function
-            // to be called once, like this, before `main`; and the loader will not come to it.
+            // to be called once, like this, before `main`; and the loader will not get to it.
             let constructor = unsafe { std::mem::transmute::<usize, Constructor>(entry) };
             constructor(count, arguments, environment);
         }

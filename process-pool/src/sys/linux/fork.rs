@@ -1,24 +1,21 @@
-//! Forking a process that has a single thread into children of its own parent.
+//! Forks a process with a single thread into children of its own parent.
 //!
 //! The C library's `fork` makes a child of the caller; the pool could neither wait for that nor learn how it
-//! ended. So the system is asked directly (`CLONE_PARENT`), and what the C library does besides is done
+//! ended. So this asks the system directly (`CLONE_PARENT`). What else the C library does is done
 //! here, or not needed:
 //!
-//! | `fork` of the C library | here |
+//! | the C library's `fork` | here |
 //! |---|---|
-//! | takes its own locks before, and makes them free in the child | [one thread](threads), which is not in it, holds none of them |
-//! | writes the child's thread number where it keeps it | the system does (`CLONE_CHILD_SETTID`), and clears it at the end |
-//! | tells the system of the child's list of robust locks | [`fork`] does |
+//! | takes its own locks before, and frees them in the child | [one thread](threads), which is not in it, holds none |
+//! | stores the child's thread number | the system does (`CLONE_CHILD_SETTID`), and clears it at the end |
+//! | registers the child's list of robust locks | [`fork`] does |
 //! | frees the stacks of other threads | there are none |
-//! | calls the handlers of `pthread_atfork` | are not called, which [`Builder::preload`](crate::Builder::preload) says |
+//! | calls the handlers of `pthread_atfork` | not called, as [`Builder::preload`](crate::Builder::preload) says |
 //!
-//! The signal that tells the parent of a child's end is the zygote's own, which is that of every child that
-//! was started in an ordinary way: `SIGCHLD`.
+//! The parent gets the same signal at a child's end as at the zygote's, which is that of every ordinary
+//! child: `SIGCHLD`.
 
-#![expect(
-    unsafe_code,
-    reason = "a call to the system that the C library does not have"
-)]
+#![expect(unsafe_code, reason = "a system call that the C library does not have")]
 
 use std::ffi::{c_int, c_long, c_void};
 use std::io::{self, Write};
@@ -28,14 +25,14 @@ use std::ptr;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fork {
     Child,
-    /// With the child's process id.
+    /// The parent, with the child's process id.
     Parent(u32),
 }
 
-/// The order in which the system takes the arguments is another one on S/390.
+/// S/390 takes the arguments in another order.
 const IS_KNOWN: bool = cfg!(not(target_arch = "s390x"));
 
-/// So often what keeps a process from being forked is looked at again, if it may go away by itself.
+/// How often to look again at an obstacle to forking that may go away by itself.
 const LOOKS: u32 = 1000;
 const PAUSE: std::time::Duration = std::time::Duration::from_millis(1);
 
@@ -51,20 +48,20 @@ pub(crate) fn fork() -> io::Result<Fork> {
     let number = thread_number()?;
     let (head, size) = robust_list()?;
     let flags = libc::CLONE_PARENT | libc::CLONE_CHILD_SETTID | libc::CLONE_CHILD_CLEARTID;
-    // SAFETY: without CLONE_VM and CLONE_SETTLS nothing is shared with the child but what is shared by
-    // descriptors and mappings, and 0 for the stack goes on with this one, of which it has a copy. This
-    // thread is the only one, so whatever another thread might have been in the middle of, locks among it,
-    // is complete in the copy. `number` is where the C library has this thread's number, says
-    // `thread_number`, and the right place for that of the child's. It is given twice, since the system
-    // takes it as the fourth argument on some machines and as the fifth on others; the respective other one
-    // is not looked at without CLONE_SETTLS.
+    // SAFETY: without CLONE_VM and CLONE_SETTLS only descriptors and shared mappings are shared with
+    // the child, and 0 for the stack continues on this one, of which it has a copy. This
+    // thread is the only one, so nothing that another thread could have been in the middle of, such as a
+    // lock, is half done in the copy. `thread_number` says that `number` is where the C library has this
+    // thread's number, so it is the right place for the child's. It is given twice, since the system
+    // takes it as the fourth argument on some machines and as the fifth on others; without
+    // CLONE_SETTLS, it ignores the other one.
     let forked =
         unsafe { libc::syscall(libc::SYS_clone, c_long::from(flags), 0, 0, number, number) };
     match forked {
         ..0 => Err(io::Error::last_os_error()),
         0 => {
-            // SAFETY: what the system knew of the parent's thread, at the same address. The C library's
-            // `fork` does the same.
+            // SAFETY: the list that was registered for the parent's thread, at the same address. The C
+            // library's `fork` does the same.
             unsafe { libc::syscall(libc::SYS_set_robust_list, head, size) };
             Ok(Fork::Child)
         }
@@ -74,7 +71,7 @@ pub(crate) fn fork() -> io::Result<Fork> {
     }
 }
 
-/// How many threads this process has. Each has a directory in this one, beside which there are the two names that
+/// How many threads this process has. Each has a directory in this one, whose links also count the two names that
 /// every directory has.
 fn threads() -> io::Result<u64> {
     let links = rustix::fs::stat("/proc/self/task")?.st_nlink;
@@ -83,11 +80,11 @@ fn threads() -> io::Result<u64> {
         .ok_or(io::ErrorKind::Unsupported.into())
 }
 
-/// Where the C library has the number of the calling thread, which must be the first one.
+/// Where the C library stores the number of the calling thread, which must be the first one.
 ///
 /// # Errors
 ///
-/// If the system does not tell, or it is not there: other C libraries than GNU's use that address for something
+/// If the system does not say, or it is not there: C libraries other than GNU's use that address for something
 /// else.
 fn thread_number() -> io::Result<*mut c_int> {
     let mut address = ptr::null_mut::<c_int>();
@@ -96,9 +93,9 @@ fn thread_number() -> io::Result<*mut c_int> {
     if failed != 0 || address.is_null() || !IS_KNOWN {
         return Err(io::ErrorKind::Unsupported.into());
     }
-    // SAFETY: it has no conditions.
+    // SAFETY: it has no preconditions.
     let number = unsafe { libc::gettid() };
-    // SAFETY: the C library has given this address to the system as one that may be written to when the
+    // SAFETY: the C library gave the system this address to write to when the
     // thread ends, so it is that of an integer that lives as long as the thread.
     if unsafe { address.read() } != number {
         return Err(io::ErrorKind::Unsupported.into());
@@ -106,7 +103,7 @@ fn thread_number() -> io::Result<*mut c_int> {
     Ok(address)
 }
 
-/// What the system knows of the calling thread's robust locks.
+/// The calling thread's list of robust locks, as registered with the system.
 fn robust_list() -> io::Result<(*mut c_void, usize)> {
     let (mut head, mut size) = (ptr::null_mut::<c_void>(), 0_usize);
     // SAFETY: 0 is the calling thread; two places that the call writes.
@@ -118,8 +115,8 @@ fn robust_list() -> io::Result<(*mut c_void, usize)> {
     Ok((head, size))
 }
 
-/// What keeps this process from being forked, as text that says what to do. A thread that was joined may take a
-/// moment to be gone.
+/// What keeps this process from being forked, as text that says what to do. A joined thread may take a
+/// moment to disappear.
 pub(crate) fn obstacle() -> Option<String> {
     for look in 0.. {
         match threads() {
@@ -155,7 +152,7 @@ pub(crate) fn obstacle() -> Option<String> {
 /// Memory of this process that stays shared after a fork, and can be written to.
 fn shared_memory() -> io::Result<Option<String>> {
     let maps = std::fs::read_to_string("/proc/self/maps")?;
-    // Its address, how it may be used, offset, device, inode, and what it is.
+    // Address, permissions, offset, device, inode, and name.
     let shared = maps.lines().find_map(|line| {
         let mut fields = line.split_ascii_whitespace();
         let flags = fields.nth(1)?.as_bytes();
@@ -165,10 +162,10 @@ fn shared_memory() -> io::Result<Option<String>> {
     Ok(shared)
 }
 
-/// Writes out what this process has printed and still holds, or each of its forks would do so.
+/// Writes out what this process has printed and still buffers, or each of its forks would.
 pub(crate) fn flush_output() {
-    // If that fails, nobody misses anything.
+    // Best effort: there is nobody to tell.
     let _ = io::stdout().flush();
-    // SAFETY: no stream means all; they belong to the C library, and no other thread is there to use them.
+    // SAFETY: null means all streams; they belong to the C library, and there is no other thread to use them.
     unsafe { libc::fflush(ptr::null_mut()) };
 }

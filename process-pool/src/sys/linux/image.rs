@@ -1,4 +1,4 @@
-//! The memory of this process that came from the executable: what is code in it, and what is constant.
+//! The memory of this process that came from the executable: which of it is code, and which is constant.
 //!
 //! Two processes of one executable have it at different addresses, but all of it is moved by the same
 //! distance.
@@ -10,7 +10,7 @@ use std::ops::Range;
 use std::slice;
 use std::sync::OnceLock;
 
-/// The executable, as the loader has mapped it.
+/// The executable, as the loader mapped it.
 #[derive(Debug, Default)]
 pub(crate) struct Image {
     code: Vec<Range<usize>>,
@@ -38,7 +38,7 @@ impl Image {
         self.code.iter().any(|range| range.contains(&address))
     }
 
-    /// Whether so many bytes from this address on are mapped, readable, and never written again.
+    /// Whether this many bytes from this address on are mapped, readable, and never written again.
     pub(crate) fn is_constant(&self, address: usize, size: usize) -> bool {
         let holds = |range: &Range<usize>| {
             range.contains(&address) && range.end.saturating_sub(address) >= size
@@ -46,12 +46,12 @@ impl Image {
         self.constants.iter().any(holds)
     }
 
-    /// Where the addresses of the executable's constructors are, if the loader tells.
+    /// Where the addresses of the executable's constructors are, if the loader says.
     pub(crate) fn constructors(&self) -> Range<usize> {
         self.constructors.clone()
     }
 
-    /// A number that differs between different executables: made of the sizes of their parts and of
+    /// A number that differs between different executables: a hash of their segments' sizes and of
     /// their notes, one of which is the linker's build id.
     pub(crate) const fn build(&self) -> u64 {
         self.build
@@ -85,7 +85,7 @@ impl Image {
             libc::PT_LOAD if readable && !writable => self.constants.push(range),
             libc::PT_GNU_RELRO => self.constants.push(range),
             libc::PT_NOTE if readable => {
-                // SAFETY: the loader has mapped the notes of the executable, readable and for as long
+                // SAFETY: the loader mapped the notes of the executable, readable and for as long
                 // as the process runs; nobody writes to them.
                 let notes = unsafe { slice::from_raw_parts(start as *const u8, range.len()) };
                 self.mix(notes);
@@ -98,13 +98,13 @@ impl Image {
 
 /// Finds the table of constructors in the dynamic section.
 fn constructors(base: usize, section: usize, size: usize) -> Range<usize> {
-    /// Of the ELF standard: the end of the section, and the table's address and size in bytes.
+    /// From the ELF standard: the end of the section, and the table's address and size in bytes.
     const DT_NULL: u64 = 0;
     const DT_INIT_ARRAY: u64 = 25;
     const DT_INIT_ARRAYSZ: u64 = 27;
     let entries = size / size_of::<[u64; 2]>();
-    // SAFETY: the loader has mapped the executable's dynamic section, which consists of pairs of words,
-    // and has finished writing to it before it runs any constructor.
+    // SAFETY: the loader mapped the executable's dynamic section, which consists of pairs of words,
+    // and finished writing to it before it runs any constructor.
     let entries = unsafe { slice::from_raw_parts(section as *const [u64; 2], entries) };
     let (mut start, mut bytes) = (None, 0);
     for &[tag, value] in entries {
@@ -125,21 +125,21 @@ fn constructors(base: usize, section: usize, size: usize) -> Range<usize> {
 ///
 /// # Safety
 ///
-/// `info` is what the loader gives to this callback, and `image` is a valid `Image` that nothing else
-/// uses.
+/// `info` is what the loader gives to this callback, and `image` points to a valid `Image` that nothing
+/// else uses.
 unsafe extern "C" fn first(
     info: *mut libc::dl_phdr_info,
     _size: usize,
     image: *mut c_void,
 ) -> c_int {
-    // SAFETY: valid and unused, says the caller.
+    // SAFETY: the caller makes sure that it is valid and unused.
     let image = unsafe { &mut *image.cast::<Image>() };
     // SAFETY: the loader keeps it valid during the callback.
     let info = unsafe { &*info };
     image.build = 0xCBF2_9CE4_8422_2325;
     if !info.dlpi_phdr.is_null() {
         let count = usize::from(info.dlpi_phnum);
-        // SAFETY: not null, so it is the table of so many program headers, mapped with the image.
+        // SAFETY: not null, so it is the table of this many program headers, mapped with the image.
         let segments = unsafe { slice::from_raw_parts(info.dlpi_phdr, count) };
         for segment in segments {
             image.add(info.dlpi_addr as usize, segment);

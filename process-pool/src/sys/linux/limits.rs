@@ -1,16 +1,16 @@
-//! What a process does to itself.
+//! Limits that a process sets for itself.
 
 use std::io;
 
 use rustix::process::{Resource, Rlimit, nice, setrlimit};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
-/// From now on this process gets no more memory than so many bytes of its own, and neither does what it
-/// starts. Neither of them can change that.
+/// Limits the memory of this process, and of each one that it starts, to this many bytes. Neither can lift
+/// that.
 ///
-/// The limit is that of data: heaps, stacks of threads, private mappings that can be written. That of the
-/// address space would also count what is only reserved: with 256 MiB of that, a task that had allocated in
-/// three threads got no 150 MiB more, since the allocator reserves 64 MiB for each thread.
+/// The limit is that of data: heaps, stacks of threads, private writable mappings. That of the
+/// address space would also count what is only reserved: with a limit of 256 MiB, a task that had allocated in
+/// three threads got no further 150 MiB, since the allocator reserves 64 MiB for each thread.
 pub(crate) fn limit_memory(bytes: u64) -> io::Result<()> {
     let limit = Rlimit {
         current: Some(bytes),
@@ -19,7 +19,7 @@ pub(crate) fn limit_memory(bytes: u64) -> io::Result<()> {
     Ok(setrlimit(Resource::Data, limit)?)
 }
 
-/// Changes the niceness of this process by so much.
+/// Adds `by` to the niceness of this process.
 pub(crate) fn change_niceness(by: i32) -> io::Result<()> {
     nice(by)?;
     Ok(())
@@ -33,11 +33,11 @@ pub(crate) fn cpus() -> io::Result<Vec<usize>> {
         .collect())
 }
 
-/// From now on this thread, and what it starts, runs on these CPUs alone.
+/// From now on this thread, and what it starts, runs only on these CPUs.
 ///
 /// # Errors
 ///
-/// Text that goes on after whose CPUs they are. The thread may run on some of them then.
+/// Text that continues a sentence about the thread, which may then run on some of them.
 pub(crate) fn run_on(numbers: &[usize]) -> Result<(), String> {
     let missing = |cpu| format!("cannot run on CPU {cpu}: it does not exist, or must not be used");
     let mut cpus = CpuSet::new();
@@ -48,7 +48,7 @@ pub(crate) fn run_on(numbers: &[usize]) -> Result<(), String> {
         cpus.set(cpu);
     }
     let set = sched_setaffinity(None, &cpus);
-    // Of several the system leaves out silently what is not there, and of none it has no number to tell.
+    // If some do not exist, the system silently leaves them out; if none does, its error does not say which.
     let is = sched_getaffinity(None).map_err(|error| format!("cannot be placed: {error}"))?;
     match numbers.iter().find(|&&cpu| !is.is_set(cpu)) {
         Some(&cpu) => Err(missing(cpu)),

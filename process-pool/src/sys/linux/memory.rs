@@ -1,6 +1,6 @@
-//! Memory that processes share: files that are nowhere but in memory.
+//! Memory that processes share: files that exist only in memory.
 
-#![expect(unsafe_code, reason = "memory that is shared with another process")]
+#![expect(unsafe_code, reason = "memory shared with another process")]
 
 use std::ffi::c_void;
 use std::io;
@@ -18,59 +18,59 @@ use rustix::process::{Resource, getrlimit};
 
 use super::Descriptor;
 
-/// A new file in memory, of zeros. Nobody can make it shorter or longer. What is not used takes no memory.
+/// A new file in memory, of zeros. Nobody can change its length. Unused parts take no memory.
 pub(crate) fn create_memory(size: u64) -> io::Result<Descriptor> {
     let file = memfd_create(
         "process-pool",
         MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING,
     )?;
     ftruncate(&file, size)?;
-    // So that no access to what there is can fail.
+    // So that no access within it can fail.
     fcntl_add_seals(&file, SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL)?;
     Ok(file)
 }
 
-/// How long a file is, in bytes.
+/// The length of a file, in bytes.
 pub(crate) fn size_of(file: &Descriptor) -> io::Result<u64> {
     Ok(fstat(file)?.st_size.try_into().unwrap_or(0))
 }
 
-/// How far this process may write into files, in bytes, if there is a limit. Writing beyond it is a signal.
+/// How far this process may write into files, in bytes, if there is a limit. Writing beyond it raises a signal.
 pub(crate) fn largest_file() -> Option<u64> {
     getrlimit(Resource::Fsize).current
 }
 
-/// The same file, for those who only read.
+/// The same file, but read-only.
 pub(crate) fn read_only(file: &Descriptor) -> io::Result<Descriptor> {
     let path = format!("/proc/self/fd/{}", file.as_fd().as_raw_fd());
     Ok(open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?)
 }
 
-/// Appends to `room` what is from there on in the file, without making room; says how many bytes.
+/// Appends to `room` what the file has from `offset` on, without growing it; returns the number of bytes.
 pub(crate) fn read_at(file: &Descriptor, room: &mut Vec<u8>, offset: u64) -> io::Result<usize> {
     Ok(pread(file, spare_capacity(room), offset)?)
 }
 
-/// Writes the beginning of this to there; says how many bytes.
+/// Writes as much of `bytes` as it can; returns the number of bytes.
 pub(crate) fn write_at(file: &Descriptor, bytes: &[u8], offset: u64) -> io::Result<usize> {
     Ok(pwrite(file, bytes, offset)?)
 }
 
-/// Gives the memory of a part of the file back to the system: it is zeros then. Where that fails, the memory
+/// Gives the memory of a part of the file back to the system: it is then zeros. If that fails, the memory
 /// stays.
 pub(crate) fn give_back(file: &Descriptor, offset: u64, length: u64) {
     let how = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
     let _ = fallocate(file, how, offset, length);
 }
 
-/// The first bytes of a file as memory of this process, until this is dropped.
+/// The first bytes of a file, mapped until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Mapping {
     address: NonNull<c_void>,
     size: usize,
 }
 
-// SAFETY: it is an address, behind which the memory stays until it is dropped; whoever reads or writes there
+// SAFETY: it is the address of memory that stays until this is dropped; whoever reads or writes there
 // answers for that.
 unsafe impl Send for Mapping {}
 // SAFETY: as above.
@@ -78,7 +78,7 @@ unsafe impl Sync for Mapping {}
 
 impl Mapping {
     pub(crate) fn new(file: &Descriptor, size: usize) -> io::Result<Self> {
-        // SAFETY: a new mapping at an address that the system chooses touches nothing that is there.
+        // SAFETY: a new mapping, at an address that the system chooses, touches nothing that exists.
         let address = unsafe {
             mmap(
                 ptr::null_mut(),
@@ -93,7 +93,7 @@ impl Mapping {
         Ok(Self { address, size })
     }
 
-    /// Where it is: at the beginning of a page. The bytes are there as long as the file has them.
+    /// Its address, at the beginning of a page. The bytes exist as long as the file has them.
     pub(crate) const fn address(&self) -> NonNull<c_void> {
         self.address
     }
@@ -101,7 +101,7 @@ impl Mapping {
 
 impl Drop for Mapping {
     fn drop(&mut self) {
-        // SAFETY: mapped by `new` with this size; nothing borrows from it any more. It cannot fail then,
+        // SAFETY: mapped by `new` with this size; nothing borrows from it any more. So it cannot fail,
         // and if it did, the mapping would stay.
         let _ = unsafe { munmap(self.address.as_ptr(), self.size) };
     }

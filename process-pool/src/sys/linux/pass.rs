@@ -1,8 +1,8 @@
-//! Handing descriptors to a worker at its start.
+//! Hands descriptors to a worker at its start.
 //!
-//! A worker's descriptor 0 is one end of a pair of sockets, in which a message with the descriptors lies
-//! already. Nothing is inherited by accident that way, neither by a worker nor by any process that the
-//! program starts at the same moment: every descriptor closes on exec, but for the three that the
+//! A worker's descriptor 0 is one end of a pair of sockets, in which a message with the descriptors is
+//! already waiting. So nothing is inherited by accident, neither by a worker nor by any process that the
+//! program starts at the same moment: every descriptor closes on exec, except the three that the
 //! standard library hands over.
 
 use std::io;
@@ -19,18 +19,18 @@ pub(crate) struct Passed {
     pub(crate) tasks: Descriptor,
     pub(crate) results: Descriptor,
     pub(crate) page: Descriptor,
-    /// Stores: to read from, and to write to.
+    /// The stores to read from and to write to.
     pub(crate) arguments: Descriptor,
     pub(crate) values: Descriptor,
     /// The pool's process.
     pub(crate) pool: u32,
 }
 
-/// What a new process is to be, by what is passed to it.
+/// What a new process becomes, with what it is passed.
 #[derive(Debug)]
 pub(crate) enum Start {
     Worker(Passed),
-    /// One that is forked into workers. It keeps the socket.
+    /// A process that is forked into workers. It keeps the socket.
     Zygote {
         /// A file with the first message.
         setup: Descriptor,
@@ -39,17 +39,17 @@ pub(crate) enum Start {
     },
 }
 
-/// A worker that is to be forked off.
+/// A request for a forked worker.
 #[derive(Debug)]
 pub(crate) struct Request {
     pub(crate) id: u64,
     pub(crate) passed: Passed,
-    /// What it prints goes there.
+    /// Where it prints to.
     pub(crate) printer: Descriptor,
 }
 
 /// Puts the descriptors into a new socket, whose other end becomes the process's descriptor 0. The first
-/// one returned must be kept until the process has started.
+/// end returned must be kept until the process has started.
 pub(crate) fn pass(fds: &[&Descriptor]) -> io::Result<(Descriptor, Descriptor)> {
     let (ours, theirs) = socket_pair()?;
     send(&ours, &std::process::id().to_le_bytes(), fds)?;
@@ -67,17 +67,17 @@ pub(super) fn receive_start(socket: impl AsFd) -> io::Result<Start> {
     }
 }
 
-/// Asks a zygote for a worker, by a number of this request; the descriptors are those that a worker is passed, and where it
-/// prints to.
+/// Asks a zygote for a worker, with the number `id` of this request. The descriptors are those that a worker is
+/// passed, and where it prints to.
 ///
 /// # Errors
 ///
-/// If it cannot be asked, without waiting.
+/// If it cannot be asked without waiting.
 pub(crate) fn ask_for(socket: &Descriptor, id: u64, fds: [&Descriptor; 6]) -> io::Result<()> {
     send(socket, &id.to_le_bytes(), &fds)
 }
 
-/// The zygote's side of [`ask_for`]; waits for it. `pool` is the pool's process.
+/// The zygote's side of [`ask_for`]; waits for a request. `pool` is the pool's process.
 pub(crate) fn receive_request(socket: &Descriptor, pool: u32) -> io::Result<Request> {
     let mut id = [0; 8];
     let mut fds = receive_exactly(socket, &mut id)?;
@@ -104,25 +104,25 @@ impl Passed {
         })
     }
 
-    /// Behind other numbers, out of the way of tasks.
+    /// Moves the descriptors to other numbers, out of the way of tasks.
     pub(crate) fn into_private(self) -> Self {
         Self {
             tasks: private(self.tasks),
             results: private(self.results),
             arguments: private(self.arguments),
             values: private(self.values),
-            // Closed as soon as it is mapped.
+            // It is closed as soon as it is mapped.
             page: self.page,
             pool: self.pool,
         }
     }
 }
 
-/// A worker's own descriptors get numbers from here up, where there are so many: out of the way of loops
+/// A worker's own descriptors get numbers from here up, if the limit allows: out of the way of loops
 /// over the first hundred, and of programs that expect the lowest numbers to be free.
 const PRIVATE: [i32; 3] = [512, 128, 32];
 
-/// The same behind another number, out of the way of tasks.
+/// The same descriptor with another number, out of the way of tasks.
 pub(crate) fn private(fd: Descriptor) -> Descriptor {
     let mut above = PRIVATE.into_iter();
     let moved = above.find_map(|number| fcntl_dupfd_cloexec(&fd, number).ok());

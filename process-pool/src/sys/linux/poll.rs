@@ -1,4 +1,4 @@
-//! Waiting for many descriptors at once, and being woken from it: epoll and eventfd.
+//! Waits for many descriptors at once, and the bell that ends a wait: epoll and eventfd.
 
 use std::io;
 use std::time::Duration;
@@ -10,18 +10,18 @@ use rustix::io::Errno;
 use super::Descriptor;
 use crate::notifier::Bell;
 
-/// The longest wait at a time: before Linux 5.11 the system counts it in milliseconds, in 32 bits. Whoever
-/// waits for longer looks again then.
+/// The longest wait at a time: before Linux 5.11 the system counts it in milliseconds, in 32 bits. A caller
+/// that waits for longer just looks again.
 const LIMIT_MAX: Duration = Duration::from_secs(1_000_000);
 
-/// What is waited for.
+/// What to wait for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Interest {
     Read,
     Write,
 }
 
-/// A descriptor that is ready, by the number that it was added with.
+/// A descriptor that is ready, by the number with which it was added.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Event(pub(crate) u64);
 
@@ -37,7 +37,7 @@ impl Poller {
         Ok(Self { epoll })
     }
 
-    /// Adds a descriptor, which leaves by [`remove`](Self::remove).
+    /// Adds a descriptor, until it is [removed](Self::remove).
     pub(crate) fn add(&self, fd: &Descriptor, number: u64, interest: Interest) -> io::Result<()> {
         let flags = match interest {
             Interest::Read => epoll::EventFlags::IN,
@@ -47,14 +47,14 @@ impl Poller {
         Ok(())
     }
 
-    /// Takes a descriptor out. A descriptor must not be closed before, since a process that was forked
-    /// off may keep what is behind it open, and in the set.
+    /// Removes a descriptor. It must not be closed before, since a fork may keep what is behind it open,
+    /// and so in the set.
     pub(crate) fn remove(&self, fd: &Descriptor) {
-        // It can only fail for one that is not there.
+        // It can only fail for one that is not in the set.
         let _ = epoll::delete(&self.epoll, fd);
     }
 
-    /// Waits until something is ready, or for so long.
+    /// Waits until something is ready, or the limit is over.
     pub(crate) fn wait(&self, events: &mut Vec<Event>, limit: Option<Duration>) -> io::Result<()> {
         events.clear();
         let limit = limit.map(timespec);
@@ -80,12 +80,12 @@ fn timespec(limit: Duration) -> Timespec {
     }
 }
 
-/// Waits until one of these is ready or broken, or for so long; says which are. Without an interest it is waited
-/// for its end alone.
+/// Waits until one of these is ready or broken, or the limit is over; returns which are. One without an interest
+/// counts only when broken.
 ///
 /// # Errors
 ///
-/// [`Interrupted`](io::ErrorKind::Interrupted) if it is to be tried again.
+/// [`Interrupted`](io::ErrorKind::Interrupted) if the caller should retry.
 pub(crate) fn wait_any<const N: usize>(
     fds: [(&Descriptor, Option<Interest>); N],
     limit: Duration,
@@ -102,7 +102,7 @@ pub(crate) fn wait_any<const N: usize>(
     Ok(fds.map(|fd| !fd.revents().is_empty()))
 }
 
-/// Ends the wait of a [`Poller`] that it was added to.
+/// Ends the wait of the [`Poller`] to which it was added.
 #[derive(Debug)]
 pub(crate) struct EventFd(Descriptor);
 
@@ -112,7 +112,7 @@ impl EventFd {
         Ok(Self(event))
     }
 
-    /// What to add to the poller.
+    /// The descriptor to add to the poller.
     pub(crate) const fn fd(&self) -> &Descriptor {
         &self.0
     }
@@ -120,7 +120,7 @@ impl EventFd {
 
 impl Bell for EventFd {
     fn ring(&self) {
-        // It fails only if there are more wake-ups already than can be counted.
+        // It fails only if there are already more wake-ups than can be counted.
         let _ = rustix::io::write(&self.0, &1_u64.to_ne_bytes());
     }
 

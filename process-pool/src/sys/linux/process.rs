@@ -1,4 +1,4 @@
-//! Processes: a name for one that is not given to another, how it ends, and killing it with what it has
+//! Processes: a handle that never means another process, how one ends, and killing it with what it
 //! started.
 
 use std::io;
@@ -19,7 +19,7 @@ use rustix::stdio::{dup2_stderr, dup2_stdout};
 use super::pass::private;
 use super::{Descriptor, usage};
 
-/// How a process has ended.
+/// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
     /// By itself, with this status.
@@ -27,25 +27,25 @@ pub(crate) enum Exit {
     /// By a signal.
     Signal { signal: i32, core_dumped: bool },
     /// Nobody can tell: the program has the system forget its children (`SIGCHLD` is ignored), or
-    /// something else in it has waited for them all.
+    /// something else in it waited for them all.
     Unknown,
 }
 
 /// A child process that leads a group of its own.
 ///
-/// Its number is not given to another process before [`reap`](Self::reap), unless the program reaps
+/// Its process id is not reused before [`reap`](Self::reap), unless the program reaps
 /// children that it does not know; and even then the descriptor means no other process.
 #[derive(Debug)]
 pub(crate) struct ProcessHandle {
     pid: Pid,
     fd: Descriptor,
-    /// The most memory that this program had had in use when the process was there. The system counts
-    /// that in: between its two steps, fork and exec, the process had the program's memory.
+    /// This program's peak memory when the process was there. The system includes it in the process's
+    /// own: between fork and exec, that had the program's memory.
     inherited_peak: u64,
 }
 
 impl ProcessHandle {
-    /// Of a child that was not waited for.
+    /// The handle of a child that was not waited for.
     pub(crate) fn new(pid: u32) -> io::Result<Self> {
         let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
         let pid = pid.ok_or(io::ErrorKind::InvalidInput)?;
@@ -58,20 +58,20 @@ impl ProcessHandle {
         })
     }
 
-    /// Of a child that was forked off by another one, a zygote, and whose number was told. From then on it leads a
-    /// group of its own. `None` if it is not there
-    /// any more, since the system, or this program, has reaped it; then the number may be another's.
+    /// The handle of a child that another one, a zygote, forked and reported. From then on it leads a
+    /// group of its own. `None` if the system, or this program, has
+    /// already reaped it; then the process id may be another's.
     ///
     /// # Errors
     ///
-    /// If there are no descriptors left. Then it was killed and reaped.
+    /// If there are no descriptors left. The child is then killed and reaped.
     pub(crate) fn adopt(pid: u32) -> io::Result<Option<Self>> {
         let mut this = match Self::new(pid) {
             Err(error) if error.raw_os_error() == Some(Errno::SRCH.raw_os_error()) => {
                 return Ok(None);
             }
             Err(error) => {
-                // Without descriptors, say. If it is this process's child, it is still to be waited for.
+                // No descriptors left, for example. If it is this process's child, it must still be reaped.
                 let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
                 let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
                 if let Some(pid) = pid
@@ -84,13 +84,13 @@ impl ProcessHandle {
             }
             Ok(this) => this,
         };
-        // It has never had this program's memory.
+        // It never had this program's memory.
         this.inherited_peak = 0;
         let options = WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
         if this.wait(options).is_err() {
             return Ok(None);
         }
-        // As it does itself, but the zygote's group may be killed before that.
+        // It does so itself, too, but the zygote's group may be killed before that.
         let _ = setpgid(Some(this.pid), None);
         Ok(Some(this))
     }
@@ -116,11 +116,11 @@ impl ProcessHandle {
         }))
     }
 
-    /// Kills the process and its group, by a signal that cannot be ignored.
+    /// Kills the process and its group, with a signal that cannot be ignored.
     pub(crate) fn kill(&self) {
-        // Fails only if it has ended already.
+        // Fails only if it has already ended.
         let _ = pidfd_send_signal(&self.fd, Signal::KILL);
-        // As long as it can be waited for, nobody else has its number.
+        // As long as it can be waited for, no other process has its id.
         if self
             .wait(WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT)
             .is_ok()
@@ -143,11 +143,11 @@ impl ProcessHandle {
         while poll(&mut fds, None) == Err(Errno::INTR) {}
     }
 
-    /// Of a process that has ended: kills what is left of its group, and has the system forget it. Says how
-    /// it ended, and the most memory that it has had in use, in bytes, if that is known.
+    /// After its end: kills what is left of its group, and has the system forget it. Returns how
+    /// it ended, and its peak resident memory, in bytes, if that is known.
     pub(crate) fn reap(&self) -> (Exit, Option<u64>) {
         self.kill();
-        // Waits, if for a moment: that it has ended is told a little before it can be asked how.
+        // It may wait for a moment: the system reports the end a little before it can say how.
         let Ok(Some(exit)) = self.wait(WaitIdOptions::NOWAIT) else {
             return (Exit::Unknown, None);
         };
@@ -157,12 +157,12 @@ impl ProcessHandle {
 }
 
 impl ProcessHandle {
-    /// Of one that has ended: kills what is left of its group, and has the system forget all that are in it and
-    /// children of this process. Says how it ended.
+    /// After its end: kills what is left of its group, and has the system forget all in it that are
+    /// children of this process. Returns how it ended.
     pub(crate) fn reap_group(&self) -> Exit {
         self.kill();
         let Ok(Some(exit)) = self.wait(WaitIdOptions::NOWAIT) else {
-            // Whoever has reaped it reaps them all.
+            // Whoever reaped it reaps them all.
             return Exit::Unknown;
         };
         let group = WaitId::Pgid(Some(self.pid));
@@ -172,44 +172,44 @@ impl ProcessHandle {
     }
 }
 
-/// Has this process lead a group of its own.
+/// Makes this process the leader of a group of its own.
 pub(crate) fn lead_group() -> io::Result<()> {
     Ok(setpgid(None, None)?)
 }
 
-/// From now on what this process prints goes there.
+/// From now on this process prints there.
 pub(crate) fn print_to(printer: &Descriptor) -> io::Result<()> {
     dup2_stdout(printer)?;
     Ok(dup2_stderr(printer)?)
 }
 
-/// What starts this executable, or another one, as the leader of a group of its own. Its name in lists of
-/// processes says what it is.
+/// A command that starts this executable, or another one, as the leader of a group of its own. Its name in
+/// lists of processes says what it is.
 pub(crate) fn command(executable: Option<&Path>) -> Command {
-    // This executable, also if its file was deleted or replaced.
+    // This executable, even if its file was deleted or replaced.
     let own = Path::new("/proc/self/exe");
     let mut command = Command::new(executable.unwrap_or(own));
     command.arg0("process-pool worker").process_group(0);
     command
 }
 
-/// The number of the process that this one is a child of. It changes when that has ended.
+/// The id of this process's parent. It changes when the parent has ended.
 pub(crate) fn parent() -> u32 {
     std::os::unix::process::parent_id()
 }
 
-/// The pool's process, if it is this process's parent and still there: then the descriptor is readable
+/// The pool's process, if it is this process's parent and still there. The descriptor is readable
 /// once it has ended.
 pub(crate) fn pool_of_this_worker(pool: u32) -> Option<Descriptor> {
     let parent = getppid()?;
     let fd = pidfd_open(parent, PidfdFlags::empty()).ok()?;
-    // Asked again: before the descriptor was there, the number could have become another's.
+    // Asked again: before the descriptor was there, the id could have become another's.
     let is_pool = getppid() == Some(parent) && parent.as_raw_nonzero().get().unsigned_abs() == pool;
     is_pool.then(|| private(fd))
 }
 
-/// Waits until the pool is gone: by its process, if there is one to wait for, and by the task pipe, which has
-/// no writer then. Says whether it is; if not, the descriptors are of no use any more.
+/// Waits until the pool is gone: on its process, if there is one, and on the task pipe, which then has
+/// no writer. Returns whether it is; if not, the descriptors have become useless.
 pub(crate) fn await_pool(process: Option<&Descriptor>, tasks: &Descriptor) -> bool {
     let before = parent();
     loop {

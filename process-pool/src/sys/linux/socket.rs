@@ -1,4 +1,4 @@
-//! Pairs of sockets that keep messages apart, through which descriptors go, too.
+//! Pairs of sockets that keep messages apart, and also carry descriptors.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
@@ -13,10 +13,10 @@ use rustix::net::{
 
 use super::Descriptor;
 
-/// So many descriptors go with a message at most.
+/// How many descriptors a message can carry.
 const FDS_MAX: usize = 6;
 
-/// The longest message, in bytes. Of a longer one the rest is lost.
+/// The longest message, in bytes. The rest of a longer one is lost.
 pub(crate) const MESSAGE_MAX: usize = 4096;
 
 pub(crate) fn socket_pair() -> io::Result<(Descriptor, Descriptor)> {
@@ -33,13 +33,13 @@ pub(crate) fn socket_pair() -> io::Result<(Descriptor, Descriptor)> {
 ///
 /// # Errors
 ///
-/// If there is no room, nobody at the other end, or more descriptors are on their way than the system takes.
+/// If there is no room, nobody at the other end, or too many descriptors on their way for the system.
 pub(crate) fn send(socket: &Descriptor, bytes: &[u8], fds: &[&Descriptor]) -> io::Result<()> {
     let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
     send_with(socket, bytes, fds, flags)
 }
 
-/// As [`send`], but waits for room.
+/// Like [`send`], but waits for room.
 pub(crate) fn send_and_wait(socket: &Descriptor, bytes: &[u8]) -> io::Result<()> {
     loop {
         match send_with(socket, bytes, &[], SendFlags::NOSIGNAL) {
@@ -65,12 +65,12 @@ fn send_with(
     Ok(())
 }
 
-/// Receives a message that consists of so many bytes, waiting for it, and the descriptors that came with it.
+/// Waits for a message of exactly this many bytes, and the descriptors that come with it.
 /// They close on exec.
 ///
 /// # Errors
 ///
-/// If nobody is at the other end any more, the message is another one, or there are no descriptors left.
+/// If nobody is at the other end any more, the message has another length, or there are no descriptors left.
 pub(super) fn receive_exactly(socket: impl AsFd, bytes: &mut [u8]) -> io::Result<Vec<Descriptor>> {
     let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(FDS_MAX))];
     let mut message = RecvAncillaryBuffer::new(&mut space);
@@ -92,7 +92,7 @@ pub(super) fn receive_exactly(socket: impl AsFd, bytes: &mut [u8]) -> io::Result
     Ok(fds)
 }
 
-/// Receives a message without descriptors, in place of what is in `bytes`, without waiting. It is empty when
+/// Replaces `bytes` with a message without descriptors, without waiting. It is empty if
 /// nobody is at the other end any more.
 ///
 /// # Errors

@@ -1,9 +1,6 @@
-//! The first moments of a worker: what its pool has handed to it, and whether it was its pool.
+//! The first moments of a worker: what it was handed, and whether its pool did that.
 
-#![expect(
-    unsafe_code,
-    reason = "a number that the system has given to this process"
-)]
+#![expect(unsafe_code, reason = "a number that the system gave to this process")]
 
 use std::fs::File;
 use std::io;
@@ -22,7 +19,7 @@ pub(crate) fn socket_number(socket: impl AsFd) -> io::Result<u64> {
     Ok(fstat(socket)?.st_ino)
 }
 
-/// The number of the socket that this process was started with, if there is one, and if whoever has made it runs
+/// The number of the socket with which this process was started, if there is one, and if whoever made it runs
 /// as the same user and group.
 pub(crate) fn starting_socket() -> Option<u64> {
     let status = fstat(stdin()).ok()?;
@@ -33,23 +30,23 @@ pub(crate) fn starting_socket() -> Option<u64> {
     (pool.uid == geteuid() && pool.gid == getegid()).then_some(status.st_ino)
 }
 
-/// Takes what was handed to this process by that socket, which is no longer descriptor 0 then. Gives it, too, for
-/// a process that goes on with it.
+/// Takes what was handed to this process through that socket, which is then no longer descriptor 0. Also returns the
+/// socket, for a process that goes on using it.
 ///
 /// # Errors
 ///
-/// If there is nothing, since the pool has died, or no descriptors are left.
+/// If there is nothing, because the pool has died, or no descriptors are left.
 pub(crate) fn receive_at_start() -> io::Result<(Start, Descriptor)> {
     let start = receive_start(stdin());
     let socket = stdin().try_clone_to_owned();
-    // Whatever came of it, so that nobody else reads from the socket.
+    // Even on an error, so that nobody else reads from the socket.
     dup2_stdin(File::open("/dev/null")?)?;
     Ok((start?, private(socket?)))
 }
 
-/// Whether the executable has rights that whoever starts it has not.
+/// Whether the executable has rights that whoever started it does not have.
 pub(crate) fn is_privileged() -> bool {
-    // SAFETY: reads a number that the system has given to this process.
+    // SAFETY: reads a number that the system gave to this process.
     let secure = unsafe { libc::getauxval(libc::AT_SECURE) };
     secure != 0
 }

@@ -1,8 +1,8 @@
-//! How much memory processes have, and have had in use.
+//! How much memory processes use, and have used.
 
 #![expect(
     unsafe_code,
-    reason = "calls that fill a structure, which rustix does not have"
+    reason = "calls that rustix does not have, which fill a structure"
 )]
 
 use std::fs::File;
@@ -13,22 +13,22 @@ use std::ptr;
 
 use rustix::param::page_size;
 
-/// The most memory that this process has had in use at a time, in bytes. Never goes down.
+/// The peak resident memory of this process, in bytes. It never goes down.
 pub(super) fn own_peak() -> u64 {
     let mut usage = MaybeUninit::<libc::rusage>::zeroed();
     // SAFETY: a place for the structure that the call writes.
     let _ = unsafe { libc::getrusage(libc::RUSAGE_SELF, usage.as_mut_ptr()) };
-    // SAFETY: all its fields are integers, for which zeros are fine, too.
+    // SAFETY: all its fields are integers, for which zeros are valid, too.
     peak(&unsafe { usage.assume_init() })
 }
 
-/// Has the system forget a child that has ended. Says the most memory that it, or one of its own children
-/// that it has waited for, has had in use at a time, in bytes; 0 if nobody can tell.
+/// Has the system forget a child that has ended. Returns the peak resident memory of it, or of one of its own
+/// children that it waited for, in bytes; 0 if nobody can tell.
 pub(super) fn forget(process: BorrowedFd<'_>) -> u64 {
     let mut usage = MaybeUninit::<libc::rusage>::zeroed();
-    // SAFETY: the system's own form of `waitid`, which the C library shortens: what to wait for, no place
-    // for how the process has ended, options, and a place for the structure, which is written if a process
-    // was found. There is no way of waiting by a descriptor that tells of memory but this.
+    // SAFETY: the system's own `waitid`, with one argument more than the C library's: what to wait for, null
+    // for how the process ended, options, and a place for the structure, which is written if a process
+    // was found. No other call waits on a descriptor and also reports memory.
     let _ = unsafe {
         libc::syscall(
             libc::SYS_waitid,
@@ -67,7 +67,7 @@ mod tests {
     #[test]
     fn the_own_peak_grows_with_what_is_used() {
         let before = own_peak();
-        // Larger than any peak that other tests of this process have reached meanwhile.
+        // Larger than any peak that other tests of this process reached meanwhile.
         let used = vec![1_u8; usize::try_from(before).unwrap() + (64 << 20)];
         assert!(own_peak() >= before + (32 << 20));
         drop(used);
