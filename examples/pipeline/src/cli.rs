@@ -1,4 +1,4 @@
-//! The options of the command line, with their limits and defaults, and the job that they make.
+//! The options of the command line, with their limits and defaults, and the job that they describe.
 
 use std::fs;
 use std::io;
@@ -11,22 +11,22 @@ use thiserror::Error;
 use crate::flow::Job;
 use crate::generate::{Recipe, generate};
 
-/// Reads, parses, compresses and writes all files of a folder of access logs, many at once, in bounded memory.
+/// Reads, parses, compresses and writes all access logs in a folder, many at once, in bounded memory.
 ///
 /// Without INPUT, files are generated in a temporary folder, which is removed at the end. Every file NAME becomes NAME.gz
 /// in the output folder, whole or not at all. The exit code is 0 if every file was written, 1 if one was not, 2 if
-/// an option is wrong.
+/// an option is invalid.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "pipeline", version, max_term_width = 100)]
 pub struct Options {
-    /// The folder whose files to take, without its subfolders and hidden files
+    /// The folder with the files to process; subfolders and hidden files are skipped
     pub input: Option<PathBuf>,
 
     /// Where the compressed files go [default: INPUT with "-packed" added]
     #[arg(long, value_name = "DIR", requires = "input")]
     pub output: Option<PathBuf>,
 
-    /// Fill INPUT with files first; it must be empty, or not exist yet
+    /// Fill INPUT with files first; it must be empty or not exist yet
     #[arg(long, requires = "input")]
     pub generate: bool,
 
@@ -40,7 +40,7 @@ pub struct Options {
     #[arg(value_parser = value_parser!(u32).range(1..=65_536))]
     pub kib: u32,
 
-    /// How many unusable ones to add: a dangling link, a file that is not text, one that is too large
+    /// How many unusable files to add: a dangling link, a file that is not text, one that is too large
     #[arg(long, value_name = "N", default_value_t = 0)]
     #[arg(value_parser = value_parser!(u32).range(0..=100_000))]
     pub broken: u32,
@@ -75,7 +75,7 @@ pub struct Options {
     pub level: u32,
 }
 
-/// Where the files are and where they go. Dropping it removes what was temporary.
+/// The input and output folders. Dropping it removes temporary ones.
 #[derive(Debug)]
 pub struct Place {
     input: PathBuf,
@@ -83,29 +83,29 @@ pub struct Place {
     _temporary: Option<TempDir>,
 }
 
-/// Why there is nothing to be done; says what to do about it.
+/// Why there is nothing to do, and what to do about it.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum PlaceError {
-    /// A folder cannot be read or made, or a file in it.
+    /// A folder, or a file in it, cannot be read or created.
     #[error("cannot {what} {}: {error}; {hint}", path.display())]
     Io {
         /// What was tried.
         what: &'static str,
-        /// With which folder.
+        /// The folder.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         error: io::Error,
         /// What to do next.
         hint: &'static str,
     },
-    /// There is something already where files were to be made.
+    /// The folder to fill is not empty.
     #[error("{} is not empty; name another folder, or leave out --generate to take what is in it", .0.display())]
     NotEmpty(PathBuf),
-    /// The output would be the next run's input.
+    /// The output would become the next run's input.
     #[error("the output is the input, {}; name another folder with --output", .0.display())]
     Same(PathBuf),
-    /// A path such as `..` or `/`, which has no name to add anything to.
+    /// A path such as `..` or `/`, which has no name to extend.
     #[error("{} has no name to make an output folder's from; name one with --output", .0.display())]
     NoName(PathBuf),
 }
@@ -125,10 +125,10 @@ fn io_error(
 }
 
 impl Options {
-    /// Makes the folders, and the files if that is asked for.
+    /// Creates the folders, and the files if requested.
     ///
     /// # Errors
-    /// When they cannot be made, or something else is there.
+    /// If they cannot be created, or something else is there.
     pub fn place(&self) -> Result<Place, PlaceError> {
         let Some(input) = self.input.clone() else {
             let temporary = TempDir::with_prefix("pipeline-").map_err(io_error(
@@ -188,7 +188,7 @@ impl Options {
         ))
     }
 
-    /// What is to be done with the files that are there.
+    /// The job for the files of the input folder.
     ///
     /// # Errors
     /// When the input folder cannot be listed.
@@ -233,7 +233,7 @@ fn beside(input: &Path) -> Result<PathBuf, PlaceError> {
     Ok(input.with_file_name(name))
 }
 
-/// All entries but folders and hidden files, by name. A link counts, wherever it leads.
+/// All entries except folders and hidden files, sorted by name. A link counts, wherever it leads.
 fn list(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder)? {

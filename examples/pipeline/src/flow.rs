@@ -7,26 +7,25 @@
 //!   └────────────── a next one only when one is through ◄──────────────┘
 //! ```
 //!
-//! One thread holds a [`CompletionSet`] of one handle for each file that is on its way, under the file's number and
-//! stage. Whenever a stage of some file is done, whichever comes first, the thread submits the next stage of that file;
-//! when a file is through, or has failed, it begins another. It does no work of its own, so it never keeps a stage
-//! waiting.
+//! One thread holds a [`CompletionSet`] with one handle for each file in progress, keyed by the file's number and
+//! stage. Whenever a stage of any file completes, the thread submits that file's next stage; when a file is done or has
+//! failed, it starts another. It does no work of its own, so it never keeps a stage waiting.
 //!
-//! **Back-pressure.** At most `window` files are on their way, however many there are and wherever they are held up.
-//! If writing is slow, the window fills with files that wait to be written, and reading pauses. So memory is bounded by
-//! `window` files of the largest size that is taken, each of them raw and packed. A bound on each pool's queue
-//! ([`queue_bound`](thread_pool::Builder::queue_bound)) would say what waits in front of one stage, not in all of
-//! them; and it would hold up the one thread that moves files on from the others.
+//! **Back-pressure.** At most `window` files are in progress, however many there are and wherever they are held up. If
+//! writing is slow, the window fills with files that wait to be written, and reading pauses. So memory is bounded by
+//! `window` files of the largest accepted size, each both raw and packed. A bound on each pool's queue
+//! ([`queue_bound`](thread_pool::Builder::queue_bound)) would limit what waits for one stage, not for all of them; and
+//! it would block the one thread that moves files on from the others.
 //!
-//! **What is nearly done goes first.** Compressing and writing have a higher priority than parsing and
-//! reading in their pools, since they end in memory that is free again.
+//! **What is nearly done goes first.** In their pools, compressing and writing have a higher priority than parsing and
+//! reading, since they free memory.
 //!
-//! **Two pools.** Reading and writing wait for the disk, and more threads wait better; parsing and compressing
-//! compute, and more threads than CPUs only get into each other's way. In one pool of either size the slow disk would
-//! idle the CPUs, or all files would be compressed at once.
+//! **Two pools.** Reading and writing wait for the disk, so more threads help; parsing and compressing compute, and
+//! more threads than CPUs only get in each other's way. With one pool of either size the CPUs would idle while the disk
+//! is slow, or all files would be compressed at once.
 //!
-//! **Failures.** A stage gives its error as a value, and a panic in it comes as a [`TaskError`]; either ends that
-//! file alone. The key of the set says whose it was.
+//! **Failures.** A stage returns its error as a value, and a panic in it becomes a [`TaskError`]; either ends only that
+//! file. The key in the set says which one it was.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -40,20 +39,20 @@ use crate::log::Stats;
 use crate::progress::Progress;
 use crate::stage::{FileError, Stage, compress, parse, read, write};
 
-/// What is to be done, and with how much at once.
+/// What to do, and how much at once.
 #[derive(Clone, Debug)]
 pub struct Job {
-    /// The files, in the order in which they are begun.
+    /// The files, in the order in which they are started.
     pub files: Vec<PathBuf>,
-    /// The folder that the compressed ones go to.
+    /// The folder for the compressed files.
     pub output: PathBuf,
     /// Threads that read and write.
     pub io_workers: usize,
     /// Threads that parse and compress.
     pub cpu_workers: usize,
-    /// Files that may be on their way at once; 0 counts as 1.
+    /// Files that may be in progress at once; 0 counts as 1.
     pub window: usize,
-    /// The largest file that is taken, in bytes.
+    /// The largest accepted file, in bytes.
     pub max_bytes: u64,
     /// How hard to compress, 0 to 9.
     pub level: u32,
@@ -70,39 +69,39 @@ impl fmt::Display for Job {
     }
 }
 
-/// What came of it.
+/// The outcome.
 #[derive(Debug, Default)]
 pub struct Outcome {
-    /// What each stage has done, in their order.
+    /// What each stage did, in order.
     pub stages: [Work; Stage::ALL.len()],
-    /// How many files came through.
+    /// How many files succeeded.
     pub written: usize,
     /// Their size after compression, in bytes.
     pub packed_bytes: u64,
     /// What was counted in them.
     pub stats: Stats,
-    /// Those that did not, by their place in the job, each with the reason.
+    /// Those that failed, by their index in the job, each with the reason.
     pub failed: BTreeMap<usize, FileError>,
-    /// The most files that were on their way at once.
+    /// The most files that were in progress at once.
     pub most_at_once: usize,
     /// From the first file to the last.
     pub elapsed: Duration,
 }
 
-/// What one stage has done.
+/// What one stage did.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Work {
-    /// Files that it was done with.
+    /// Files that it finished.
     pub files: usize,
     /// Files that failed in it.
     pub failed: usize,
-    /// What it took in, or for reading gave out, in bytes.
+    /// The bytes that it took in; for reading, those that it read.
     pub bytes: u64,
-    /// How long its threads were at it, together.
+    /// The working time of its threads, added up.
     pub busy: Duration,
 }
 
-/// A file after a stage, with all that the later ones need.
+/// A file after a stage, with all that later ones need.
 enum Step {
     Read {
         raw: Vec<u8>,
@@ -123,7 +122,7 @@ enum Step {
 }
 
 impl Step {
-    /// The bytes that the stage which led here was about.
+    /// The bytes that the stage before worked on.
     fn bytes(&self) -> u64 {
         match self {
             Self::Read { raw } | Self::Parsed { raw, .. } => raw.len() as u64,
@@ -133,13 +132,13 @@ impl Step {
     }
 }
 
-/// What a task gives: what its stage made of the file, and how long that took.
+/// A task's result: what its stage made of the file, and how long that took.
 type Ran = (Result<Step, FileError>, Duration);
 
-/// Takes every file of the job through all stages.
+/// Moves all files of the job through all stages.
 ///
 /// # Errors
-/// When the pools cannot be started. What becomes of a file is in the outcome.
+/// If the pools cannot be started. What happens to files is in the outcome.
 pub fn run(job: &Job, progress: &Progress) -> Result<Outcome, BuildError> {
     let mut flow = Flow {
         job,
@@ -181,7 +180,7 @@ struct Flow<'a> {
     output: Arc<Path>,
     io: ThreadPoolExecutor,
     cpu: ThreadPoolExecutor,
-    /// One handle for each file: the stage that it is in.
+    /// One handle for each file, for its current stage.
     on_their_way: CompletionSet<(usize, Stage), JoinHandle<Ran>>,
     outcome: Outcome,
     progress: &'a Progress,
@@ -196,7 +195,7 @@ impl Flow<'_> {
         });
     }
 
-    /// Takes note of a stage that is done, and submits the next.
+    /// Records a completed stage, and submits the next.
     fn done(&mut self, file: usize, stage: Stage, ran: Result<Ran, TaskError>) {
         let (step, busy) =
             ran.unwrap_or_else(|error| (Err(FileError::Task(error)), Duration::ZERO));

@@ -1,4 +1,4 @@
-//! Makes access logs, and files that only look like some, from a seed.
+//! Generates access logs, and files that only look like some, from a seed.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
@@ -6,25 +6,25 @@ use std::path::Path;
 
 use fastrand::Rng;
 
-/// What to make.
+/// What to generate.
 #[derive(Clone, Copy, Debug)]
 pub struct Recipe {
     /// How many good files.
     pub files: u32,
-    /// Their size on average, in bytes.
+    /// Their average size, in bytes.
     pub bytes: u64,
-    /// How many that cannot be used.
+    /// How many unusable files.
     pub broken: u32,
-    /// The size of one that is larger than what is taken, in bytes.
+    /// The size of a file that is too large, in bytes.
     pub too_large: u64,
     /// The seed of all randomness.
     pub seed: u64,
 }
 
-/// Fills this folder. Each file depends on the seed and its own number alone.
+/// Fills this folder. Each file depends only on the seed and its own number.
 ///
 /// # Errors
-/// When one cannot be written.
+/// If a file cannot be written.
 pub fn generate(folder: &Path, recipe: &Recipe) -> io::Result<()> {
     for number in 0..recipe.files {
         let mut rng = Rng::with_seed(recipe.seed ^ (u64::from(number) << 32));
@@ -37,7 +37,7 @@ pub fn generate(folder: &Path, recipe: &Recipe) -> io::Result<()> {
         match number % 3 {
             0 => link_to_nowhere(&path)?,
             1 => fs::write(path, [0xFF, 0xD8, 0xFF, 0xE0, 0x00, 0x10])?,
-            // It has a length, but takes no room.
+            // It has a length, but takes no space.
             _ => File::create_new(path)?.set_len(recipe.too_large)?,
         }
     }
@@ -49,7 +49,7 @@ fn link_to_nowhere(path: &Path) -> io::Result<()> {
     std::os::unix::fs::symlink("/nowhere/at/all.log", path)
 }
 
-/// Elsewhere links may need rights that one does not have.
+/// On other systems links may need special rights.
 #[cfg(not(unix))]
 fn link_to_nowhere(path: &Path) -> io::Result<()> {
     fs::write(path, [0])

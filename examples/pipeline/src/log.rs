@@ -1,17 +1,17 @@
-//! Lines of an access log, in the common or the combined format, to what is counted of them.
+//! Counts the lines of an access log in the common or the combined format.
 
 use std::ops::AddAssign;
 
-/// What is counted of one log, or of several.
+/// The counts of one log, or of several.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
     /// Lines that are entries.
     pub entries: u64,
-    /// Lines that are not, and not empty.
+    /// Lines that are neither entries nor empty.
     pub odd: u64,
     /// Entries by the first digit of their status, 1 to 5.
     pub by_class: [u64; 5],
-    /// Bytes that were sent with all answers.
+    /// Bytes sent with all answers.
     pub sent: u64,
 }
 
@@ -62,7 +62,7 @@ impl Stats {
     }
 }
 
-/// The class of the status, from 0, and the bytes that were sent.
+/// The class of the status, from 0, and the bytes sent.
 fn entry(line: &[u8]) -> Option<(usize, u64)> {
     // After the time in brackets comes the request in quotes, in which quotes are escaped.
     let after_time = position(line, b"] \"")? + 3;

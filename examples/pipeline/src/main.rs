@@ -1,4 +1,4 @@
-//! The program: options, files made if asked for, all of them through the stages, then the report.
+//! The program: options, generated files if requested, all files through the stages, then the report.
 
 use std::error::Error;
 use std::io::{self, Write};
@@ -21,7 +21,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Whether every file came through.
+/// Whether every file succeeded.
 fn run(options: &Options) -> Result<bool, Box<dyn Error>> {
     let place = options.place()?;
     let job = options.job(&place)?;

@@ -1,6 +1,6 @@
-//! How much memory the process has had at most.
+//! The peak memory of the process.
 
-/// The peak of the process's resident memory in bytes, as the kernel counts it; none where it cannot be asked.
+/// The process's peak resident memory in bytes, as the kernel counts it; `None` if it does not tell.
 #[must_use]
 pub fn peak() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;

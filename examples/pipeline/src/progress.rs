@@ -9,7 +9,7 @@ use crate::stage::Stage;
 /// How often the bars are drawn while nothing finishes.
 const TICK: Duration = Duration::from_millis(100);
 
-/// The bars. What has failed in a stage is not expected in the later ones.
+/// The bars. A file that failed in a stage is not expected in later ones.
 #[derive(Debug)]
 pub struct Progress {
     bars: [ProgressBar; Stage::ALL.len()],
@@ -42,19 +42,19 @@ impl Progress {
         }
     }
 
-    /// A stage is done with one more file.
+    /// A stage has finished one more file.
     pub fn done(&self, stage: Stage) {
         self.bars[stage as usize].inc(1);
     }
 
-    /// One more file has failed in this stage.
+    /// One more file failed in this stage.
     pub fn failed(&self, stage: Stage) {
         for bar in &self.bars[stage as usize..] {
             bar.dec_length(1);
         }
     }
 
-    /// Takes the bars away.
+    /// Clears the bars.
     pub fn finish(self) {
         for bar in self.bars {
             bar.finish_and_clear();

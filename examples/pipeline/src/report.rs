@@ -1,4 +1,4 @@
-//! The table of the stages, the totals, and the files that did not come through.
+//! The table of the stages, the totals, and the files that failed.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use crate::stage::Stage;
 
 const MIB: f64 = 1024.0 * 1024.0;
 
-/// What came of all files.
+/// The outcome of all files.
 #[derive(Debug)]
 pub struct Report<'a> {
     job: &'a Job,
@@ -17,7 +17,7 @@ pub struct Report<'a> {
 }
 
 impl<'a> Report<'a> {
-    /// Of this outcome; asks for the peak of the memory now.
+    /// The report on this outcome, with the peak memory up to now.
     #[must_use]
     pub fn new(job: &'a Job, outcome: &'a Outcome) -> Self {
         Self {
@@ -61,7 +61,7 @@ impl<'a> Report<'a> {
     }
 }
 
-/// 0 where there is nothing to divide by.
+/// 0 if the divisor is 0.
 fn ratio(part: f64, whole: f64) -> f64 {
     if whole > 0.0 { part / whole } else { 0.0 }
 }

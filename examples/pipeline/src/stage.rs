@@ -1,4 +1,4 @@
-//! What is done with one file, stage by stage. No stage knows of pools, nor of the other files.
+//! What happens to one file, stage by stage. No stage knows of pools or of other files.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -11,7 +11,7 @@ use thread_pool::TaskError;
 
 use crate::log::Stats;
 
-/// The stages, in their order.
+/// The stages, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
     /// From the disk into memory.
@@ -28,7 +28,7 @@ impl Stage {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::Read, Self::Parse, Self::Compress, Self::Write];
 
-    /// As the bars and the report show it.
+    /// Its name in the bars and the report.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -40,36 +40,36 @@ impl Stage {
     }
 }
 
-/// Why a file did not come through.
+/// Why a file failed.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum FileError {
-    /// It is gone, leads nowhere, or may not be read.
+    /// It is gone, is a dangling link, or may not be read.
     #[error("cannot be read: {0}")]
     Read(#[source] io::Error),
     /// A pipe, a socket, a device, or a link to a folder.
     #[error("is not a file")]
     NoFile,
-    /// It is larger than what is taken.
+    /// It is too large.
     #[error("is larger than {} MiB; --max-mib takes larger ones", .0 / 1024 / 1024)]
     TooLarge(u64),
     /// None of its lines is an entry.
     #[error("is not an access log: none of its {0} lines is an entry")]
     NoLog(u64),
-    /// There is no room for it, or it may not be written.
+    /// There is no space for it, or it may not be written.
     #[error("cannot be written to the output folder: {0}")]
     Write(#[source] io::Error),
-    /// The task that was to do it failed.
+    /// The task that processed it failed.
     #[error("was given up: {0}")]
     Task(#[source] TaskError),
 }
 
-/// Reads a file whole, if it is no larger than this.
+/// Reads a whole file, if it is not larger than this.
 ///
 /// # Errors
 /// When it cannot be read, or is too large.
 pub fn read(path: &Path, max_bytes: u64) -> Result<Vec<u8>, FileError> {
-    // Asked before it is opened, since opening a pipe waits for whoever writes into it.
+    // Checked before opening it, since opening a pipe waits for a writer.
     let metadata = fs::metadata(path).map_err(FileError::Read)?;
     if !metadata.is_file() {
         return Err(FileError::NoFile);
@@ -79,7 +79,7 @@ pub fn read(path: &Path, max_bytes: u64) -> Result<Vec<u8>, FileError> {
     }
     let file = File::open(path).map_err(FileError::Read)?;
     let mut raw = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or_default());
-    // It may have grown since.
+    // It may have grown meanwhile.
     let mut limited = file.take(max_bytes.saturating_add(1));
     limited.read_to_end(&mut raw).map_err(FileError::Read)?;
     if raw.len() as u64 > max_bytes {
@@ -88,7 +88,7 @@ pub fn read(path: &Path, max_bytes: u64) -> Result<Vec<u8>, FileError> {
     Ok(raw)
 }
 
-/// Counts a log. Single odd lines are counted too, but a file of nothing else is no log.
+/// Counts a log. Some odd lines are only counted, but a file with nothing else is not a log.
 ///
 /// # Errors
 /// When no line is an entry, though there are lines.
@@ -103,15 +103,15 @@ pub fn parse(raw: &[u8]) -> Result<Stats, FileError> {
 /// Compresses to gzip.
 ///
 /// # Errors
-/// None that could happen in memory.
+/// None that can happen in memory.
 pub fn compress(raw: &[u8], level: u32) -> Result<Vec<u8>, FileError> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::new(level));
     encoder.write_all(raw).map_err(FileError::Write)?;
     encoder.finish().map_err(FileError::Write)
 }
 
-/// Writes `NAME.gz` whole or not at all: under another name first. One that is there already is replaced. Who may read
-/// the source may read it.
+/// Writes `NAME.gz` whole or not at all: under another name first. An existing one is replaced. Its permissions are
+/// those of the source.
 ///
 /// # Errors
 /// When it cannot be written.
@@ -121,11 +121,11 @@ pub fn write(source: &Path, output: &Path, packed: &[u8]) -> Result<(), FileErro
     let write = || {
         let mut file = tempfile::NamedTempFile::new_in(output)?;
         file.write_all(packed)?;
-        // A source that is gone by now cannot be asked; then nobody else may.
+        // If the source is gone by now, only the owner may read the copy.
         if let Ok(metadata) = fs::metadata(source) {
             file.as_file().set_permissions(metadata.permissions())?;
         }
-        // Removed by its destructor unless it comes to this.
+        // Without this its destructor removes it.
         file.persist(output.join(name)).map_err(|error| error.error)
     };
     write().map(drop).map_err(FileError::Write)

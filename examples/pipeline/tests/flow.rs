@@ -1,4 +1,4 @@
-//! All files through all stages, as the library offers it.
+//! All files through all stages, called through the library.
 
 #![expect(clippy::unwrap_used, reason = "a test reports a failure by a panic")]
 
@@ -17,7 +17,7 @@ use tempfile::TempDir;
 
 const MAX_BYTES: u64 = 100_000;
 
-/// An input folder with made files, and an empty output folder.
+/// An input folder with generated files, and an empty output folder.
 fn folders(files: u32, broken: u32) -> (TempDir, Job) {
     let place = TempDir::new().unwrap();
     let (input, output) = (place.path().join("in"), place.path().join("out"));
@@ -110,7 +110,7 @@ fn broken_files_fail_alone_each_in_its_stage() {
     let (_place, job) = folders(5, 6);
     let outcome = go(&job);
     assert_eq!(outcome.written, 5);
-    // The made ones come first.
+    // The generated ones come first.
     assert_eq!(
         Vec::from_iter(outcome.failed.keys().copied()),
         [5, 6, 7, 8, 9, 10]

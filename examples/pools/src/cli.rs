@@ -8,11 +8,11 @@ use lab::compute::rounds_per_milli;
 use crate::kind::{Kind, Setting};
 use crate::server::Server;
 
-/// Runs jobs that compute, that wait, and that do both, on every pool and one by one, and shows which is fastest
-/// when.
+/// Runs jobs that compute, that wait, and that do both, on every pool and one by one, and shows which way is the
+/// fastest for which job.
 ///
-/// Tasks wait for a server that the program starts on loopback. Each way's time includes building its pool and
-/// ending it. The exit code is 0 if all ways agree on every number, 1 if one failed, 2 if an option is wrong.
+/// Tasks wait for a server that the program starts on loopback. Each way's time includes starting and ending its
+/// pool. The exit code is 0 if all ways agree on every number, 1 if one failed, 2 if an option is invalid.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "pools", version, max_term_width = 100)]
 pub struct Options {
@@ -30,7 +30,7 @@ pub struct Options {
     #[arg(value_parser = value_parser!(u32).range(1..=100))]
     pub times: u32,
 
-    /// How much computing a job has in all, in milliseconds, 1 to 10000
+    /// How much a job computes in total, in milliseconds, 1 to 10000
     #[arg(
         long,
         value_name = "N",
@@ -50,7 +50,7 @@ pub struct Options {
     #[arg(value_parser = value_parser!(u32).range(1..=10_000))]
     pub tasks: u32,
 
-    /// How long a task waits for the server, in microseconds, 100 to 1000000; a mixed task takes as long in all
+    /// How long a task waits for the server, in microseconds, 100 to 1000000; a mixed task takes as long in total
     #[arg(
         long,
         value_name = "N",
@@ -65,7 +65,7 @@ pub struct Options {
     #[arg(value_parser = value_parser!(u32).range(1..=256))]
     pub mixed_workers: Option<u32>,
 
-    /// The most processes that there may be, 1 to 256
+    /// The most processes to use, 1 to 256
     #[arg(
         long,
         value_name = "N",
@@ -81,14 +81,14 @@ pub struct Options {
 }
 
 impl Options {
-    /// The kinds of jobs that are asked for.
+    /// The requested kinds of jobs.
     #[must_use]
     pub fn kinds(&self) -> Vec<Kind> {
         let is_meant = |kind: &Kind| self.kind.is_empty() || self.kind.contains(kind);
         Kind::ALL.into_iter().filter(is_meant).collect()
     }
 
-    /// What the jobs are made of; looks how fast this machine computes.
+    /// The settings of the jobs; measures how fast this machine computes.
     #[must_use]
     pub fn setting(&self, server: &Server) -> Setting {
         let cpus = num_cpus::get();

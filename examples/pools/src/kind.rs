@@ -1,4 +1,4 @@
-//! The kinds of jobs, each at several sizes. A further kind is one entry here.
+//! The kinds of jobs, each at several sizes. Another kind is one entry here.
 
 use std::net::SocketAddr;
 
@@ -18,33 +18,33 @@ pub enum Kind {
     Mixed,
 }
 
-/// What is the same for all jobs of a run.
+/// The settings of all jobs of a run.
 #[derive(Clone, Copy, Debug)]
 pub struct Setting {
-    /// Where the server is.
+    /// The address of the server.
     pub server: SocketAddr,
     /// How many rounds of computing take a millisecond.
     pub rounds_per_milli: u64,
-    /// How many CPUs are used.
+    /// How many CPUs to use.
     pub cpus: usize,
-    /// How many tasks the largest job has that waits; mixed ones have a quarter of them.
+    /// How many tasks the largest waiting job has; mixed ones have a quarter of them.
     pub tasks: usize,
-    /// How long all computing of a job takes together, in milliseconds.
+    /// The total computing time of a job, in milliseconds.
     pub compute_millis: u64,
     /// How long the server takes to answer, in microseconds.
     pub wait_micros: u32,
-    /// How many tasks a pool of threads or of processes has at once if they wait for a part of their time.
+    /// How many tasks a pool of threads or processes runs at once if they wait for part of their time.
     pub mixed_workers: usize,
-    /// How many processes there are at most.
+    /// The most processes to use.
     pub most_processes: usize,
 }
 
 /// The size of a job of some kind.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Size {
-    /// As the table has it.
+    /// Its text in the table.
     pub name: String,
-    /// Where it is on an axis.
+    /// Its position on an axis.
     pub value: f64,
 }
 
@@ -52,7 +52,7 @@ impl Kind {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Cpu, Self::Io, Self::Mixed];
 
-    /// As the report has it.
+    /// Its name in the report.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -62,7 +62,7 @@ impl Kind {
         }
     }
 
-    /// What is meant by the size.
+    /// The meaning of the size.
     #[must_use]
     pub fn what(self) -> &'static str {
         match self {
@@ -72,7 +72,7 @@ impl Kind {
         }
     }
 
-    /// The sizes at which it is tried.
+    /// The sizes to try.
     #[must_use]
     pub fn sizes(self, setting: &Setting) -> Vec<Size> {
         let size = |name: String, value: usize| Size {
@@ -89,7 +89,7 @@ impl Kind {
                 micros.map(|it| size(name(it), it)).into()
             }
             Self::Io => {
-                // Fourfold, up to what was asked for.
+                // In steps of four, up to the requested number.
                 let tasks = [64, 16, 4, 1].map(|part| (setting.tasks / part).max(1));
                 let mut sizes: Vec<_> = tasks.map(|it| size(it.to_string(), it)).into();
                 sizes.dedup();
@@ -101,7 +101,7 @@ impl Kind {
         }
     }
 
-    /// The job of one of its sizes.
+    /// The job for one of its sizes.
     #[must_use]
     pub fn job(self, size: &Size, setting: &Setting) -> Job {
         let &Setting {

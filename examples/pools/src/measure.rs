@@ -1,32 +1,32 @@
-//! Every way at every size, several times, and what the middle time is.
+//! Runs every way at every size, several times, and takes the median times.
 
 use std::time::Duration;
 
 use crate::kind::{Kind, Setting, Size};
 use crate::ways::{Job, Run, WAYS};
 
-/// What came of a kind of jobs.
+/// The outcome of a kind of jobs.
 #[derive(Clone, Debug)]
 pub struct Grid {
     /// The kind.
     pub kind: Kind,
     /// Its sizes.
     pub sizes: Vec<Size>,
-    /// For each way its middle time for each size; none if it failed.
+    /// For each way its median time for each size; `None` if it failed.
     pub times: [Vec<Option<Duration>>; WAYS.len()],
-    /// What went wrong, with which way and size.
+    /// The failures, each with its way and size.
     pub failures: Vec<String>,
 }
 
 impl Grid {
-    /// How many times as fast as one by one a way was, if neither has failed.
+    /// How many times as fast as one by one a way was, if neither failed.
     #[must_use]
     pub fn speed_up(&self, way: usize, size: usize) -> Option<f64> {
         let [first, own] = [0, way].map(|way| self.times[way][size]);
         Some(first?.as_secs_f64() / own?.as_secs_f64().max(1e-9))
     }
 
-    /// The ways that were the fastest at this size, or took at most a tenth longer than that one.
+    /// The fastest ways at this size: those that took at most a tenth longer than the best.
     #[must_use]
     pub fn winners(&self, size: usize) -> Vec<&'static str> {
         let times = || self.times.iter().map(move |times| times[size]);
@@ -41,8 +41,8 @@ impl Grid {
     }
 }
 
-/// Runs every way on every size of a kind so many times. The ways take turns, so that what slows the machine down for
-/// a while meets them all. `tick` is called after each run.
+/// Runs every way on every size of a kind, several times. The ways take turns, so that a temporary slowdown of the
+/// machine affects all of them. Calls `tick` after each run.
 #[must_use]
 pub fn measure(kind: Kind, setting: &Setting, times: usize, tick: impl Fn()) -> Grid {
     let sizes = kind.sizes(setting);
@@ -76,7 +76,7 @@ pub fn measure(kind: Kind, setting: &Setting, times: usize, tick: impl Fn()) -> 
     grid
 }
 
-/// How long each way takes, from the making of its pool to its end, for one task that does nothing.
+/// How long each way takes for one empty task, from starting its pool to its end.
 #[must_use]
 pub fn starts(setting: &Setting, times: usize) -> [Option<Duration>; WAYS.len()] {
     let mut job = Kind::Cpu.job(
@@ -98,7 +98,7 @@ pub fn starts(setting: &Setting, times: usize) -> [Option<Duration>; WAYS.len()]
     ways.map(|way| middle((0..times).filter_map(|_| elapsed(&job, way)).collect()))
 }
 
-/// How long a run took, if it came to an end, with the numbers that the first way has found.
+/// How long a run took, if it finished, with the numbers that the first way found.
 fn checked(run: Run, expected: &mut Option<Vec<u64>>) -> Result<Duration, String> {
     let numbers = run.numbers.map_err(|error| error.to_string())?;
     if *expected.get_or_insert_with(|| numbers.clone()) != numbers {

@@ -9,7 +9,7 @@ use crate::kind::{Kind, Setting};
 use crate::measure::Grid;
 use crate::ways::WAYS;
 
-/// What came of all kinds that were tried.
+/// The outcome of all kinds.
 #[derive(Debug)]
 pub struct Report {
     setting: Setting,
@@ -18,7 +18,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// Over these.
+    /// A report on these kinds.
     #[must_use]
     pub fn new(setting: Setting, grids: Vec<Grid>, starts: [Option<Duration>; WAYS.len()]) -> Self {
         Self {
@@ -28,7 +28,7 @@ impl Report {
         }
     }
 
-    /// Whether every way came to its end, with the same numbers.
+    /// Whether every way finished, with the same numbers.
     #[must_use]
     pub fn is_good(&self) -> bool {
         self.grids.iter().all(|grid| grid.failures.is_empty())

@@ -1,4 +1,4 @@
-//! What tasks wait for: a server on loopback that answers as late as it is asked to, on one thread.
+//! What tasks wait for: a server on loopback that answers as late as it is asked to, all on one thread.
 
 use std::convert::Infallible;
 use std::io::{self, Read, Write};
@@ -15,11 +15,11 @@ use crate::token;
 
 const RETRY: Duration = Duration::from_millis(1);
 
-/// A running server; dropping it ends it, with all its connections.
+/// A running server; dropping it stops it and all its connections.
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
-    /// Nothing is ever sent: dropping it is the message.
+    /// Nothing is ever sent: dropping it is the signal.
     stop: Option<Sender<Infallible>>,
     thread: Option<JoinHandle<Result<(), RuntimeError>>>,
 }
@@ -43,7 +43,7 @@ impl Server {
         })
     }
 
-    /// Where it is.
+    /// Its address.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -65,7 +65,7 @@ fn serve(
 ) -> Result<(), RuntimeError> {
     token::runtime(1)?.run(move || {
         drop(spawn_local(move || accept(listener)));
-        // When this is over, the end of the run cancels all tasks.
+        // Once this returns, the end of the run cancels all tasks.
         let _gone = unblock(move || stopped.recv()).result();
     })
 }
@@ -82,7 +82,7 @@ fn accept(listener: std::net::TcpListener) -> io::Result<()> {
     Ok(())
 }
 
-/// A question is the number of microseconds until the answer, which is the same number.
+/// Answers one request, a number of microseconds, by sending it back after that time.
 fn answer(mut stream: TcpStream) -> io::Result<()> {
     let mut question = [0; 4];
     stream.read_exact(&mut question)?;

@@ -12,19 +12,19 @@ use serde::{Deserialize, Serialize};
 /// Plain data, so that it can be sent to a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Task {
-    /// What it begins with; another number gives another outcome.
+    /// Its input; another number gives another result.
     pub number: u64,
-    /// How much it computes: half of that before it waits, half afterwards.
+    /// How much it computes: half before it waits, half afterwards.
     pub rounds: u64,
-    /// Whom it asks, and after how many microseconds the server answers; if it waits at all.
+    /// The server, and after how many microseconds it answers; `None` if the task does not wait.
     pub ask: Option<(SocketAddr, u32)>,
 }
 
-/// The number that came of it, or why there is none. As text, since it has to travel.
+/// The resulting number, or why there is none; as text, since it is sent between processes.
 pub type Outcome = Result<u64, String>;
 
 impl Task {
-    /// Runs it, and waits as the connections of `connect` wait: they block the thread, or suspend a task.
+    /// Runs it, and waits as the connections of `connect` do: they block the thread or suspend the task.
     ///
     /// # Errors
     /// When the server cannot be asked.
@@ -52,7 +52,7 @@ impl Task {
         self.run(|server: SocketAddr| green_tasks::net::TcpStream::connect(server))
     }
 
-    /// The same once more, as a future: what waits has to be written for that.
+    /// The same again as a future: waiting code has to be written for that.
     ///
     /// # Errors
     /// When the server cannot be asked.
@@ -77,7 +77,7 @@ async fn ask_async(server: SocketAddr, micros: u32) -> io::Result<()> {
     stream.read_exact(&mut [0; 4]).await
 }
 
-/// An error with what it is about and what to do.
+/// An error, with its subject and what to do.
 fn told(error: impl Display) -> String {
     format!(
         "cannot ask the server: {error}; if there are too many files, take fewer --tasks or raise `ulimit -n`"

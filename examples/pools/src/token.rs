@@ -11,9 +11,9 @@ use green_tasks::{Runtime, RuntimeError, Stackful};
 /// # Errors
 /// Never, with these settings.
 pub fn runtime(threads: usize) -> Result<Runtime, RuntimeError> {
-    // SAFETY: the tasks call this crate, `green_tasks`, `lab`, which only computes, std's vectors and its formatting
-    // of errors. None of it waits in the initializer of a thread-local, or within a call that keeps a pointer into
-    // its frame in one.
+    // SAFETY: the tasks call this crate, `green_tasks`, `lab`, which only computes, and std's vectors and error
+    // formatting. None of them waits in the initializer of a thread-local, or within a call that keeps a pointer
+    // into its frame in one.
     let token = unsafe { Stackful::assume() };
     Runtime::builder().stackful(token).threads(threads).build()
 }

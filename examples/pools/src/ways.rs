@@ -1,4 +1,4 @@
-//! The ways to run all tasks. A further way is one function and one entry in [`WAYS`].
+//! The ways to run all tasks. Another way is one function and one entry in [`WAYS`].
 
 use std::error::Error;
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use thread_pool::{FutureResult, JoinHandle, TaskError, ThreadPoolExecutor};
 use crate::task::{Outcome, Task};
 use crate::token;
 
-/// Every way, in the order of the table. The first is what the others are compared with.
+/// All ways, in the order of the table. The others are compared with the first.
 pub const WAYS: [Way; 6] = [
     ONE_BY_ONE,
     THREADS,
@@ -19,7 +19,7 @@ pub const WAYS: [Way; 6] = [
     ASYNC,
 ];
 
-/// Each task when the one before is done.
+/// Each task after the one before.
 pub const ONE_BY_ONE: Way = Way {
     name: "one by one",
     run_all: one_by_one,
@@ -44,7 +44,7 @@ pub const GREEN_THREADS: Way = Way {
     name: "green, all CPUs",
     run_all: |job| green(job, job.cpus),
 };
-/// All at once as futures, on a thread for each CPU: what the bridge spawns on a `thread-pool`.
+/// All at once as futures, on a thread for each CPU: the bridge spawns them on a `thread-pool`.
 pub const ASYNC: Way = Way {
     name: "async",
     run_all: futures,
@@ -56,11 +56,11 @@ pub type WayError = Box<dyn Error + Send + Sync>;
 /// What a way needs to know.
 #[derive(Clone, Debug)]
 pub struct Job {
-    /// What is to be done.
+    /// The tasks.
     pub tasks: Vec<Task>,
-    /// How many threads the ways have that hold all tasks at once.
+    /// How many threads the ways use that hold all tasks at once.
     pub cpus: usize,
-    /// How many threads a pool of them has, each of which holds one task.
+    /// How many threads a thread pool has, each of which runs one task at a time.
     pub threads: usize,
     /// How many worker processes, likewise.
     pub processes: usize,
@@ -74,10 +74,10 @@ pub struct Way {
     run_all: fn(&Job) -> Result<Vec<u64>, WayError>,
 }
 
-/// What came of a way.
+/// The outcome of a way.
 #[derive(Debug)]
 pub struct Run {
-    /// The outcome of each task, in their order, or why there is none.
+    /// The result of each task, in order, or why there is none.
     pub numbers: Result<Vec<u64>, WayError>,
     /// The time of the whole way, including starting and ending its pool.
     pub elapsed: Duration,
@@ -137,7 +137,7 @@ fn wait_for(handles: Vec<JoinHandle<Outcome>>) -> Result<Vec<u64>, WayError> {
     all(handles.into_iter().map(JoinHandle::result))
 }
 
-/// Whether it was the task that failed or what ran it: the first failure fails the way.
+/// The first failure, of a task or of what ran it, fails the way.
 fn all(outcomes: impl Iterator<Item = Result<Outcome, TaskError>>) -> Result<Vec<u64>, WayError> {
     outcomes.map(|outcome| Ok(outcome??)).collect()
 }

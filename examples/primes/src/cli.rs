@@ -9,7 +9,7 @@ use crate::ways::Job;
 ///
 /// Half of the numbers are prime, the others are products of two primes of the same size, so that
 /// trial division takes equally long for each. The exit code is 0 if all ways agree, 1 if not, 2 if an
-/// option is wrong.
+/// option is invalid.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "primes", version, max_term_width = 100)]
 pub struct Options {
@@ -23,7 +23,7 @@ pub struct Options {
     #[arg(value_parser = value_parser!(u32).range(1..=1_000))]
     pub numbers: u32,
 
-    /// How many bits the numbers have, 32 to 62; two more make each test twice as long
+    /// How many bits the numbers have, 32 to 62; two more bits make each test twice as long
     #[arg(
         long,
         value_name = "N",

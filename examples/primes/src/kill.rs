@@ -1,4 +1,4 @@
-//! What the death of a worker process costs: the number that it was testing, and nothing else.
+//! What the death of a worker process costs: only the number that it was testing.
 
 use std::time::Instant;
 use std::{fmt, io, process, thread};
@@ -17,9 +17,9 @@ pub struct Aftermath {
     pub killed: u32,
     /// How many numbers had been tested by then.
     pub before: usize,
-    /// The numbers that were lost with it: the one that it was testing, or none if it was between two.
+    /// The numbers lost with it: the one that it was testing, or none if it was between two.
     pub lost: Vec<Lost>,
-    /// Each worker that came afterwards, and how many numbers it has tested.
+    /// Each worker that started afterwards, and how many numbers it tested.
     pub newcomers: Vec<(u32, usize)>,
     /// Whether each number is prime, in the order of the job.
     pub answers: Vec<bool>,
@@ -30,25 +30,25 @@ pub struct Aftermath {
 pub struct Lost {
     /// The number.
     pub number: u64,
-    /// What is known about the end of the worker.
+    /// What is known about the worker's death.
     pub died: WorkerDied,
     /// The answer when it was submitted again.
     pub again: Answer,
 }
 
-/// What a task says of its number.
+/// A task's result.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Answer {
     /// Whether it is prime.
     pub is_prime: bool,
-    /// The process id of the worker that has tested it.
+    /// The process id of the worker that tested it.
     pub pid: u32,
 }
 
-/// Tests all numbers on worker processes, and kills one of these when half of the numbers are done.
+/// Tests all numbers on worker processes, and kills one of them when half of the numbers are done.
 ///
 /// # Errors
-/// When no worker can be started or killed, or a number fails for another reason than a worker's death.
+/// If no worker can be started or killed, or a number fails for a reason other than a worker's death.
 pub fn kill_one(job: &Job) -> Result<Aftermath, WayError> {
     let numbers = &job.numbers;
     let pool = ProcessPoolExecutor::new(job.workers)?;
@@ -61,8 +61,8 @@ pub fn kill_one(job: &Job) -> Result<Aftermath, WayError> {
     for (index, outcome) in outcomes.by_ref().take(before) {
         answers[index] = Some(outcome?);
     }
-    // Now the workers begin with new numbers, of which each takes as long. After half of that time they are in
-    // the midst of them.
+    // Now the workers start with new numbers, each of which takes equally long. After half of that time they are
+    // in the middle of them.
     let workers = job.workers.min(numbers.len()) as u32;
     thread::sleep(start.elapsed() * workers / (2 * before.max(1) as u32));
     let known = pool.pids();
@@ -102,7 +102,7 @@ pub fn kill_one(job: &Job) -> Result<Aftermath, WayError> {
     })
 }
 
-/// The task. It says who has done it, so that one sees new workers at work.
+/// The task. Its result says which worker ran it, so that new workers show.
 fn test(number: u64) -> Answer {
     Answer {
         is_prime: is_prime(number),
@@ -117,7 +117,7 @@ fn kill(pid: u32) -> io::Result<()> {
     Ok(kill_process(pid, Signal::KILL)?)
 }
 
-/// The workers that are not known, in the order of their first answers.
+/// The workers that are not yet known, in the order of their first answers.
 fn newcomers(known: &[u32], answers: &[Answer]) -> Vec<(u32, usize)> {
     let mut newcomers: Vec<(u32, usize)> = Vec::new();
     for pid in answers.iter().map(|answer| answer.pid) {

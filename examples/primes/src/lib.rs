@@ -6,10 +6,9 @@
 //! cargo run --release -p primes -- --numbers 100 --bits 54 --workers 8
 //! ```
 //!
-//! Testing a number by trial division is nothing but computing. So a pool is at most as many times as fast
-//! as there are CPUs, and more workers than CPUs do not help. Threads and processes hardly differ, since each
-//! number is a lot of work and little to send. But a process may die: `--kill` shows
-//! what that costs.
+//! Testing a number by trial division only computes. So a pool's speed-up is at most the number of CPUs, and more
+//! workers than CPUs do not help. Threads and processes hardly differ, since each number is a lot of work and
+//! little to send. But a process may die: `--kill` shows what that costs.
 //!
 //! | file | what it does |
 //! |---|---|

@@ -21,7 +21,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Whether all ways agree, also after the death of a worker.
+/// Whether all ways agree, even after the death of a worker.
 fn run(options: &Options) -> Result<bool, Box<dyn Error + Send + Sync>> {
     let job = options.job();
     writeln!(io::stdout(), "{job} of {} bits\n", options.bits)?;

@@ -1,24 +1,23 @@
 //! The test that is the work, and the numbers that keep it busy.
 
-/// Bases that are enough to tell primes of 64 bits for certain by the test of Miller and Rabin (Sorenson and
-/// Webster 2015).
+/// Bases with which the Miller-Rabin test is certain for numbers of 64 bits (Sorenson and Webster 2015).
 const BASES: [u64; 12] = [2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37];
 
-/// Whether a number is prime, by trial division. The slow way, on purpose: it is the work of this program.
+/// Whether a number is prime, by trial division. It is slow on purpose: it is the work of this program.
 #[must_use]
 pub fn is_prime(number: u64) -> bool {
     if number < 4 || number.is_multiple_of(2) {
         return matches!(number, 2 | 3);
     }
-    // By a quotient and not a square, which might be too large.
+    // A quotient instead of a square, which might overflow.
     let mut divisors = (3..)
         .step_by(2)
         .take_while(|divisor| *divisor <= number / divisor);
     divisors.all(|divisor| !number.is_multiple_of(divisor))
 }
 
-/// So many numbers of so many bits, each as much work for [`is_prime`] as the others: primes, and in between
-/// products of two primes that lie close together. For what the options allow: 1,000 numbers, 32 to 62 bits.
+/// This many numbers of this many bits, each as much work for [`is_prime`] as the others: primes alternate with
+/// products of two primes that are close together. For what the options allow: 1,000 numbers, 32 to 62 bits.
 #[must_use]
 pub fn pick(count: usize, bits: u32) -> Vec<u64> {
     let least: u64 = 1 << (bits - 1);
@@ -37,7 +36,7 @@ fn primes_from(least: u64) -> impl Iterator<Item = u64> + Clone {
     (least..).filter(|&number| is_prime_at_once(number))
 }
 
-/// Whether a number is prime, by the test of Miller and Rabin: to find the primes among the numbers.
+/// Whether a number is prime, by the Miller-Rabin test: to find primes for the numbers.
 fn is_prime_at_once(number: u64) -> bool {
     if number < 2 || BASES.iter().any(|&base| number.is_multiple_of(base)) {
         return BASES.contains(&number);

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::ways::Row;
 
-/// What came of all ways.
+/// The outcome of all ways.
 #[derive(Debug)]
 pub struct Report<'a> {
     numbers: &'a [u64],
@@ -12,26 +12,26 @@ pub struct Report<'a> {
 }
 
 impl<'a> Report<'a> {
-    /// Over these numbers; every row has as many answers, in the same order.
+    /// A report on these numbers; every row has as many answers, in the same order.
     #[must_use]
     pub fn new(numbers: &'a [u64], rows: Vec<Row>) -> Self {
         Self { numbers, rows }
     }
 
-    /// Whether every way came to its end, with the same answers.
+    /// Whether every way finished, with the same answers.
     #[must_use]
     pub fn is_agreed(&self) -> bool {
         self.rows.iter().all(|row| row.answers.is_ok()) && self.disputed().next().is_none()
     }
 
-    /// Whether every way came to its end with these answers.
+    /// Whether every way finished with these answers.
     #[must_use]
     pub fn confirms(&self, answers: &[bool]) -> bool {
         let mut rows = self.rows.iter();
         rows.all(|row| row.answers.is_ok() && row.answers() == answers)
     }
 
-    /// The numbers on which two ways that came to their ends do not agree.
+    /// The numbers on which two ways that finished disagree.
     fn disputed(&self) -> impl Iterator<Item = u64> {
         let numbers = self.numbers.iter().enumerate();
         numbers.filter_map(|(index, &number)| {
@@ -43,7 +43,7 @@ impl<'a> Report<'a> {
         })
     }
 
-    /// How many times as fast as the first way, if that came to its end.
+    /// How many times as fast as the first way, if that finished.
     fn speed_up(&self, row: &Row) -> Option<f64> {
         let first = self.rows.first().filter(|first| first.answers.is_ok())?;
         Some(first.elapsed.as_secs_f64() / row.elapsed.as_secs_f64())

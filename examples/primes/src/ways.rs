@@ -1,4 +1,4 @@
-//! The ways to test all numbers. A further way is one function and one entry in [`WAYS`].
+//! The ways to test all numbers. Another way is one function and one entry in [`WAYS`].
 
 use std::error::Error;
 use std::fmt;
@@ -9,10 +9,10 @@ use thread_pool::ThreadPoolExecutor;
 
 use crate::numbers::is_prime;
 
-/// Every way, in the order of the table. The first is what the others are compared with.
+/// All ways, in the order of the table. The others are compared with the first.
 pub const WAYS: &[Way] = &[ONE_BY_ONE, THREADS, PROCESSES];
 
-/// Each number when the one before is tested.
+/// Each number after the one before.
 pub const ONE_BY_ONE: Way = Way {
     name: "one by one",
     test_all: one_by_one,
@@ -83,7 +83,7 @@ impl Way {
 }
 
 impl Row {
-    /// Whether each number is prime; nothing if the way did not finish.
+    /// Whether each number is prime; empty if the way did not finish.
     #[must_use]
     pub fn answers(&self) -> &[bool] {
         self.answers.as_deref().unwrap_or_default()

@@ -1,4 +1,4 @@
-//! Every way as the library offers it, and what a worker's death costs.
+//! Every way, called through the library, and what a worker's death costs.
 
 #![expect(clippy::unwrap_used, reason = "a test reports a failure by a panic")]
 
@@ -47,8 +47,8 @@ fn pool_without_workers_is_told_in_its_row() {
     }
 }
 
-/// A job of which a worker was killed in the midst of a number. On a busy machine the kill may come between
-/// two numbers, or after the last: then once more.
+/// A job during which a worker was killed in the middle of a number. On a busy machine the kill may come between
+/// two numbers, or after the last: then it tries again.
 fn killed_in_the_midst(job: &Job) -> (Aftermath, Lost) {
     let mut aftermaths = std::iter::repeat_with(|| kill_one(job).unwrap()).take(50);
     let hit = aftermaths
@@ -85,7 +85,7 @@ fn killed_worker_costs_its_number_alone_which_is_then_tested_elsewhere() {
     }
 }
 
-/// The only worker has to be replaced for the lost number to be tested again.
+/// The only worker has to be replaced before the lost number can be tested again.
 #[test]
 fn killed_worker_is_replaced() {
     let job = Job {

@@ -13,11 +13,11 @@ use crate::work::Kind;
 /// prefetch, a fair or an adaptive one, more workers, a pool for the long ones, and on green tasks.
 ///
 /// Every way gets the same tasks at the same times. The exit code is 0 if every way finished, 1 if one did not, 2 if
-/// an option is wrong.
+/// an option is invalid.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "queue-blocking", version, max_term_width = 100)]
 pub struct Options {
-    /// Only tasks of this kind [default: one after the other]
+    /// Only tasks of this kind [default: one kind after another]
     #[arg(long, value_enum, value_name = "KIND")]
     pub kind: Option<Kind>,
 
@@ -31,7 +31,7 @@ pub struct Options {
     #[arg(value_parser = value_parser!(u32).range(1..=1_000_000))]
     pub tasks: u32,
 
-    /// One task in so many is long, 1 to 1000000
+    /// One task in this many is long, 1 to 1000000
     #[arg(
         long,
         value_name = "N",
@@ -76,7 +76,7 @@ pub struct Options {
     #[arg(value_parser = value_parser!(u32).range(1..=64))]
     pub workers: Option<u32>,
 
-    /// How many times as many the way "more workers" has, 2 to 16
+    /// How many times as many workers the way "more workers" has, 2 to 16
     #[arg(
         long,
         value_name = "N",
@@ -86,7 +86,7 @@ pub struct Options {
     #[arg(value_parser = value_parser!(u32).range(2..=16))]
     pub more: u32,
 
-    /// How many tasks a worker gets ahead with a fixed prefetch, 1 to 1024
+    /// How many tasks a worker gets in advance with a fixed prefetch, 1 to 1024
     #[arg(
         long,
         value_name = "N",
@@ -106,7 +106,7 @@ pub struct Options {
 }
 
 impl Options {
-    /// The tasks that these options ask for, a plan for each kind; looks how fast this machine computes.
+    /// The tasks of these options, with a plan for each kind; measures how fast this machine computes.
     #[must_use]
     pub fn plans(&self) -> Vec<Plan> {
         let (short, long) = (micros(self.short_us), micros(self.long_us));

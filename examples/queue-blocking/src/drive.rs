@@ -1,7 +1,7 @@
-//! Lets the tasks come when the plan says so, and writes down how long each has waited.
+//! Sends the tasks at the times of the plan, and records how long each waited.
 //!
-//! Whether the workers keep up or not, the next task comes at its time, and its wait begins then: a queue that holds
-//! up whoever fills it does not look short for that.
+//! Whether or not the workers keep up, each task is due at its time, and its wait starts then: so a queue does not look
+//! short because it blocks the thread that fills it.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -14,25 +14,25 @@ use crate::work::Work;
 
 /// Something that runs the tasks.
 pub trait Crew {
-    /// Begins or queues a task, and says with whom; nothing if nobody takes it yet.
+    /// Starts or queues a task, and returns its worker; `None` if none takes it yet.
     fn submit(&mut self, work: Work) -> Option<(usize, JoinHandle<u64>)>;
 
-    /// A task is done that was with this one.
+    /// A task of this worker has ended.
     fn done(&mut self, _whom: usize) {}
 }
 
-/// For a pool, which takes whatever comes.
+/// For a pool, which takes every task.
 impl<F: FnMut(Work) -> JoinHandle<u64>> Crew for F {
     fn submit(&mut self, work: Work) -> Option<(usize, JoinHandle<u64>)> {
         Some((0, self(work)))
     }
 }
 
-/// How long each task of the plan has waited, in the order in which they come: from then to its result, less the time
+/// How long each task of the plan waited, in the order of the plan: from when it was due to its result, less the time
 /// that it takes by itself.
 ///
 /// # Errors
-/// When a task failed, or nobody takes it though nobody has anything to do.
+/// If a task failed, or none is running and nothing takes the next one.
 pub fn drive(
     plan: &Plan,
     sleep: fn(Duration),
@@ -65,12 +65,12 @@ pub fn drive(
             }
             Some(pause) => match set.wait_next_timeout(pause) {
                 Ok(completed) => completed,
-                // The next one comes.
+                // The next one is due.
                 Err(_) => continue,
             },
         };
         let Some(((number, whom), outcome)) = completed else {
-            // Nothing runs and nothing comes.
+            // Nothing is running and nothing is due.
             return match untaken.len() {
                 0 => Ok(waits),
                 left => Err(format!("{left} tasks are left that nobody takes").into()),
@@ -109,7 +109,7 @@ mod tests {
         }
     }
 
-    /// Takes one task at a time, and ends it at once.
+    /// Takes one task at a time and ends it at once.
     #[derive(Default)]
     struct OneAtATime {
         is_busy: bool,
@@ -144,7 +144,7 @@ mod tests {
         assert_eq!(waits.len(), 10);
         let all: Vec<_> = plan.arrivals.iter().map(|&it| plan.work(it)).collect();
         assert_eq!(crew.seen, all);
-        // Its own time is not waiting, though it took none here.
+        // Its own time does not count as waiting, though it took none here.
         assert_eq!(waits[0], Duration::ZERO);
     }
 

@@ -12,7 +12,7 @@ use queue_blocking::cli::Options;
 use queue_blocking::report::{Report, Row, plot};
 use queue_blocking::ways::WAYS;
 
-/// How often the bar is drawn during a way, which takes some seconds: seldom, so that it does not get in the tasks' way.
+/// How often the bar is drawn during a way, which takes some seconds: seldom, so that it does not disturb the tasks.
 const TICK: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {

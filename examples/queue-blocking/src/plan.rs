@@ -1,4 +1,4 @@
-//! Which task comes when. The same seed gives the same plan.
+//! When each task is due. The same seed gives the same plan.
 
 use std::fmt;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use crate::work::{Kind, Work};
 /// What a way needs to know.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// The tasks, in the order in which they come.
+    /// The tasks, in the order in which they are due.
     pub arrivals: Vec<Arrival>,
     /// What they do.
     pub kind: Kind,
@@ -18,29 +18,29 @@ pub struct Plan {
     pub long: Duration,
     /// How many workers there are.
     pub workers: usize,
-    /// How many there are where there are more.
+    /// How many workers the way with more of them has.
     pub more_workers: usize,
-    /// How many tasks a worker gets ahead where that is fixed.
+    /// How many tasks a worker gets in advance with a fixed prefetch.
     pub prefetch: usize,
     /// How many rounds of computing take a millisecond.
     pub rounds_per_milli: u64,
 }
 
-/// A task that comes.
+/// A task of the plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Arrival {
-    /// When, from the beginning.
+    /// When it is due, from the start.
     pub at: Duration,
     /// Whether it is one of the long ones.
     pub is_long: bool,
 }
 
-/// How often tasks come, and how many of them are long.
+/// How often tasks are due, and how many of them are long.
 #[derive(Clone, Copy, Debug)]
 pub struct Traffic {
     /// How many tasks.
     pub tasks: u32,
-    /// One of so many is long.
+    /// One in this many is long.
     pub every: u32,
     /// How much of the workers' time the tasks take, in percent.
     pub load: u32,
@@ -49,8 +49,8 @@ pub struct Traffic {
 }
 
 impl Traffic {
-    /// Tasks come independently of each other and of what became of earlier ones: the gaps between them are
-    /// distributed exponentially. Of each `every` tasks in a row, one at a random place is long.
+    /// Tasks arrive independently of each other and of how earlier ones fare: the gaps between them are exponentially
+    /// distributed. Of each `every` tasks in a row, one at a random position is long.
     #[must_use]
     pub fn arrivals(&self, short: Duration, long: Duration, workers: usize) -> Vec<Arrival> {
         let mut random = fastrand::Rng::with_seed(self.seed);
@@ -59,7 +59,7 @@ impl Traffic {
         let gap = mean / (workers as f64 * f64::from(self.load) / 100.0);
         let (mut at, mut place) = (0.0, 0);
         let arrival = |number: u32| {
-            // From above 0 to 1, which has a logarithm.
+            // Above 0 and up to 1, so that it has a logarithm.
             at -= gap * (1.0 - random.f64()).ln();
             if number.is_multiple_of(self.every) {
                 place = random.u32(..self.every);
@@ -74,7 +74,7 @@ impl Traffic {
 }
 
 impl Plan {
-    /// What a task that comes has to do.
+    /// What a task has to do.
     #[must_use]
     pub fn work(&self, arrival: Arrival) -> Work {
         Work::new(self.kind, self.time(arrival), self.rounds_per_milli)

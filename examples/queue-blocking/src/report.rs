@@ -23,7 +23,7 @@ pub struct Row {
 }
 
 impl Row {
-    /// Of one way, which is run for it.
+    /// Runs one way.
     #[must_use]
     pub fn of(way: &Way, plan: &Plan) -> Self {
         let start = Instant::now();
@@ -46,7 +46,7 @@ fn sorted(waits: &[Duration], plan: &Plan) -> (Waits, Waits) {
     (of(false), of(true))
 }
 
-/// What came of all ways with the tasks of one plan.
+/// The outcome of all ways with the tasks of one plan.
 #[derive(Debug)]
 pub struct Report {
     plan: Plan,
@@ -54,7 +54,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// Of these.
+    /// A report on these rows.
     #[must_use]
     pub fn new(plan: Plan, rows: Vec<Row>) -> Self {
         Self { plan, rows }
@@ -68,7 +68,7 @@ impl Report {
 
     fn panel(&self) -> Panel {
         let verb = self.plan.kind.verb();
-        // A task that was hardly late at all is drawn at the bottom.
+        // A task that was hardly late is drawn at the bottom.
         let millis = |wait: Duration| (wait.as_secs_f64() * 1e3).max(0.01);
         let curve = |row: &Row| {
             let points = row.waits.iter().flat_map(|(short, _)| short.tail());
@@ -92,7 +92,7 @@ impl Report {
             (100.0, "p99"),
             (1_000.0, "p99.9"),
         ];
-        // Not so close to the end that the names would overlap.
+        // Not so close to the end that their labels would overlap.
         let inner = ticks.into_iter().filter(|&(of, _)| of * 1.5 < end);
         let ticks = inner
             .chain([(end, "max")])
@@ -107,7 +107,7 @@ impl Report {
     }
 }
 
-/// The text of an SVG file with the waits of all of these.
+/// The text of an SVG file with the waits of all these reports.
 #[must_use]
 pub fn plot(reports: &[Report]) -> String {
     let panels: Vec<_> = reports.iter().map(Report::panel).collect();

@@ -11,7 +11,7 @@ use green_tasks::{Runtime, RuntimeError, Stackful};
 /// # Errors
 /// Never, with these settings.
 pub fn runtime(threads: usize) -> Result<Runtime, RuntimeError> {
-    // SAFETY: the tasks call this crate, `green_tasks` and `lab`, which only computes. None of it waits
+    // SAFETY: the tasks call this crate, `green_tasks` and `lab`, which only computes. None of them waits
     // in the initializer of a thread-local, or within a call that keeps a pointer into its frame in one.
     let token = unsafe { Stackful::assume() };
     Runtime::builder().stackful(token).threads(threads).build()

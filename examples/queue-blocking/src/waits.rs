@@ -1,4 +1,4 @@
-//! How long tasks have waited, in order of length.
+//! How long tasks waited, sorted.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ pub struct Waits {
 }
 
 impl Waits {
-    /// These, in any order.
+    /// From these waits, in any order.
     #[must_use]
     pub fn new(waits: impl IntoIterator<Item = Duration>) -> Self {
         let mut sorted: Vec<_> = waits.into_iter().collect();
@@ -19,7 +19,7 @@ impl Waits {
         Self { sorted }
     }
 
-    /// The wait that this part of the tasks did not exceed; nothing if there are none.
+    /// The wait that this part of the tasks did not exceed; `None` if there are none.
     #[must_use]
     pub fn quantile(&self, part: f64) -> Duration {
         quantile(&self.sorted, part).unwrap_or_default()
@@ -31,7 +31,7 @@ impl Waits {
         self.quantile(1.0)
     }
 
-    /// For the plot: one of how many tasks waits this long or longer, from one of two up to the longest wait.
+    /// For the plot: one in how many tasks waits this long or longer, from one in two up to the longest wait.
     pub fn tail(&self) -> impl Iterator<Item = (f64, Duration)> {
         let count = self.sorted.len();
         let half = self.sorted.iter().enumerate().skip(count / 2);

@@ -1,4 +1,4 @@
-//! The ways to do the tasks. A further way is one function and one entry in [`WAYS`].
+//! The ways to run the tasks. Another way is one function and one entry in [`WAYS`].
 
 use std::error::Error;
 use std::thread;
@@ -11,7 +11,7 @@ use crate::plan::Plan;
 use crate::token;
 use crate::work::Work;
 
-/// Every way, in the order of the table.
+/// All ways, in the order of the table.
 pub const WAYS: [Way; 7] = [
     KEPT,
     FIXED,
@@ -22,26 +22,26 @@ pub const WAYS: [Way; 7] = [
     GREEN_TASKS,
 ];
 
-/// What a queue does that cannot take anything back: each worker in turn gets up to `--prefetch` tasks ahead, and they
-/// stay with it. Each is a pool of its own here, since a pool of several workers does not do that.
+/// Like a queue that cannot take tasks back: each worker in turn gets up to `--prefetch` tasks in advance and keeps
+/// them. Each worker is a pool of its own here, since a pool of several does take them back.
 pub const KEPT: Way = Way {
     name: "prefetched and kept",
     workers: |plan| plan.workers,
     run_all: kept,
 };
-/// The same number of tasks ahead, by the process pool, which takes back what waits behind a long task.
+/// The same prefetch in one process pool, which takes back tasks that wait behind a long one.
 pub const FIXED: Way = Way {
     name: "fixed prefetch",
     workers: |plan| plan.workers,
     run_all: |plan| processes(plan, plan.workers, Some(plan.prefetch)),
 };
-/// A task for a worker when it is free, and not before.
+/// A worker gets a task only when it is free.
 pub const FAIR: Way = Way {
     name: "fair, prefetch(1)",
     workers: |plan| plan.workers,
     run_all: |plan| processes(plan, plan.workers, Some(1)),
 };
-/// As many ahead as the time that tasks take suggests: what the process pool does unless told otherwise.
+/// A prefetch that follows from how long tasks take: the process pool's default.
 pub const ADAPTIVE: Way = Way {
     name: "adaptive",
     workers: |plan| plan.workers,
@@ -53,22 +53,22 @@ pub const MORE_WORKERS: Way = Way {
     workers: |plan| plan.more_workers,
     run_all: |plan| processes(plan, plan.more_workers, None),
 };
-/// A pool for the long tasks and one for the short ones, with half of the workers each: for those who know beforehand
-/// which are long.
+/// A pool for the long tasks and one for the short ones, with half of the workers each: if it is known in advance
+/// which tasks are long.
 pub const LONG_APART: Way = Way {
     name: "long ones apart",
     workers: |plan| plan.workers.max(2),
     run_all: apart,
 };
-/// No workers to wait for: each task is a green task from when it comes, on as many threads as there are workers
-/// elsewhere.
+/// No waiting for workers: each task becomes a green task when it is due, on as many threads as other ways have
+/// workers.
 pub const GREEN_TASKS: Way = Way {
     name: "green tasks",
     workers: |plan| plan.workers,
     run_all: green,
 };
 
-/// How often the workers get a task each beforehand, at most: a worker is started when there is work for it.
+/// How often, at most, each worker gets a task beforehand: a worker is only started when there is work for it.
 const WARM_UPS: usize = 100;
 
 /// Why a way did not finish, for example because no process could be started.
@@ -84,16 +84,16 @@ pub struct Way {
 }
 
 impl Way {
-    /// How many processes or threads do the tasks.
+    /// How many processes or threads run the tasks.
     #[must_use]
     pub fn workers(&self, plan: &Plan) -> usize {
         (self.workers)(plan)
     }
 
-    /// Has all tasks done, and gives the time for which each has waited.
+    /// Runs all tasks, and returns how long each waited.
     ///
     /// # Errors
-    /// When it cannot begin, or a task does not end well.
+    /// If it cannot start, or a task fails.
     pub fn run(&self, plan: &Plan) -> Result<Vec<Duration>, WayError> {
         (self.run_all)(plan)
     }
@@ -111,7 +111,7 @@ fn processes(
     Ok(waits)
 }
 
-/// A pool whose workers are there already, since their start is not what is looked at.
+/// A pool whose workers have already started, since starting them is not what is measured.
 fn started(workers: usize, prefetch: Option<usize>) -> Result<ProcessPoolExecutor, WayError> {
     let mut builder = ProcessPoolExecutor::builder().workers(workers);
     if let Some(tasks) = prefetch {
@@ -164,7 +164,7 @@ fn kept(plan: &Plan) -> Result<Vec<Duration>, WayError> {
 /// Gives tasks to workers in turn, and never takes one back.
 struct Dealer {
     pools: Vec<ProcessPoolExecutor>,
-    /// How many tasks each has that are not done.
+    /// How many unfinished tasks each has.
     held: Vec<usize>,
     most: usize,
     next: usize,

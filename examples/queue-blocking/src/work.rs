@@ -9,14 +9,14 @@ use serde::{Deserialize, Serialize};
 /// What tasks do for the time that they take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Kind {
-    /// They wait, as for another service
+    /// They wait, as if for another service
     Wait,
     /// They compute
     Compute,
 }
 
 impl Kind {
-    /// What such tasks do, in a word.
+    /// What such tasks do, as a verb.
     #[must_use]
     pub fn verb(self) -> &'static str {
         match self {
@@ -31,21 +31,21 @@ impl Kind {
 pub enum Work {
     /// Sleep.
     Wait(Duration),
-    /// Compute, in so many pieces of so many rounds.
+    /// Compute, in pieces of some rounds.
     Compute {
-        /// How many pieces; other tasks of the same thread may come between two of them.
+        /// How many pieces; other tasks of the same thread may run between two of them.
         pieces: u32,
         /// How many rounds each has.
         rounds: u64,
     },
 }
 
-/// The longest that a green task computes before it lets others go on: a task that comes waits for the turns of those
-/// that are there.
+/// The longest that a green task computes before it lets others run: a new task waits for one turn of each of
+/// them.
 const PIECE: Duration = Duration::from_micros(100);
 
 impl Work {
-    /// Work of this kind that takes this long on a CPU of its own.
+    /// Work of this kind that takes this long with a CPU to itself.
     #[must_use]
     pub fn new(kind: Kind, time: Duration, rounds_per_milli: u64) -> Self {
         match kind {
@@ -59,13 +59,13 @@ impl Work {
         }
     }
 
-    /// Does it in a worker process, of which it is the only task meanwhile.
+    /// Does it in a worker process, as its only running task.
     #[must_use]
     pub fn run(self) -> u64 {
         self.run_with(std::thread::sleep, || ())
     }
 
-    /// Does it as a green task: others go on while it sleeps, and between the pieces.
+    /// Does it as a green task: others run while it sleeps, and between the pieces.
     #[must_use]
     pub fn run_green(self) -> u64 {
         self.run_with(green_tasks::sleep, green_tasks::yield_now)

@@ -40,8 +40,8 @@ fn every_task_has_its_wait_in_every_way() {
     }
 }
 
-/// The first task is long, and all come at once. A worker that keeps what it was given in advance does that after the
-/// long one, though the other worker has long been free.
+/// The first task is long, and all are due at once. A worker that keeps its prefetched tasks runs them after the long
+/// one, though the other worker has been free for a while.
 #[test]
 fn what_is_kept_ends_after_the_long_task_and_what_is_given_fairly_before_it() {
     let mut plan = plan(Kind::Wait, 2);

@@ -1,4 +1,4 @@
-//! The functions that the program has its workers run. Both executables link this library.
+//! The functions that the program's workers run. Both executables link this library.
 
 #![forbid(unsafe_code)]
 
@@ -22,9 +22,9 @@ process_pool::named! {
         HALVED.fetch_add(1, Ordering::Relaxed);
         if n.is_multiple_of(2) { Ok(n / 2) } else { Err(format!("{n} is odd")) }
     };
-    /// How often [`HALVE`] was called in the worker that is asked.
+    /// How often [`HALVE`] was called in the worker that runs this.
     pub static TIMES_HALVED: fn(()) -> u64 = |()| HALVED.load(Ordering::Relaxed);
-    /// Where it runs.
+    /// The path of the worker's executable.
     pub static EXECUTABLE: fn(()) -> String = |()| {
         let path = std::env::current_exe().unwrap_or_default();
         path.display().to_string()
@@ -37,6 +37,6 @@ process_pool::named! {
     pub static SET_GREETING: fn(String) = |text| {
         let _ = GREETING.set(text);
     };
-    /// Greets somebody, if [`SET_GREETING`] was called in this process.
+    /// Greets, if [`SET_GREETING`] was called in this process.
     pub static GREET: fn(String) -> Option<String> = |name| Some(format!("{}, {name}", GREETING.get()?));
 }

@@ -1,4 +1,4 @@
-//! Has a worker executable that lies beside it square numbers.
+//! Squares numbers with a worker executable in the same folder.
 
 #![forbid(unsafe_code)]
 

@@ -1,6 +1,6 @@
-//! Workers of another executable: what they run, and every way in which they may be the wrong ones.
+//! Workers of another executable: what they run, and all the ways in which it may be the wrong one.
 //!
-//! The file has the name of an executable of this package, so that names in it are the same as there.
+//! The file has the name of an executable of this package, so that names declared in it are the same as there.
 
 #![forbid(unsafe_code)]
 
@@ -13,7 +13,7 @@ use two_programs::{ABORT, EXECUTABLE, GREET, HALVE, PANIC, SET_GREETING, SQUARE,
 const WORKER: &str = env!("CARGO_BIN_EXE_two-programs-worker");
 const DIFFERS: &str = env!("CARGO_BIN_EXE_differs");
 const TWICE: &str = env!("CARGO_BIN_EXE_twice");
-/// Starts [`FORGETFUL_PROGRAM`], whose library would make a worker of it otherwise, even without `init`.
+/// Starts [`FORGETFUL_PROGRAM`], which the library would otherwise make a worker, even without `init`.
 const FORGETFUL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/forgetful.sh");
 const FORGETFUL_PROGRAM: &str = env!("CARGO_BIN_EXE_forgetful");
 
@@ -184,7 +184,7 @@ fn a_program_that_is_no_worker_is_told_at_the_start() {
     );
 }
 
-/// Waits as long as the pool has patience, 10 seconds.
+/// Waits until the pool gives up, after 10 seconds.
 #[test]
 fn a_program_that_says_nothing_is_told_in_time() {
     let builder = ProcessPoolExecutor::builder().worker_executable(FORGETFUL);
@@ -207,10 +207,10 @@ fn a_program_that_would_start_itself_without_end_is_stopped() {
         .env("TWO_PROGRAMS_FORGETFUL", FORGETFUL_PROGRAM)
         .env("TWO_PROGRAMS_WORKER", FORGETFUL);
     let output = command.output().unwrap();
-    // What is started prints for whoever has started it, whose error tells of it.
+    // A started program's output goes to its parent, whose error contains it.
     let text = [output.stdout, output.stderr].concat();
     let text = String::from_utf8(text).unwrap();
-    // The first, and as many as pools may be nested.
+    // The first, and as many more as pools may be nested.
     assert_eq!(
         text.lines().filter(|it| it.ends_with("started")).count(),
         9,

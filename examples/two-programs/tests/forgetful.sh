@@ -1,4 +1,4 @@
 #!/bin/sh
-# Starts the program that is named there as one that does not know that it is to be a worker.
+# Starts the named program without telling it that it should be a worker.
 unset PROCESS_POOL_WORKER
 exec "$TWO_PROGRAMS_FORGETFUL"

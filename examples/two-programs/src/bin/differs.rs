@@ -1,4 +1,4 @@
-//! For the tests: a worker that has a function of another type by the name that they know.
+//! For the tests: a worker that declares a name that they know with another type.
 
 #![forbid(unsafe_code)]
 

@@ -1,12 +1,12 @@
-//! For the tests: a program that is no worker. It says nothing, ends at once, or wants workers itself, which are
-//! again this program.
+//! For the tests: a program that is not a worker. It says nothing, ends at once, or starts workers itself, which
+//! are this program again.
 
 #![forbid(unsafe_code)]
 
 use process_pool::ProcessPoolExecutor;
 
 fn main() {
-    // One line for each process that comes so far.
+    // One line for each process that gets this far.
     println!("started");
     if std::env::var_os("TWO_PROGRAMS_SILENT").is_some() {
         loop {

@@ -1,4 +1,4 @@
-//! For the tests: a program with two functions by one name, which can neither be a worker nor have any.
+//! For the tests: a program with two functions of one name, which can neither be a worker nor have any.
 
 #![forbid(unsafe_code)]
 

@@ -1,4 +1,4 @@
-//! The worker executable: nothing but the functions.
+//! The worker executable: only the functions.
 
 #![forbid(unsafe_code)]
 
