@@ -141,7 +141,7 @@ impl<R> Results<R> {
         for index in range {
             // SAFETY: inside the allocation.
             let place = unsafe { self.0.add(index) };
-            // SAFETY: written, says the caller; nobody else has a reference.
+            // SAFETY: written, as the caller ensures; nobody else has a reference.
             let place = unsafe { &mut *place };
             // SAFETY: written, and not looked at again.
             contain(|| unsafe { place.assume_init_drop() });

@@ -52,7 +52,7 @@ pub(crate) struct Stack {
     offered: Cell<usize>,
     /// Those below this are known to have been stolen.
     stolen: Cell<usize>,
-    /// While enough are offered, the slot whose job is the first to go. `None`: offer more.
+    /// If enough are offered, the slot of one that must still be there. `None`: offer more.
     watched: Cell<Option<usize>>,
     /// How many to offer at a time.
     width: usize,
@@ -225,7 +225,7 @@ impl Stack {
         slots.take_back(place, job)
     }
 
-    /// As [`Stack::pop`], for any job: joins on coroutines need not end in the reverse order of their start.
+    /// As [`Stack::pop`], for any job: joins on coroutines need not end in reverse order.
     #[cold]
     fn pop_out_of_turn(&self, slots: &Slots, job: NonNull<Header>) -> bool {
         let jobs = &self.jobs[..self.depth.get()];
