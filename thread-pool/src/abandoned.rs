@@ -1,9 +1,9 @@
 //! Whether the pool has given up what is queued, and with which error.
 //!
-//! A cancelling shutdown, or an initializer that has failed, ends every task that has not been claimed.
-//! It says so here, and then takes everything out of the queues, so that those who wait are told at once.
-//! But tasks move from queue to queue meanwhile, or are in the hands of a worker that is about to run
-//! them, and such a sweep does not see them all. So whoever has claimed a task that was queued (a worker,
+//! A cancelling shutdown, or an initializer that fails, ends every task that has not been claimed.
+//! It says so here, and then takes everything out of the queues, so that waiters are woken at once.
+//! But meanwhile tasks move from queue to queue, or are in the hands of a worker that is about to run
+//! them, so the sweep does not see them all. So whoever claims a task that was queued (a worker,
 //! or a wait that runs it in place) looks here before it runs the closure, and fails the task instead.
 //!
 //! ```text
@@ -11,9 +11,9 @@
 //! a worker:  claim the task;    look
 //! ```
 //!
-//! A task that still runs was claimed before the worker's look, and that came before the pool has given
-//! up: it is one of those that were running, and run to their end. What such a task adds to a scope
-//! afterwards is a part of it and must run, too. Such parts are marked ([`Role::Part`]) and have a lane
+//! A task that still runs was claimed before its worker looked, and that was before the pool gave
+//! up: it counts as running, and runs to its end. What such a task adds to a scope afterwards is
+//! part of it and must run, too. Such parts are marked ([`Role::Part`]) and have a lane
 //! of their own, which is not swept.
 //!
 //! [`Role::Part`]: future_result::claim::Role::Part
@@ -26,11 +26,11 @@ use future_result::{Rejection, TaskError};
 pub(crate) enum Why {
     /// It is shut down by [`shutdown_now`](crate::ThreadPoolExecutor::shutdown_now).
     Cancelled,
-    /// The initializer of a worker has failed.
+    /// A worker's initializer failed.
     Broken,
 }
 
-/// Apart from what others write: every worker looks at it before each task.
+/// On a line of its own: every worker looks at it before each task.
 #[repr(align(128))]
 pub(crate) struct Abandoned(AtomicU32);
 
@@ -43,13 +43,13 @@ impl Abandoned {
         Self(AtomicU32::new(NOT))
     }
 
-    /// From now on nothing that is queued starts. The first reason stays; gives its error.
+    /// From now on no queued task starts. The first reason stays; returns its error.
     pub(crate) fn begin(&self, why: Why) -> TaskError {
         let new = match why {
             Why::Cancelled => CANCELLED,
             Why::Broken => BROKEN,
         };
-        // ORDERING: Relaxed; the number says it all. Whoever knows of the sweep that follows, by
+        // ORDERING: Relaxed; the number says it all. Whoever learns of the sweep that follows, in
         // whatever way, cannot see an older value.
         let before = self
             .0
@@ -63,11 +63,11 @@ impl Abandoned {
         self.0.load(Ordering::Relaxed) != NOT
     }
 
-    /// The error of what is queued, if it is given up.
+    /// The error of queued tasks, if they were given up.
     #[inline]
     pub(crate) fn refusal(&self) -> Option<TaskError> {
-        // ORDERING: Relaxed, as in `begin`. Whether it is read before or after the claim makes no difference: the
-        // closure runs after both, and not at all if the number is there to be seen.
+        // ORDERING: Relaxed, as in `begin`. It may be read before or after the claim: the closure runs after
+        // both, and not at all if the number is there to be seen.
         match self.0.load(Ordering::Relaxed) {
             NOT => None,
             reason => Some(error(reason)),

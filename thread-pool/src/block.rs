@@ -1,12 +1,12 @@
 //! Many calls of one function, shared out by a cursor: what a map over a slice is made of.
 //!
-//! Nothing is queued for an item. There is one block for the whole map, on the caller's stack, and
-//! whoever takes part moves its cursor on and makes the calls that it has moved over. The caller
-//! begins at once; tasks that bring others in are queued when there turns out to be enough to do, one
-//! for each worker at most. Those that nobody has taken by the end are cancelled.
+//! No item is queued. There is one block for the whole map, on the caller's stack, and whoever takes
+//! part advances its cursor and makes the calls that it has passed. The caller begins at once; helpers
+//! are queued when there turns out to be enough to do, at most one for each worker. Those that nobody
+//! has started by the end are cancelled.
 //!
-//! The share that one takes at a time is a fixed part of what is left, so the shares get smaller
-//! towards the end and all come to it at about the same time, however different the calls are
+//! Each share is a fixed fraction of what is left, so shares get smaller towards the end, and all
+//! participants finish at about the same time, however different the calls are
 //! (guided self-scheduling: Polychronopoulos and Kuck, IEEE Transactions on Computers, 1987).
 //!
 //! A panic moves the cursor to the end, so that nobody begins another share.
@@ -32,11 +32,11 @@ use future_result::{TaskList, abort_on_unwind, contain};
 use crate::core::Core;
 use crate::crowd::Crowd;
 
-/// Each takes one of so many parts of what is left, times the number of workers.
+/// A share is one part in this many, times the number of workers, of what is left.
 const PARTS: u64 = 8;
-/// As many calls are made between two looks at the clock, at most.
+/// The most calls between two looks at the clock.
 const COUNT_MAX: u64 = 1 << 20;
-/// A look at the clock stands between spans of at least this.
+/// The least time between two looks at the clock to aim for.
 const SPAN: Duration = Duration::from_micros(1);
 
 /// Where the calls get their arguments from, each once.
@@ -45,19 +45,19 @@ pub(crate) trait Source: Sync {
 
     /// # Safety
     ///
-    /// Each index is below the number of calls, and is asked for once at most.
+    /// Each index is below the number of calls, and is asked for at most once.
     unsafe fn get(&self, index: usize) -> Self::Item;
 
     /// Drops what will not be asked for.
     ///
     /// # Safety
     ///
-    /// As for [`Source::get`], of each of these.
+    /// As for [`Source::get`], for each of these.
     unsafe fn drop_items(&self, indices: Range<usize>);
 }
 
-/// Calls `function` with all items of `source`, on the calling thread and on workers, and gives the
-/// results in their order.
+/// Calls `function` with all items of `source`, on the calling thread and on workers, and returns the
+/// results in order.
 pub(crate) fn map<S, R, F>(core: &Arc<Core>, len: usize, source: &S, function: &F) -> Vec<R>
 where
     S: Source,
@@ -81,7 +81,7 @@ where
     if let Some(payload) = panic {
         let done = mem::take(&mut *block.done.lock());
         for range in done {
-            // SAFETY: these were written, and nobody else looks any more.
+            // SAFETY: these were written, and nobody else looks at them any more.
             contain(|| unsafe { block.results.drop_in(range) });
         }
         resume_unwind(payload);
@@ -98,7 +98,7 @@ struct Block<'a, S, F, R> {
     results: Results<R>,
     len: u64,
     parts: u64,
-    /// The calls below it have been taken by somebody.
+    /// All calls below it have been taken.
     cursor: AtomicU64,
     /// The shares whose results are there. Looked at only after a panic.
     done: Mutex<Vec<Range<usize>>>,
@@ -106,7 +106,7 @@ struct Block<'a, S, F, R> {
     panic: Mutex<Option<Box<dyn Any + Send>>>,
 }
 
-/// How far the calls of a share have come. It tells when it is dropped, so that no call has to.
+/// How far the calls of a share have come. Stored only on drop, so that it costs the calls nothing.
 struct At<'a> {
     index: usize,
     begun: &'a Cell<usize>,
@@ -120,7 +120,7 @@ impl Drop for At<'_> {
 
 struct Results<R>(*mut MaybeUninit<R>);
 
-// SAFETY: each place is written by the one that has moved the cursor over it, and `R` is `Send`.
+// SAFETY: each place is written only by whoever moved the cursor over it, and `R` is `Send`.
 unsafe impl<R: Send> Sync for Results<R> {}
 
 impl<R> Results<R> {
@@ -141,7 +141,7 @@ impl<R> Results<R> {
         for index in range {
             // SAFETY: inside the allocation.
             let place = unsafe { self.0.add(index) };
-            // SAFETY: written, says the caller; nobody else has a reference.
+            // SAFETY: written, as the caller ensures; nobody else has a reference.
             let place = unsafe { &mut *place };
             // SAFETY: written, and not looked at again.
             contain(|| unsafe { place.assume_init_drop() });
@@ -155,7 +155,7 @@ where
     R: Send,
     F: Fn(S::Item) -> R + Sync,
 {
-    /// The caller's part, and all that is to happen before it may go.
+    /// The caller's part, and all that must happen before it may return.
     fn run(&self, core: &Arc<Core>) {
         let mut helpers = None;
         let mut count = 1;
@@ -166,7 +166,7 @@ where
             if helpers.is_some() {
                 continue;
             }
-            // Not announced yet: small shares, until it is clear whether it is worth it.
+            // Not announced yet: small shares, until it is clear whether helpers are worth it.
             let after = now();
             let span = after - before;
             before = after;
@@ -196,7 +196,7 @@ where
             return false;
         }
         let left = each.saturating_mul(u32::try_from(self.left()).unwrap_or(u32::MAX));
-        // Somebody who is awake already comes cheaper.
+        // A worker that is already awake comes cheaper.
         let worth = if core.sleep.has_searchers() {
             WORTH_WAKING / 5
         } else {
@@ -230,10 +230,10 @@ where
         crowd
     }
 
-    /// Takes a share of what is left, `most` at most.
+    /// Takes a share of what is left, at most `most`.
     fn take(&self, most: u64) -> Option<Range<usize>> {
-        // ORDERING: Relaxed everywhere; only who has which share is decided here. The block itself
-        // came to the others with their task, and the results go back with the end of it.
+        // ORDERING: Relaxed everywhere; this only decides who has which share. The block itself
+        // came to the others with their task, and the results go back with the task's end.
         let mut start = self.cursor.load(Ordering::Relaxed);
         while start < self.len {
             let share = (self.len - start).div_ceil(self.parts).min(most);
@@ -254,14 +254,14 @@ where
     fn call(&self, range: Range<usize>) {
         let begun = Cell::new(range.start);
         let calls = || {
-            // Known here, so that they stay in registers from one call to the next.
+            // Copied here, so that they stay in registers from one call to the next.
             let (source, function, results) = (self.source, self.function, Results(self.results.0));
             let mut at = At {
                 index: range.start,
                 begun: &begun,
             };
             while at.index < range.end {
-                // SAFETY: ours to ask for, as we have moved the cursor over it; once.
+                // SAFETY: ours to ask for, as we moved the cursor over it; and once.
                 let item = unsafe { source.get(at.index) };
                 let result = function(item);
                 // SAFETY: the same.
@@ -275,12 +275,12 @@ where
             self.done.lock().push(range.start..end);
         }
         if let Err(payload) = outcome {
-            // The item of the call that panicked was consumed by it.
+            // The call that panicked consumed its item.
             self.stop(begun.get() + 1..range.end, payload);
         }
     }
 
-    /// A call has panicked: nobody makes another one.
+    /// A call has panicked: nobody takes another share.
     #[cold]
     fn stop(&self, mut rest: Range<usize>, payload: Box<dyn Any + Send>) {
         self.keep_first(payload);
@@ -292,7 +292,7 @@ where
         }
     }
 
-    /// Keeps the payload of a panic for the caller, if it is the first one.
+    /// Keeps a panic's payload for the caller, if it is the first.
     fn keep_first(&self, payload: Box<dyn Any + Send>) {
         let mut panic = self.panic.lock();
         let later = if panic.is_none() {

@@ -49,7 +49,7 @@ pub fn blocking<R>(f: impl FnOnce() -> R) -> R {
 struct Blocked<'a>(&'a Local);
 
 impl<'a> Blocked<'a> {
-    /// `None` in a process that was forked off, where nobody could stand in.
+    /// `None` in a forked process, where nobody could stand in.
     fn enter(local: &'a Local) -> Option<Self> {
         local.leave_place().then(|| Self(local))
     }
@@ -62,8 +62,8 @@ impl Drop for Blocked<'_> {
 }
 
 impl Local {
-    /// From now on it does not count as a worker, until it has returned as often as it has left. False if
-    /// it has not left.
+    /// From now on it does not count as a worker, until it has returned as often as it left. False if
+    /// it still counts.
     pub(crate) fn leave_place(&self) -> bool {
         let core = self.core();
         if core.is_forked() {
@@ -80,7 +80,7 @@ impl Local {
         true
     }
 
-    /// It counts again, if that was the last.
+    /// It counts again, if that was the last return.
     pub(crate) fn return_to_place(&self) {
         let times = self.blocked().get() - 1;
         self.blocked().set(times);

@@ -1,6 +1,6 @@
 //! The bound of the queue: how many jobs may wait in it, and who waits for room.
 //!
-//! What the bound counts is not the queue's length but the [`Permit`]s in the closures: so
+//! The bound does not count the queue's length but the [`Permit`]s in the closures, so
 //! cancelling a task, or running it in place, makes room at once, though its tombstone stays.
 
 #[cfg(all(test, pool_loom))]
@@ -58,7 +58,7 @@ struct Inner {
 }
 
 impl Bound {
-    /// What a submitter does that found no room.
+    /// What a submitter does if there is no room.
     pub(crate) const fn when_full(&self) -> WhenFull {
         self.when_full
     }
@@ -85,12 +85,12 @@ impl Bound {
             .map_err(|(_, reason)| reason)
     }
 
-    /// Room for one job, after waiting for it if that is what the pool does. Fails if the pool is closed.
+    /// Room for one job, after waiting for it if the pool blocks. Fails if the pool is closed.
     pub(crate) fn reserve(self: &Arc<Self>) -> Result<Room<'_>, Rejection> {
         self.reserve_until(None)
     }
 
-    /// As [`Bound::reserve`]. If there is no room by the deadline, the queue is full.
+    /// Like [`Bound::reserve`]. If there is no room by the deadline, the queue is full.
     pub(crate) fn reserve_until(
         self: &Arc<Self>,
         deadline: Option<Instant>,
@@ -110,7 +110,7 @@ impl Bound {
                         room: inner.wait_for_room(),
                     };
                     drop(inner);
-                    // A permit was returned, or the pool closed: either way the next try tells.
+                    // A permit was returned, or the pool was closed: the next try shows which.
                     in_time = turn.wait(deadline);
                 }
                 Err((_, reason)) => return Err(reason),
@@ -147,9 +147,9 @@ impl Bound {
         self.call_next(inner);
     }
 
-    /// Tells the next submitter that there may be room.
+    /// Wakes the next submitter, as there may be room.
     fn call_next<'a>(&'a self, mut inner: MutexGuard<'a, Inner>) {
-        // A submitter whose wait was unwound is gone: its turn is the next one's.
+        // A submitter whose wait unwound is gone: its turn goes to the next.
         while let Some(next) = inner.waiting.pop_front() {
             drop(inner);
             if next.complete(()).is_ok() {
@@ -169,14 +169,14 @@ impl Inner {
     }
 }
 
-/// A submitter's place among those who wait for room.
+/// A submitter's place in the line for room.
 struct Turn<'a> {
     bound: &'a Bound,
     room: JoinHandle<()>,
 }
 
 impl Turn<'_> {
-    /// Waits until there may be room. False when the time is over.
+    /// Waits until there may be room. False if the time is up.
     fn wait(mut self, deadline: Option<Instant>) -> bool {
         let in_time = match deadline {
             None => {
@@ -185,17 +185,17 @@ impl Turn<'_> {
             }
             Some(deadline) => {
                 let limit = deadline.saturating_duration_since(now());
-                // If our turn came in this very moment, nobody else would have it.
+                // If our turn came at this very moment, we take it: nobody else has it.
                 self.room.wait_timeout(limit) || self.room.cancel() == Cancel::TooLate
             }
         };
-        // Whoever has waited to the end tries, and needs to pass nothing on.
+        // We try again now, so there is no turn for `drop` to pass on.
         self.room = pair().1;
         in_time
     }
 }
 
-/// If the wait was unwound after our turn had come, it is the next one's.
+/// If the wait unwound after our turn came, the turn goes to the next.
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
         if self.room.cancel() == Cancel::TooLate && self.room.status() == Status::Succeeded {
@@ -211,21 +211,20 @@ pub(crate) struct Room<'a> {
 }
 
 impl Room<'_> {
-    /// Fills the room by `add`, which gets a permit that is to live as long as the job has not
-    /// started.
+    /// Fills the room by `add`, which gets a permit that must live until the job starts.
     pub(crate) fn fill<R>(mut self, add: impl FnOnce(Permit) -> R) -> R {
         self.inner.permits += 1;
         add(Permit(Arc::clone(self.bound)))
     }
 }
 
-/// One job's share of the bound, carried by its closure: it comes back when the closure starts, on
+/// One job's share of the bound, carried by its closure: returned when the closure starts, on
 /// whatever thread, or is dropped.
 pub(crate) struct Permit(Arc<Bound>);
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        // In a child process the lock may never be unlocked, and nobody is admitted any more.
+        // In a forked process the lock may never be released, and nobody is admitted.
         if !self.0.pool.is_inherited() {
             self.0.return_permit();
         }

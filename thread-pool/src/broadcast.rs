@@ -63,7 +63,7 @@ impl ThreadPoolExecutor {
         let mut handles = Vec::new();
         for (index, seat) in core.roster.numbered() {
             let function = Arc::clone(&function);
-            // It has no home: a worker that waits for it must not run it in place of another.
+            // It belongs to no pool: a worker that waits for it must not run it in place.
             let watch = Watch::new(core, origin);
             let (share, handle) = task(move || watch.run(|| function(index)));
             if own_index == Some(index) {

@@ -422,7 +422,7 @@ impl Builder {
             beginnings.extend(beginning);
         }
         for beginning in beginnings {
-            // One that panics says nothing here: it breaks the pool, as without a state.
+            // One that panics reports nothing here: it breaks the pool, as without a state.
             if let Ok(Err(error)) = beginning.result() {
                 return Err(BuildError::State(error));
             }

@@ -1,4 +1,4 @@
-//! Submitting what begins as a task of the pool's and may go on when that has ended, such as a future: for a
+//! Submitting what starts as a task of the pool and may go on after the task ends, such as a future: for a
 //! sibling crate.
 
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::watch::Watch;
 use crate::{ThreadPoolExecutor, WhenFull};
 
 impl ThreadPoolExecutor {
-    /// As [`submit`](Self::submit), for a job that gets the completer of its handle, which it may hand on: see
+    /// Like [`submit`](Self::submit), for a job that gets its handle's completer, which it may hand on: see
     /// [`task_by_hand`].
     #[doc(hidden)]
     #[track_caller]
@@ -39,7 +39,7 @@ impl ThreadPoolExecutor {
         handle
     }
 
-    /// As [`submit_by_hand`](Self::submit_by_hand), for a queue with a bound.
+    /// Like [`submit_by_hand`](Self::submit_by_hand), for a bounded queue.
     fn submit_by_hand_bounded<F, T, H>(
         &self,
         bound: &Arc<Bound>,

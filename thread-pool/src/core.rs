@@ -52,7 +52,7 @@ pub(crate) struct Core {
     pub(crate) sleep: Sleep,
     pub(crate) roster: Roster,
     pub(crate) threads: Threads,
-    /// Whether the pool has stopped accepting tasks.
+    /// Whether it has stopped accepting tasks.
     closed: AtomicBool,
     pub(crate) abandoned: Arc<Abandoned>,
     /// By the worker's number; a worker that leaves early takes its own out. `None` if nobody will
@@ -245,7 +245,7 @@ impl Core {
         }
     }
 
-    /// Starts a thread that the sleep word already counts; it reports through `begun` how its start went.
+    /// Starts a thread that the sleep word already counts; it reports its start to `begun`.
     pub(crate) fn start_worker(self: &Arc<Self>, begun: Option<Begun>) -> std::io::Result<()> {
         let queues = Queues::new();
         let seat = Arc::new(Seat {
@@ -368,7 +368,7 @@ impl Core {
 
     #[inline]
     pub(crate) fn is_closed(&self) -> bool {
-        // ORDERING: Relaxed; a hint. What must not be missed is decided by the inbox.
+        // ORDERING: Relaxed; a hint. The inbox decides what must not be missed.
         self.closed.load(Ordering::Relaxed)
     }
 
@@ -423,7 +423,7 @@ impl Core {
         fail_all(given_up, &error);
     }
 
-    /// What all workers counted, and the sweeps of the injector and the lanes.
+    /// What all workers and the sweeps of the queues counted.
     pub(crate) fn totals(&self) -> Totals {
         let mut totals = self.roster.totals();
         totals.add_tasks(&self.injector.swept());

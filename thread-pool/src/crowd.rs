@@ -1,4 +1,4 @@
-//! Those who borrow from a frame, which waits until all of them have gone.
+//! The tasks that borrow from a frame, which waits until all of them are gone.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -14,24 +14,24 @@ const CLAIMS_MIN: usize = 32;
 
 /// The tasks of a scope, or the helpers of a call, that are still there.
 pub(crate) struct Crowd {
-    /// Tasks of which something is left, and one for the frame itself.
+    /// Tasks of which something is left, plus one for the frame itself.
     present: AtomicU64,
-    /// Tasks that have panicked or were not run, and nobody has seen it.
+    /// Tasks that panicked or did not run, unknown to their handles' owners.
     failures: AtomicU64,
-    /// Whether claims are kept: to run the tasks, or so that others see who waits for them.
+    /// Whether claims are kept: to run the tasks, or to show others who waits for them.
     keeps_claims: bool,
     inner: Mutex<Inner>,
 }
 
 #[derive(Default)]
 struct Inner {
-    /// Of the frame that waits for the others to go.
+    /// Of the frame that waits for the tasks.
     waker: Option<Waker>,
     /// Tasks that may not have begun.
     claims: Vec<Claim>,
-    /// Tasks that others had begun when the frame came to its end.
+    /// Tasks that others had begun when the frame ended.
     begun: Vec<Claim>,
-    /// As many claims as call for a look at which of the tasks have ended.
+    /// At this many claims, those of ended tasks are dropped.
     watermark: usize,
 }
 
@@ -56,13 +56,13 @@ impl Crowd {
     }
 
     pub(crate) fn enter(self: &Arc<Self>) -> Presence {
-        // ORDERING: Relaxed; who enters another is present itself, so the count is not 0.
+        // ORDERING: Relaxed; the caller is present itself, so the count is not 0.
         self.present.fetch_add(1, Ordering::Relaxed);
         Presence(Arc::clone(self))
     }
 
-    /// Keeps a claim on a task that is about to be queued, if it is of use: to run it at the end if nobody has
-    /// until then, and for [`Members`].
+    /// Keeps a claim on a task that is about to be queued, if it is of use: to run the task at the end if nobody
+    /// has by then, and for [`Members`].
     pub(crate) fn add(&self, task: &Task) {
         if !self.keeps_claims {
             return;
@@ -70,22 +70,22 @@ impl Crowd {
         let claim = Claim::on(task);
         let mut inner = self.inner.lock();
         if inner.claims.len() >= inner.watermark {
-            // Dropping the claim of an ended task may free a cell, and runs nothing of the user's.
+            // Dropping the claim of an ended task may free a cell, but runs no user code.
             inner.claims.retain(|claim| !claim.is_done());
             inner.watermark = CLAIMS_MIN.max(2 * inner.claims.len());
         }
         inner.claims.extend(claim);
     }
 
-    /// Runs what nobody has begun yet.
+    /// Runs the tasks that nobody has begun.
     fn run_the_rest(&self) {
-        // Whoever else has begun it will end it.
+        // If somebody else has begun it, they will end it.
         self.settle(|claim| {
             let _ = claim.run();
         });
     }
 
-    /// Cancels what nobody has begun yet.
+    /// Cancels the tasks that nobody has begun.
     pub(crate) fn cancel_the_rest(&self) {
         self.settle(|claim| claim.fail(TaskError::Cancelled));
     }
@@ -105,12 +105,12 @@ impl Crowd {
         }
     }
 
-    /// Returns when nothing is left of any task. May be called once, by whoever made the crowd. On a worker
+    /// Returns when nothing is left of any task. May be called once, by the crowd's creator. On a worker
     /// of this pool, runs what nobody has begun.
     ///
     /// # Errors
     ///
-    /// What the context's blocker has panicked with meanwhile.
+    /// The payload if the context's blocker panicked meanwhile.
     pub(crate) fn wait_until_empty(
         self: &Arc<Self>,
         pool: PoolId,
@@ -118,7 +118,7 @@ impl Crowd {
         if PoolId::current() == Some(pool) {
             self.run_the_rest();
         }
-        // ORDERING: AcqRel, so that all that the tasks did happens before what follows.
+        // ORDERING: AcqRel, so that everything the tasks did happens before what follows.
         if self.present.fetch_sub(1, Ordering::AcqRel) == 1 {
             return Ok(());
         }
@@ -138,13 +138,13 @@ impl Crowd {
         outlast(Arc::clone(self) as Arc<dyn Members>, is_empty)
     }
 
-    /// A task has panicked or was not run.
+    /// A task panicked or did not run.
     pub(crate) fn fail(&self) {
         // ORDERING: Relaxed; see `has_failed`.
         self.failures.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Somebody has seen that a task has failed.
+    /// Somebody has seen that a task failed.
     pub(crate) fn forgive(&self) {
         // ORDERING: Relaxed; see `has_failed`.
         self.failures.fetch_sub(1, Ordering::Relaxed);

@@ -19,7 +19,7 @@ thread_locals! {
     static CURRENT: Cell<*const Local> = Cell::new(ptr::null());
 }
 
-/// Runs `f` with the calling thread as this worker.
+/// Runs `f` with this worker as the calling thread's.
 pub(crate) fn enter<R>(local: &Local, f: impl FnOnce() -> R) -> R {
     struct Restore(*const Local);
 
@@ -45,14 +45,14 @@ pub(crate) unsafe fn get<'frame>() -> Option<&'frame Local> {
     unsafe { current.as_ref() }
 }
 
-/// Shows the worker that the calling thread is, if it is one.
+/// Calls `f` with the worker that the calling thread is, if any.
 #[inline]
 pub(crate) fn with<R>(f: impl FnOnce(Option<&Local>) -> R) -> R {
-    // SAFETY: it is lent for the call, which is in this frame.
+    // SAFETY: lent only for the call, which is in this frame.
     f(unsafe { get() })
 }
 
-/// As [`with`], if the calling thread is a worker of this pool.
+/// Like [`with`], but only for a worker of this pool.
 #[inline]
 pub(crate) fn with_of<R>(core: &Arc<Core>, f: impl FnOnce(Option<&Local>) -> R) -> R {
     with(|local| f(local.filter(|local| Arc::ptr_eq(local.core(), core))))

@@ -66,7 +66,7 @@ impl Histogram {
     #[must_use]
     pub fn quantile(&self, share: f64) -> Option<Duration> {
         let count = self.count();
-        // The cast takes what is out of range, or no number, for the nearest bound or 0.
+        // The cast saturates what is out of range, and makes 0 of NaN.
         let rank = ((share * count as f64).ceil() as u64).clamp(1, count.max(1));
         let mut seen = 0;
         let bucket = self.buckets.iter().position(|bucket| {
@@ -89,7 +89,7 @@ impl Histogram {
         mean.map(Duration::from_nanos)
     }
 
-    /// Adds what was recorded there.
+    /// Adds what the recorder holds.
     pub(crate) fn add(&mut self, recorder: &Recorder) {
         for (bucket, more) in self.buckets.iter_mut().zip(&recorder.buckets) {
             *bucket += more.get();
@@ -106,7 +106,7 @@ pub(crate) struct Recorder {
 }
 
 impl Recorder {
-    /// Its owner's alone.
+    /// Only for its owner.
     pub(crate) fn record(&self, duration: Duration) {
         self.buckets[bucket(duration)].add(1);
         let nanoseconds = duration.as_nanos().try_into().unwrap_or(u64::MAX);

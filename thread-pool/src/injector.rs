@@ -1,17 +1,17 @@
-//! The queue between those who submit and the workers: first in, first out.
+//! The queue between submitters and workers: first in, first out.
 //!
 //! Submitters add to an *inbox*, a list that costs them one compare-and-swap. A worker that has
-//! nothing left takes the whole inbox at once, turns it round, and so has the oldest tasks at hand in
-//! the *backlog*, under a lock that submitters never meet. From there it moves a batch into its own
-//! deque, where the others can steal it. A task that is submitted by a worker goes straight into
-//! another deque of that worker's.
+//! nothing left takes the whole inbox at once and reverses it, so that the oldest tasks come first in
+//! the *backlog*, under a lock that submitters never touch. From there it moves a batch into its own
+//! deque, where the others can steal it. A task that a worker submits goes straight into another
+//! deque of that worker.
 //!
 //! # Tombstones
 //!
 //! A task that was cancelled, or that a waiting worker ran in place, stays where it is as a
-//! tombstone until it is popped. One submission in 64 looks whether there are more tasks than twice
-//! what the last look has left, and if so sweeps the tombstones out: O(1) amortised, and tombstones
-//! never outnumber by much what the queue has lately held.
+//! tombstone until it is popped. One submission in 64 checks whether the queue has more than twice
+//! the length that the last sweep left, and if so sweeps out the tombstones: O(1) amortised, and
+//! they never outnumber by much what the queue has lately held.
 
 use future_result::sync::atomic::{AtomicBool, Ordering, fence};
 use future_result::sync::{Mutex, MutexGuard};
@@ -19,8 +19,8 @@ use future_result::{JoinHandle, PoolId, Rejection, Task, TaskDeque, TaskInbox, T
 
 use crate::tally::Totals;
 
-/// As many tasks, at most, a worker takes at a time: enough to spread the cost of the lock, and few
-/// enough that the others find their share.
+/// The most tasks that a worker takes at a time: enough to spread the cost of the lock, and few
+/// enough to leave the others their share.
 const BATCH: usize = 32;
 
 /// Below this length tombstones are left alone.
@@ -42,7 +42,7 @@ struct Backlog {
     closed: Option<Rejection>,
 }
 
-/// As long as this lives, the injector cannot be closed.
+/// While this lives, the injector cannot be closed.
 pub(crate) struct Open<'a> {
     _backlog: MutexGuard<'a, Backlog>,
 }
@@ -51,7 +51,7 @@ impl Backlog {
     /// Drops the tombstones, if there may be many.
     fn sweep(&mut self) {
         if self.tasks.len() >= self.watermark {
-            // Dropping a tombstone frees memory and runs nothing of the user's.
+            // Dropping a tombstone frees memory and runs no user code.
             self.tasks
                 .drop_stale_with(|status| self.swept.count(status));
             self.watermark = WATERMARK_MIN.max(2 * self.tasks.len());
@@ -91,7 +91,7 @@ impl Injector {
         Ok(())
     }
 
-    /// Adds many tasks with one step. They come back if the injector is closed.
+    /// Adds many tasks in one step. They come back if the injector is closed.
     pub(crate) fn push_all(&self, tasks: TaskList) -> Result<(), TaskList> {
         let sampled = tasks.is_sampled();
         self.inbox.push_all(tasks)?;
@@ -101,8 +101,8 @@ impl Injector {
         Ok(())
     }
 
-    /// Takes over what a worker has no room for. It has a right to run even if the injector is closed
-    /// meanwhile.
+    /// Takes over what a worker has no room for, which was accepted and runs even if the injector has
+    /// been closed.
     #[cold]
     pub(crate) fn overflow(&self, mut tasks: TaskList) {
         let mut backlog = self.backlog.lock();
@@ -111,7 +111,7 @@ impl Injector {
         self.unlock(backlog);
     }
 
-    /// Adds a closure whose end nobody is told of. It comes back if the injector is closed.
+    /// Adds a closure without a handle. It comes back if the injector is closed.
     #[inline]
     pub(crate) fn push_detached<F>(&self, closure: F) -> Result<(), F>
     where
@@ -137,7 +137,7 @@ impl Injector {
     /// Sweeps the tombstones out, if there may be many.
     #[cold]
     fn tidy(&self) {
-        // Whoever has it locked will leave it in order.
+        // Busy; a later push will do it.
         let Some(mut backlog) = self.backlog.try_lock() else {
             return;
         };
@@ -145,20 +145,20 @@ impl Injector {
         backlog.tasks.append(&mut newer);
         backlog.sweep();
         self.unlock(backlog);
-        // ORDERING: the producer's fence in the proof of `sleep`: what was just added was moved again, so
-        // that its push does not order it any more.
+        // ORDERING: the producer's fence in the proof of `sleep`: what was just pushed was moved, so its
+        // push no longer orders it.
         fence(Ordering::SeqCst);
     }
 
-    /// Whether there is anything to take. What somebody is just moving is not seen.
+    /// Whether there is nothing to take. Misses what somebody is just moving.
     pub(crate) fn is_empty(&self) -> bool {
-        // ORDERING: Relaxed; who asks in order to sleep has a fence before it, and who moves tasks
+        // ORDERING: Relaxed; a worker going to sleep has a fence before this, and whoever moves tasks
         // into the backlog has one after it, as `sleep` explains.
         self.inbox.is_empty() && !self.has_backlog.load(Ordering::Relaxed)
     }
 
-    /// Moves the oldest tasks to the end of `deque`: a fair share if `workers` of them come. Says how many
-    /// there were to share.
+    /// Moves the oldest tasks to the end of `deque`: a fair share among `workers`. Returns how many there
+    /// were to share.
     pub(crate) fn refill(&self, deque: &TaskDeque, workers: usize) -> usize {
         if self.is_empty() {
             return 0;
@@ -201,7 +201,7 @@ impl Injector {
         drop(backlog);
     }
 
-    /// Accepts nothing more; what is queued stays. The first reason stays, too.
+    /// Stops accepting tasks; what is queued stays. The first reason stays, too.
     pub(crate) fn close(&self, reason: Rejection) {
         let mut backlog = self.backlog.lock();
         backlog.closed.get_or_insert(reason);
@@ -210,8 +210,8 @@ impl Injector {
         self.unlock(backlog);
     }
 
-    /// Keeps the injector open, if it is, until the answer is dropped: for a submitter that must not
-    /// find it closed any more. No user code may run meanwhile.
+    /// Keeps the injector open, if it is, while the returned guard lives: for a submitter that must not
+    /// find it closed later. No user code may run meanwhile.
     pub(crate) fn keep_open(&self) -> Result<Open<'_>, Rejection> {
         let backlog = self.backlog.lock();
         match backlog.closed {
@@ -220,7 +220,7 @@ impl Injector {
         }
     }
 
-    /// What became of the tombstones that were swept out.
+    /// What became of the swept tombstones.
     pub(crate) fn swept(&self) -> Totals {
         self.backlog.lock().swept.clone()
     }
@@ -230,7 +230,7 @@ impl Injector {
         self.backlog.lock().closed
     }
 
-    /// Takes everything, at the end of the queue's life.
+    /// Takes everything, at the end of the queue.
     pub(crate) fn take_all(&self) -> TaskList {
         let mut backlog = self.backlog.lock();
         let mut tasks = std::mem::take(&mut backlog.tasks);
@@ -256,7 +256,7 @@ mod tests {
 
     use super::*;
 
-    /// Adds 10,000 tasks and cancels each: how many were looked through, and how many are left.
+    /// Adds 10,000 tasks and cancels each: how many checked for tombstones, and how many are left.
     fn looks_and_rest(
         push: impl Fn(&Injector, &mut Vec<JoinHandle<()>>),
         pushes: usize,
@@ -266,7 +266,7 @@ mod tests {
         for _ in 0..pushes {
             let mut handles = Vec::new();
             push(&injector, &mut handles);
-            // Who looks takes everything out of the inbox.
+            // The check takes everything out of the inbox.
             looks += usize::from(injector.inbox.is_empty());
             for handle in handles {
                 let _ = handle.cancel();

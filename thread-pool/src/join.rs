@@ -1,23 +1,23 @@
-//! Two things at once, on the caller's stack.
+//! Two closures at once, on the caller's stack.
 //!
 //! The second closure lies on the stack of the worker that calls `join`, and is offered to the
-//! others while the first one runs; see [`stack`]. Nobody has taken it in most cases, and then it
-//! is an ordinary call.
+//! others while the first one runs; see [`stack`]. Mostly nobody takes it, and then it is an
+//! ordinary call.
 //!
 //! # Why the job outlives its thief
 //!
 //! The worker does not leave `join`, by returning or unwinding, before it has the job back or the
-//! thief has set `state` to `DONE` or `RETURNED`, which is the thief's last touch. The thief keeps the bed of the
-//! worker that it may have to wake by a count of its own.
+//! thief has set `state` to `DONE` or `RETURNED`, which is the thief's last touch. The thief holds its own
+//! reference to the bed of the worker that it may have to wake.
 //!
 //! | who | may touch `body` |
 //! |---|---|
-//! | the worker that made it | before it is offered; after it was popped; once `DONE` or `RETURNED` is seen |
+//! | the worker that made it | before it is offered; after popping it; once it sees `DONE` or `RETURNED` |
 //! | the thief | from taking it out of the slot until it sets one of these |
 
 #![expect(
     unsafe_code,
-    reason = "a job on the stack is known to its thief by its address alone"
+    reason = "a thief knows a job on the stack only by its address"
 )]
 
 mod stack;
@@ -41,13 +41,13 @@ use crate::current;
 use crate::sleep::Bed;
 use crate::worker::Local;
 
-/// The job is not done, and nobody has to be woken when it is.
+/// The job is not done, and nobody need be woken when it is.
 const PENDING: u32 = 0;
 /// The job is not done, and its worker sleeps or is about to.
 const AWAITED: u32 = 1;
-/// The job is done. Its thief touches it no more.
+/// The job is done. Its thief no longer touches it.
 const DONE: u32 = 2;
-/// The thief has given the job back as it was, and touches it no more.
+/// The thief gave the job back as it was, and no longer touches it.
 const RETURNED: u32 = 3;
 
 impl ThreadPoolExecutor {
@@ -97,7 +97,7 @@ impl ThreadPoolExecutor {
         RA: Send,
         RB: Send,
     {
-        // Not handed to a closure: moving the closures through one costs more than all the rest.
+        // Without `current::with`: moving `a` and `b` through a closure costs more than all the rest.
         // SAFETY: it does not get out of this frame.
         match unsafe { current::get() } {
             Some(local) => join_here(local, a, b),
@@ -125,7 +125,7 @@ impl ThreadPoolExecutor {
                 // SAFETY: it does not get out of this frame.
                 Some(match unsafe { current::get() } {
                     Some(local) => join_here(local, a, b),
-                    // The pool was just closing, so the caller runs it, and must not ask again.
+                    // The pool was just closing, so this runs on the caller, and must not recurse.
                     None => (a(), b()),
                 })
             };
@@ -163,20 +163,20 @@ where
     };
     match local.joins().push(local.slots(), job.header()) {
         Pushed::No => {
-            // Out of the job first, so that it is dropped if the other one unwinds.
-            // SAFETY: nobody else knows of it, and it holds the closure.
+            // Out of the job first, so that it is dropped if `a` unwinds.
+            // SAFETY: nobody else knows the job, and it holds the closure.
             let b = unsafe { job.take_closure() };
             return (a(), b());
         }
         Pushed::Kept => {}
-        // Nothing is known of it yet that could unwind; but the job is out of our hands already.
+        // Nothing in it is known to unwind; but the job is already out of our hands.
         Pushed::Offered => abort_on_unwind(|| local.offered()),
     }
     let pending = Pending { local, job: &job };
     let result = a();
     std::mem::forget(pending);
     if local.joins().pop(local.slots(), job.header()) || !wait_for(local, &job.header) {
-        // SAFETY: taken or given back, so it is ours alone, and holds the closure.
+        // SAFETY: taken back or given back, so it is ours alone, and holds the closure.
         return (result, unsafe { job.take_closure() }());
     }
     // SAFETY: `DONE` was seen, so the thief has left a result.
@@ -189,12 +189,12 @@ where
 /// What a thief knows of a job.
 #[repr(C, align(8))]
 pub(crate) struct Header {
-    /// Runs the job that this is the header of; to be called once, by whoever has stolen it.
+    /// Runs the job that this is the header of; called once, by whoever has stolen it.
     run: unsafe fn(NonNull<Self>),
     state: AtomicU32,
     /// Where it is being run: 1 + the level + 8 times the worker's number; 0 if nowhere yet.
     taker: AtomicU32,
-    /// Where the worker sleeps that waits for it. Good until the job is done.
+    /// Where the worker that waits for it sleeps. Valid until the job is settled.
     bed: *const Bed,
 }
 
@@ -204,7 +204,7 @@ struct Job<B, R> {
     body: UnsafeCell<Body<B, R>>,
 }
 
-/// The closure until it is run, by whomever; then, if a thief has run it, the result.
+/// The closure until it is run; then, if a thief ran it, the result.
 #[repr(C)]
 union Body<B, R> {
     closure: ManuallyDrop<B>,
@@ -217,7 +217,7 @@ impl<B, R> Job<B, R>
 where
     B: FnOnce() -> R,
 {
-    /// Where the job is, good for all of it.
+    /// A pointer to the job, valid for all of it.
     #[inline]
     fn header(&self) -> NonNull<Header> {
         NonNull::from(self).cast()
@@ -257,7 +257,7 @@ where
     }
 }
 
-/// Sees to it that the job has ended before `join` unwinds.
+/// Makes sure that the job has ended before `join` unwinds.
 struct Pending<'a, B: FnOnce() -> R, R> {
     local: &'a Local,
     job: &'a Job<B, R>,
@@ -267,7 +267,7 @@ impl<B: FnOnce() -> R, R> Drop for Pending<'_, B, R> {
     fn drop(&mut self) {
         let Self { local, job } = self;
         if local.joins().pop(local.slots(), job.header()) || !wait_for(local, &job.header) {
-            // SAFETY: taken or given back, so it is ours alone, and holds the closure.
+            // SAFETY: taken back or given back, so it is ours alone, and holds the closure.
             let closure = unsafe { self.job.take_closure() };
             contain(|| drop(closure));
         } else {
@@ -281,7 +281,7 @@ impl<B: FnOnce() -> R, R> Drop for Pending<'_, B, R> {
 /// A job that was stolen, and must be run.
 pub(crate) struct Stolen(NonNull<Header>);
 
-// SAFETY: closure and result are `Send`, as `join` demands, and whoever holds this is the only thief.
+// SAFETY: closure and result are `Send`, as `join` demands, and the holder of this is the only thief.
 unsafe impl Send for Stolen {}
 
 impl Stolen {
@@ -294,7 +294,7 @@ impl Stolen {
         // SAFETY: stolen, so its worker keeps it until it is done.
         let header = unsafe { self.0.as_ref() };
         let taker = 1 + local.joins().level() + local.index() * (LEVEL_MAX + 1);
-        // ORDERING: Relaxed; it is only a place to look at. (A swap where a store would do, for loom.)
+        // ORDERING: Relaxed; only a hint where to look. (A swap where a store would do, for loom.)
         header.taker.swap(taker as u32, Ordering::Relaxed);
         // SAFETY: stolen, and run once, as `self` is consumed.
         unsafe { (header.run)(self.0) };
@@ -306,7 +306,7 @@ impl Stolen {
         self.settle(RETURNED);
     }
 
-    /// Tells the worker what became of it.
+    /// Tells its worker what became of it.
     fn settle(self, state: u32) {
         // SAFETY: stolen, so its worker keeps it until it is settled.
         let header = unsafe { self.0.as_ref() };
@@ -320,7 +320,7 @@ impl Stolen {
         }
     }
 
-    /// Runs it as a worker that has nothing else to do.
+    /// Runs it for a worker that has nothing else to do.
     pub(crate) fn run_on_top(self, local: &Local) {
         local.joins().on_level(0, || self.run(local));
     }
@@ -347,7 +347,7 @@ fn wait_for(local: &Local, header: &Header) -> bool {
             break;
         }
     }
-    // ORDERING: Relaxed; nothing is published, and what it finds is loaded again below.
+    // ORDERING: Relaxed; nothing is published, and the state is loaded again below.
     let _ = header
         .state
         .compare_exchange(PENDING, AWAITED, Ordering::Relaxed, Ordering::Relaxed);
@@ -361,7 +361,7 @@ fn wait_for(local: &Local, header: &Header) -> bool {
     }
 }
 
-/// Runs a part of the stolen job. False if there is none to be had.
+/// Runs a part of the stolen job. False if none is on offer.
 fn help(local: &Local, header: &Header) -> bool {
     let level = local.joins().level() + 1;
     // ORDERING: Relaxed, as in `run`.
@@ -375,7 +375,7 @@ fn help(local: &Local, header: &Header) -> bool {
     };
     // ORDERING: Acquire, so that this look comes after the theft.
     if matches!(header.state.load(Ordering::Acquire), DONE | RETURNED) {
-        // It may be a part of something else that the thief has begun since.
+        // The part may belong to something that the thief has begun since.
         part.give_back();
         return true;
     }

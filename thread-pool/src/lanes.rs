@@ -1,20 +1,20 @@
 //! Priorities: a lane before the injector and one behind it, and how each lane gets its turn.
 //!
 //! The injector and the workers' deques together are the lane of normal tasks. The other two are
-//! injectors as well, but nobody looks at them until one has been given a task: that costs a pool
-//! which does not use priorities one load of a line that nobody writes.
+//! injectors as well, but nobody looks at them until one has been given a task: so a pool that does
+//! not use priorities pays one load of a line that nobody writes.
 //!
-//! A worker chooses a lane before each task, also before what lies in its own deques. So a batch of
-//! normal tasks that it has taken out of the injector can still be overtaken, and what a task submits
-//! with a priority goes to the lane, not to a deque.
+//! A worker chooses a lane before each task, even if its own deques hold some. So a batch of
+//! normal tasks that it took from the injector can still be overtaken, and what a task submits
+//! with a priority goes to its lane, not to a deque.
 //!
-//! A third lane holds what running tasks add to their scopes after the pool has [given up](super::abandoned)
+//! One more lane holds what running tasks add to their scopes after the pool has [given up](super::abandoned)
 //! what is queued. It goes first, and is not swept.
 //!
 //! # Ageing
 //!
 //! Each worker counts how many tasks in a row it took while it passed over a lower lane that had
-//! some. After [`PATIENCE`] of them that lane gets one. So of a worker's tasks every 17th or so comes
+//! some. After [`PATIENCE`] of them that lane gets a turn. So about every 17th of a worker's tasks comes
 //! from each of the lower lanes, however many there are above.
 
 use std::cell::Cell;
@@ -25,7 +25,7 @@ use future_result::{Rejection, Task, TaskList};
 use crate::injector::Injector;
 use crate::tally::Totals;
 
-/// After so many tasks from above, a lane gets its turn.
+/// After this many tasks from above, a lane gets its turn.
 const PATIENCE: u32 = 16;
 
 /// Which tasks go first, for [`TaskBuilder::priority`](crate::TaskBuilder::priority).
@@ -58,14 +58,14 @@ pub enum Priority {
     High,
 }
 
-/// The tasks that are not of normal priority. Apart from what is written while nobody uses them.
+/// The tasks that are not of normal priority. On a line that is not written while nobody uses them.
 #[repr(align(128))]
 pub(crate) struct Lanes {
-    /// Whether there ever were any.
+    /// Whether there have ever been any.
     in_use: AtomicBool,
     high: Injector,
     low: Injector,
-    /// Of tasks that are running.
+    /// Parts of running tasks.
     parts: Injector,
 }
 
@@ -80,9 +80,9 @@ impl Lanes {
     }
 
     fn open_for_use(&self) {
-        // ORDERING: Relaxed; whoever asks in order to sleep or to leave has a fence, or an Acquire that
-        // pairs with the closing, before it. The fence after it is the producer's in the proof of `sleep`:
-        // those who add have none that would order this.
+        // ORDERING: Relaxed; a worker going to sleep or to leave has a fence, or an Acquire that pairs
+        // with the closing, before it looks. The fence after it is the producer's in the proof of
+        // `sleep`: the push that follows has none that would order this.
         if !self.are_in_use() {
             self.in_use.store(true, Ordering::Relaxed);
             fence(Ordering::SeqCst);
@@ -96,21 +96,21 @@ impl Lanes {
         self.in_use.load(Ordering::Relaxed)
     }
 
-    /// Adds an urgent task. It comes back if the lanes are closed. The caller puts a fence after it,
-    /// and wakes who is needed.
+    /// Adds an urgent task. It comes back if the lanes are closed. The caller then issues a fence,
+    /// and wakes a worker if needed.
     pub(crate) fn push_high(&self, task: Task) -> Result<(), Task> {
         self.open_for_use();
         self.high.push(task)
     }
 
-    /// As [`Lanes::push_high`], for a task that has time.
+    /// Like [`Lanes::push_high`], for a task that can wait.
     pub(crate) fn push_low(&self, task: Task) -> Result<(), Task> {
         self.open_for_use();
         self.low.push(task)
     }
 
-    /// Adds a part of a task that is running, also when the lanes are closed. The caller puts a fence
-    /// after it, and wakes who is needed.
+    /// Adds a part of a running task, even if the lanes are closed. The caller then issues a fence,
+    /// and wakes a worker if needed.
     #[cold]
     pub(crate) fn push_part(&self, part: Task) {
         self.open_for_use();
@@ -119,14 +119,14 @@ impl Lanes {
         self.parts.overflow(parts);
     }
 
-    /// Whether there is anything to take. What somebody is just moving is not seen.
+    /// Whether there is nothing to take. Misses what somebody is just moving.
     #[inline]
     pub(crate) fn are_empty(&self) -> bool {
         !self.are_in_use() || (self.high.is_empty() && self.low.is_empty() && self.parts.is_empty())
     }
 
     /// Takes a task, if it is the turn of one of these lanes, for a worker that may have a normal task
-    /// instead. The caller puts a fence after it, and looks whether there is more.
+    /// instead. The caller then issues a fence, and checks for more.
     pub(crate) fn take(&self, turns: &Turns, has_normal: bool) -> Option<Task> {
         if let Some(part) = self.parts.pop() {
             return Some(part);
@@ -138,13 +138,13 @@ impl Lanes {
         }
     }
 
-    /// As [`Injector::close`].
+    /// Like [`Injector::close`].
     pub(crate) fn close(&self, reason: Rejection) {
         self.high.close(reason);
         self.low.close(reason);
     }
 
-    /// Takes everything but the parts of what is running, when it is given up.
+    /// Takes everything but the parts of running tasks, to give it up.
     pub(crate) fn take_all(&self) -> TaskList {
         let mut tasks = self.high.take_all();
         tasks.append(&mut self.low.take_all());
@@ -160,7 +160,7 @@ impl Lanes {
         }
     }
 
-    /// Adds what became of the tombstones that were swept out.
+    /// Adds what became of the swept tombstones.
     pub(crate) fn add_swept(&self, totals: &mut Totals) {
         if self.are_in_use() {
             totals.add_tasks(&self.high.swept());

@@ -1,7 +1,7 @@
-//! Tasks for one certain worker, which nobody else may run.
+//! Tasks for one particular worker, which nobody else may run.
 //!
-//! A worker looks into its mailbox before its deques and before it sleeps; while there is nothing in
-//! it, that is one load of a line that nobody writes. Mail is rare, so the rest is under a lock.
+//! A worker checks its mailbox before its deques and before it sleeps; while it is empty, that is
+//! one load of a line that nobody writes. Mail is rare, so the rest is under a lock.
 
 use future_result::sync::Mutex;
 use future_result::sync::atomic::{AtomicBool, Ordering};
@@ -43,8 +43,8 @@ impl Mailbox {
 
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        // ORDERING: Relaxed; the mail itself comes by the lock. Who asks in order to sleep has a
-        // fence before it, and who puts mail has one after it, as `sleep` explains.
+        // ORDERING: Relaxed; the mail itself comes by the lock. A worker going to sleep has a
+        // fence before this, and whoever puts mail has one after it, as `sleep` explains.
         !self.has_mail.load(Ordering::Relaxed)
     }
 
@@ -66,7 +66,7 @@ impl Mailbox {
         task
     }
 
-    /// Everything, for somebody who gives it up.
+    /// Everything, to be given up.
     pub(crate) fn take_all(&self) -> TaskList {
         let mut inner = self.inner.lock();
         let tasks = std::mem::take(&mut inner.tasks);
@@ -74,14 +74,14 @@ impl Mailbox {
         tasks
     }
 
-    /// Accepts nothing more, for a worker that leaves; but not if there is something in it.
+    /// Stops accepting mail, for a worker that leaves, unless there is some. True if it is closed.
     pub(crate) fn close_if_empty(&self) -> bool {
         let mut inner = self.inner.lock();
         inner.closed |= inner.tasks.is_empty();
         inner.closed
     }
 
-    /// Accepts nothing more, and gives what is in it: the worker was not started.
+    /// Stops accepting mail, and returns what is in it: the worker did not start.
     pub(crate) fn close(&self) -> TaskList {
         self.inner.lock().closed = true;
         self.take_all()

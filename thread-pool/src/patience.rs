@@ -1,15 +1,15 @@
-//! How long a worker that has nothing left looks for work before it sleeps, learnt from what came of it.
+//! How long a worker that is out of work looks for more before it sleeps, learnt from past success.
 //!
-//! Waking a sleeper costs whoever submits far more than a look does, so it pays to look for some time; but
-//! only if something comes. And whoever looks too soon after a submission takes the next one's cache
-//! lines away from under the submitter, for one task at a time: so where tasks come in a stream, it pays
+//! Waking a sleeper costs the submitter far more than a look does, so it pays to look for some time; but
+//! only if something comes. And a look too soon after a submission steals the cache lines that the
+//! submitter needs for the next one, all for a single task: so where tasks come in a stream, it pays
 //! to let some of them add up.
 
 use std::cell::Cell;
 
 use future_result::sync::{PAUSES, SEARCHES, SEARCHES_MIN};
 
-/// Fewer tasks at a time than this are hardly worth the way.
+/// Fewer tasks at a time than this are hardly worth fetching.
 const BATCH_MIN: usize = 12;
 
 pub(crate) struct Patience {
@@ -41,7 +41,7 @@ impl Patience {
         self.pauses.set(0);
     }
 
-    /// So many tasks were there from outside.
+    /// This many tasks were there from outside.
     pub(crate) fn has_found(&self, tasks: usize) {
         let pauses = self.pauses.get();
         self.pauses.set(match tasks {
@@ -52,7 +52,7 @@ impl Patience {
         });
     }
 
-    /// Something was there after so many looks.
+    /// Work was there after this many looks.
     pub(crate) fn has_paid(&self, looks: usize) {
         if 2 * looks > self.looks.get() {
             self.set_looks(2 * self.looks.get());
@@ -60,7 +60,7 @@ impl Patience {
     }
 
     fn set_looks(&self, looks: usize) {
-        // Also where a checker's bounds are the same.
+        // Under a checker both bounds may be equal.
         self.looks.set(looks.clamp(SEARCHES_MIN, SEARCHES));
     }
 }

@@ -103,7 +103,7 @@ impl ThreadPoolExecutor {
     }
 }
 
-// Nothing of the user's runs while the pool's own data is half-changed.
+// No user code runs while the pool's own data is half-changed.
 impl UnwindSafe for ThreadPoolExecutor {}
 impl RefUnwindSafe for ThreadPoolExecutor {}
 

@@ -1,4 +1,4 @@
-//! The workers that are there, as the others see them: whom to steal from.
+//! The workers that exist, as the others see them: whom to steal from.
 
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
@@ -13,23 +13,23 @@ use crate::tally::{Tally, Totals};
 
 /// All workers of a pool.
 pub(crate) struct Roster {
-    /// A copy that was made at another version is out of date.
+    /// A copy made at another version is out of date.
     version: AtomicU32,
     inner: Mutex<Inner>,
 }
 
 struct Inner {
-    /// By the number of the worker.
+    /// By the worker's number.
     seats: Vec<Option<Arc<Seat>>>,
-    /// What was counted by those who have left, and by whoever is no worker.
+    /// What was counted by workers that have left, and by other threads.
     departed: Totals,
 }
 
-/// What a worker shows to the others.
+/// What a worker shows the others.
 pub(crate) struct Seat {
-    /// What its own tasks have submitted.
+    /// What its own tasks submitted.
     pub(crate) own: TaskStealer,
-    /// What it has taken from outside.
+    /// What it took from outside.
     pub(crate) batch: TaskStealer,
     pub(crate) slots: Slots,
     pub(crate) mailbox: Mailbox,
@@ -52,7 +52,7 @@ impl Seat {
 pub(crate) struct Others {
     version: Cell<u32>,
     seats: RefCell<Vec<Arc<Seat>>>,
-    /// Where the next theft begins, so that not all go to the same victim.
+    /// Where the next theft begins, so that not all pick the same victim.
     next: Cell<usize>,
 }
 
@@ -67,7 +67,7 @@ impl Roster {
         }
     }
 
-    /// The lowest number that no worker has, for a worker that is about to start.
+    /// Gives a worker that is about to start the lowest free number.
     pub(crate) fn enter(&self, seat: &Arc<Seat>) -> usize {
         let seats = &mut self.inner.lock().seats;
         let index = seats.iter().position(Option::is_none);
@@ -80,7 +80,7 @@ impl Roster {
         index
     }
 
-    /// The worker of this number is gone, or was not started.
+    /// The worker of this number has left, or was not started.
     pub(crate) fn leave(&self, index: usize) {
         let inner = &mut *self.inner.lock();
         if let Some(seat) = inner.seats[index].take() {
@@ -92,16 +92,16 @@ impl Roster {
     /// Called under the lock.
     fn changed(&self) {
         // ORDERING: Release pairs with the Acquire in `refresh`; the seats themselves come by the
-        // lock. A swap of old for new would do, but one fetch_add wraps as well.
+        // lock. It may wrap.
         self.version.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// Everybody who is there.
+    /// The seats of all workers.
     pub(crate) fn all(&self) -> Vec<Arc<Seat>> {
         self.inner.lock().seats.iter().flatten().cloned().collect()
     }
 
-    /// Everybody who is there, with their numbers.
+    /// The seats of all workers, with their numbers.
     pub(crate) fn numbered(&self) -> Vec<(usize, Arc<Seat>)> {
         let inner = self.inner.lock();
         let seats = inner.seats.iter().enumerate();
@@ -109,12 +109,12 @@ impl Roster {
         seats.collect()
     }
 
-    /// Counts what was done by somebody who is no worker.
+    /// Counts what a thread that is no worker did.
     pub(crate) fn count(&self, count: impl FnOnce(&mut Totals)) {
         count(&mut self.inner.lock().departed);
     }
 
-    /// What all have counted together.
+    /// What all counted together.
     pub(crate) fn totals(&self) -> Totals {
         let inner = self.inner.lock();
         let mut totals = inner.departed.clone();
@@ -143,7 +143,7 @@ impl Others {
         }
     }
 
-    /// Whether nobody has anything to steal, the asking worker included.
+    /// Whether no worker has anything to steal, the caller included.
     pub(crate) fn are_idle(&self, roster: &Roster) -> bool {
         self.refresh(roster);
         let seats = self.seats.borrow();
@@ -196,7 +196,7 @@ impl Others {
             // The older ones first.
             let stolen = seat.batch.steal_into(deque);
             if let Some(task) = stolen.or_else(|| seat.own.steal_into(deque)) {
-                // There may be more where that came from.
+                // There may be more there next time.
                 self.next.set(place);
                 return Some(task);
             }

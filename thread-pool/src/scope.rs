@@ -2,17 +2,16 @@
 //!
 //! # Why what they borrow outlives them
 //!
-//! Each task carries a [`Presence`](crate::crowd::Presence) as its guard, which is dropped when nothing is left of the task
-//! but its value, and then belongs to a handle that cannot leave `'scope`. So closures and handles borrow the crowd,
-//! which the presence alone has to own: it looks at it once more when it has counted itself out. [`Crowd::wait_until_empty`]
-//! returns when all of them are gone. [`ThreadPoolExecutor::scope`] calls it before it returns, whether
-//! its closure has returned or unwound; and nobody else can end `'scope`, since a [`Scope`] is only
-//! ever lent out. Leaking a handle leaks a value that nobody looks at any more, and leaking the scope
-//! is impossible.
+//! Each task carries a [`Presence`](crate::crowd::Presence) as its guard, which is dropped when nothing is left of
+//! the task but its value; and that belongs to a handle that cannot leave `'scope`. So closures and handles can borrow
+//! the crowd. Only the presence must own it, as it touches it once more after counting itself out.
+//! [`Crowd::wait_until_empty`] returns when all presences are gone. [`ThreadPoolExecutor::scope`] calls it before it
+//! returns, whether its closure returned or unwound; and nobody else can end `'scope`, since a [`Scope`] is only
+//! ever lent. Leaking a handle leaks a value that nobody looks at any more, and the scope cannot be leaked.
 
 #![expect(
     unsafe_code,
-    reason = "that a task may borrow is what no type can tell"
+    reason = "no type can express that a task may borrow"
 )]
 
 use std::fmt;
@@ -82,7 +81,7 @@ impl ThreadPoolExecutor {
             env: PhantomData,
         };
         let result = catch_unwind(AssertUnwindSafe(|| f(&scope)));
-        // Nothing unwinds here; if it did, the tasks would be left with what they borrow.
+        // Nothing unwinds here; if it did, the tasks would outlive what they borrow.
         let waited = abort_on_unwind(|| scope.crowd.wait_until_empty(self.core.id));
         match (result, waited) {
             (Err(payload), waited) => {
@@ -140,7 +139,7 @@ impl ThreadPoolExecutor {
 pub struct Scope<'scope, 'env: 'scope> {
     pool: &'env ThreadPoolExecutor,
     crowd: Arc<Crowd>,
-    /// Invariant: else `'scope` could be shrunk, and tasks could borrow from inside the closure.
+    /// Invariant: otherwise `'scope` could shrink, and tasks could borrow from inside the closure.
     scope: PhantomData<&'scope mut &'scope ()>,
     env: PhantomData<&'env mut &'env ()>,
 }
@@ -175,7 +174,7 @@ impl<'scope> Scope<'scope, '_> {
         self.spawn_as(Role::Task, job)
     }
 
-    /// As [`spawn`](Self::spawn), for what is this to the pool.
+    /// Like [`spawn`](Self::spawn), with a role.
     pub(crate) fn spawn_as<F, T>(&'scope self, role: Role, job: F) -> ScopedHandle<'scope, T>
     where
         F: FnOnce() -> T + Send + 'scope,
@@ -192,17 +191,17 @@ impl<'scope> Scope<'scope, '_> {
             value
         };
         let core = &self.pool.core;
-        // Spawned by a task that goes on though what is queued was given up: it runs all the same.
+        // Spawned by a task that goes on after the pool gave up queued tasks: it runs all the same.
         let is_late = current::is_of(core) && core.abandoned.is_set();
         let role = if is_late { Role::Part } else { role };
-        // SAFETY: what closure and value borrow outlives `'scope`; this lasts until the crowd has
+        // SAFETY: what closure and value borrow outlives `'scope`, which lasts until the crowd has
         // been waited for, and so until the presence is dropped. The handle cannot leave `'scope`.
         let (task, inner) =
             unsafe { task_with_guard(core.id, closure, Crowd::enter(&self.crowd), role) };
         self.crowd.add(&task);
         current::with_of(core, |local| match local {
             Some(local) => {
-                // Also when the pool is shut down: it is a part of a task that still runs.
+                // Even if the pool is shut down: it is part of a running task.
                 if is_late {
                     core.push_part(task);
                 } else {
@@ -232,8 +231,8 @@ impl fmt::Debug for Scope<'_, '_> {
     }
 }
 
-/// Goes along with a task's closure, and counts a failure if it is dropped before the task has ended
-/// well: it has panicked, or was never run.
+/// Travels with a task's closure, and counts a failure if it is dropped before the task has ended
+/// well: the task panicked, or never ran.
 struct Fate<'scope> {
     crowd: &'scope Crowd,
     is_good: bool,
@@ -276,7 +275,7 @@ impl Drop for Fate<'_> {
 pub struct ScopedHandle<'scope, T> {
     inner: JoinHandle<T>,
     crowd: &'scope Crowd,
-    /// Whether a failure of the task is known to whoever has the handle.
+    /// Whether the handle's owner knows of a failure of the task.
     is_seen: AtomicBool,
     /// The value may borrow, so it must not get out of the scope.
     scope: PhantomData<&'scope mut &'scope ()>,
@@ -285,7 +284,7 @@ pub struct ScopedHandle<'scope, T> {
 impl<T> ScopedHandle<'_, T> {
     /// Notes that the failure of the task was seen.
     fn seen(&self) {
-        // ORDERING: Relaxed; nothing is read by it. The task has counted its failure before.
+        // ORDERING: Relaxed; it publishes nothing. The task has already counted its failure.
         if !self.is_seen.swap(true, Ordering::Relaxed) {
             self.crowd.forgive();
         }

@@ -128,7 +128,7 @@ impl ThreadPoolExecutor {
         }
         self.core.close(Rejection::ShutDown);
         self.core.detach_threads();
-        // What is left for `drop` to do is what was done here.
+        // `drop` only repeats what was done here.
     }
 
     fn close(&self) -> Result<(), ShutdownError> {
@@ -144,7 +144,7 @@ impl ThreadPoolExecutor {
 
     fn join_threads(&self) {
         for thread in self.core.take_handles() {
-            // The last owner may be a thread-local of a worker that has already left the pool.
+            // The last owner may be a thread-local of a worker that has left the pool.
             if !thread::is_current(&thread) {
                 // A worker catches every panic; there is nothing to report.
                 let _ = thread.join();
@@ -157,11 +157,11 @@ impl ThreadPoolExecutor {
 impl Drop for ThreadPoolExecutor {
     fn drop(&mut self) {
         if self.core.is_forked() {
-            // Nothing of it may be dropped: the threads that it names are not in this process.
+            // Leaked, not dropped: its threads are not in this process.
             return std::mem::forget(Arc::clone(&self.core));
         }
         self.core.close(Rejection::ShutDown);
-        // Detached or already shut down if there are no threads; from one of its own workers the
+        // Without handles it is detached or already shut down; on one of its own workers the
         // wait would never end.
         if self.core.has_handles() && self.shutdown().is_err() {
             self.core.detach_threads();

@@ -1,4 +1,4 @@
-//! Maps over what is there already: a slice, or a vector.
+//! Maps over items in memory: a slice, or a vector.
 
 #![expect(unsafe_code, reason = "items are moved out of a vector one by one")]
 
@@ -86,14 +86,14 @@ impl<'a, T: Sync> Source for Borrowed<'a, T> {
     type Item = &'a T;
 
     unsafe fn get(&self, index: usize) -> &'a T {
-        // SAFETY: below the length, says the caller.
+        // SAFETY: below the length, as the caller ensures.
         unsafe { self.0.get_unchecked(index) }
     }
 
     unsafe fn drop_items(&self, _: Range<usize>) {}
 }
 
-/// Items that are dropped by whoever gets them.
+/// Items that whoever gets them drops.
 struct Owned<T>(Vec<ManuallyDrop<T>>);
 
 // SAFETY: each item is moved out once, by one thread, and no reference to one is ever given.
@@ -104,7 +104,7 @@ impl<T: Send> Source for Owned<T> {
 
     unsafe fn get(&self, index: usize) -> T {
         let item: *const ManuallyDrop<T> = &raw const self.0[index];
-        // SAFETY: inside the vector, and read once, says the caller.
+        // SAFETY: inside the vector, and read once, as the caller ensures.
         unsafe { item.cast::<T>().read() }
     }
 

@@ -39,7 +39,7 @@ impl ThreadPoolExecutor {
         self.submit_from(Origin::here(), job)
     }
 
-    /// As [`submit`](Self::submit), called there.
+    /// Like [`submit`](Self::submit), from `origin`.
     pub(crate) fn submit_from<F, T>(&self, origin: Origin, job: F) -> JoinHandle<T>
     where
         F: FnOnce() -> T + Send + 'static,
@@ -55,7 +55,7 @@ impl ThreadPoolExecutor {
         handle
     }
 
-    /// Makes a task of a job that was submitted there.
+    /// Makes a task of a job submitted at `origin`.
     pub(crate) fn task_from<F, T>(&self, origin: Origin, job: F) -> (Task, JoinHandle<T>)
     where
         F: FnOnce() -> T + Send + 'static,
@@ -68,7 +68,7 @@ impl ThreadPoolExecutor {
         task_in(self.core.id, job)
     }
 
-    /// As [`submit`](Self::submit), for a queue with a bound.
+    /// Like [`submit`](Self::submit), for a bounded queue.
     fn submit_bounded<F, T>(&self, bound: &Arc<Bound>, watch: Watch, job: F) -> JoinHandle<T>
     where
         F: FnOnce() -> T + Send + 'static,
@@ -92,7 +92,7 @@ impl ThreadPoolExecutor {
         T: Send + 'static,
     {
         let (queued, handle) = room.fill(|permit| {
-            // What nobody watches need not carry the watch about.
+            // If nobody watches, the job need not carry the watch.
             let (task, handle) = if self.core.is_watched() {
                 task_in(self.core.id, move || {
                     drop(permit);

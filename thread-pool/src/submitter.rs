@@ -1,10 +1,10 @@
 //! A way into the pool for what a sibling crate runs on it again and again, such as a future: without
-//! the owner, and without a say in when the pool ends.
+//! the owner, and without keeping the pool from ending.
 //!
-//! What has been let in once is not counted by the [`bound`](crate::bound) again: whoever wakes it must
+//! What has been admitted once does not count against the [`bound`](crate::bound) again: its waker must
 //! neither wait for room nor run it on the spot. While the pool drains, a worker may still queue what it
-//! has woken itself, since it looks for work before it leaves. Others may not, because nobody may be
-//! left to take it; theirs comes back.
+//! wakes, since it looks for work before it leaves. Tasks of others come back, as nobody may be
+//! left to take them.
 
 use std::any::Any;
 use std::sync::{Arc, Weak};
@@ -18,8 +18,8 @@ use crate::current;
 use crate::worker::Local;
 
 statics! {
-    /// The pools that have a companion, in the order of their identities: a process may have many, and who wakes from
-    /// outside is not to search through all of them.
+    /// The pools that have a companion, sorted by identity: a process may have many, and a waker outside of them
+    /// should not have to search through all.
     static POOLS: Mutex<Vec<(PoolId, Weak<Core>)>> = Mutex::new(Vec::new());
 }
 
@@ -28,15 +28,15 @@ fn place(pools: &[(PoolId, Weak<Core>)], pool: PoolId) -> Result<usize, usize> {
     pools.binary_search_by_key(&pool, |&(id, _)| id)
 }
 
-/// What a sibling crate keeps beside a pool.
+/// What a sibling crate keeps with a pool.
 #[doc(hidden)]
 pub trait Companion: Any + Default + Send + Sync {
-    /// The last worker has left: from now on the pool takes nothing, from nobody. Called before
-    /// anybody who waits for the pool's end is told of it. May be called again.
+    /// The last worker has left: the pool takes nothing from anybody any more. Called before
+    /// those who wait for the pool's end are woken. May be called again.
     fn pool_has_ended(&self);
 }
 
-/// A companion whose type only its own crate knows.
+/// A companion whose type only its crate knows.
 pub(crate) trait AnyCompanion: Send + Sync {
     fn as_any(&self) -> &dyn Any;
     fn pool_has_ended(&self);
@@ -64,7 +64,7 @@ impl Kept {
 
 impl Drop for Kept {
     fn drop(&mut self) {
-        // What the parent of a forked process had is never looked for, and somebody may have locked it.
+        // After a fork nobody looks for the parent's pools, and the lock may be held for ever.
         if !self.pool.is_inherited() {
             let mut pools = POOLS.lock();
             let core = place(&pools, self.pool).map(|place| pools.remove(place));
@@ -99,7 +99,7 @@ impl Core {
         kept.companion.as_any().downcast_ref()
     }
 
-    /// As [`Core::push`], but a worker's own also while the pool drains.
+    /// Like [`Core::push`], but takes a worker's own even while the pool drains.
     fn push_again(self: &Arc<Self>, task: Task) -> Result<(), Task> {
         if self.is_forked() {
             return Err(task);
@@ -118,8 +118,8 @@ impl Core {
     }
 }
 
-/// Shows a pool that has a companion, if that pool is still there. A worker's own is not counted for that. None of a
-/// process that this one was forked off, where somebody who is not there may have locked anything.
+/// Calls `f` with a pool that has a companion, if it still exists. A worker borrows its own pool, without counting a
+/// reference. `None` for a pool of the parent of a forked process, where any lock may be held for ever.
 #[inline]
 fn with_core<R>(pool: PoolId, f: impl FnOnce(&Arc<Core>) -> R) -> Option<R> {
     current::with(
@@ -131,7 +131,7 @@ fn with_core<R>(pool: PoolId, f: impl FnOnce(&Arc<Core>) -> R) -> Option<R> {
     )
 }
 
-/// As [`with_core`], for whoever is no worker of that pool.
+/// Like [`with_core`], for other threads than its workers.
 fn find(pool: PoolId) -> Option<Arc<Core>> {
     if pool.is_inherited() {
         return None;
@@ -147,11 +147,11 @@ fn find(pool: PoolId) -> Option<Arc<Core>> {
 pub struct Submitter(Arc<Core>);
 
 impl Submitter {
-    /// As [`push`](Self::push), into a pool that has a companion. The task also comes back if that pool is gone.
+    /// Like [`push`](Self::push), into a pool that has a companion. The task also comes back if that pool is gone.
     ///
     /// # Errors
     ///
-    /// As those of `push`.
+    /// Those of `push`.
     #[inline]
     pub fn push_to(pool: PoolId, task: Task) -> Result<(), Task> {
         let mut task = Some(task);
@@ -163,7 +163,7 @@ impl Submitter {
         }
     }
 
-    /// Shows the companion of a pool that is still there.
+    /// Calls `f` with a pool's companion, if both exist.
     #[inline]
     pub fn companion_of<C: Companion, R>(pool: PoolId, f: impl FnOnce(&C) -> R) -> Option<R> {
         with_core(pool, |core| core.companion().map(f)).flatten()
@@ -185,14 +185,14 @@ impl Submitter {
     ///
     /// # Errors
     ///
-    /// The task comes back if the pool is shut down; but what one of its own workers queues is accepted
-    /// until that leaves.
+    /// The task comes back if the pool is shut down; but its own workers may queue tasks until they
+    /// leave.
     #[inline]
     pub fn push(&self, task: Task) -> Result<(), Task> {
         self.0.push_again(task)
     }
 
-    /// Queues a task, whatever the bound says; or tells its handle why not.
+    /// Queues a task, whatever the bound says, or rejects it.
     #[inline]
     pub fn submit(&self, task: Task) {
         if let Err(task) = self.0.push_again(task) {
@@ -200,8 +200,8 @@ impl Submitter {
         }
     }
 
-    /// What the sibling crate keeps beside the pool. A pool has one companion; `None` if another crate's
-    /// is there already.
+    /// What the sibling crate keeps with the pool. A pool has one companion; `None` if another crate
+    /// has one there.
     #[inline]
     #[must_use]
     pub fn companion<C: Companion>(&self) -> Option<&C> {
@@ -231,7 +231,7 @@ impl ThreadPoolExecutor {
         self.core.id
     }
 
-    /// Has the sibling crate's companion kept beside the pool, see [`Submitter::companion`].
+    /// Keeps the sibling crate's companion with the pool, see [`Submitter::companion`].
     #[doc(hidden)]
     #[inline]
     pub fn keep_companion<C: Companion>(&self) {

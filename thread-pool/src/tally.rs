@@ -10,7 +10,7 @@ use future_result::sync::Counter;
 use crate::Histogram;
 use crate::histogram::Recorder;
 
-/// What one worker has counted. It alone writes here, and the others' lines are not touched.
+/// What one worker counted. It alone writes here, and touches no other worker's cache line.
 #[derive(Debug)]
 #[repr(align(128))]
 pub(crate) struct Tally {
@@ -39,7 +39,7 @@ impl Tally {
         let counter = match status {
             Some(Status::Failed) => &self.panicked,
             Some(Status::Cancelled) => &self.cancelled,
-            // What is pending is just being run in place, and how it will end is not known.
+            // A pending one is being run in place, and its outcome is not known yet.
             Some(_) => &self.done,
             None => &self.helpers,
         };
@@ -54,13 +54,13 @@ impl Tally {
     }
 }
 
-/// What several workers have counted together, or somebody who is no worker.
+/// What several workers counted together, or a thread that is no worker.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Totals {
     pub(crate) done: u64,
     pub(crate) cancelled: u64,
     pub(crate) panicked: u64,
-    /// Helpers, which are no tasks of the user's, that left the queue.
+    /// Helpers that left the queue; they are no tasks of the user's.
     pub(crate) helpers: u64,
     /// Helpers that were queued.
     pub(crate) announced: u64,
@@ -68,7 +68,7 @@ pub(crate) struct Totals {
 }
 
 impl Totals {
-    /// As [`Tally::count`].
+    /// Like [`Tally::count`].
     pub(crate) fn count(&mut self, status: Option<Status>) {
         match status {
             Some(Status::Failed) => self.panicked += 1,
@@ -78,7 +78,7 @@ impl Totals {
         }
     }
 
-    /// Adds what a worker has counted.
+    /// Adds what a worker counted.
     pub(crate) fn add(&mut self, tally: &Tally) {
         self.done += tally.done.get();
         self.cancelled += tally.cancelled.get();
@@ -89,12 +89,12 @@ impl Totals {
         }
     }
 
-    /// How many helpers are queued, as far as such numbers can tell.
+    /// How many helpers are queued, as far as these numbers tell.
     pub(crate) fn helpers_queued(&self) -> usize {
         usize::try_from(self.announced.saturating_sub(self.helpers)).unwrap_or(0)
     }
 
-    /// Adds other totals' tasks; of delays, those have none.
+    /// Adds the tasks of other totals, which have no delays.
     pub(crate) fn add_tasks(&mut self, other: &Self) {
         self.done += other.done;
         self.cancelled += other.cancelled;

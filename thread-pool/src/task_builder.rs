@@ -1,4 +1,4 @@
-//! Options for one task: its priority, and when it is too late for it.
+//! Options for one task: its priority and its deadline.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -38,11 +38,11 @@ pub struct TaskBuilder<'a> {
     limit: Limit,
 }
 
-/// When it is too late.
+/// When a task is too late.
 #[derive(Clone, Copy, Debug)]
 enum Limit {
     Never,
-    /// So long after the submission.
+    /// This long after the submission.
     After(Duration),
     At(Instant),
 }
@@ -51,7 +51,7 @@ impl Limit {
     fn deadline(self) -> Option<Instant> {
         match self {
             Self::Never => None,
-            // One that cannot be told is never reached.
+            // One beyond the clock's range is never reached.
             Self::After(limit) => now().checked_add(limit),
             Self::At(deadline) => Some(deadline),
         }
@@ -270,7 +270,7 @@ impl TaskBuilder<'_> {
         }
     }
 
-    /// A place in a queue without a bound, if the pool is open.
+    /// A place in an unbounded queue, if the pool is open.
     fn open(&self) -> Result<Place<'_>, Rejection> {
         let core = &self.pool.core;
         if core.is_forked() {
@@ -279,7 +279,7 @@ impl TaskBuilder<'_> {
         if self.priority != Priority::Normal || !current::is_of(core) {
             return core.injector.keep_open().map(Place::Open);
         }
-        // Its own deque may overflow into the injector, which must not be locked then.
+        // Its deque may overflow into the injector, which must not be locked then.
         if core.is_closed() {
             Err(core.rejection())
         } else {
@@ -287,7 +287,7 @@ impl TaskBuilder<'_> {
         }
     }
 
-    /// Makes a task of `job`, puts it into the queue, and starts its time.
+    /// Makes a task of `job`, queues it, and starts its time limit.
     fn fill<F, T>(
         self,
         place: Place<'_>,
@@ -321,7 +321,7 @@ impl TaskBuilder<'_> {
         handle
     }
 
-    /// Makes a task and puts it into the lane of its priority; wakes nobody.
+    /// Makes a task and puts it in the lane of its priority; wakes nobody.
     fn queue<F, T>(
         self,
         deadline: Option<Instant>,
@@ -359,9 +359,9 @@ impl TaskBuilder<'_> {
 
 /// Where a job may be put. The queue cannot be closed while this lives, and no user code may run.
 enum Place<'a> {
-    /// In a queue with a bound.
+    /// In a bounded queue.
     Room(Room<'a>),
-    /// In one without.
+    /// In an unbounded one.
     Open(Open<'a>),
     /// In the calling worker's deque, which is never closed.
     Own,

@@ -1,13 +1,13 @@
-//! Time limits of tasks: a thread for each pool that uses them, which ends what has not started in
+//! Time limits of tasks: each pool that uses them has a thread, which ends what has not started in
 //! time and asks what is running to stop.
 //!
-//! The thread is started with the first time limit, and sleeps until the earliest deadline. Whoever
-//! adds one wakes it only if the new one is the earliest. It knows the timer, not the pool, so it keeps
+//! The thread is started with the first time limit, and sleeps until the earliest deadline. Adding a
+//! deadline wakes it only if the new one is the earliest. It knows the timer, not the pool, so it keeps
 //! no pool alive; the last worker to leave ends it, when there is nothing left to time.
 //!
 //! A deadline holds a claim, which keeps the memory of its task's cell, not the task. Nobody tells the
-//! timer that a task has ended. So when there are twice as many deadlines as the last look has left,
-//! those of ended tasks are thrown out: O(1) amortised, and no more than twice what was pending at
+//! timer that a task has ended. So when there are twice as many deadlines as the last sweep left,
+//! those of ended tasks are dropped: O(1) amortised, and never more than twice what was pending at
 //! once, or 64.
 
 use std::cmp::Ordering;
@@ -24,7 +24,7 @@ use future_result::{Cause, CellId, OwnQueue, PoolId, Status, Task, TaskError};
 use crate::abandoned::Abandoned;
 use crate::core::Core;
 
-/// Below this length deadlines of ended tasks are left alone.
+/// Below this length, deadlines of ended tasks are left alone.
 const WATERMARK_MIN: usize = 64;
 
 pub(crate) struct Timer {
@@ -36,9 +36,9 @@ pub(crate) struct Timer {
 struct Inner {
     /// The earliest comes first.
     deadlines: BinaryHeap<Deadline>,
-    /// At this length the ended ones are thrown out.
+    /// At this length the ended ones are dropped.
     watermark: usize,
-    /// Of the thread, once it is started.
+    /// The thread's, once it is started.
     handle: Option<thread::JoinHandle<()>>,
     /// The thread, once it looks at the deadlines.
     sleeper: Option<thread::Thread>,
@@ -53,11 +53,11 @@ struct Deadline {
 
 /// What the thread does next.
 enum Next {
-    /// Ends this task.
+    /// End this task.
     Expire(Claim),
-    /// Sleeps, until then if there is a deadline.
+    /// Sleep, until the deadline if there is one.
     Sleep(Option<Instant>),
-    /// Ends.
+    /// End.
     End,
 }
 
@@ -75,12 +75,12 @@ impl Timer {
         }
     }
 
-    /// Ends the task at this moment, or asks it to stop. If the thread for that cannot be started, the
-    /// task fails now.
+    /// Has the task ended at this moment, or asked to stop. If the thread for that cannot be started,
+    /// the task fails now.
     pub(crate) fn add(self: &Arc<Self>, core: &Core, at: Instant, claim: Claim) {
         let mut inner = self.inner.lock();
         if inner.closed {
-            // Every task has ended, but for one that its submitter runs.
+            // Every task has ended, except one that its submitter runs.
             drop(inner);
             return;
         }
@@ -119,7 +119,7 @@ impl Timer {
         }
         let timer = Arc::clone(self);
         let id = core.id;
-        // It belongs to the pool: what it drops may be the pool's last owner, and must not wait for it.
+        // Part of the pool: if it drops the pool's last owner, that must not wait for the thread.
         builder.spawn(move || {
             let timer = Rc::new(Thread { id, timer });
             id.enter_with(timer.clone(), || timer.timer.run());
@@ -129,7 +129,7 @@ impl Timer {
     fn run(&self) {
         self.inner.lock().sleeper = Some(thread::current());
         loop {
-            // Users' code may have used up a wake-up, but then we look again before we sleep.
+            // User code may have consumed a wake-up, but then we look again before we sleep.
             match self.next() {
                 Next::Expire(claim) => claim.fail(TaskError::TimedOut),
                 Next::Sleep(Some(deadline)) => thread::park_deadline(deadline),
@@ -147,7 +147,7 @@ impl Timer {
         let Some(next) = inner.deadlines.peek() else {
             return Next::Sleep(None);
         };
-        // One of an ended task does not have to be waited for.
+        // That of an ended task need not be waited for.
         if !next.claim.is_done() && now() < next.at {
             return Next::Sleep(Some(next.at));
         }
@@ -157,7 +157,7 @@ impl Timer {
         }
     }
 
-    /// Nothing is left to be timed.
+    /// Nothing is left to time.
     pub(crate) fn close(&self) {
         let mut inner = self.inner.lock();
         inner.closed = true;
@@ -176,13 +176,13 @@ impl Timer {
         if let Some(handle) = handle
             && !thread::is_current(&handle)
         {
-            // What it runs of the user's is contained; there is nothing to report.
+            // Panics of user code are contained; there is nothing to report.
             let _ = handle.join();
         }
     }
 }
 
-/// The thread: what it runs of the user's may wait for tasks of the pool, and so run them in place.
+/// The thread: user code on it may wait for tasks of the pool, and so run them in place.
 struct Thread {
     id: PoolId,
     timer: Arc<Timer>,
@@ -205,7 +205,7 @@ impl OwnQueue for Thread {
 }
 
 impl Inner {
-    /// Takes out the deadlines of ended tasks, if there may be many.
+    /// Removes the deadlines of ended tasks, if there may be many.
     fn sweep(&mut self) -> Vec<Deadline> {
         if self.deadlines.len() < self.watermark {
             return Vec::new();
@@ -231,7 +231,7 @@ impl Inner {
 
 impl Ord for Deadline {
     fn cmp(&self, other: &Self) -> Ordering {
-        // The heap gives the greatest first.
+        // The heap pops the greatest first.
         other.at.cmp(&self.at)
     }
 }

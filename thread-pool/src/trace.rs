@@ -1,4 +1,4 @@
-//! A span for each task, if the feature `tracing` is on; else nothing, at no cost.
+//! A span for each task if the feature `tracing` is on; otherwise nothing, at no cost.
 
 #[cfg(not(feature = "tracing"))]
 mod off;

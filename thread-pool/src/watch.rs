@@ -1,4 +1,4 @@
-//! What goes along with a job from its submission to its start, if somebody watches.
+//! What travels with a job from its submission to its start, if somebody watches.
 
 use std::time::Instant;
 
@@ -11,13 +11,13 @@ use crate::trace::{Origin, Span};
 
 /// When and where a job was submitted.
 pub(crate) struct Watch {
-    /// With the pool in whose numbers it is to appear, if that measures delays.
+    /// With the pool that counts it, if that measures delays.
     submitted: Option<(Instant, PoolId)>,
     span: Span,
 }
 
 impl Watch {
-    /// Begins now. It runs a subscriber's code, so not under a lock.
+    /// Begins now. Runs a subscriber's code, so not under a lock.
     pub(crate) fn new(core: &Core, origin: Origin) -> Self {
         let submitted = core.threads.measures_delays.then(|| (now(), core.id));
         Self {
@@ -26,7 +26,7 @@ impl Watch {
         }
     }
 
-    /// Runs the job as what was submitted.
+    /// Runs the job, recorded as what was submitted.
     pub(crate) fn run<T>(self, job: impl FnOnce() -> T) -> T {
         if let Some((submitted, pool)) = self.submitted {
             let delay = now().saturating_duration_since(submitted);

@@ -34,7 +34,7 @@ pub(crate) struct Local {
     abandoned: Arc<Abandoned>,
     index: usize,
     queues: Queues,
-    /// The part of it that the others see.
+    /// What the others see of it.
     seat: Arc<Seat>,
     others: Others,
     joins: Stack,
@@ -209,7 +209,7 @@ impl Local {
         if let Some(task) = self.queues.batch.pop() {
             return Some(task);
         }
-        // With lanes in use the choice between them has been made, and must not be made again.
+        // With lanes in use the choice has been made, and must not be made again.
         let is_to_pause = pauses > 0 && !self.core.lanes.are_in_use();
         if is_to_pause || self.is_surplus() || !self.refill() {
             return None;
@@ -219,7 +219,7 @@ impl Local {
         task
     }
 
-    /// Moves tasks from the injector into the batch. False if there were none.
+    /// Refills the batch. False if nothing came.
     fn refill(&self) -> bool {
         let workers = self.core.sleep.counts().live() as usize;
         let found = self.core.injector.refill(&self.queues.batch, workers);
@@ -288,7 +288,7 @@ impl Local {
                     found = self.find();
                 }
                 if found.is_none() && self.others.offer_joins(&core.roster) {
-                    // Others rely on a searcher, so it must not count as one while it works.
+                    // Others rely on searchers, so it must not count as one meanwhile.
                     if core.sleep.stop_searching() && self.sees_work() {
                         core.wake_if_wanting();
                     }

@@ -1,4 +1,4 @@
-//! What each worker makes for itself and its tasks may use.
+//! What each worker makes for its tasks to use.
 
 use std::any::Any;
 use std::error::Error;
@@ -8,16 +8,16 @@ use future_result::Completer;
 
 use crate::current;
 
-/// Why there is no state, in the user's words.
+/// The user's error, saying why there is no state.
 pub(crate) type StateError = Box<dyn Error + Send + Sync>;
 
-/// Tells who builds the pool what came of a worker's beginning.
+/// Tells the builder of the pool how a worker's start went.
 pub(crate) type Begun = Completer<Result<(), StateError>>;
 
 /// Makes a worker's state, given its number.
 pub(crate) struct Factory {
     pub(crate) make: Box<Make>,
-    /// Whether an error can come of it, so that who builds the pool waits for the first ones.
+    /// Whether it can return an error, so that `build` waits for the first workers.
     pub(crate) may_fail: bool,
 }
 

@@ -1,22 +1,22 @@
-//! The joins that a worker is in: most of them its own affair, a few offered to the others.
+//! The joins that a worker is in: most of them private, a few offered to the others.
 //!
 //! The worker keeps its joins on a private stack, where pushing and popping are plain memory
-//! accesses. The oldest few, which are the largest parts of a recursive problem, stand in *slots*
-//! besides, from where the others may take them. Whoever swaps a job out of its slot has it.
+//! accesses. The oldest few, which are the largest parts of a recursive problem, are also in *slots*,
+//! from where the others may steal them. Whoever swaps a job out of its slot has it.
 //!
 //! As many are offered as there are other workers, if there are so many joins: so the others find
-//! something to do even if the worker is long in coming by again. That none of the younger ones
-//! can be taken before it does come by is the price for pushes without a fence. (Splitting a deque
+//! something to do even if it is long until the worker pushes again. That no younger one can be
+//! stolen before it does is the price for pushes without a fence. (Splitting a deque
 //! into a public and a private part: Dinan et al., "Scalable Work Stealing", SC 2009. Offering the
 //! oldest from time to time: Acar et al., "Heartbeat Scheduling", PLDI 2018.)
 //!
 //! # Levels
 //!
-//! A worker that waits for a stolen job helps its thief, and takes from its slots what has been
-//! offered there since the thief began that job: parts of the very thing that it waits for, and
-//! nothing else (Wagner and Calder, "Leapfrogging", PPoPP 1993). So that it can tell, a worker that
+//! A worker that waits for a stolen job helps its thief: it takes from its slots what was offered
+//! there since the thief began that job, which are parts of the very job that it waits for, and
+//! nothing else (Wagner and Calder, "Leapfrogging", PPoPP 1993). To tell them apart, a worker that
 //! runs a job while it waits in a join does so on a higher *level*, and its slots say on which level
-//! each job was offered. The job itself tells on which level of which worker it is being run. What
+//! each job was offered. The job itself says on which level of which worker it is being run. What
 //! is offered on that level or above, while the job is running, is a part of it.
 
 #[cfg(all(test, pool_loom))]
@@ -29,11 +29,11 @@ use future_result::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
 use super::Header;
 
-/// As many jobs are offered at most.
+/// The most jobs that are offered.
 const SLOTS: usize = 8;
 /// The highest level; the tag of a pointer to a [`Header`] has room for it.
 pub(super) const LEVEL_MAX: usize = 7;
-/// As many joins may be inside each other. Those further in are ordinary calls.
+/// How deep joins may be nested. Those further in are ordinary calls.
 const DEPTH_MAX: usize = 1024;
 
 /// What a worker offers to the others.
@@ -43,18 +43,18 @@ pub(crate) struct Slots {
     owner: AtomicU32,
 }
 
-/// What a worker keeps of its joins.
+/// A worker's private stack of joins.
 pub(crate) struct Stack {
     /// All joins that it is in, the oldest first, up to `depth`.
     jobs: Box<[Cell<*mut Header>; DEPTH_MAX]>,
     depth: Cell<usize>,
-    /// Those below this have been offered at some time, each in the slot of its place modulo `SLOTS`.
+    /// Those below this were offered at some time, each in the slot of its place modulo `SLOTS`.
     offered: Cell<usize>,
     /// Those below this are known to have been stolen.
     stolen: Cell<usize>,
-    /// The slot whose job is to be there still, if enough are offered. `None`: more are to be offered.
+    /// If enough are offered, the slot of one that must still be there. `None`: offer more.
     watched: Cell<Option<usize>>,
-    /// How many are to be offered at a time.
+    /// How many to offer at a time.
     width: usize,
     level: Cell<usize>,
 }
@@ -71,7 +71,7 @@ impl Slots {
 
     /// Notes whose they are.
     pub(crate) fn set_owner(&self, worker: usize) {
-        // ORDERING: Relaxed; a number and nothing else.
+        // ORDERING: Relaxed; only a number.
         self.owner.swap(worker as u32 + 1, Ordering::Relaxed);
     }
 
@@ -87,13 +87,13 @@ impl Slots {
 
     /// Whether nothing is offered.
     pub(crate) fn are_empty(&self) -> bool {
-        // ORDERING: Relaxed; who asks in order to sleep has a fence before it, as `sleep` explains.
+        // ORDERING: Relaxed; a worker going to sleep has a fence before this, as `sleep` explains.
         self.jobs
             .iter()
             .all(|slot| slot.load(Ordering::Relaxed).is_null())
     }
 
-    /// Takes a job back that was offered in the slot of this place. False if it was stolen.
+    /// Takes back a job that was offered in the slot of this place. False if it was stolen.
     fn take_back(&self, place: usize, job: NonNull<Header>) -> bool {
         let slot = self.at(place);
         // ORDERING: Relaxed; the exchange decides. Nobody but us puts anything into the slot.
@@ -125,7 +125,7 @@ impl Slots {
 }
 
 impl Stack {
-    /// For a worker beside as many others.
+    /// For a worker with this many others.
     pub(crate) fn new(others: usize) -> Self {
         Self {
             jobs: Box::new([const { Cell::new(ptr::null_mut()) }; DEPTH_MAX]),
@@ -160,7 +160,7 @@ impl Stack {
         place.set(job.as_ptr());
         self.depth.set(depth + 1);
         if let Some(watched) = self.watched.get()
-            // ORDERING: Relaxed; whether it is still there, which at worst is found out next time.
+            // ORDERING: Relaxed; only whether it is still there, and the next push looks again.
             && !slots.at(watched).load(Ordering::Relaxed).is_null()
         {
             return Pushed::Kept;
@@ -168,7 +168,7 @@ impl Stack {
         self.offer(slots)
     }
 
-    /// Offers the oldest of those that are not offered yet, until there are enough.
+    /// Offers the oldest of those not offered yet, until there are enough.
     #[cold]
     fn offer(&self, slots: &Slots) -> Pushed {
         let (mut stolen, mut offered) = (self.stolen.get(), self.offered.get());
@@ -187,7 +187,7 @@ impl Stack {
             let level = self.level.get();
             let tagged = job.map_addr(|address| address | level);
             // ORDERING: Release publishes the job to `steal`. (A swap where a store would do, since
-            // loom takes stores beside exchanges for unordered.)
+            // loom treats stores next to exchanges as unordered.)
             slots.at(offered).swap(tagged, Ordering::AcqRel);
             offered += 1;
         }
@@ -207,7 +207,7 @@ impl Stack {
         self.watched.set(is_enough.then_some(stolen % SLOTS));
     }
 
-    /// Takes a job back, the youngest one. False if it was stolen.
+    /// Takes back the youngest job. False if it was stolen.
     #[inline]
     pub(super) fn pop(&self, slots: &Slots, job: NonNull<Header>) -> bool {
         let place = self.depth.get().wrapping_sub(1);
@@ -225,15 +225,15 @@ impl Stack {
         slots.take_back(place, job)
     }
 
-    /// As [`Stack::pop`], of any job: joins on coroutines need not end in the order of their beginning.
+    /// As [`Stack::pop`], for any job: joins on coroutines need not end in reverse order.
     #[cold]
     fn pop_out_of_turn(&self, slots: &Slots, job: NonNull<Header>) -> bool {
         let jobs = &self.jobs[..self.depth.get()];
         let Some(place) = jobs.iter().rposition(|other| other.get() == job.as_ptr()) else {
-            // It went with those above, which cannot be as long as each takes its own.
+            // Popped by another join, which cannot be while each pops its own.
             return false;
         };
-        // Leaves a hole, unless there are none but holes above.
+        // Leaves a hole, unless there are only holes above.
         jobs[place].set(ptr::null_mut());
         let is_back = place >= self.offered.get() || slots.take_back(place, job);
         let depth = jobs.iter().rposition(|other| !other.get().is_null());
@@ -246,14 +246,14 @@ impl Stack {
     }
 }
 
-/// What became of a job that was to be added.
+/// What became of a job to be added.
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Pushed {
-    /// There are too many already: it was not added.
+    /// Not added, as there are too many already.
     No,
-    /// It was added, and nobody need be told.
+    /// Added, and nobody need be told.
     Kept,
-    /// It was added, and there is something new for the others.
+    /// Added, and there is a new offer for the others.
     Offered,
 }

@@ -1,4 +1,4 @@
-//! Tasks are traced by the `tracing` crate.
+//! Traces tasks with the `tracing` crate.
 
 use std::panic::Location;
 

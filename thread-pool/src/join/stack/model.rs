@@ -1,4 +1,4 @@
-//! A model of the slots alone: in a whole pool other things order the owner and the thief besides.
+//! A model of the slots alone: in a whole pool other things also order the owner and the thief.
 
 use std::sync::Arc;
 
