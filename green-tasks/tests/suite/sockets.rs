@@ -23,7 +23,7 @@ fn pair() -> (TcpStream, TcpStream) {
     (here, listener.accept().unwrap().0)
 }
 
-/// Makes the scheduler look at the sockets, and gives turns to those that this wakes.
+/// Makes the scheduler look at the sockets, and gives turns to the tasks that this wakes.
 fn look() {
     for _ in 0..200 {
         yield_now();
@@ -97,14 +97,14 @@ fn a_datagram_to_whom_others_have_filled_up_is_sent_when_there_is_room() {
     });
 }
 
-/// A failed attempt is itself an event, by which a task could wake itself endlessly.
+/// A failed attempt is itself an event, so a task could wake itself endlessly.
 #[test]
 fn async_code_sends_a_datagram_when_there_is_room_and_tries_rarely_until_then() {
     let folder = Folder::new("polled-datagrams");
     let path = folder.0.join("receiver");
     run(|| {
         let receiver = UnixDatagram::bind(&path).unwrap();
-        // Connected ones are woken by the system.
+        // The system wakes connected ones.
         for is_connected in [false, true] {
             let sender = std::os::unix::net::UnixDatagram::unbound().unwrap();
             if is_connected {
@@ -194,11 +194,11 @@ fn shutting_down_the_own_end_ends_a_read_that_waits_there() {
     });
 }
 
-/// A read returns less than there was room for, and no more will come, or it has come already.
+/// A read is short, and either no more will come, or more has come already.
 #[test]
 fn after_a_short_read_the_end_and_what_came_meanwhile_are_found() {
     run(|| {
-        // While nobody waits for any socket, nobody looks at them.
+        // Unless somebody waits for a socket, nobody looks at them.
         let (mut idle, _silent) = UnixStream::pair().unwrap();
         drop(spawn_local(move || idle.read(&mut [0]).unwrap()));
         for waits_first in [false, true] {
@@ -240,7 +240,7 @@ fn after_a_short_read_the_end_and_what_came_meanwhile_are_found() {
     });
 }
 
-/// What has arrived is there, though nobody has looked at the sockets since.
+/// It is read, though nobody has looked at the sockets since it arrived.
 #[test]
 fn after_a_short_read_what_came_is_read_within_no_suspend() {
     run(|| {
@@ -302,7 +302,7 @@ fn a_scheduler_that_waits_for_sockets_is_woken_by_other_threads_each_time() {
     });
 }
 
-/// Has the methods of std's, and its task waits as in the others.
+/// They have the methods of std's, and only the task waits.
 #[test]
 fn unix_sockets_have_names_clones_and_time_limits() {
     let folder = std::env::temp_dir().join(format!("green-tasks-unix-{}", std::process::id()));
