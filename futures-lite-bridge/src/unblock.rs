@@ -2,9 +2,9 @@
 //!
 //! Each adapter owns what it adapts, and lends it to one job at a time. A job exists only while it has something to
 //! do: a reader reads when bytes are wanted and none are left, or a few buffers ahead if reads fill them; an
-//! iterator advances while there is room for its items; a writer writes what it was given. So slow consumers and
-//! producers hold no worker. A job goes on while there is more to do, for the length of a [turn], since each
-//! hand-over costs as much as a buffer.
+//! iterator advances while there is room for its items; a writer writes what it was given. So slow async code
+//! holds no worker. A job goes on while there is more to do, for the length of a [turn], since each hand-over costs
+//! as much as a buffer.
 //!
 //! A bound of the pool's queue is ignored, since async code cannot wait for room there; each adapter has at most
 //! one job.

@@ -46,7 +46,7 @@ fn two_wake_ups_race_a_scheduler_that_lies_down_and_neither_is_lost() {
     });
 }
 
-/// A waker that is woken twice, where the task, or its runtime, ends in between.
+/// A waker is woken twice, while its task or its runtime ends in between.
 #[test]
 fn a_wake_up_races_the_end_of_its_task_and_of_the_runtime() {
     loom::model(|| {

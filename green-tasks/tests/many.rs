@@ -1,6 +1,6 @@
-//! A hundred thousand suspended tasks (`GREEN_TASKS=1000000` for a million): no more mappings than before, a page
-//! of memory each, and all of them end. Then as many that are cancelled at random points, in random order: nothing
-//! is leaked and nothing is lost.
+//! A hundred thousand suspended tasks (`GREEN_TASKS=1000000` for a million) take no more mappings and a page of
+//! memory each, and all of them end. Then as many are cancelled at random points, in random order: nothing is
+//! leaked or lost.
 #![cfg(not(any(pool_loom, pool_sim)))]
 #![expect(unsafe_code, reason = "the token is a promise")]
 #![expect(clippy::unwrap_used, reason = "a failure of the test")]

@@ -1,5 +1,5 @@
 //! A hundred thousand waiting futures take at most 256 bytes each, besides their own. A separate process, since
-//! memory that others freed before would not be counted.
+//! memory that other tests freed would not be counted.
 #![cfg(all(
     target_os = "linux",
     target_pointer_width = "64",

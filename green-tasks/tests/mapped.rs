@@ -1,5 +1,5 @@
-//! Where a guard takes a mapping: only so many tasks that some mappings are left to others, and beyond that an
-//! error that says what to do.
+//! If each guard takes a mapping, the limit on tasks leaves some mappings to others, and beyond it an error says what
+//! to do.
 #![cfg(all(target_os = "linux", not(any(pool_loom, pool_sim))))]
 #![expect(unsafe_code, reason = "the token is a promise")]
 #![expect(clippy::unwrap_used, reason = "a failure of the test")]
@@ -10,7 +10,7 @@ use std::rc::Rc;
 use green_tasks::sync::Event;
 use green_tasks::{FutureResult, JoinHandle, Runtime, Stackful, TaskError, spawn_local, yield_now};
 
-/// How many can be suspended at a time.
+/// How many tasks can be suspended at a time.
 fn expected() -> usize {
     let text = fs::read_to_string("/proc/sys/vm/max_map_count").unwrap();
     let allowed: usize = text.trim().parse().unwrap();
@@ -34,7 +34,7 @@ fn main() {
         return println!("this system allows more mappings than a test should use");
     }
     let ran = runtime.run(|| {
-        // Twice, since stacks with guards can be reused.
+        // Twice, to reuse stacks with guards.
         for _ in 0..2 {
             let event = Rc::new(Event::new());
             let handles: Vec<JoinHandle<()>> = (0..limit + 50)

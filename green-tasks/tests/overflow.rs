@@ -1,5 +1,5 @@
 //! A task that overflows its stack ends the process, with a message that names the task; other faults are reported
-//! as without us.
+//! as usual.
 #![cfg(all(target_os = "linux", not(any(pool_loom, pool_sim))))]
 #![expect(unsafe_code, reason = "the token is a promise")]
 #![expect(clippy::unwrap_used, reason = "a failure of the test")]

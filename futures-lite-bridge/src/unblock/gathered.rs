@@ -26,7 +26,7 @@ const COPY_MAX: usize = 64 * 1024;
 pub(super) struct Gathered<W>(Mutex<Inner<W>>);
 
 struct Inner<W> {
-    /// `None` while a job has it.
+    /// `None` while a job has it, and once closed.
     writer: Option<W>,
     /// Not given to a job yet.
     bytes: Vec<u8>,

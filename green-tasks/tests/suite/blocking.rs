@@ -35,10 +35,10 @@ fn more_calls_than_threads_all_come_to_their_turn() {
     });
 }
 
-/// As many as there are threads for the calls of one level.
+/// The number of threads for the calls of one level.
 const THREADS: usize = 16;
 
-/// Occupies all threads of a level with calls that are under way at once, each of which goes on with `then`.
+/// Occupies all threads of a level with concurrent calls, each of which goes on with `then`.
 fn all_at_once<T: Send + 'static>(then: fn() -> T) -> Vec<T> {
     let all_there = Arc::new(Barrier::new(THREADS));
     let call = |_| {
@@ -55,26 +55,26 @@ fn all_at_once<T: Send + 'static>(then: fn() -> T) -> Vec<T> {
         .collect()
 }
 
-/// With a limit that is only reached if nobody ever goes on.
+/// Has a limit that is only reached if all threads are stuck.
 fn is_made(call: JoinHandle<()>) -> bool {
     call.result_timeout(Duration::from_secs(10)).is_ok()
 }
 
-/// A single test, since two would compete for the threads.
+/// One test, since two would compete for the threads.
 #[test]
 fn calls_that_wait_for_calls_of_their_own_leave_threads_for_those() {
     run(|| {
         let made = all_at_once(|| is_made(unblock(|| unblock(|| ()).result().unwrap())));
         assert_eq!(made, [true; THREADS]);
 
-        // Called by the task of a runtime within the call.
+        // From a task of a runtime within the call.
         let made = all_at_once(|| {
             let made = Runtime::new().run(|| is_made(unblock(|| ())));
             made.unwrap()
         });
         assert_eq!(made, [true; THREADS]);
 
-        // On a thread of that runtime.
+        // From another thread of such a runtime.
         let made = all_at_once(|| {
             let made = stackful().threads(2).build().unwrap().run(|| {
                 let (sender, receiver) = mpsc::channel();
@@ -159,7 +159,7 @@ fn names_are_looked_up_by_the_hook_and_numbers_are_not_looked_up() {
         let connecting = spawn_local(|| TcpStream::connect("no.such.name.invalid:1").is_err());
         yield_now();
         let look_up = queue.recv().unwrap();
-        // It has not begun, so it never will.
+        // It has not started, so it never will.
         let _ = connecting.cancel();
         assert!(matches!(connecting.result(), Err(TaskError::Cancelled)));
         look_up();

@@ -106,7 +106,7 @@ fn a_task_is_cancelled_from_another_thread() {
     });
 }
 
-/// It never gives its scheduler a turn to hear of it.
+/// Its scheduler never gets a turn to learn of it.
 #[test]
 fn a_task_that_only_computes_is_cancelled_by_another_thread_at_a_checkpoint() {
     for threads in [1, 2] {
@@ -147,12 +147,12 @@ fn a_time_limit_is_over_at_a_checkpoint_of_what_only_computes_and_wakes_the_othe
         });
         assert_eq!(computed, Err::<(), _>(Elapsed));
         sleeping.result().unwrap();
-        // Outside of its limit it goes on.
+        // Outside of the limit it goes on.
         checkpoint();
     });
 }
 
-/// The scheduler hears of it when the task has ended and another has its slot.
+/// The scheduler learns of it when the task has ended and another has its slot.
 #[test]
 fn a_cancellation_that_comes_late_is_not_the_next_tasks() {
     run(|| {
@@ -241,7 +241,7 @@ fn a_destructor_may_wait_while_its_task_unwinds() {
     });
 }
 
-/// std counts panics by thread. A task that began to rest before another did while unwinding is not unwinding
+/// std counts panics by thread. A task that suspended before another did so while unwinding is not unwinding
 /// itself, whatever std says.
 #[test]
 fn a_task_that_rests_is_cancelled_while_another_one_unwinds() {
@@ -270,8 +270,8 @@ fn a_task_that_rests_is_cancelled_while_another_one_unwinds() {
     });
 }
 
-/// A task that begins to rest after that cannot be told from one that unwinds, where another panic, raised in a
-/// destructor, would abort the process.
+/// A task that suspends after that might be unwinding, too; then another panic, raised in a destructor, would abort
+/// the process.
 #[test]
 fn a_cancellation_waits_while_the_task_may_be_unwinding_and_is_not_lost() {
     run(|| {
@@ -358,7 +358,7 @@ fn our_locks_are_not_poisoned_and_are_let_go() {
     });
 }
 
-/// This is how a neighbour poisons a std lock: recorded here, so that we notice when it changes.
+/// A neighbour can poison a std lock: recorded here to notice if that changes.
 #[test]
 fn a_std_lock_that_is_held_beside_a_task_that_unwinds_is_poisoned() {
     run(|| {
@@ -500,7 +500,7 @@ fn what_is_shielded_beyond_any_hope_ends_with_the_run_too() {
     assert_eq!(drops.get(), 1);
 }
 
-/// It never finishes unwinding, and neither does its thread, as far as std knows.
+/// It never finishes unwinding; nor, as far as std knows, does its thread.
 #[test]
 fn a_task_that_can_neither_go_on_nor_unwind_is_left_behind_and_told_of() {
     let other = thread::spawn(|| {

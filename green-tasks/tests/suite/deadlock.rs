@@ -103,7 +103,7 @@ fn a_task_of_another_thread_is_no_deadlock() {
         let waiting = spawn_local(|| handle.result().unwrap());
         let behind = spawn_local(move || waiting.result().unwrap());
         let last = spawn_local(move || {
-            // The others rest by now, and the scheduler is about to sleep.
+            // The others are suspended by now, and the scheduler is about to sleep.
             go.send(()).unwrap();
             behind.result().unwrap()
         });
@@ -174,7 +174,7 @@ fn main_may_catch_it_and_come_to_an_end() {
     assert!(ran.is_ok());
 }
 
-/// std says of the whole thread that it is panicking, so `main` may be unwinding.
+/// To std the whole thread is panicking, so `main` may be unwinding.
 #[test]
 fn main_is_ended_also_beside_a_task_that_is_left_behind_in_its_unwinding() {
     let other = thread::spawn(|| {
@@ -193,7 +193,7 @@ fn main_is_ended_also_beside_a_task_that_is_left_behind_in_its_unwinding() {
     assert_eq!(other.join().unwrap().tasks().len(), 2);
 }
 
-/// It was woken, but can go on only when the future above it on the thread's stack has ended.
+/// It was woken, but can only go on once the future above it on the thread's stack has ended.
 #[test]
 fn main_that_is_woken_below_a_future_that_blocks_for_ever_is_no_hope() {
     let deadlock = deadlock(|| {

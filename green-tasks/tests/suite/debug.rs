@@ -119,8 +119,8 @@ fn whoever_is_called_back_since_no_dump_will_come_cannot_suspend_the_scheduler()
     assert_eq!(said.iter().collect::<Vec<_>>(), ["called"]);
 }
 
-/// It is called while the queue is empty, with the task current on whose stack that happens: here the main task,
-/// which was handed a lock and does not know yet.
+/// It is called while the queue is empty, on the stack of the current task: here the main task, which was handed a
+/// lock and does not know yet.
 #[test]
 fn a_waker_that_wants_to_wait_takes_nothing_from_whoever_it_interrupts() {
     struct Waits(fn());
@@ -141,7 +141,7 @@ fn a_waker_that_wants_to_wait_takes_nothing_from_whoever_it_interrupts() {
     ];
     for wait in waits {
         let waker = Waker::from(Arc::new(Waits(wait)));
-        // The mail is read before each 61st turn, and one of these comes right after the unlocking.
+        // The mail is read before each 61st turn, and one of those comes right after the unlocking.
         for turns in 0..61 {
             run(|| {
                 let lock = Rc::new(Mutex::new(()));
@@ -177,12 +177,12 @@ fn the_watchdog_tells_once_of_each_turn_that_is_too_long_and_whose_it_is() {
                 assert_eq!(hog.number, 1);
                 assert!(hog.elapsed >= limit);
                 assert!(line.contains("task 1, spawned at"), "{line}");
-                // And longer, which is not reported again.
+                // It goes on holding, which is not reported again.
                 assert!(receiver.recv_timeout(5 * limit).is_err());
                 receiver
             });
             let receiver = hogging.result().unwrap();
-            // The thread sleeps, which counts as nobody's turn.
+            // The thread sleeps, which is nobody's turn.
             sleep(10 * limit);
             assert!(receiver.try_recv().is_err());
         })
@@ -206,7 +206,7 @@ fn a_watchdog_that_panics_goes_on_and_ends_with_the_run() {
         })
         .unwrap();
     drop(runtime);
-    // The thread is gone, and with it its callback.
+    // The watchdog's thread is gone, and its callback with it.
     assert!(receiver.recv().is_err());
 }
 
@@ -232,7 +232,7 @@ fn the_watchdog_does_not_blame_who_has_ended_and_waits_for_other_threads() {
                     tell.send(number).unwrap();
                 }
             }));
-            // On the other thread: this one has given nobody a turn.
+            // On the other thread, since this one gives nobody a turn.
             has_started.recv().unwrap();
         })
         .unwrap();
@@ -257,7 +257,7 @@ fn the_high_water_mark_is_of_the_deepest_task_and_stays_when_its_memory_has_gone
             spawn_local(yield_now).result().unwrap();
             let shallow = stack_high_water().unwrap();
             assert!((4096..200 << 10).contains(&shallow), "{shallow}");
-            // Many at a time, so that some memory goes back to the system, including the deep one's.
+            // Many at a time, so that some memory, including the deep one's, goes back to the system.
             let mut tasks = vec![spawn_local(|| {
                 use_stack(300 << 10);
                 yield_now();

@@ -38,7 +38,7 @@ mod scoped {
     }
 }
 
-/// The promise: no task suspends there. Without the guard, the slot belongs to a call that has returned.
+/// The promise is that no task suspends there. Without the guard, the slot belongs to a call that has returned.
 #[test]
 fn a_thread_local_scope_that_is_left_out_of_order_is_what_no_suspend_prevents() {
     run(|| {
@@ -88,8 +88,8 @@ fn a_thread_local_that_suspends_while_it_is_initialized_is_what_no_suspend_preve
     });
 }
 
-/// Sound, but a deadlock that nobody can report: the lock belongs to a thread that wants it again. In `no_suspend`
-/// the guard's owner panics instead, before anybody has to wait.
+/// Sound, but a deadlock that nobody can report: a thread waits for its own lock. In `no_suspend` the guard's owner
+/// panics instead, before anybody has to wait.
 #[test]
 #[expect(clippy::disallowed_types, reason = "tests std's lock")]
 fn a_lock_of_std_that_is_held_while_its_task_waits_is_what_no_suspend_prevents() {
@@ -132,7 +132,7 @@ fn a_lock_of_std_that_is_held_while_its_task_waits_is_what_no_suspend_prevents()
     });
 }
 
-/// That of `stdout` is such a lock: it cannot tell a thread's tasks apart.
+/// Such as the lock of `stdout`, which cannot tell a thread's tasks apart.
 #[test]
 fn a_lock_that_its_thread_may_take_again_lets_another_task_in_unless_no_suspend_is_around() {
     run(|| {
@@ -324,7 +324,7 @@ fn a_started_task_stays_on_its_thread() {
     });
 }
 
-/// Unwinding works as in a panic, so a destructor sees no difference, and `catch_unwind` stops it where it stands.
+/// Unwinding works as in a panic: destructors see no difference, and `catch_unwind` stops it.
 #[test]
 fn a_cell_that_is_borrowed_where_its_task_unwinds_is_given_back() {
     run(|| {
@@ -392,7 +392,7 @@ fn the_panic_hook_is_not_called_for_a_task_that_is_cancelled() {
     assert_eq!(CALLS.load(Ordering::SeqCst), 0);
 }
 
-/// Others may point into it, so nobody else ever gets its addresses.
+/// Others may point into it, so its addresses are never reused.
 #[test]
 fn the_stack_of_a_task_that_is_left_behind_is_never_another_tasks() {
     const STACK: usize = 64 << 10;
@@ -433,7 +433,7 @@ fn the_stack_of_a_task_that_is_left_behind_is_never_another_tasks() {
     assert!(ran.unwrap().unwrap() > STACK / 2);
 }
 
-/// The entries of the list of what a thread runs are in the frames that run it; one of these is left.
+/// The list of what a thread runs is linked through the frames that run it; one of them is left behind.
 #[test]
 fn what_runs_on_a_stack_that_is_left_behind_does_not_disturb_what_its_thread_runs() {
     let other = thread::spawn(|| {

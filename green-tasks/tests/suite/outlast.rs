@@ -26,7 +26,7 @@ fn others_run_on(interrupt: impl FnOnce(&green_tasks::JoinHandle<Result<u8, Elap
     run(|| {
         let (completer, mut awaited) = pair::<u8>();
         let (told, telling) = mpsc::channel();
-        // If the thread waits instead of the task, nobody sends.
+        // If the whole thread waits, and not only the task, nobody sends.
         let other = thread::spawn(move || {
             let told = telling.recv_timeout(Duration::from_secs(20));
             completer.complete(1).unwrap();
@@ -41,7 +41,7 @@ fn others_run_on(interrupt: impl FnOnce(&green_tasks::JoinHandle<Result<u8, Elap
                 });
                 assert!(ended.is_ok());
                 seen.set(true);
-                // What came meanwhile takes effect now.
+                // The interrupt takes effect now.
                 yield_now();
                 0
             })

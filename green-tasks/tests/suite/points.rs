@@ -23,7 +23,7 @@ struct Scene {
     check: Box<dyn FnOnce()>,
 }
 
-/// Looks at the tasks when nothing more happens, and then lets the waiting ones end.
+/// Checks the tasks once nothing more happens, and then lets the waiting ones end.
 type Settled = Box<dyn FnOnce(&[JoinHandle<()>])>;
 
 /// Runs a scene once for each task and each turn at which it can be cancelled.
@@ -46,7 +46,7 @@ fn cancel_and_settle(name: &str, scene: impl Fn(&Drops) -> (Scene, Settled)) {
                     victims = tasks.len();
                     made.set(victims);
                     for step in 0..point {
-                        // Both, so that it is hit while it waits and when it is about to go on.
+                        // Both, to hit it while it waits and when it is about to go on.
                         if step % 3 == 2 {
                             sleep(MS)
                         } else {
@@ -82,7 +82,7 @@ fn cancel_and_settle(name: &str, scene: impl Fn(&Drops) -> (Scene, Settled)) {
     assert!(points > 50, "{name}: only {points} points");
 }
 
-/// A task that counts from its making until its closure is gone.
+/// A task that counts until its closure is gone.
 fn task(drops: &Drops, body: impl FnOnce() + 'static) -> JoinHandle<()> {
     let counted = drops.counted();
     spawn_local(move || {
@@ -331,7 +331,7 @@ fn a_value_for_a_cancelled_receiver_is_received_by_another() {
             .collect();
         let sending = sender.clone();
         drop(spawn_local(move || {
-            // One less than the others wait for, so that nothing follows that would hide a loss.
+            // One less than the others wait for, since another value would hide a loss.
             for value in 0..2 {
                 sending.send(value).unwrap();
                 yield_now();

@@ -125,8 +125,8 @@ fn a_task_may_be_the_last_to_have_its_pool() {
     });
 }
 
-/// Its scope waits for a task whose unwanted value waits forever in its destructor. That is no unwinding, so the
-/// thread can have another run; but the task and its stack belong to the first.
+/// Its scope waits for a task whose unwanted value waits forever in its destructor. Nothing unwinds, so the
+/// thread can start another run; but the task and its stack belong to the first.
 #[test]
 fn a_pool_that_outlives_its_run_does_not_wake_what_was_left_behind_there() {
     let pool = GreenPool::new(2);
@@ -196,7 +196,7 @@ fn a_storm_at_a_pool_keeps_its_bound_and_loses_nothing() {
     }
 }
 
-/// Its tasks are on the thread where it was made; a pool of another thread has tasks there.
+/// A pool's tasks are on the thread that made it.
 #[test]
 fn the_tasks_of_a_pool_stay_on_its_thread_and_each_thread_may_have_a_pool() {
     let threads_of = || {
@@ -213,7 +213,7 @@ fn the_tasks_of_a_pool_stay_on_its_thread_and_each_thread_may_have_a_pool() {
     let runtime = stackful().threads(2).build().unwrap();
     let (here, there) = runtime
         .run(|| {
-            // Started elsewhere, since this thread gives nobody a turn.
+            // Started on another thread, since this one gives nobody a turn.
             let (started, has_started) = mpsc::channel();
             let there = spawn(move || {
                 started.send(()).unwrap();

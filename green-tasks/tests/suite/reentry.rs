@@ -1,5 +1,5 @@
-//! User code that the scheduler calls in the middle of its work, to wake, clone or drop it, may call anything:
-//! nothing of the scheduler's is borrowed or half done meanwhile.
+//! User code that the scheduler wakes, clones or drops in the middle of its work may call anything: nothing of the
+//! scheduler is borrowed or half done meanwhile.
 
 use std::cell::Cell;
 use std::future::{pending, poll_fn};
@@ -28,7 +28,7 @@ task_local! {
     static LOCAL: Box<dyn std::any::Any>;
 }
 
-/// Touches all that a scheduler has: tasks, timers, sockets, wakes.
+/// Uses all that a scheduler has: tasks, timers, sockets, wakes.
 fn everything() {
     let mut context = Context::from_waker(Waker::noop());
     drop(spawn_local(|| ()));
@@ -47,7 +47,7 @@ fn everything() {
     drop((here, there));
     let (completer, handle) = pair();
     let waiting = spawn_local(move || handle.result());
-    // At the end of the run nobody receives it.
+    // At the end of the run there is no receiver.
     let _ = completer.complete(());
     drop(waiting);
     // Reached only without a panic, which might go unnoticed.
@@ -107,7 +107,7 @@ fn a_waker_may_call_everything() {
             sleep(SHORT * 2);
         });
         assert_eq!(timer, 2);
-        // It is dropped in the wheel.
+        // This one is dropped in the timer wheel.
         let timer = calls(|| {
             let mut sleeping = Box::pin(sleep_async(SHORT));
             let polled = sleeping
@@ -143,7 +143,7 @@ fn a_waker_may_call_everything() {
         wait_for(&there);
         let gone = calls(|| {
             drop(there);
-            // Registering another socket notices that.
+            // Registering another socket detects that.
             let (other, _end) = UnixStream::pair().unwrap();
             assert!(
                 other

@@ -55,7 +55,7 @@ fn readers_share_and_a_waiting_writer_keeps_later_ones_out_for_one_turn() {
         drop(first);
         assert!(lock.try_read().is_none(), "the writer has it already");
         join(handles);
-        // All readers come between two writers, whenever they arrived.
+        // All readers go between two writers, whenever they arrived.
         assert_eq!(*order.borrow(), ["w1", "r1", "r2", "w2"]);
         drop(lock.try_write().unwrap());
     });

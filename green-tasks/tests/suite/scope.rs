@@ -151,7 +151,7 @@ fn a_deadlock_does_not_end_a_scope_before_its_tasks() {
     assert!(matches!(ended, Err(RuntimeError::Deadlock(_))));
 }
 
-/// The parent's stack stays in place, with what the task borrows.
+/// The parent's stack stays, with what the task borrows.
 #[test]
 fn a_task_that_is_left_behind_keeps_its_scope() {
     let other = thread::spawn(|| {

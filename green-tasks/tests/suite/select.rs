@@ -208,7 +208,7 @@ fn the_shortest_time_ends_the_wait_and_what_is_ready_comes_first() {
         sender.send(1).unwrap();
         assert_eq!(select().after(Duration::ZERO, || None).wait(), Some(1));
         assert_eq!(select().after(Duration::ZERO, || None).wait(), None);
-        // A limit too late to be represented is none.
+        // A limit beyond the clock's range is none.
         let sending = spawn_local(move || {
             sleep(Duration::from_secs(9));
             sender.send(2)
@@ -237,8 +237,8 @@ fn where_it_cannot_wait_it_says_so_and_leaves_the_channel_as_it_was() {
     });
 }
 
-/// Values are sent and received through selects, by tasks that are cancelled at any point: none is lost, none comes
-/// twice, and no wake-up is missing, which would be a deadlock.
+/// Tasks that are cancelled at any point send and receive through selects: no value is lost or comes twice, and no
+/// wake-up is missing, which would be a deadlock.
 #[test]
 fn a_storm_of_selects_loses_nothing_and_leaves_nobody_waiting() {
     for seed in 0..300 {
@@ -295,7 +295,7 @@ fn a_storm_of_selects_loses_nothing_and_leaves_nobody_waiting() {
             }
             drop((left, right));
             let rest = [from_left.clone(), from_right.clone()];
-            // If all receiving tasks are cancelled, the senders must learn of it.
+            // If all receivers are cancelled, the senders must learn of it.
             drop((from_left, from_right));
             let draining = spawn_local(move || {
                 let mut values = Vec::new();

@@ -1,4 +1,4 @@
-//! What tasks wait for, checked against simple models, in many orders, with tasks cancelled at any point.
+//! Synchronization checked against simple models, in many orders, with tasks cancelled at any point.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -37,7 +37,7 @@ pub(crate) fn dawdle(how: u64) {
     }
 }
 
-/// Cancels some of the tasks midway, and waits for all.
+/// Cancels some tasks midway, and waits for all.
 pub(crate) fn storm<T>(handles: Vec<JoinHandle<T>>, mut random: impl FnMut(u64) -> u64) {
     for handle in &handles {
         dawdle(random(5));
@@ -303,7 +303,7 @@ fn locks_work_where_no_runtime_is_as_long_as_nobody_waits() {
 fn what_was_left_behind_by_one_runtime_is_passed_over_in_the_next() {
     let lock = Rc::new(Mutex::new(1));
     let other = std::thread::spawn(|| {
-        // A task that is left behind, in its own destructor, in an event's queue.
+        // A task is left behind in its own destructor, in an event's queue.
         let event = Rc::new(Event::new());
         let ran = crate::support::try_run(|| {
             let inner = Rc::clone(&event);
@@ -316,7 +316,7 @@ fn what_was_left_behind_by_one_runtime_is_passed_over_in_the_next() {
             yield_now();
         });
         assert!(ran.is_err());
-        // Nobody is there to wake.
+        // There is nobody to wake.
         event.set();
     });
     other.join().unwrap();

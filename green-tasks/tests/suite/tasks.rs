@@ -69,7 +69,7 @@ fn a_result_of_another_thread_wakes_the_task_that_waits() {
         let busy = spawn_local({
             let turns = Rc::clone(&turns);
             move || {
-                // The waiting task rests by now.
+                // The waiting task is suspended by now.
                 go.send(()).unwrap();
                 while turns.get() >= 0 {
                     turns.set(turns.get() + 1);
@@ -417,7 +417,7 @@ fn wakers_that_outlive_their_task_or_runtime_wake_nobody() {
     }
 }
 
-/// The clock wakes its waker while the queue is empty: no task could wait then.
+/// A timer wakes it while the queue is empty: then no task may wait.
 #[test]
 fn a_waker_that_wants_to_wait_when_a_timer_wakes_it_is_stopped_and_harms_nobody() {
     struct Waits(AtomicU64);
@@ -476,7 +476,7 @@ fn where_turns_are_long_the_outside_is_looked_at_after_each() {
                         std::hint::spin_loop();
                     }
                     turns.set(turns.get() + 1);
-                    // The length of turns is known by then. This is not the 61st of any.
+                    // By now the length of turns is known, and this is no 61st turn.
                     if turns.get() == 70
                         && let Some(completer) = completer.take()
                     {

@@ -1,4 +1,4 @@
-//! Several threads: any may start what can be, nothing is lost or left, and the run ends as with one.
+//! Several threads: any may start a shared task, nothing is lost or left, and the run ends as with one.
 #![expect(
     clippy::disallowed_types,
     reason = "a test's counters are not part of what it tests"
@@ -66,7 +66,7 @@ fn deadlock_on<R>(threads: usize, main: impl FnOnce() -> R) -> Deadlock {
     }
 }
 
-/// A task that runs on another than the calling thread, which must block until then.
+/// A task on another thread than the calling one, which blocks until it has started.
 fn spawn_elsewhere<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
     let (started, has_started) = mpsc::channel();
     let handle = spawn(move || {
@@ -80,7 +80,7 @@ fn spawn_elsewhere<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) ->
 #[test]
 fn threads_that_have_nothing_to_do_start_what_a_busy_one_has_spawned() {
     let ids = run_on(4, || {
-        // None of the four goes on before all have met.
+        // None of the four goes on before all have arrived.
         let barrier = Arc::new(Barrier::new(4));
         let meet = || {
             let barrier = Arc::clone(&barrier);
@@ -144,7 +144,7 @@ fn what_nobody_has_started_is_started_also_by_a_thread_whose_tasks_never_rest_fo
 fn handles_cross_between_threads_in_all_directions() {
     const TASKS: usize = 500;
     run_on(4, || {
-        // Each waits for the one before, on whatever thread that is.
+        // Each waits for the one before, whatever its thread.
         let mut last = spawn(|| 0);
         for _ in 0..TASKS {
             let before = last;
@@ -166,7 +166,7 @@ fn cancel_storms_across_threads_lose_nothing_and_leak_nothing() {
                     match n % 4 {
                         0 => sleep(Duration::from_secs(3600)),
                         1 => Event::new().wait(),
-                        // Few, or there are too many turns between any two of the others.
+                        // Few, or too many turns come between two of the others.
                         2 if n < 20 => loop {
                             yield_now();
                         },
@@ -355,7 +355,7 @@ fn a_connection_that_one_thread_has_accepted_is_served_on_another() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (mut stream, _) = listener.accept().unwrap();
-        // A wait that ends registers it here.
+        // A wait that times out registers it here.
         stream
             .set_read_timeout(Some(Duration::from_millis(1)))
             .unwrap();
@@ -398,7 +398,7 @@ fn sockets_that_travel_and_are_dropped_anywhere_leave_no_trace_in_the_reactors()
                 assert!(here.read(&mut [0]).is_err());
                 if round % 2 == 0 { Some(here) } else { None }
             });
-            // One is dropped there and one here, or both here, wherever they are registered.
+            // Both are dropped here, or one there, wherever they are registered.
             let back = other.result().unwrap();
             drop(there);
             if let Some(mut back) = back {

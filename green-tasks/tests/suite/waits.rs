@@ -117,7 +117,7 @@ fn a_task_that_is_cancelled_while_it_waits_for_the_first_turn_unwinds_from_there
             endless.cancel_on_drop().result()
         });
         yield_now();
-        // It has begun to wait, and nobody has woken it.
+        // It has started to wait, and nobody has woken it.
         assert_eq!(waiting.cancel(), Cancel::Requested);
         assert!(matches!(waiting.result(), Err(TaskError::Cancelled)));
     });
