@@ -260,7 +260,7 @@ impl Local {
         self.core.lanes.take(&self.turns, self.sees_normal())
     }
 
-    /// As [`Local::next`], for a worker that counts as searching. One that is to leave no longer
+    /// Like [`Local::next`], for a worker that counts as searching. One that is to leave no longer
     /// counts, and its mailbox is closed.
     fn search(&self) -> Option<Task> {
         let core = &self.core;

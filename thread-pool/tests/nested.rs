@@ -1,4 +1,4 @@
-//! Proves that waiting inside a worker runs the awaited task, that task alone, and never deadlocks.
+//! Proves that waiting inside a worker runs the awaited task, and only that, and never deadlocks.
 #![cfg(not(pool_loom))]
 #![expect(
     clippy::disallowed_types,
@@ -29,7 +29,7 @@ fn pool(workers: usize, name: &str) -> Pool {
     Arc::new(builder.build().unwrap())
 }
 
-/// Runs `job`, which gets the pool, on a worker of it, and waits outside.
+/// Runs `job`, which gets the pool, on one of its workers, and waits outside.
 fn inside<T: Send + 'static>(
     pool: &Pool,
     job: impl FnOnce(&Pool) -> T + Send + 'static,
@@ -82,7 +82,7 @@ fn waits_nested_300_levels_deep_on_one_worker() {
     assert_eq!(inside(&pool, |pool| level(pool, 300)).unwrap(), 300);
 }
 
-/// Forks at every level and waits for both, as nobody should and everybody does.
+/// Submits both halves at every level and waits for them, as nobody should and everybody does.
 fn fibonacci(pool: &Pool, n: u64) -> u64 {
     if n < 2 {
         return n;
@@ -304,8 +304,8 @@ fn a_waiter_that_holds_a_lock_runs_only_what_it_waits_for() {
         wait_for_go.recv().unwrap();
         let mut log = its_lock.lock().unwrap();
         let subtask = its_pool.submit(|| "subtask");
-        // The stranger lies before the subtask in the queue, and wants the lock: run here, it
-        // would never get it.
+        // The stranger is queued before the subtask, and wants the lock: run here, it would
+        // never get it.
         let name = subtask.result().unwrap();
         log.push(name);
         log.push("holder");
