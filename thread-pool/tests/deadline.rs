@@ -71,7 +71,7 @@ fn a_queued_task_ends_at_its_deadline_and_its_closure_is_dropped() {
     // The wait has no limit: the timer ends it.
     assert!(matches!(queued.result(), Err(TaskError::TimedOut)));
     assert_eq!(drops.load(Ordering::Relaxed), 1);
-    // Its tombstone is still there, and does not count as a panic.
+    // Its tombstone is still there, and no panic.
     assert_eq!(pool.metrics().queued, 1);
     drop(gate);
     pool.shutdown().unwrap();

@@ -183,7 +183,7 @@ mod fork {
                 .sum::<u32>(),
             4950
         );
-        // What ended before the fork is still available.
+        // What ended before the fork stays available.
         let mut done = done;
         done.wait();
         let mut done = Some(done);

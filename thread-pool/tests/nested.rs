@@ -82,7 +82,7 @@ fn waits_nested_300_levels_deep_on_one_worker() {
     assert_eq!(inside(&pool, |pool| level(pool, 300)).unwrap(), 300);
 }
 
-/// Submits both halves at every level and waits for them, as nobody should and everybody does.
+/// Submits both branches and waits, at every level, as nobody should and everybody does.
 fn fibonacci(pool: &Pool, n: u64) -> u64 {
     if n < 2 {
         return n;
@@ -241,7 +241,7 @@ fn a_worker_waits_for_another_pool_by_parking_not_by_running() {
     let gate = occupy(&other);
     let (queued, wait_until_queued) = channel();
     let outer = mine.submit(move || {
-        // Queued behind the gate, so in-place running would be possible if it were allowed.
+        // Queued behind the gate, so it could run in place if that were allowed.
         let there = other.submit(|| (thread_name(), thread::current().id()));
         queued.send(()).unwrap();
         let there = there.result().unwrap();
@@ -506,7 +506,7 @@ fn a_subtask_handed_to_the_next_task_is_run_in_place_there() {
     let (sender, receiver): (Sender<JoinHandle<String>>, Receiver<_>) = channel();
     inside(&pool, move |pool| {
         let its_receiver = receiver;
-        // The waiter comes first in the queue, the awaited one after it.
+        // The waiter is queued first, the awaited task after it.
         let waiter = pool.submit(move || its_receiver.recv().unwrap().result().unwrap());
         sender.send(pool.submit(thread_name)).unwrap();
         waiter

@@ -143,7 +143,7 @@ mod stress {
     }
 
     /// All work begins in one worker's deque, and the others live on what they steal: a tree of tasks,
-    /// half of whose levels wait for their children.
+    /// every other level of which waits for the next.
     pub(crate) fn batches_are_stolen(tasks: usize) {
         fn grow(pool: &Arc<ThreadPoolExecutor>, ran: &Arc<AtomicUsize>, depth: usize) {
             ran.fetch_add(1, Ordering::Relaxed);

@@ -120,7 +120,7 @@ fn a_factory_that_panics_breaks_the_pool() {
     let make = |index: usize| assert_eq!(index, 0, "no state for the second");
     let pool = builder.worker_state(make).build().unwrap();
     let is_broken = |error: TaskError| matches!(error, TaskError::Rejected(Rejection::Broken));
-    // Tasks submitted before the panic still run.
+    // Until the panic, tasks still run.
     while pool.submit(|| ()).result().is_ok() {}
     assert!(is_broken(pool.submit(|| ()).result().unwrap_err()));
 }
