@@ -9,10 +9,7 @@
 //! returns, whether its closure returned or unwound; and nobody else can end `'scope`, since a [`Scope`] is only
 //! ever lent. Leaking a handle leaks a value that nobody looks at any more, and the scope cannot be leaked.
 
-#![expect(
-    unsafe_code,
-    reason = "no type can express that a task may borrow"
-)]
+#![expect(unsafe_code, reason = "no type can express that a task may borrow")]
 
 use std::fmt;
 use std::future::Future;

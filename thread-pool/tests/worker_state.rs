@@ -224,10 +224,7 @@ fn a_pool_that_was_built_has_the_state_for_every_task() {
 }
 
 /// A pool that grows to two; its second worker asks the test how making its state goes.
-#[expect(
-    clippy::unwrap_used,
-    reason = "in a test, a panic reports a failure"
-)]
+#[expect(clippy::unwrap_used, reason = "in a test, a panic reports a failure")]
 fn growing() -> (
     ThreadPoolExecutor,
     Receiver<()>,
