@@ -331,7 +331,7 @@ impl Core {
         self.sleep.wake_all();
     }
 
-    /// No worker is left: completes the waits for that.
+    /// Completes the wait for the end: no worker is left.
     pub(crate) fn terminate(&self) {
         self.timer.close();
         self.tell_companion();

@@ -225,7 +225,7 @@ impl Injector {
         self.backlog.lock().swept.clone()
     }
 
-    /// Why nothing is accepted any more.
+    /// Why it is closed, if it is.
     pub(crate) fn closed(&self) -> Option<Rejection> {
         self.backlog.lock().closed
     }

@@ -147,7 +147,7 @@ struct Inner {
     starting: u64,
     /// Threads that no longer count, but still clean up.
     leaving: usize,
-    /// No more threads are started, unless in place of a blocked one.
+    /// No thread is started once the last one has left.
     closed: bool,
 }
 
@@ -270,7 +270,7 @@ impl Sleep {
         }
     }
 
-    /// Stops starting threads, and wakes all sleepers. True if no thread is left.
+    /// Closes the pool, and wakes all sleepers. True if no thread is left.
     pub(crate) fn close(&self) -> bool {
         let mut inner = self.inner.lock();
         inner.closed = true;

@@ -237,7 +237,7 @@ impl ThreadPoolExecutor {
         })
     }
 
-    /// As [`execute`](Self::execute), for a queue with a bound.
+    /// Like [`execute`](Self::execute), for a bounded queue.
     fn execute_bounded<F>(
         &self,
         bound: &Arc<Bound>,

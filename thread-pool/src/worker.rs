@@ -23,8 +23,8 @@ use crate::sleep::{Awake, Bed};
 use crate::tally::Tally;
 use crate::worker_state::{Begun, StateError};
 
-/// One in this many tasks a worker takes from outside, so that tasks which endlessly submit
-/// more cannot starve the others.
+/// A worker takes one in this many tasks from outside, so that tasks that submit others without
+/// end cannot starve the rest.
 const OUTSIDE_EVERY: u32 = 61;
 
 /// What a worker keeps to itself.
@@ -260,7 +260,7 @@ impl Local {
         self.core.lanes.take(&self.turns, self.sees_normal())
     }
 
-    /// As [`Local::next`], for a worker that counts as searching. One that is to leave no longer
+    /// Like [`Local::next`], for a worker that counts as searching. One that is to leave no longer
     /// counts, and its mailbox is closed.
     fn search(&self) -> Option<Task> {
         let core = &self.core;

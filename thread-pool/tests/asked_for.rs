@@ -1,6 +1,6 @@
 //! Proves what users of this pool's peers have asked for, or have suffered from not having.
 //!
-//! One short test for each entry of the list, which other files test more deeply.
+//! One short test for each entry; other files test it in depth.
 #![cfg(not(pool_loom))]
 #![expect(
     clippy::disallowed_types,
@@ -214,7 +214,7 @@ fn a_map_of_an_endless_input_streams_in_order() {
 #[cfg(target_os = "linux")]
 #[test]
 fn idle_workers_are_not_scheduled() {
-    /// Of each worker, whether it is blocked and how often it was switched to.
+    /// For each worker, whether it is blocked and how often it was switched to.
     fn workers() -> Vec<(bool, String)> {
         let tasks = std::fs::read_dir("/proc/self/task").unwrap();
         let statuses =
@@ -231,7 +231,7 @@ fn idle_workers_are_not_scheduled() {
     let idle = builder.build().unwrap();
     try_join_all(idle.submit_all([|| (); 100])).unwrap();
     let busy = ThreadPoolExecutor::new(1).unwrap();
-    // They may still be on their way to sleep. Those who poll never stay as they were.
+    // They may still be falling asleep. Workers that poll would never stay unchanged.
     let stays_asleep = (0..1000).any(|_| {
         let before = workers();
         for n in 0..100 {
@@ -271,16 +271,16 @@ fn a_task_that_does_not_end_does_not_hold_up_the_exit() {
     assert_eq!(gate.send(()), Ok(()), "the task is still running");
 }
 
-/// rayon, futures: a pool hangs in a process that was forked off, where its threads are not.
+/// rayon, futures: a pool hangs in a forked process, which lacks its threads.
 #[cfg(all(unix, not(miri)))]
 #[test]
 fn a_forked_process_is_refused_and_does_not_hang() {
     let pool = ThreadPoolExecutor::new(1).unwrap();
-    // SAFETY: what the child does before its end takes no lock that another thread may hold.
+    // SAFETY: until it ends, the child takes no lock that another thread may hold.
     let pid = unsafe { libc::fork() };
     assert!(pid >= 0, "cannot fork");
     if pid == 0 {
-        // SAFETY: no memory is involved. A hang ends by this signal.
+        // SAFETY: no memory is involved. The signal ends a hang.
         unsafe { libc::alarm(20) };
         let refused = pool.execute(|| ()).err().map(|refused| refused.reason());
         let status = i32::from(refused != Some(Rejection::Forked));

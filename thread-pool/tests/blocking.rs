@@ -1,5 +1,5 @@
-//! Proves that a worker inside `blocking` is stood in for, whatever becomes of it, and that those who
-//! stood in leave again.
+//! Proves that another worker stands in for one inside `blocking`, whatever becomes of it, and leaves
+//! again.
 #![cfg(not(pool_loom))]
 #![expect(
     clippy::disallowed_types,
@@ -25,7 +25,7 @@ fn thread_name() -> String {
     thread::current().name().unwrap().to_owned()
 }
 
-/// Comes back when the pool has so many threads, and nobody is blocked.
+/// Returns when the pool has this many threads, and nobody is blocked.
 fn wait_for_threads(pool: &ThreadPoolExecutor, threads: usize) {
     loop {
         let metrics = pool.metrics();
@@ -122,8 +122,8 @@ fn a_chain_of_blocked_workers_gets_a_thread_each_and_they_all_leave() {
 fn spare_workers_have_the_numbers_of_those_who_left() {
     let pool = pool(1);
     let mut low = 0;
-    // One that is just leaving has its number still, so another may be higher now and then. If numbers
-    // were not used again, they would all be.
+    // One that is just leaving still has its number, so the next one's may be higher now and then. If
+    // numbers were not reused, all would be.
     while low < 20 {
         let (sender, receiver) = channel();
         let waiting = pool.submit(move || blocking(|| receiver.recv().unwrap()));
@@ -295,7 +295,7 @@ fn what_a_spare_worker_has_submitted_runs_though_it_is_needed_no_more() {
             blocked.send(()).unwrap();
             wait_for_start.recv().unwrap();
         });
-        // The only place is taken again.
+        // It takes the only place again.
         back.send(()).unwrap();
         wait_for_gate.recv().unwrap_err();
     });

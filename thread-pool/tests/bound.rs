@@ -70,7 +70,7 @@ fn submit_beyond_the_bound_comes_back_only_after_a_job_has_left_the_queue() {
             let sender = sender;
             for n in 0..5 {
                 let handle = pool.submit(move || n);
-                // The gate holds the only worker, so nothing leaves the queue before.
+                // The gate holds the only worker, so nothing leaves the queue.
                 assert!(
                     n < 2 || released.load(Ordering::Acquire),
                     "{n} came through"
@@ -139,7 +139,7 @@ fn many_producers_with_a_bound_of_one_lose_nothing() {
                             match (producer + n) % 3 {
                                 0 => pool.submit(job).result().unwrap(),
                                 1 => pool.execute(job).unwrap(),
-                                // Takes places away under the noses of those who were woken.
+                                // Snatches places from submitters that were just woken.
                                 _ => match pool.try_submit(job) {
                                     Ok(_) => {}
                                     Err(refused) => {
@@ -247,7 +247,7 @@ fn shutdown_releases_blocked_submitters_with_a_rejection() {
                 pool.shutdown_timeout(Duration::ZERO),
                 Err(ShutdownError::TimedOut)
             );
-            // The worker is still stuck: nothing but the shutdown lets them go.
+            // The worker is still stuck: only the shutdown lets them go.
             for submitter in submitters {
                 let error = submitter.join().unwrap().unwrap_err();
                 assert!(matches!(error, TaskError::Rejected(Rejection::ShutDown)));
@@ -303,7 +303,7 @@ fn submit_and_cancel_for_ever_behind_a_busy_worker_never_blocks() {
     let gate = occupy(&pool);
     for _ in 0..20_000 {
         assert_eq!(pool.submit(|| ()).cancel(), Cancel::Prevented);
-        // One live at most; the others are tombstones, swept out now and then.
+        // At most one is live; the others are tombstones, swept out now and then.
         assert!(queued(&pool) <= 2_000);
     }
     drop(gate);
@@ -349,7 +349,7 @@ fn a_broken_initializer_releases_blocked_submitters() {
     assert!(matches!(error, TaskError::Rejected(Rejection::Broken)));
 }
 
-/// Waits on a thread of its own, so that a hang of the code is a failure of its test alone.
+/// Waits on its own thread, so that a hang fails only its test.
 fn ends<T: Send + 'static>(wait: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     let (sender, receiver) = channel();
     thread::spawn(move || sender.send(wait()).unwrap_or(()));
@@ -366,7 +366,7 @@ fn a_cancelled_task_frees_its_place_for_a_blocked_submitter() {
         let its_pool = Arc::clone(&pool);
         let submitter = thread::spawn(move || {
             started.send(()).unwrap();
-            // Before the cancel or after it: either way there is room in the end.
+            // Before or after the cancel: either way there is room in the end.
             its_pool.submit(|| "let in")
         });
         wait_for_start.recv().unwrap();
@@ -394,7 +394,7 @@ fn a_task_run_in_place_frees_its_place_for_a_blocked_submitter() {
             queued.send(()).unwrap();
             wait_for_go.recv().unwrap_err();
             subtask.result().unwrap();
-            // Whoever waits for the submitter here waits for ever.
+            // Unless the place is freed, this wait never ends.
             wait_until_let_in
                 .recv_timeout(Duration::from_secs(100))
                 .is_ok()

@@ -1,4 +1,4 @@
-//! Proves that a broadcast runs once on each worker that is there, and that no share is lost.
+//! Proves that a broadcast runs once on each existing worker, and that no share is lost.
 #![cfg(not(pool_loom))]
 #![expect(
     clippy::disallowed_types,
@@ -24,14 +24,14 @@ fn thread_name() -> String {
     thread::current().name().unwrap().to_owned()
 }
 
-/// That of the calling worker.
+/// The calling worker's number.
 fn number() -> usize {
     let name = thread_name();
     let (_, number) = name.rsplit_once('-').unwrap();
     number.parse().unwrap()
 }
 
-/// Keeps one worker busy until the sender is dropped; comes back when the worker is, with its number.
+/// Keeps one worker busy until the sender is dropped; returns, with its number, once it is.
 fn occupy(pool: &ThreadPoolExecutor) -> (Sender<()>, usize) {
     let (started, wait_for_start) = channel();
     let (gate, wait_for_gate) = channel::<()>();

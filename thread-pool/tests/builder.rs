@@ -20,7 +20,7 @@ use thread_pool::{BuildError, FutureResult, Rejection, TaskError, ThreadPoolExec
 
 /// The names of all the workers of a pool.
 fn names(pool: &ThreadPoolExecutor) -> BTreeSet<String> {
-    // Done only if each of the tasks gets a worker of its own.
+    // Ends only if each task gets its own worker.
     let barrier = Arc::new(Barrier::new(pool.workers()));
     let handles: Vec<_> = (0..pool.workers())
         .map(|_| {
@@ -95,7 +95,7 @@ fn the_stack_is_as_large_as_asked_for() {
 
     let builder = ThreadPoolExecutor::builder().workers(1);
     let pool = builder.stack_size(32 << 20).build().unwrap();
-    // Three times what a thread has by default: it would kill the process.
+    // Three times the default stack: it would kill the process.
     assert_eq!(pool.submit(hungry).result().unwrap(), 1);
 }
 
@@ -207,7 +207,7 @@ fn one_worker_that_fails_to_initialize_breaks_the_pool_after_what_runs() {
             .workers(3)
             .initializer(move |index| {
                 if index == failing {
-                    // Not before a task is running on one of the others.
+                    // Only once a task is running on one of the others.
                     at_failure.wait();
                     panic!("no licence");
                 }
@@ -220,7 +220,7 @@ fn one_worker_that_fails_to_initialize_breaks_the_pool_after_what_runs() {
             wait_for_go.recv().unwrap_err();
             "was running"
         });
-        // Ends when the pool is broken.
+        // Until the pool is broken.
         while pool.submit(|| ()).result().is_ok() {}
         assert!(is_broken(pool.submit(|| ()).result()));
         drop(go);

@@ -91,7 +91,7 @@ fn a_task_that_nobody_cancelled_sees_an_uncancelled_token() {
     go.send(()).unwrap();
     assert!(cancelled.result().unwrap());
     assert!(!other.result().unwrap());
-    // Jobs without a handle have no token of their own, nor that of the task before them.
+    // Jobs without a handle have no token, neither their own nor the previous task's.
     let (sender, receiver) = channel();
     pool.execute(move || sender.send(CancelToken::current().is_cancelled()).unwrap())
         .unwrap();
@@ -259,7 +259,7 @@ fn cancelled_tasks_between_live_ones_take_nobody_along() {
     for (_, handle) in &cancelled {
         assert_eq!(handle.cancel(), Cancel::Prevented);
     }
-    // Enough to have the queue swept.
+    // Enough for a sweep of the queue.
     let more: Vec<_> = (0..20_000).map(|n| pool.submit(move || n)).collect();
     assert!(queued(&pool) <= 20_500, "{}", queued(&pool));
     drop(gate);
@@ -287,7 +287,7 @@ fn cancel_by_one_clone_ends_the_wait_of_another() {
             other.result()
         });
         wait_for_waiter.recv().unwrap();
-        // The other may hold the handle at this very moment: then it cancels, and we have asked.
+        // The waiter may hold the handle at this very moment: then it cancels, at our request.
         assert_ne!(one.cancel(), Cancel::TooLate);
         assert!(matches!(waiter.join().unwrap(), Err(TaskError::Cancelled)));
         assert!(matches!(one.result(), Err(TaskError::Cancelled)));

@@ -1,5 +1,5 @@
-//! Proves that a pool which is closed still brings up the threads that its tasks need, and that nobody
-//! leaves while something that runs may still make work.
+//! Proves that a closed pool still starts the threads that its tasks need, and that nobody leaves
+//! while running tasks may still add work.
 #![cfg(not(pool_loom))]
 
 use std::sync::{Arc, Barrier};

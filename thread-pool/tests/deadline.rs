@@ -1,4 +1,4 @@
-//! Proves that a deadline ends what has not started, asks what is running to stop, and leaves all
+//! Proves that a deadline ends what has not started, asks what is running to stop, and leaves the
 //! others alone.
 #![cfg(not(pool_loom))]
 #![expect(
@@ -22,7 +22,7 @@ use thread_pool::{
 
 use self::support::occupy;
 
-/// So far away that it must not be reached.
+/// So far away that it is never reached.
 const FAR: Duration = Duration::from_secs(3600);
 /// So near that it is worth waiting for.
 const NEAR: Duration = Duration::from_millis(5);
@@ -71,7 +71,7 @@ fn a_queued_task_ends_at_its_deadline_and_its_closure_is_dropped() {
     // The wait has no limit: the timer ends it.
     assert!(matches!(queued.result(), Err(TaskError::TimedOut)));
     assert_eq!(drops.load(Ordering::Relaxed), 1);
-    // Its tombstone is still there, and is no panic.
+    // Its tombstone is still there, and no panic.
     assert_eq!(pool.metrics().queued, 1);
     drop(gate);
     pool.shutdown().unwrap();
@@ -94,7 +94,7 @@ fn a_running_task_is_asked_to_stop_and_keeps_its_outcome() {
         }
         "stopped"
     };
-    // Enough to start in; if it is not, the task is submitted again.
+    // Enough to start in; if not, the task is submitted again.
     let mut limit = NEAR;
     loop {
         let handle = pool.task().time_limit(limit).submit(job.clone());
@@ -118,10 +118,10 @@ fn a_deadline_that_is_not_reached_changes_nothing() {
     assert_eq!(sum, 499_500);
     let token = patient.submit(|| CancelToken::current().is_cancelled());
     assert!(!token.result().unwrap());
-    // Nor does one that cannot even be told.
+    // Nor does one beyond the clock's range.
     let endless = pool.task().time_limit(Duration::MAX).submit(|| 7);
     assert_eq!(endless.result().unwrap(), 7);
-    // The timer sleeps until then, but does not keep the pool.
+    // The timer sleeps until then, but does not keep the pool alive.
     pool.shutdown().unwrap();
 }
 
@@ -145,7 +145,7 @@ fn many_deadlines_end_all_their_tasks() {
     let gate = occupy(&pool);
     let handles: Vec<_> = (0..500)
         .map(|n| {
-            // In no order.
+            // In random order.
             let limit = NEAR + Duration::from_micros(n * 7919 % 1000);
             pool.task().time_limit(limit).submit(|| ())
         })
@@ -242,7 +242,7 @@ fn the_last_owner_of_a_pool_may_be_dropped_by_its_timer() {
     let (dropped, wait_for_drop) = channel();
     let owner = Arc::clone(&pool);
     let late = pool.task().time_limit(4 * NEAR).submit(move || drop(owner));
-    // The other owner goes first, or the task's; either way nobody waits for itself.
+    // Either owner may go first; either way nobody waits for itself.
     thread::spawn(move || {
         drop(pool);
         dropped.send(()).unwrap();
@@ -260,7 +260,7 @@ fn the_timer_is_no_worker_but_may_submit_and_is_told_that_it_cannot_shut_down() 
     let same = Arc::clone(&pool);
     let mut late = pool.task().time_limit(4 * NEAR).submit(|| ());
     late.on_done(move |_| {
-        // On this very thread, if the deadline was faster.
+        // On the submitting thread, if the deadline was faster.
         if thread::current().name() == Some("thread-pool-timer") {
             let submitted = same.submit(|| "from the timer");
             tell.send((same.shutdown(), submitted)).unwrap();

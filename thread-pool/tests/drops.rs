@@ -146,7 +146,7 @@ fn shutdown_now_drops_queued_closures_once() {
     wait_for_start.recv().unwrap();
     let lives: Vec<_> = (0..100).map(|_| Life::default()).collect();
     let mut handles: Vec<_> = lives.iter().map(|life| pool.submit(life.job())).collect();
-    // Half of the handles are gone before; the last one lets the running task end.
+    // Half of the handles are dropped before; the last one lets the running task end.
     let last = handles.len() - 1;
     handles[last].on_done(move |_| drop(gate));
     handles.drain(..50);

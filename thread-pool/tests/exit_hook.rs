@@ -147,7 +147,7 @@ fn what_a_hook_submits_when_its_worker_was_idle_is_run_by_another() {
     let (sender, names) = channel();
     let in_hook = Arc::clone(&place);
     let hook = move |index| {
-        // The last one finds no pool any more.
+        // The last one finds the pool gone.
         if let Some(pool) = in_hook.get().and_then(std::sync::Weak::upgrade) {
             let sender = sender.clone();
             let job = move || {
@@ -218,7 +218,7 @@ fn shutdown_waits_also_for_a_thread_whose_number_went_to_another() {
     let wait_until_closed = Mutex::new(wait_until_closed);
     let builder = ThreadPoolExecutor::builder().workers(2).min_workers(1);
     let hook = move |_| {
-        // There is nobody any more when the others leave.
+        // Nobody receives it when the others leave.
         let _ = leaving.send(());
         wait_until_closed.lock().unwrap().recv().unwrap_err();
     };
@@ -252,7 +252,7 @@ fn shutdown_waits_also_for_a_thread_whose_number_went_to_another() {
         is_gone: Arc::clone(&is_gone),
     };
     pool.submit(move || LAST.set(Some(last))).result().unwrap();
-    // One thread leaves, and while it does, the pool is closed.
+    // While one thread leaves, the pool is closed.
     wait_until_leaving.recv().unwrap();
     let closing = pool.shutdown_timeout(Duration::ZERO);
     assert_eq!(closing, Err(ShutdownError::TimedOut));

@@ -1,6 +1,6 @@
-//! Proves that a child process that uses its parent's pool gets errors and does not hang, and that pools
-//! of its own work. A program of its own, since a process with the threads of the test harness is not
-//! to be forked.
+//! Proves that a child process that uses its parent's pool gets errors and does not hang, and that its
+//! own pools work. A separate program, since a process with the test harness's threads should not be
+//! forked.
 #![cfg_attr(
     all(unix, not(pool_loom)),
     expect(
@@ -46,11 +46,10 @@ mod fork {
 
     const FAR: Duration = Duration::from_secs(3600);
 
-    /// Runs `child` in a child process, and waits for its end. A panic there is a panic here, and so is a
-    /// hang.
+    /// Runs `child` in a child process, and waits for its end. Panics if it panics or hangs.
     fn in_child(child: impl FnOnce()) {
-        // SAFETY: the child runs code that may allocate and lock, which the C libraries that these
-        // tests run with allow if no other thread of ours holds a lock that it needs.
+        // SAFETY: the child may allocate and lock, which the C libraries that these tests run with
+        // allow if no other thread of ours holds a lock that it needs.
         let pid = unsafe { libc::fork() };
         assert!(pid >= 0, "cannot fork");
         if pid == 0 {
@@ -129,7 +128,7 @@ mod fork {
         let mut pool = Some(pool);
         in_child(|| refuses_everything(pool.take().unwrap()));
         in_child(|| pool.take().unwrap().detach());
-        // The parent's pool is what it was.
+        // The parent's pool is unaffected.
         drop(gate);
         assert_eq!(limited.result().unwrap(), 7);
         pool.unwrap().shutdown().unwrap();
@@ -184,7 +183,7 @@ mod fork {
                 .sum::<u32>(),
             4950
         );
-        // What was done before the fork is there.
+        // What ended before the fork stays available.
         let mut done = done;
         done.wait();
         let mut done = Some(done);

@@ -1,7 +1,7 @@
 //! A pool without work uses no CPU: its workers are blocked in the kernel, and are not woken.
 //!
-//! Linux alone tells. Nothing is timed: a thread that sleeps for good makes no context switch, however
-//! long this program looks at it, and one that polls makes many.
+//! Only Linux shows it. Nothing is timed: a thread that sleeps for good makes no context switch, however
+//! long this program watches it, and one that polls makes many.
 #![cfg_attr(
     all(target_os = "linux", not(any(pool_loom, pool_sim))),
     expect(clippy::expect_used, reason = "a failed expectation is a failed test")
@@ -27,15 +27,15 @@ mod idle {
     use thread_pool::{Builder, FutureResult, ThreadPoolExecutor};
 
     const WORKERS: usize = 3;
-    /// So often this program gives its CPU away between two looks: far more than any worker looks for
-    /// work before it sleeps.
+    /// How often this program yields between two looks: far more often than any worker looks for work
+    /// before it sleeps.
     const YIELDS: usize = 20_000;
 
     fn builder() -> Builder {
         ThreadPoolExecutor::builder().workers(WORKERS).name("nap")
     }
 
-    /// Of each worker of ours: whether it is blocked, and its voluntary and other context switches.
+    /// For each worker of ours: whether it is blocked, and its voluntary and other context switches.
     fn workers() -> Vec<(bool, String)> {
         let tasks = fs::read_dir("/proc/self/task").expect("this is Linux");
         let statuses = tasks.filter_map(|task| {
@@ -52,8 +52,8 @@ mod idle {
         .collect()
     }
 
-    /// Returns once there are as many workers at least, and nothing has changed for some looks. A worker
-    /// that polls would keep it for ever: so many looks in vain are a failure.
+    /// Returns once there are at least this many workers, and nothing has changed for some looks. A worker
+    /// that polls would keep it for ever, so too many looks in vain are a failure.
     fn all_fall_asleep(at_least: usize) {
         const LOOKS: usize = 1000;
         const QUIET: usize = 5;
@@ -88,7 +88,7 @@ mod idle {
             handle.result().expect("it ran");
         }
         all_fall_asleep(WORKERS);
-        // Whoever asks for numbers wakes nobody if there is nothing to do.
+        // Asking for the numbers wakes nobody if there is nothing to do.
         assert_eq!(pool.metrics().queued, 0);
         all_fall_asleep(WORKERS);
     }

@@ -1,5 +1,5 @@
 //! Proves that both closures of a join have ended when it returns or unwinds, that each runs once,
-//! and that a worker that waits for a stolen one does nothing unrelated.
+//! and that a worker waiting for a stolen one does nothing unrelated.
 #![cfg(not(pool_loom))]
 #![expect(
     clippy::disallowed_types,

@@ -1,10 +1,10 @@
-//! The pool's races, in all interleavings that loom can reach: one or two workers, real code.
+//! The pool's races, in all interleavings that loom can reach: the real code, with one or two workers.
 //!
 //! Run by `./check.sh loom`.
 #![cfg(pool_loom)]
 #![expect(
     clippy::disallowed_types,
-    reason = "what a model counts with is no part of the model"
+    reason = "the counters are no part of the model"
 )]
 
 use std::sync::Arc;
@@ -92,7 +92,7 @@ fn cancelling_shutdown_races_a_worker_that_makes_room_and_nothing_starts_after_t
             let (pool, runs) = (Arc::clone(&pool), Arc::clone(&runs));
             move || {
                 started.complete(()).unwrap();
-                // One more than there is room for.
+                // One more than fits.
                 for _ in 0..5 {
                     let runs = Arc::clone(&runs);
                     drop(pool.submit(move || runs.fetch_add(1, Ordering::Relaxed)));

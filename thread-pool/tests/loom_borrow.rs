@@ -1,5 +1,5 @@
-//! What borrows from a stack, in all interleavings that loom can reach: that nobody touches it after
-//! the call that lent it has ended, and that what was done to it is seen afterwards.
+//! Borrows from a stack, in all interleavings that loom can reach: nobody touches them after the call
+//! that lent them has ended, and what was done to them is seen afterwards.
 //!
 //! Run by `./check.sh loom`.
 #![cfg(pool_loom)]
@@ -15,8 +15,8 @@ use loom::cell::UnsafeCell;
 use loom::thread;
 use thread_pool::{FutureResult, ThreadPoolExecutor};
 
-/// A model of so many preemptions at most. With two workers there is time for none; there the threads
-/// switch where they yield or wait.
+/// A model with at most this many preemptions. With two workers there is time for none; there threads
+/// only switch where they yield or wait.
 fn model(preemptions: usize, f: impl Fn() + Send + Sync + 'static) {
     let mut model = loom::model::Builder::new();
     model.preemption_bound = Some(preemptions);
@@ -28,7 +28,7 @@ fn pool(workers: usize) -> ThreadPoolExecutor {
     ThreadPoolExecutor::new(workers).unwrap()
 }
 
-/// What a task may touch as long as it is lent; loom fails on any access that is not ordered.
+/// What a task may touch while it is lent; loom fails on any access that is not ordered.
 struct Lent(UnsafeCell<u32>);
 
 // SAFETY: loom checks every access, which is what the models are for.
@@ -213,7 +213,7 @@ fn a_thief_sees_what_was_done_before_the_join_and_wakes_who_waits() {
             let lent = Lent::new();
             lent.set();
             let steal = || {
-                // There is time for the other to fall asleep.
+                // Gives the other time to fall asleep.
                 thread::yield_now();
                 lent.get()
             };

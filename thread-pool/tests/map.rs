@@ -1,4 +1,4 @@
-//! Proves that `map` is ordered and lazy, cancels or lets run as asked, and errs per item.
+//! Proves that `map` is ordered and lazy, cancels or detaches as asked, and fails per item.
 #![cfg(not(pool_loom))]
 #![expect(
     clippy::disallowed_types,
@@ -19,7 +19,7 @@ use thread_pool::{CancelToken, FutureResult, Rejection, TaskError, ThreadPoolExe
 
 use self::support::occupy;
 
-/// Comes back when the only worker has run or skipped everything that is queued now.
+/// Returns when the only worker has run or skipped everything that is queued now.
 fn pass_through(pool: &ThreadPoolExecutor) {
     pool.submit(|| ()).result().unwrap();
 }
@@ -302,20 +302,20 @@ fn timeout_yields_what_is_done_then_an_error_for_each_submitted_and_one_for_the_
             map = map.unordered();
         }
         assert_eq!(map.next().unwrap().unwrap(), 0);
-        // With one worker, the beginning of item 3 is the end of item 2. Submitted: 1 to 5.
+        // With one worker, item 3 starts once item 2 has ended. Submitted: 1 to 5.
         stopper.started.recv().unwrap();
         let mut map = map.timeout(Duration::ZERO);
         assert_eq!(map.next().unwrap().unwrap(), 1);
         assert_eq!(map.next().unwrap().unwrap(), 2);
         let rest: Vec<_> = map.by_ref().collect();
-        // 3, 4, 5, and all that was not submitted.
+        // One for each of 3, 4, 5, and one for the rest.
         assert_eq!(rest.len(), 4, "{rest:?}");
         let timed_out = |result: &_| matches!(result, Err(TaskError::TimedOut));
         assert!(rest.iter().all(timed_out), "{rest:?}");
         assert!(map.next().is_none());
         let begun = Arc::clone(&stopper.begun);
         drop(stopper);
-        // After the queue's end nothing of the map can begin.
+        // Once the queue is drained, no more items can begin.
         pass_through(&pool);
         assert_eq!(*begun.lock().unwrap(), [0, 1, 2, 3]);
     }
@@ -342,7 +342,7 @@ fn timeout_of_chunks_is_an_error_for_each_item_of_them() {
     assert_eq!(map.next().unwrap().unwrap(), 0);
     stopper.started.recv().unwrap();
     let rest: Vec<_> = map.timeout(Duration::ZERO).collect();
-    // 1 to 4 are there, 5 to 14 are submitted, and the rest is one.
+    // 1 to 4 are done, 5 to 14 are submitted, and the rest gets one.
     assert_eq!(rest.len(), 4 + 10 + 1, "{rest:?}");
     assert!(rest[..4].iter().all(Result::is_ok));
     assert!(

@@ -25,7 +25,7 @@ fn ended(pool: &ThreadPoolExecutor) -> [u64; 3] {
     [metrics.done, metrics.cancelled, metrics.panicked]
 }
 
-/// Comes back when the numbers are as they should be.
+/// Returns when the numbers are as they should be.
 fn wait_for(pool: &ThreadPoolExecutor, are_right: impl Fn(&Metrics) -> bool) {
     while !are_right(&pool.metrics()) {
         thread::yield_now();
@@ -135,7 +135,7 @@ fn tasks_that_are_run_in_place_are_counted_by_how_they_ended() {
             }
         };
         let handles = same.submit_all((0..1000).map(|n| move || quiet(n)));
-        // From the last to the first, so that all but the last leave a tombstone.
+        // In reverse, so that all but the last leave a tombstone.
         let results = handles.into_iter().rev().map(FutureResult::result);
         results.filter(Result::is_err).count()
     });
@@ -269,7 +269,7 @@ fn a_map_and_its_helpers_are_no_tasks_wherever_they_end_up() {
     let items: Vec<usize> = (0..200).collect();
     let pool = pool(2);
     let gates = [occupy(&pool), occupy(&pool)];
-    // The helpers lie in the injector, and nobody has time for them.
+    // The helpers are in the injector, and nobody has time for them.
     let queued = pool.map_slice(&items, |n| {
         slow(n);
         pool.metrics().queued
@@ -278,7 +278,7 @@ fn a_map_and_its_helpers_are_no_tasks_wherever_they_end_up() {
     assert_eq!(pool.metrics().queued, 0);
     assert_eq!(format!("{pool:?}").matches("queued: 0").count(), 1);
     drop(gates);
-    // Now they find somebody, or lie in a worker's deque.
+    // Now a worker runs them, or has them in its deque.
     let pool = Arc::new(pool);
     for _ in 0..20 {
         let (inside, items) = (Arc::clone(&pool), items.clone());

@@ -1,4 +1,4 @@
-//! Proves that waiting inside a worker runs the awaited task, that task alone, and never deadlocks.
+//! Proves that waiting inside a worker runs the awaited task, and only that, and never deadlocks.
 #![cfg(not(pool_loom))]
 #![expect(
     clippy::disallowed_types,
@@ -29,7 +29,7 @@ fn pool(workers: usize, name: &str) -> Pool {
     Arc::new(builder.build().unwrap())
 }
 
-/// Runs `job`, which gets the pool, on a worker of it, and waits outside.
+/// Runs `job`, which gets the pool, on one of its workers, and waits outside.
 fn inside<T: Send + 'static>(
     pool: &Pool,
     job: impl FnOnce(&Pool) -> T + Send + 'static,
@@ -82,7 +82,7 @@ fn waits_nested_300_levels_deep_on_one_worker() {
     assert_eq!(inside(&pool, |pool| level(pool, 300)).unwrap(), 300);
 }
 
-/// Forks at every level and waits for both, as nobody should and everybody does.
+/// Submits both branches and waits, at every level, as nobody should and everybody does.
 fn fibonacci(pool: &Pool, n: u64) -> u64 {
     if n < 2 {
         return n;
@@ -241,7 +241,7 @@ fn a_worker_waits_for_another_pool_by_parking_not_by_running() {
     let gate = occupy(&other);
     let (queued, wait_until_queued) = channel();
     let outer = mine.submit(move || {
-        // Queued behind the gate, so in-place running would be possible if it were allowed.
+        // Queued behind the gate, so it could run in place if that were allowed.
         let there = other.submit(|| (thread_name(), thread::current().id()));
         queued.send(()).unwrap();
         let there = there.result().unwrap();
@@ -304,8 +304,8 @@ fn a_waiter_that_holds_a_lock_runs_only_what_it_waits_for() {
         wait_for_go.recv().unwrap();
         let mut log = its_lock.lock().unwrap();
         let subtask = its_pool.submit(|| "subtask");
-        // The stranger lies before the subtask in the queue, and wants the lock: run here, it
-        // would never get it.
+        // The stranger is queued before the subtask, and wants the lock: run here, it would
+        // never get it.
         let name = subtask.result().unwrap();
         log.push(name);
         log.push("holder");
@@ -506,7 +506,7 @@ fn a_subtask_handed_to_the_next_task_is_run_in_place_there() {
     let (sender, receiver): (Sender<JoinHandle<String>>, Receiver<_>) = channel();
     inside(&pool, move |pool| {
         let its_receiver = receiver;
-        // The waiter comes first in the queue, the awaited one after it.
+        // The waiter is queued first, the awaited task after it.
         let waiter = pool.submit(move || its_receiver.recv().unwrap().result().unwrap());
         sender.send(pool.submit(thread_name)).unwrap();
         waiter

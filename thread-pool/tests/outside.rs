@@ -1,9 +1,9 @@
-//! Proves that a worker with work of its own lets what comes from outside in.
+//! Proves that a worker with work of its own lets in work from outside.
 #![cfg(not(pool_loom))]
 #![expect(
     clippy::disallowed_types,
     clippy::unwrap_used,
-    reason = "the tests' own flags are no part of what is tested, and their helpers unwrap"
+    reason = "the tests' flags are no part of what is tested, and their helpers unwrap"
 )]
 
 use std::sync::Arc;
@@ -24,7 +24,7 @@ fn stream(pool: &Arc<ThreadPoolExecutor>, stop: &Arc<AtomicBool>) {
 fn small_batches_from_outside_are_let_in_by_a_worker_that_submits_without_end() {
     let pool = Arc::new(ThreadPoolExecutor::new(1).unwrap());
     let stop = Arc::new(AtomicBool::new(false));
-    // Found together, so that the worker takes it for worth its while to let more add up.
+    // Found together, so that the worker deems it worthwhile to let more add up.
     let (go, wait_for_go) = channel::<()>();
     pool.execute(move || assert!(wait_for_go.recv().is_err()))
         .unwrap();

@@ -1,4 +1,4 @@
-//! Proves that no panic of the user's, wherever it comes from, costs a worker or another's result.
+//! Proves that no panic of user code, wherever it comes from, costs a worker or another's result.
 #![cfg(not(pool_loom))]
 #![expect(
     clippy::disallowed_types,
@@ -21,7 +21,7 @@ use thread_pool::{Cancel, FutureResult, Panic, Status, TaskError, ThreadPoolExec
 
 use self::support::occupy;
 
-/// A pool whose one worker is to survive.
+/// A pool whose only worker must survive.
 struct Survivor {
     pool: ThreadPoolExecutor,
     worker: ThreadId,
@@ -34,14 +34,14 @@ impl Survivor {
         Self { pool, worker }
     }
 
-    /// The worker, and the same one, still works.
+    /// The same worker still works.
     fn lives_on(&self) {
         let now = self.pool.submit(|| thread::current().id());
         assert_eq!(now.result().unwrap(), self.worker);
     }
 }
 
-/// Counts its drop, and panics in it.
+/// Panics when it is dropped, and counts that.
 struct Bomb(Arc<AtomicUsize>);
 
 impl Bomb {
@@ -54,7 +54,7 @@ impl Bomb {
 impl Drop for Bomb {
     fn drop(&mut self) {
         self.0.fetch_add(1, Ordering::Relaxed);
-        // A second panic while one is on its way would abort: no test of ours.
+        // A second panic while one unwinds would abort.
         if !thread::panicking() {
             panic!("bomb");
         }
@@ -360,7 +360,7 @@ fn map_whose_results_panic_in_drop_when_abandoned_leaves_the_worker_alive() {
     let mut map = survivor.pool.map(function, 0..5);
     assert!(map.next().unwrap().unwrap().is_none());
     wait_for_start.recv().unwrap();
-    // Item 1 is running: its result will have nobody.
+    // Item 1 is running: nobody will take its result.
     drop(map);
     drop(gate);
     survivor.lives_on();

@@ -1,5 +1,5 @@
-//! Proves that workers take from the highest lane, that no lane starves, and that nothing that holds
-//! of the queue is lost in a lane.
+//! Proves that workers take from the highest lane, that no lane starves, and that a lane keeps every
+//! promise of the queue.
 #![cfg(not(pool_loom))]
 #![expect(
     clippy::disallowed_types,
@@ -30,7 +30,7 @@ fn submit<T: Send + 'static>(
     pool.task().priority(priority).submit(job)
 }
 
-/// What one worker does with so many tasks of each priority that were all there before the first.
+/// The order in which one worker runs this many tasks of each priority, all queued before the first.
 fn order(tasks: [usize; 3]) -> Vec<(Priority, usize)> {
     let pool = ThreadPoolExecutor::new(1).unwrap();
     let gate = occupy(&pool);
@@ -155,7 +155,7 @@ fn an_urgent_task_overtakes_a_batch_that_a_worker_has_taken() {
         pool.execute(move || log.send(Priority::Normal).unwrap())
             .unwrap();
     }
-    // The second gate and what is behind it are one batch.
+    // The second gate and what follows it are one batch.
     drop(first);
     wait_for_start.recv().unwrap();
     drop(submit(&pool, Priority::High, move || {
@@ -171,7 +171,7 @@ fn every_worker_finds_every_lane() {
     for workers in 1..=4 {
         let pool = ThreadPoolExecutor::new(workers).unwrap();
         for priority in ALL {
-            // All of them at the same time, each having been asleep.
+            // All at the same time, each woken from sleep.
             let barrier = Arc::new(Barrier::new(workers));
             let waits = (0..workers).map(|_| {
                 let barrier = Arc::clone(&barrier);

@@ -1,6 +1,6 @@
-//! Proves that what is known to be broken in Python's `concurrent.futures` is mended here.
+//! Proves that what is known to be broken in Python's `concurrent.futures` works here.
 //!
-//! One test or more for each entry of the list, which other files test more deeply.
+//! At least one test for each entry; other files test it in depth.
 #![cfg(not(pool_loom))]
 #![expect(
     clippy::disallowed_types,
@@ -157,7 +157,7 @@ fn a_tasks_own_time_out_and_a_waiters_have_different_types() {
     let pool = ThreadPoolExecutor::new(1).unwrap();
     let mut handle = pool.submit(|| Err::<(), _>(io::Error::from(io::ErrorKind::TimedOut)));
     assert!(handle.wait_timeout(Duration::MAX));
-    // The wait was in time, the task has a value, and its value is an error.
+    // The wait was in time, the task has a value, and that value is an error.
     let in_time: Result<_, JoinHandle<_>> = handle.result_timeout(Duration::ZERO);
     let has_value: Result<_, TaskError> = in_time.unwrap();
     let value: Result<(), io::Error> = has_value.unwrap();
@@ -234,7 +234,7 @@ fn a_panicking_callback_does_not_stop_the_next() {
     assert_eq!(handle.result().unwrap(), 1);
 }
 
-/// Runs so many jobs that go on when all of them are there.
+/// Runs this many jobs that go on once all of them are running.
 fn meet(pool: &ThreadPoolExecutor, jobs: usize) {
     let barrier = Arc::new(Barrier::new(jobs));
     let submit = |_| {
@@ -252,7 +252,7 @@ fn idle_workers_are_all_woken_after_cancelled_and_in_place_work() {
     const WORKERS: usize = 3;
     let pool = Arc::new(ThreadPoolExecutor::new(WORKERS).unwrap());
     for round in 0..150_usize {
-        // Whatever disturbs a count of the idle: cancelled, run in place, abandoned.
+        // Whatever may upset a count of idle workers: cancelled, run in place, abandoned.
         for n in 0..round % 8 {
             drop(pool.submit(move || n).cancel_on_drop());
             let its_pool = Arc::clone(&pool);
@@ -397,6 +397,6 @@ fn as_completed_and_wait_look_at_each_handle_a_fixed_number_of_times() {
     drop(gates);
     let waited = wait(&mut handles, When::All, None);
     assert_eq!(waited.done.len(), TASKS);
-    // Registering, looking after the wake-up, asking for the status.
+    // To register, to look after the wake-up, to ask for the status.
     assert!(looks.load(Ordering::Relaxed) <= 3 * TASKS);
 }

@@ -16,7 +16,7 @@ use metrics::{
 };
 use thread_pool::{FutureResult, ThreadPoolExecutor};
 
-/// Each metric by its name and its labels' values.
+/// Each metric by its name and label values.
 #[derive(Default)]
 struct Memory(Mutex<BTreeMap<String, Arc<AtomicU64>>>);
 

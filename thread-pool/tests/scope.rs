@@ -28,7 +28,7 @@ impl Drop for Counted<'_> {
     }
 }
 
-/// Leaks a value, but keeps it where LeakSanitizer finds it: this leak is meant.
+/// Leaks a value on purpose, and keeps it where LeakSanitizer finds it.
 fn leak<T>(value: T) {
     static LEAKED: Mutex<Vec<usize>> = Mutex::new(Vec::new());
     let place = Box::into_raw(Box::new(value));
@@ -75,7 +75,7 @@ fn scope_waits_for_tasks_whose_handles_were_dropped_or_leaked() {
         });
         let ended = ended.load(SeqCst);
         assert!((15..=20).contains(&ended), "{ended}");
-        // The leaked values stay where they are; all others are gone.
+        // The leaked values stay; all others are gone.
         assert_eq!(dropped.load(SeqCst), ended - 5);
     }
 }
@@ -155,7 +155,7 @@ fn a_panic_that_nobody_has_seen_is_the_scopes() {
         pool.scope(|scope| drop(scope.spawn(|| resume_unwind(Box::new(1)))));
     }));
     assert!(unwound.is_err());
-    // Seen by whoever took it.
+    // Not if somebody took it.
     pool.scope(|scope| {
         let handle = scope.spawn(|| resume_unwind(Box::new(1)));
         assert!(matches!(

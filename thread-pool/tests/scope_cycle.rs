@@ -1,5 +1,5 @@
-//! Proves that a cycle of waits that goes through the end of a scope or of a map ends: that end cannot give
-//! up, so a wait for a handle does, whichever of them came last.
+//! Proves that a cycle of waits through the end of a scope or of a map ends: that end cannot give up,
+//! so a wait for a handle does, whichever of them came last.
 #![cfg(not(pool_loom))]
 #![expect(
     clippy::disallowed_types,
@@ -202,7 +202,7 @@ fn the_error_names_the_tasks_of_the_cycle() {
     );
     let text = text.unwrap();
     let parts = text.matches("waits for").count();
-    // Alone on one thread if the end of the scope has run the part in place.
+    // Two if the end of the scope ran the part in place.
     assert!(parts == 3 || parts == 2, "{text}");
     assert!(text.contains("with_own_handle"), "{text}");
 }

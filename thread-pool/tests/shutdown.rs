@@ -1,4 +1,4 @@
-//! Proves that every way to end a pool ends it, once, and tells every task's waiter.
+//! Proves that every way to end a pool ends it, once, and wakes every task's waiter.
 #![cfg(not(pool_loom))]
 #![expect(
     clippy::disallowed_types,
@@ -236,7 +236,7 @@ fn shutdown_now_cancels_the_queued_and_waits_for_the_running() {
             pool.submit(move || runs.fetch_add(1, Ordering::Relaxed))
         })
         .collect();
-    // Only by being cancelled does the last one let the running task end.
+    // Only once the last one is cancelled can the running task end.
     queued[99].on_done(move |_| drop(gate));
     pool.shutdown_now().unwrap();
     assert!(finished.load(Ordering::Relaxed));
@@ -247,7 +247,7 @@ fn shutdown_now_cancels_the_queued_and_waits_for_the_running() {
     assert_eq!(runs.load(Ordering::Relaxed), 0);
 }
 
-/// Has a job queued, and tells when a cancelling shutdown has swept the queues.
+/// Queues a job that tells when a cancelling shutdown has swept the queues.
 fn sweep_of(pool: &ThreadPoolExecutor) -> Receiver<()> {
     let (swept, wait_for_sweep) = channel();
     let mut last = pool.submit(|| ());
@@ -269,7 +269,7 @@ fn shutdown_now_races_workers_that_move_their_tasks_and_nothing_starts_after_the
             let (pool, runs, ready) = (Arc::clone(&pool), Arc::clone(&runs), Arc::clone(&ready));
             drop(Arc::clone(&pool).submit(move || {
                 ready.wait();
-                // More than there is room for, so that some are moved while the queues are swept.
+                // More than fit, so that some are moved while the queues are swept.
                 for _ in 0..2000 {
                     let runs = Arc::clone(&runs);
                     drop(pool.submit(move || runs.fetch_add(1, Ordering::Relaxed)));
@@ -303,8 +303,8 @@ fn what_is_running_when_the_queues_are_swept_may_still_use_scopes_joins_and_maps
         let meeting = Barrier::new(2);
         let parts = AtomicUsize::new(0);
         inside.scope(|scope| {
-            // They meet, so the other worker takes part. Whichever it takes, the end of the scope runs the
-            // other one; a wait for one of them might be for the one that it has taken.
+            // They meet, so the other worker must run one. Whichever it runs, the end of the scope runs
+            // the other; a wait for a handle might pick the one that it runs.
             for n in [20, 1] {
                 let (meeting, parts) = (&meeting, &parts);
                 scope.spawn(move || {
@@ -471,7 +471,7 @@ fn drop_by_a_task_that_runs_in_place_neither_hangs_nor_loses() {
     let its_pool = Arc::clone(&pool);
     let (dropped, is_dropped) = channel::<()>();
     let outer = pool.submit(move || {
-        // After this the task has the only pointer to the pool.
+        // After this the task is the pool's only owner.
         is_dropped.recv().unwrap_err();
         let early = its_pool.submit(|| "early");
         let (give, take) = channel();
@@ -508,7 +508,7 @@ fn detach_lets_the_queue_run_and_does_not_wait() {
     let pool = ThreadPoolExecutor::new(1).unwrap();
     let gate = occupy(&pool);
     let handles: Vec<_> = (0..100).map(|n| pool.submit(move || n)).collect();
-    // Comes back although the only worker is stuck.
+    // Returns although the only worker is stuck.
     pool.detach();
     assert!(handles.iter().all(|handle| !handle.is_done()));
     drop(gate);
@@ -537,7 +537,7 @@ fn detached_workers_leave_and_let_go_of_everything() {
         .build()
         .unwrap();
     pool.detach();
-    // The initializer lives in what the workers share: the last to leave drops it.
+    // The workers share the initializer: the last to leave drops it.
     receiver.recv().unwrap();
 }
 
@@ -569,6 +569,6 @@ fn last_owner_in_a_thread_local_of_a_worker_does_not_join_itself() {
     pool.submit(|| ()).result().unwrap();
     pool.shutdown_timeout(Duration::ZERO).ok();
     drop(pool);
-    // Dropped after the pool, which its own worker's thread-local was the last to own.
+    // Dropped after the pool, whose last owner was its own worker's thread-local.
     wait_until_gone.recv().unwrap_err();
 }

@@ -1,4 +1,4 @@
-//! Proves that a map over a slice or a vector calls once for each item, keeps the order, and loses
+//! Proves that a map over a slice or a vector makes one call for each item, keeps the order, and loses
 //! nothing when a call panics.
 #![cfg(not(pool_loom))]
 #![expect(

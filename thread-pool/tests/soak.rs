@@ -1,8 +1,8 @@
 //! Everything at once: pools that grow and shrink, cancels, panics, nested waits, scopes, joins, maps,
-//! priorities, time limits, blocking, bounded queues, every way to shut down. Prints the memory and the
-//! threads of the process, and fails if one of them keeps growing.
+//! priorities, time limits, blocking, bounded queues, every way to shut down. Prints the process's memory
+//! and threads, and fails if either keeps growing.
 //!
-//! For a second, or as long as `SOAK_SECONDS` says. Whether memory is flat shows from half a minute on.
+//! Takes a second, or `SOAK_SECONDS`. Whether memory stays flat shows after half a minute.
 #![cfg_attr(
     all(target_os = "linux", not(any(pool_loom, pool_sim))),
     expect(
@@ -41,16 +41,16 @@ mod soak {
     };
 
     const INTERVAL: Duration = Duration::from_secs(10);
-    /// A thread that is not gone by then is leaked.
+    /// A thread still there after this is leaked.
     const PATIENCE: Duration = Duration::from_secs(60);
-    /// Memory may grow by so much, in percent, after the first third of the time.
+    /// How much memory may grow, in percent, after the first third of the time.
     const TOLERANCE: u64 = 20;
 
     struct State {
         is_over: AtomicBool,
         jobs: AtomicU64,
         pools: AtomicU64,
-        /// Answers that were wrong, inside of jobs, where an assertion would be taken for theirs.
+        /// Wrong answers inside jobs, where a failed assertion would pass for a panic of the job.
         wrong: AtomicU64,
     }
 
@@ -101,14 +101,14 @@ mod soak {
                     "memory has grown from {warm} to {memory} kB"
                 );
             }
-            // Each driver has a pool of four workers, their stand-ins, and those of detached pools.
+            // Each driver has a pool of four workers, stand-ins for them, and detached pools.
             assert!(threads < 100, "{threads} threads");
         }
         state.is_over.store(true, Ordering::Relaxed);
         for driver in drivers {
             driver.join().expect("no assertion failed");
         }
-        // Detached pools end by themselves.
+        // Detached pools end on their own.
         let deadline = Instant::now() + PATIENCE;
         while let threads = number_of("Threads:")
             && threads > before
@@ -119,7 +119,7 @@ mod soak {
         }
     }
 
-    /// A number in what the kernel says of this process.
+    /// A number from the kernel's status of this process.
     fn number_of(name: &str) -> u64 {
         let status = fs::read_to_string("/proc/self/status").expect("this is Linux");
         let line = status.lines().find_map(|line| line.strip_prefix(name));
@@ -127,7 +127,7 @@ mod soak {
         number.expect("the kernel tells")
     }
 
-    /// A pool from its start to its end, of a kind that `round` says.
+    /// A pool from its start to its end, of a kind chosen by `round`.
     fn one_pool(round: usize, state: &Arc<State>) {
         let mut builder = ThreadPoolExecutor::builder().workers(4);
         if round.is_multiple_of(2) {
@@ -163,7 +163,7 @@ mod soak {
             .collect();
         drop(pool.broadcast(|worker| worker));
         let squares = pool.map(|n: usize| n * n, 0..20).chunk_size(1 + round % 3);
-        // Half of them are cut off, or are cancelled with their map.
+        // Half of the maps are cut short, which cancels the rest.
         for (n, square) in squares.take(10 + 10 * (round % 2)).enumerate() {
             assert!(square.is_err() || square.is_ok_and(|square| square == n * n));
         }
@@ -217,7 +217,7 @@ mod soak {
         one + two
     }
 
-    /// Of its tasks one panics; the others count.
+    /// One of its tasks panics; the others count.
     fn scope(pool: &ThreadPoolExecutor) -> bool {
         let mut counts = [0; 5];
         pool.scope(|scope| {
@@ -248,7 +248,7 @@ mod soak {
             0 => pool.shutdown().expect("not a worker"),
             1 => pool.shutdown_now().expect("not a worker"),
             2 => drop(pool.shutdown_timeout(Duration::ZERO)),
-            // Unless a job has it still, and then drops it on a worker.
+            // Unless a job still has it, and drops it on a worker.
             3 => drop(Arc::into_inner(pool).map(ThreadPoolExecutor::detach)),
             _ => drop(pool),
         }

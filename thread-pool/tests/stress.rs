@@ -1,7 +1,7 @@
-//! A million tasks, submitted from several threads: every one runs once, or is cancelled. Made for
+//! A million tasks, submitted from several threads: each runs once, or is cancelled. Made for
 //! the sanitizers: `./check.sh asan tsan memcheck`.
 //!
-//! `STRESS_TASKS` says how many; 1,000,000 unless set.
+//! `STRESS_TASKS` sets how many; 1,000,000 by default.
 #![cfg_attr(
     not(pool_loom),
     expect(
@@ -51,7 +51,7 @@ mod stress {
         ThreadPoolExecutor::new(workers).expect("threads can be started")
     }
 
-    /// Each task has a counter of its own, so that one run twice cannot hide one run never.
+    /// Each task has its own counter, so that one run twice cannot hide one that never ran.
     pub(crate) fn every_task_runs_once(tasks: usize) {
         let runs: Arc<Vec<AtomicU8>> = Arc::new((0..tasks).map(|_| AtomicU8::new(0)).collect());
         let pool = Arc::new(pool(3));
@@ -143,7 +143,7 @@ mod stress {
     }
 
     /// All work begins in one worker's deque, and the others live on what they steal: a tree of tasks,
-    /// half of whose inner nodes wait for those below.
+    /// every other level of which waits for the next.
     pub(crate) fn batches_are_stolen(tasks: usize) {
         fn grow(pool: &Arc<ThreadPoolExecutor>, ran: &Arc<AtomicUsize>, depth: usize) {
             ran.fetch_add(1, Ordering::Relaxed);
@@ -179,7 +179,7 @@ mod stress {
         assert_eq!(ran.load(Ordering::Relaxed), trees * TREE);
     }
 
-    /// Start and every kind of shutdown, with work in all stages.
+    /// Start and every kind of shutdown, with work at all stages.
     pub(crate) fn pools_come_and_go(pools: usize) {
         for n in 0..pools {
             let pool = pool(2);
@@ -267,7 +267,7 @@ mod stress {
         }
     }
 
-    /// Threads that leave at once when they have nothing to do, and come back with the next job.
+    /// Threads that leave as soon as they are idle, and come back with the next job.
     pub(crate) fn pools_grow_and_shrink(tasks: usize) {
         let builder = ThreadPoolExecutor::builder().workers(4).min_workers(1);
         let builder = builder.keep_alive(Duration::ZERO);

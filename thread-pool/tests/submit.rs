@@ -96,7 +96,7 @@ fn all_workers_meet_at_a_barrier_none_is_left_asleep() {
     const WORKERS: usize = 4;
     let pool = ThreadPoolExecutor::new(WORKERS).unwrap();
     for _ in 0..200 {
-        // Done only if each of the tasks gets a worker of its own.
+        // Ends only if each task gets its own worker.
         let barrier = Arc::new(Barrier::new(WORKERS));
         let handles: Vec<_> = (0..WORKERS)
             .map(|_| {

@@ -19,7 +19,7 @@ use thread_pool::{
 
 use self::support::occupy;
 
-/// Says when it is dropped.
+/// Tells when it is dropped.
 struct Counted(Arc<AtomicUsize>);
 
 impl Drop for Counted {
@@ -68,7 +68,7 @@ fn one_batch_wakes_as_many_workers_as_it_needs() {
     const WORKERS: usize = 4;
     let pool = ThreadPoolExecutor::new(WORKERS).unwrap();
     for _ in 0..100 {
-        // Ends only if each job gets a worker of its own.
+        // Ends only if each job gets its own worker.
         let barrier = Arc::new(Barrier::new(WORKERS));
         let jobs = (0..WORKERS).map(|_| {
             let barrier = Arc::clone(&barrier);
@@ -183,7 +183,7 @@ fn shutdown_races_batches_and_each_job_runs_or_is_rejected() {
             pool.shutdown().unwrap();
             let ran = submitting.join().unwrap();
             assert_eq!(runs.load(Ordering::Relaxed), ran);
-            // All or nothing: it is one step.
+            // All or none: it is one step.
             assert!(ran == 0 || ran == 50, "{ran}");
         });
     }

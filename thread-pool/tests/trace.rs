@@ -1,4 +1,4 @@
-//! Proves that each task has a span, which knows where the task was submitted and under what.
+//! Proves that each task has a span, which knows where the task was submitted and in which span.
 #![cfg(all(feature = "tracing", not(pool_loom)))]
 #![expect(
     clippy::disallowed_types,
@@ -105,7 +105,7 @@ fn pool() -> ThreadPoolExecutor {
     builder.build().unwrap()
 }
 
-/// Whether the task was submitted in this line of this file.
+/// Whether the task was submitted on this line of this file.
 fn is_from(seen: &Seen, line: u32) -> bool {
     seen.fields["code.file.path"].contains("tests/trace.rs")
         && seen.fields["code.line.number"] == line.to_string()
@@ -182,7 +182,7 @@ fn its_parent_is_the_span_in_which_it_was_submitted() {
         let request = info_span!("request");
         let outer = request.in_scope(|| {
             pool.submit(move || {
-                // On the worker the subscriber is known by the span alone.
+                // On the worker only the span knows the subscriber.
                 tracing::Span::current().in_scope(|| same.submit(|| ()).result())
             })
         });

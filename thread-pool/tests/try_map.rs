@@ -1,5 +1,5 @@
 //! Proves that `try_map` ends at the first error and cancels the rest. What holds for every pool is
-//! proven beside `TryMap`.
+//! proven next to `TryMap`.
 #![cfg(not(pool_loom))]
 #![expect(
     clippy::disallowed_types,

@@ -1,5 +1,5 @@
-//! Proves that a blocker that panics, while a scope or a map waits for what borrows from it, ends neither
-//! before that has ended, and that its panic is what the caller gets.
+//! Proves that a blocker's panic, while a scope or a map waits for what borrows from it, ends neither too
+//! early, and reaches the caller.
 #![cfg(not(pool_loom))]
 #![expect(
     clippy::disallowed_types,
@@ -37,7 +37,7 @@ impl Panics {
 
 impl Blocker for Panics {
     fn block(&self, _: Option<Instant>, poll: &mut dyn FnMut(&mut Context<'_>) -> Poll<()>) {
-        // Dropped here, so that the one that was left with the tasks is the last.
+        // Dropped here, so that the tasks have the last one.
         let waker = self.waker.take().unwrap();
         let polled = poll(&mut Context::from_waker(&waker));
         assert!(polled.is_pending());
@@ -46,7 +46,7 @@ impl Blocker for Panics {
     }
 }
 
-/// A waker whose every use panics, and whose end does.
+/// A waker that panics at every use, and when dropped.
 struct Bomb;
 
 impl Wake for Bomb {
@@ -126,7 +126,7 @@ fn a_blocker_that_panics_at_the_end_of_a_map_ends_it_after_its_calls_and_drops_t
     let dropped = AtomicUsize::new(0);
     let (gate, wait_for_gate) = channel::<()>();
     let (begun, wait_for_helper) = channel();
-    // What the helper has, and what the caller has.
+    // The helper's ends, and the caller's.
     let helpers = Mutex::new(Some((begun, wait_for_gate)));
     let callers = Mutex::new(wait_for_helper);
     let caller = thread::current().id();
@@ -151,6 +151,6 @@ fn a_blocker_that_panics_at_the_end_of_a_map_ends_it_after_its_calls_and_drops_t
     });
     assert_eq!(payload, "the blocker's");
     assert_eq!(dropped.load(SeqCst), 1000);
-    // The pool is as good as before.
+    // The pool still works.
     assert_eq!(pool.submit(|| 7).result().unwrap(), 7);
 }

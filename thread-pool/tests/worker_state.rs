@@ -120,7 +120,7 @@ fn a_factory_that_panics_breaks_the_pool() {
     let make = |index: usize| assert_eq!(index, 0, "no state for the second");
     let pool = builder.worker_state(make).build().unwrap();
     let is_broken = |error: TaskError| matches!(error, TaskError::Rejected(Rejection::Broken));
-    // What comes before the panic still runs.
+    // Until the panic, tasks still run.
     while pool.submit(|| ()).result().is_ok() {}
     assert!(is_broken(pool.submit(|| ()).result().unwrap_err()));
 }
@@ -223,11 +223,8 @@ fn a_pool_that_was_built_has_the_state_for_every_task() {
     assert_eq!(seen, [Some(true); 100]);
 }
 
-/// A pool that grows to two; its second worker asks the test what comes of its state.
-#[expect(
-    clippy::unwrap_used,
-    reason = "in a test, a panic is the report of a failure"
-)]
+/// A pool that grows to two; its second worker asks the test how making its state goes.
+#[expect(clippy::unwrap_used, reason = "in a test, a panic reports a failure")]
 fn growing() -> (
     ThreadPoolExecutor,
     Receiver<()>,
@@ -261,7 +258,7 @@ fn a_later_worker_without_a_state_runs_nothing_and_is_started_anew_by_later_work
     let first = pool.submit(state);
     asked.recv().unwrap();
     answer.send(Err("not yet")).unwrap();
-    // Until it has left nobody is started in its place.
+    // Until it has left, nobody is started in its place.
     let mut later = Vec::new();
     while asked.try_recv().is_err() {
         later.push(pool.submit(state));
@@ -301,7 +298,7 @@ fn what_waits_for_a_worker_without_a_state_is_run_by_the_others_and_its_mail_is_
 fn what_the_making_has_submitted_is_run_also_if_there_is_no_state() {
     let pool = Arc::new(OnceLock::<ThreadPoolExecutor>::new());
     let (sender, handles) = channel();
-    // Or the pool would keep itself.
+    // Or the pool would keep itself alive.
     let inside = Arc::downgrade(&pool);
     let make = move |index| {
         if index == 0 {

@@ -225,7 +225,7 @@ impl Stack {
         slots.take_back(place, job)
     }
 
-    /// As [`Stack::pop`], for any job: joins on coroutines need not end in reverse order.
+    /// Like [`Stack::pop`], for any job: joins on coroutines need not end in reverse order.
     #[cold]
     fn pop_out_of_turn(&self, slots: &Slots, job: NonNull<Header>) -> bool {
         let jobs = &self.jobs[..self.depth.get()];

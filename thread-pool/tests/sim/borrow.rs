@@ -23,7 +23,7 @@ pub(crate) fn join(owner: &Arc<Owner>, depth: usize) {
         panicked: &panicked,
         depth,
     };
-    // From outside it may take a task for each.
+    // From outside each join may take a task.
     owner.ledger.expect_tasks(2 * ground.places() as u64);
     let results = catch_unwind(AssertUnwindSafe(|| call.split(0..ground.places())));
     call.check(results.ok());
@@ -98,13 +98,13 @@ impl<'a> Call<'a> {
 
     fn panic(&self) -> ! {
         self.panicked.store(true, Ordering::Relaxed);
-        resume_unwind(Box::new("a call has panicked"));
+        resume_unwind(Box::new("a call panicked"));
     }
 
-    /// The results, unless the call has panicked.
+    /// The results, unless the call panicked.
     fn check(&self, results: Option<Vec<Lent<'_>>>) {
         let panicked = self.panicked.load(Ordering::Relaxed);
-        assert_eq!(results.is_none(), panicked, "whether it has panicked");
+        assert_eq!(results.is_none(), panicked, "whether it panicked");
         let most = self.ground.visits().max().unwrap_or(0);
         assert!(most <= 1, "a part was run twice");
         if let Some(results) = results {

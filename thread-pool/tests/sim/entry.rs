@@ -1,4 +1,4 @@
-//! A job as the ledger knows it: what its closure owns, what it returns, and who tells of it.
+//! A job as the ledger knows it: what its closure owns, what it returns, and who reports it.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use thread_pool::TaskError;
 use crate::ledger::Ledger;
 use crate::record::End;
 
-/// A job's place in the ledger. Its closure owns it, so that it is dropped along with that.
+/// A job's place in the ledger. Its closure owns it, so that both are dropped together.
 pub(crate) struct Entry {
     ledger: Arc<Ledger>,
     id: usize,
@@ -30,7 +30,7 @@ pub(crate) struct Observer {
 }
 
 impl Entry {
-    /// For the ledger alone.
+    /// Only for the ledger.
     pub(crate) fn new(ledger: &Arc<Ledger>, id: usize, has_bomb: bool) -> Self {
         Self {
             ledger: Arc::clone(ledger),
@@ -48,8 +48,8 @@ impl Entry {
 
     /// The job runs.
     pub(crate) fn run(&self) {
-        // Between the worker's look at whether its pool has given up what is queued and here there is no
-        // step of the simulation, so no sweep either.
+        // Between here and the worker's check whether its pool has given up queued tasks there is no step
+        // of the simulation, so no sweep either.
         let swept = self.ledger.is_swept();
         self.ledger.note(1, self.id, |job| {
             job.runs += 1;
@@ -112,12 +112,12 @@ impl Observer {
         self.ledger.note(20, self.id, |job| job.limited = true);
     }
 
-    /// It is an item among others of one task.
+    /// It is one of several items of a task.
     pub(crate) fn shares_task(&self) {
         self.ledger.note(21, self.id, |job| job.shares_task = true);
     }
 
-    /// It is a part of something that runs.
+    /// It is part of something that runs.
     pub(crate) fn is_part(&self) {
         self.ledger.note(23, self.id, |job| job.is_part = true);
     }
@@ -161,7 +161,7 @@ pub(crate) fn explode(has_bomb: bool) {
     }
 }
 
-/// Runs what may set off a bomb.
+/// Runs what may trigger a bomb.
 pub(crate) fn quietly(f: impl FnOnce()) {
     let _ = catch_unwind(AssertUnwindSafe(f));
 }

@@ -9,7 +9,7 @@ use crate::entry::{Entry, Observer, Value};
 use crate::owner::Owner;
 use crate::program;
 
-/// Jobs that jobs submit go so deep.
+/// How deep jobs submit jobs.
 pub(crate) const DEPTH: usize = 2;
 
 /// What a job does.
@@ -22,9 +22,9 @@ enum Kind {
     BombInClosure,
     /// Its value panics when it is dropped.
     BombInValue,
-    /// It panics with what panics when it is dropped.
+    /// It panics with a payload that panics when it is dropped.
     BombInPayload,
-    /// Does with the pool what threads do.
+    /// Uses the pool as threads do.
     Acts,
     /// Submits more than a worker has room for.
     SubmitsMany,

@@ -1,5 +1,5 @@
-//! The order in which one worker takes what is queued: each lane first in, first out, the higher before
-//! the lower, and none passed over for ever.
+//! The order in which one worker takes queued tasks: each lane first in, first out, higher lanes before
+//! lower ones, and none passed over for ever.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -8,7 +8,7 @@ use thread_pool::{FutureResult, Priority};
 use crate::owner::Owner;
 use crate::scheduler;
 
-/// While so many tasks are taken in a row, each of the other two lanes must have had its turn.
+/// Within this many tasks in a row, each of the other two lanes must have had a turn.
 const PATIENCE: usize = 17;
 
 const LANES: [Priority; 3] = [Priority::High, Priority::Normal, Priority::Low];
@@ -69,7 +69,7 @@ fn check(queued: &[Queued], order: &[usize]) {
         };
         let turns = order[..=last].split(in_lane);
         let longest = turns.map(<[usize]>::len).max().unwrap_or(0);
-        // A turn may be that of one that was cancelled.
+        // A turn may go to a cancelled task.
         let cancelled = queued
             .iter()
             .filter(|job| job.lane == lane && job.is_cancelled);

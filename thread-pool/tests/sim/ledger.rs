@@ -6,7 +6,7 @@ use crate::entry::Entry;
 use crate::record::Record;
 use crate::scheduler::{self, Random};
 
-/// All jobs of a run. Its locks are no steps of the simulation, so nobody ever waits for one.
+/// All jobs of a run. Locking it is no step of the simulation, so nobody ever waits for it.
 pub(crate) struct Ledger {
     inner: Mutex<Inner>,
 }
@@ -16,22 +16,22 @@ struct Inner {
     jobs: Vec<Record>,
     /// Somebody has begun to close the pool.
     closing: bool,
-    /// What is queued may be cancelled by it.
+    /// That may cancel what is queued.
     cancels: bool,
-    /// It has cancelled what was queued: nothing starts any more.
+    /// It has cancelled what was queued: nothing starts after that.
     swept: bool,
     /// Workers that have begun, and that have left, of a pool that counts them.
     entered: usize,
     left: usize,
-    /// Tasks that are no job's and have certainly been counted by the pool.
+    /// Tasks that are no job's and that the pool has certainly counted.
     least: u64,
-    /// Tasks that are no job's and may be counted by the pool.
+    /// Tasks that are no job's and that the pool may count.
     most: u64,
-    /// The most that a look at the pool's numbers has found.
+    /// The most ended tasks that the pool has reported.
     ended: u64,
     /// Handles that were leaked on purpose, each with its cell.
     leaks: usize,
-    /// Everything that happens, in its order.
+    /// Everything that happens, in order.
     digest: u64,
 }
 
@@ -59,7 +59,7 @@ impl Ledger {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Something happens to a job. What must not be, fails the run at once.
+    /// Something happens to a job. Fails the run at once if it must not.
     pub(crate) fn note(&self, what: u64, id: usize, change: impl FnOnce(&mut Record)) {
         let mut inner = self.inner();
         let mixed = inner.digest ^ (what << 48) ^ id as u64;
@@ -127,12 +127,12 @@ impl Ledger {
         self.inner().leaks
     }
 
-    /// The pool may count so many tasks that are no job's.
+    /// The pool may count this many tasks that are no job's.
     pub(crate) fn expect_tasks(&self, most: u64) {
         self.inner().most += most;
     }
 
-    /// So many of them will not come.
+    /// This many of them will not come.
     pub(crate) fn expect_fewer_tasks(&self, fewer: u64) {
         self.inner().most -= fewer;
     }
@@ -147,7 +147,7 @@ impl Ledger {
         self.inner().ended
     }
 
-    /// As many tasks have ended, says the pool, and `before` that look it was as many.
+    /// The pool says that this many tasks have ended, and said `before` earlier.
     pub(crate) fn count_ended(&self, before: u64, ended: u64) {
         let mut inner = self.inner();
         inner.ended = inner.ended.max(ended);
@@ -157,7 +157,7 @@ impl Ledger {
         assert!(ended <= most, "{ended} tasks have ended of {most}");
     }
 
-    /// In the end as many tasks have ended, says the pool.
+    /// The pool says that in the end this many tasks have ended.
     pub(crate) fn check_sum(&self, ended: u64) {
         let (least, most) = self.inner().sums();
         assert!(
@@ -166,7 +166,7 @@ impl Ledger {
         );
     }
 
-    /// The pool says that all it had accepted has come to an end, and that all its workers have left.
+    /// The pool says that everything it accepted has ended, and that all its workers have left.
     pub(crate) fn check_drained(&self) {
         let inner = self.inner();
         for (id, job) in inner.jobs.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! What a stack frame lends to others, which must not touch it after the call that they borrow it for.
+//! What a stack frame lends for the time of a call, after which nobody may touch it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -14,11 +14,11 @@ pub(crate) struct Ground {
     visits: Vec<AtomicUsize>,
     made: AtomicUsize,
     dropped: AtomicUsize,
-    /// Apart from the ground itself, so that who comes too late still finds it.
+    /// Apart from the ground itself, so that late borrowers still find it.
     is_over: Arc<AtomicBool>,
 }
 
-/// A borrower of one place. It touches the ground when it is dropped, too.
+/// A borrower of one place. Dropping it touches the ground, too.
 pub(crate) struct Lent<'a> {
     ground: &'a Ground,
     is_over: Arc<AtomicBool>,
@@ -61,8 +61,8 @@ impl Ground {
             .map(|visits| visits.load(Ordering::Relaxed))
     }
 
-    /// The call that it was borrowed for has ended. Of the borrowers only so many may be left, since
-    /// their handles were leaked.
+    /// The call that it was borrowed for has ended. Only this many borrowers may be left, whose
+    /// handles were leaked.
     pub(crate) fn take_back(&self, leaks: usize) {
         self.is_over.store(true, Ordering::Relaxed);
         let left = self.made.load(Ordering::Relaxed) - self.dropped.load(Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! Time limits of jobs that no worker has time for: the timer alone can end them.
+//! Time limits of jobs that no worker has time for: only the timer can end them.
 
 use std::time::Duration;
 

@@ -1,14 +1,14 @@
 //! Whole programs on simulated threads, by the thousand, each from a seed: who runs next, what time it
-//! is, which thread cannot be started, what panics. As it goes on and after it, [`ledger`] looks whether
-//! every job comes to an end once and the pool's numbers add up, and [`lent`] whether what was borrowed
-//! is touched too late.
+//! is, which thread cannot be started, what panics. During and after each, [`ledger`] checks that every
+//! job ends exactly once and the pool's numbers add up, and [`lent`] that nothing borrowed is touched
+//! too late.
 //!
-//! Run by `./check.sh sim`. `SIM_RUNS` says how many programs, `SIM_SEED` which one is the first; a failure
-//! prints the seed that replays it.
+//! Run by `./check.sh sim`. `SIM_RUNS` sets how many programs, `SIM_SEED` the first seed; a failure prints
+//! the seed that replays it.
 #![cfg(pool_sim)]
 #![expect(
     clippy::disallowed_types,
-    reason = "what a simulation counts with is no part of it"
+    reason = "the counters are no part of the simulation"
 )]
 #![expect(clippy::expect_used, reason = "a failed expectation is a failed test")]
 
@@ -38,7 +38,7 @@ use shuttle::Runner;
 use self::plan::Plan;
 use self::scheduler::{Seeded, Seeds};
 
-/// How many programs are run unless `SIM_RUNS` says otherwise.
+/// How many programs are run by default.
 const RUNS: u64 = 50_000;
 
 fn number(variable: &str) -> Option<u64> {
@@ -69,7 +69,7 @@ fn simulate(seeds: Seeds, plan: fn(u64) -> Plan, program: fn()) {
     let results: Vec<_> = threads.into_iter().map(thread::JoinHandle::join).collect();
     let runs: usize = results
         .into_iter()
-        .map(|runs| runs.expect("a run has failed; its seed is above"))
+        .map(|runs| runs.expect("a run failed; its seed is above"))
         .sum();
     println!("sim: {runs} programs");
 }

@@ -81,8 +81,7 @@ pub(crate) fn map(owner: &Arc<Owner>) {
     }
 }
 
-/// The result is that of the next job in order. A map that came too late speaks for itself, not for
-/// the job.
+/// The result is that of the next job in order. A map's time-out says nothing about the job.
 fn tell(observer: Option<&Observer>, result: &Result<Value, TaskError>, is_limited: bool) {
     match (observer, result) {
         (_, Err(TaskError::TimedOut)) if is_limited => {}

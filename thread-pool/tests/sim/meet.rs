@@ -1,4 +1,4 @@
-//! Jobs that need each other at the same time, in a pool that has as many places.
+//! Jobs that need each other at the same time, in a pool that has room for both.
 
 use std::sync::Arc;
 
@@ -30,7 +30,7 @@ pub(crate) fn meet() {
     let way = owner.random(|random| random.below(3));
     let handles = invite(&owner, way);
     if matches!(plan.ending, Ending::ShutdownNow) {
-        // It would cancel them.
+        // That would cancel them.
         all_have_come(handles);
         owner.end();
     } else {
@@ -51,7 +51,7 @@ fn all_have_come(handles: Vec<JoinHandle<()>>) {
 /// Submits two that need each other, in one of four ways; the last one needs a pool that is open.
 fn invite(owner: &Arc<Owner>, way: usize) -> Vec<JoinHandle<()>> {
     let (here, there) = (pair(), pair());
-    // With one place, who waits must make room.
+    // With one place, a waiting job must make room.
     let blocks = owner.plan.workers == 1;
     let guest = attend(there.0, here.1, blocks);
     let host = attend(here.0, there.1, blocks);
@@ -73,7 +73,7 @@ fn invite(owner: &Arc<Owner>, way: usize) -> Vec<JoinHandle<()>> {
     }
 }
 
-/// A job that says that it is there, and waits for the other.
+/// A job that announces itself, and waits for the other.
 fn attend(
     here: Completer<()>,
     there: JoinHandle<()>,
@@ -86,7 +86,7 @@ fn attend(
     }
 }
 
-/// Uses the pool, but keeps no worker for long.
+/// Uses the pool, but occupies no worker for long.
 fn disturb(owner: &Arc<Owner>) {
     for _ in 0..owner.plan.steps {
         match owner.random(|random| random.below(5)) {

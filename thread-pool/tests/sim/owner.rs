@@ -1,4 +1,4 @@
-//! The pool of a run, what its last owner does with it, and what must hold when it has ended.
+//! The pool of a run, what its last owner does with it, and what must hold at its end.
 
 use std::panic::resume_unwind;
 use std::sync::Arc;
@@ -51,7 +51,7 @@ impl Owner {
         self.ledger.with_random(f)
     }
 
-    /// Keeps one worker busy until the gate is completed; comes back when the worker is.
+    /// Keeps one worker busy until the gate is completed; returns once it is.
     pub(crate) fn occupy(&self) -> (Completer<()>, JoinHandle<()>) {
         let (gate, opened) = pair();
         let (here, arrived) = pair();
@@ -95,10 +95,10 @@ impl Owner {
         self.ledger.check_drained();
     }
 
-    /// A job whose end tells the ledger that the queues were swept, if that is what ends it.
+    /// A job that tells the ledger that the queues were swept, if that ends it.
     fn last_to_be_queued(&self) -> Option<JoinHandle<()>> {
-        // With a bound there is a step between a worker's look and the job's first: it returns the permit.
-        // So there is if delays are measured: it notes one.
+        // With a bound there is a step between a worker's check and the job's first: returning the permit.
+        // So there is if delays are measured: noting one.
         if self.plan.bound.is_some() || self.plan.measures_delays {
             return None;
         }
@@ -113,7 +113,7 @@ impl Owner {
         Some(handle)
     }
 
-    /// The pool has ended, and so have all other threads that have used it: now its numbers must add up.
+    /// The pool and all other threads that used it have ended: now its numbers must add up.
     pub(crate) fn check_sums(&self) {
         let metrics = self.pool().metrics();
         let left = [

@@ -22,12 +22,12 @@ pub(crate) struct Plan {
     pub(crate) faults: Faults,
 }
 
-/// What the workers run at their beginning and end.
+/// What the workers run when they start and leave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Hooks {
     Without,
     Counted,
-    /// One initializer in so many panics.
+    /// One initializer in this many panics.
     Breaking(usize),
 }
 
@@ -78,7 +78,7 @@ impl Plan {
         }
     }
 
-    /// Threads are wanted often, and often cannot be started.
+    /// Threads are often needed, and often cannot be started.
     pub(crate) fn scarce(seed: u64) -> Self {
         let plan = Self::any(seed);
         let mut random = Random::new(!seed);
@@ -98,8 +98,8 @@ impl Plan {
         }
     }
 
-    /// As many threads as are wanted, no bound, and no initializer that panics: all that is submitted
-    /// before the end is run. For programs in which jobs need each other.
+    /// As many threads as needed, no bound, and no initializer that panics: everything submitted before
+    /// the end is run. For programs in which jobs need each other.
     pub(crate) fn meeting(seed: u64) -> Self {
         let mut random = Random::new(!seed);
         let workers = 1 + random.below(2);
@@ -111,7 +111,7 @@ impl Plan {
         }
     }
 
-    /// One worker that is there from the start, so that the order of what it does can be told.
+    /// One worker that exists from the start, so that its order of work is known.
     pub(crate) fn single(seed: u64) -> Self {
         Self::reliable(seed, 1)
     }

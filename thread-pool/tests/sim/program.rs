@@ -1,4 +1,4 @@
-//! A random program: a pool, some threads that submit to it and wait or do not, and an end.
+//! A random program: a pool, some threads that submit to it and may wait, and an end.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,7 +17,7 @@ use crate::owner::Owner;
 use crate::plan::Ending;
 use crate::scheduler;
 
-/// More than there are workers in any run.
+/// More workers than any run has.
 const WORKERS_MAX: u64 = 100;
 
 /// A job's handle.
@@ -84,7 +84,7 @@ pub(crate) fn act(owner: &Arc<Owner>, depth: usize) {
     }
 }
 
-/// Submits more than a worker has room for, and waits for it.
+/// Submits more than fits in a worker's deque, and waits for it.
 pub(crate) fn submit_many(owner: &Arc<Owner>, depth: usize) {
     let held = (0..6).filter_map(|_| submit(owner, depth)).collect();
     collect(held);
@@ -172,7 +172,7 @@ fn hold(owner: &Arc<Owner>, mut handle: JoinHandle<Value>, observer: Observer) -
     Held { handle, observer }
 }
 
-/// Each worker that is there runs its share once.
+/// Each existing worker runs its share once.
 fn broadcast(owner: &Arc<Owner>, depth: usize) {
     let calls = Arc::new(AtomicUsize::new(0));
     let (count, ledger) = (Arc::clone(&calls), Arc::clone(&owner.ledger));
@@ -185,7 +185,7 @@ fn broadcast(owner: &Arc<Owner>, depth: usize) {
         .ledger
         .expect_fewer_tasks(WORKERS_MAX - handles.len() as u64);
     if depth > 0 {
-        // Waiting for the others could be waiting for each other.
+        // Two broadcasts that wait for all shares could deadlock.
         return;
     }
     let results = handles.into_iter().map(FutureResult::result);
@@ -225,7 +225,7 @@ fn settle(owner: &Arc<Owner>, held: Held) {
     }
 }
 
-/// Takes what is done first, to the last one.
+/// Takes all results, in the order of completion.
 fn collect(held: Vec<Held>) {
     let (observers, handles): (Vec<_>, Vec<_>) = held
         .into_iter()

@@ -5,18 +5,18 @@ pub(crate) struct Record {
     /// It was submitted before anybody began to close the pool, and not given back.
     pub(crate) accepted: bool,
     pub(crate) given_back: bool,
-    /// It may be too late for it.
+    /// It has a time limit.
     pub(crate) limited: bool,
-    /// It is an item among others of one task.
+    /// It is one of several items of a task.
     pub(crate) shares_task: bool,
     /// The pool may have refused it, and it was run all the same.
     pub(crate) may_be_refused: bool,
     pub(crate) runs: u32,
     /// It started after a cancelling shutdown had swept the queues.
     pub(crate) starts_late: bool,
-    /// A part of something that runs, and so not ended by such a shutdown.
+    /// It is part of something that runs, and so not ended by such a shutdown.
     pub(crate) is_part: bool,
-    /// Its handle has cancelled it before it started.
+    /// Its handle cancelled it before it started.
     pub(crate) prevented: bool,
     /// How it ended, to whoever was told.
     pub(crate) told: Vec<End>,
@@ -34,12 +34,12 @@ pub(crate) enum End {
     Cancelled,
     Rejected,
     TimedOut,
-    /// There was no thread to keep its time.
+    /// There was no thread to enforce its time limit.
     Lost,
 }
 
 impl End {
-    /// What stands for it in the digest of a run.
+    /// Its code in the digest of a run.
     pub(crate) const fn code(self) -> u64 {
         10 + self as u64
     }
@@ -84,7 +84,7 @@ impl Record {
             ),
             (
                 self.limited || !(told(End::TimedOut) || told(End::Lost)),
-                "it has no time limit, and came too late",
+                "it has no time limit, but timed out",
             ),
         ];
         first_broken(&rules)
@@ -108,10 +108,10 @@ impl Record {
         first_broken(&rules)
     }
 
-    /// It was accepted, and nothing has come of it.
+    /// It was accepted, but has not ended.
     pub(crate) fn is_lost(&self, cancels: bool) -> bool {
         let has_ended = self.runs > 0 || self.prevented || cancels || !self.told.is_empty();
-        // Of one with a time limit, that nobody asks for, its closure alone tells.
+        // If it has a time limit and nobody asks for it, only its closure tells.
         let is_late = self.limited && self.closures_dropped == 1;
         self.accepted && !has_ended && !is_late
     }

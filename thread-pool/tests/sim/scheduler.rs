@@ -42,7 +42,7 @@ impl Random {
     }
 }
 
-/// The seeds of the runs, shared by all who run them.
+/// The seeds of the runs, shared by all threads that run them.
 pub(crate) struct Seeds {
     next: AtomicU64,
     end: u64,
@@ -58,13 +58,13 @@ impl Seeds {
         }
     }
 
-    /// Also shows what each run came to.
+    /// Also calls `digest` after each run.
     pub(crate) fn with_digest(mut self, digest: fn(u64)) -> Self {
         self.digest = digest;
         self
     }
 
-    /// `None` also after a failure, of whichever run.
+    /// `None` also after any run has failed.
     fn take(&self) -> Option<u64> {
         if IS_OVER.load(Ordering::Relaxed) {
             return None;
@@ -74,7 +74,7 @@ impl Seeds {
     }
 }
 
-/// A run has failed, and says all that there is to say.
+/// A run has failed, which is all there is to report.
 static IS_OVER: AtomicBool = AtomicBool::new(false);
 
 thread_local! {
@@ -88,8 +88,8 @@ pub(crate) fn current() -> (Arc<Ledger>, Plan) {
     CURRENT.with_borrow(|current| current.clone().expect("a run has begun"))
 }
 
-/// What has gone wrong in this run ends it at its next step, wherever it was found: a pool would take a
-/// panic for its job's.
+/// Fails this run at its next step, not by a panic here, which a pool might take for a panic of its
+/// job.
 pub(crate) fn fail(text: &str) {
     eprintln!("sim: {text}");
     note_failure();
@@ -99,25 +99,25 @@ fn note_failure() {
     HAS_FAILED.set(true);
     IS_OVER.store(true, Ordering::Relaxed);
     if let Some(seed) = SEED.get() {
-        eprintln!("sim: seed {seed}; again by SIM_SEED={seed} SIM_RUNS=1 ./check.sh sim");
+        eprintln!("sim: seed {seed}; replay with SIM_SEED={seed} SIM_RUNS=1 ./check.sh sim");
         let plan = CURRENT.with_borrow(|current| current.as_ref().map(|current| current.1));
         eprintln!("sim: {plan:?}");
     }
 }
 
-/// Tells the seed of a run that unwinds without a report: a panic of a job's has got out of the pool.
+/// Prints the seed of a run that unwinds without a report: a job's panic has escaped the pool.
 pub(crate) struct Watch;
 
 impl Drop for Watch {
     fn drop(&mut self) {
         if thread::panicking() && !HAS_FAILED.get() {
-            fail("a panic of a job's has got out");
+            fail("a job's panic has escaped");
         }
     }
 }
 
-/// Lets every panic fail its run and tell its seed. What jobs panic with does not come here, nor does
-/// it here if a scope says that nobody has taken a task's result.
+/// Makes every panic fail its run and print its seed. The jobs' own panics bypass the hook, and those
+/// of a scope of which nobody took a task's result are exempt.
 pub(crate) fn watch_panics() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -137,21 +137,21 @@ pub(crate) fn watch_panics() {
 
 /// How the next thread is chosen.
 enum Policy {
-    /// Any, but the last one goes on with this chance of so many in 256.
+    /// Any, but the last one goes on with a chance of this many in 256.
     Any { stay: usize },
-    /// The one of the highest rank. Ranks are random, and from time to time the running one's becomes the
-    /// lowest: one step in so many. (Burckhardt et al., "A randomized scheduler with probabilistic
+    /// The one of the highest rank. Ranks are random, and one step in this many the running one's becomes
+    /// the lowest. (Burckhardt et al., "A randomized scheduler with probabilistic
     /// guarantees of finding bugs", ASPLOS 2010.)
     Ranks { change: usize },
 }
 
-/// A scheduler that makes each run of one seed.
+/// A scheduler that derives each run from one seed.
 pub(crate) struct Seeded {
     seeds: Arc<Seeds>,
     plan: fn(u64) -> Plan,
     random: Random,
     policy: Policy,
-    /// Of the policy of ranks, by the number of the thread.
+    /// For the policy of ranks, by thread number.
     ranks: Vec<u64>,
     lowest: u64,
     steps: u64,
@@ -170,13 +170,13 @@ impl Seeded {
         }
     }
 
-    /// Looks at what the last run has left.
+    /// Checks what the last run left.
     fn finish(&self) {
         let Some((ledger, _)) = CURRENT.take() else {
             return;
         };
         ledger.check();
-        // A leaked handle keeps its scope's claims, too, and so perhaps other tasks' memory.
+        // A leaked handle also keeps its scope's claims, and so perhaps other tasks' memory.
         let (cells, leaks) = (sync::cells(), ledger.leaks());
         let is_freed = if leaks == 0 {
             cells == 0
@@ -199,7 +199,7 @@ impl Seeded {
             Policy::Ranks { change } => {
                 let newest = tasks.iter().map(|task| usize::from(task.id())).max();
                 while self.ranks.len() <= newest.unwrap_or(0) {
-                    // Above all that were lowered.
+                    // Above all lowered ranks.
                     self.ranks.push(self.random.next() | 1 << 63);
                 }
                 if let Some(last) = last
@@ -240,9 +240,9 @@ impl Scheduler for Seeded {
     }
 
     fn next_task(&mut self, tasks: &[&Task], last: Option<TaskId>, yields: bool) -> Option<TaskId> {
-        assert!(!HAS_FAILED.get(), "the run has failed, as said above");
+        assert!(!HAS_FAILED.get(), "the run has failed, see above");
         self.steps += 1;
-        // The others are parked, and may wake for no reason.
+        // The others are parked, and may wake spuriously.
         let awake: Vec<_> = tasks
             .iter()
             .copied()

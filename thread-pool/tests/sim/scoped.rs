@@ -19,7 +19,7 @@ const PLACES: usize = 4;
 
 type Result<'a> = std::result::Result<(Value, Lent<'a>), TaskError>;
 
-/// A scope's task, and what is known of it.
+/// A scope's task, and what is known about it.
 struct Held<'scope, 'env> {
     handle: ScopedHandle<'scope, (Value, Lent<'env>)>,
     observer: Observer,
@@ -29,9 +29,9 @@ struct Held<'scope, 'env> {
 /// Whether a scope must panic for a task.
 #[derive(Default)]
 struct Fate {
-    /// It has run to its end.
+    /// It ran to its end.
     is_good: AtomicBool,
-    /// Its handle has told that it has not.
+    /// Its handle has reported that it did not.
     is_seen: AtomicBool,
 }
 
@@ -79,12 +79,12 @@ pub(crate) fn scope(owner: &Arc<Owner>, depth: usize) {
     assert_eq!(
         outcome.is_err(),
         must_panic,
-        "whether a scope has told of its tasks"
+        "whether the scope panicked for its tasks"
     );
 }
 
 impl<'env> Frame<'env> {
-    /// Spawns some tasks, and gives the number of handles that it has leaked.
+    /// Spawns some tasks, and returns how many handles it leaked.
     fn fill<'scope>(self, scope: &'scope Scope<'scope, 'env>) -> usize {
         let mut held = Vec::new();
         let mut leaks = 0;
@@ -146,7 +146,7 @@ impl<'env> Frame<'env> {
         }
     }
 
-    /// Spawns a task whose handle is leaked, with what it has borrowed.
+    /// Spawns a task whose handle is leaked, with what it borrowed.
     fn spawn_leaked<'scope>(self, scope: &'scope Scope<'scope, 'env>) {
         let fate = self.fate();
         let lent = self.ground.lend(0);

@@ -1,10 +1,10 @@
-//! What many tests begin with.
+//! How many tests begin.
 
 use std::sync::mpsc::{Sender, channel};
 
 use thread_pool::ThreadPoolExecutor;
 
-/// Keeps one worker busy until the sender is dropped; comes back when the worker is.
+/// Keeps one worker busy until the sender is dropped; returns once it is.
 pub(crate) fn occupy(pool: &ThreadPoolExecutor) -> Sender<()> {
     let (started, wait_for_start) = channel();
     let (gate, wait_for_gate) = channel::<()>();
