@@ -534,7 +534,7 @@ impl PoolId {
         self.enter(f)
     }
 
-    /// Whether the pool was made before this process was forked off its parent, so that its threads
+    /// Whether the pool was made before this process was forked from its parent, so that its threads
     /// are not in this process.
     ///
     /// # Examples

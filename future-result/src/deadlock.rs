@@ -149,7 +149,7 @@ statics! {
 ///
 /// # Errors
 ///
-/// [`Stuck`] if that would be for ever.
+/// [`Stuck`] if that would be forever.
 pub(crate) fn register(
     thread: &Thread,
     waker: &Waker,

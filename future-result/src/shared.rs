@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::mem;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
@@ -212,7 +213,7 @@ enum CheckIn<F> {
     Cancel(F),
 }
 
-/// If using the handle panics, the other clones must not wait for ever.
+/// If using the handle panics, the other clones must not wait forever.
 struct LostOnUnwind<'a, F: FutureResult>(&'a Inner<F>);
 
 impl<F: FutureResult> Drop for LostOnUnwind<'_, F> {
@@ -416,6 +417,20 @@ impl<F: FutureResult> Drop for Shared<F> {
             self.inner.fan_out.leave(place);
         }
     }
+}
+
+// If the handle or a clone of the value panics, the others get an error.
+impl<F> UnwindSafe for Shared<F>
+where
+    F: FutureResult + UnwindSafe,
+    F::Value: RefUnwindSafe,
+{
+}
+impl<F> RefUnwindSafe for Shared<F>
+where
+    F: FutureResult + UnwindSafe,
+    F::Value: RefUnwindSafe,
+{
 }
 
 impl<F: FutureResult> fmt::Debug for Shared<F> {

@@ -343,7 +343,7 @@ fn poll_that_panics_reaches_its_poller_and_the_others_get_lost() {
         let payload = poller.join().unwrap();
         assert_eq!(*payload.downcast::<&str>().unwrap(), "from poll");
     });
-    assert_eq!(wakes.count(), 1, "left waiting for ever");
+    assert_eq!(wakes.count(), 1, "left waiting forever");
     assert!(matches!(other.result(), Err(TaskError::Lost(_))));
 }
 

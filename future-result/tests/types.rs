@@ -90,7 +90,7 @@ fn send_and_sync_follow_the_value() {
 #[test]
 fn handles_can_be_moved_while_polled_and_caught_as_errors() {
     assert!(implements!(JoinHandle<std::marker::PhantomPinned>: Unpin));
-    assert_unwind_safe! { Panic, JoinHandle<OnlySend>, Completer<OnlySend>, Task, CancelToken }
+    assert_unwind_safe! { Panic, JoinHandle<OnlySend>, Completer<OnlySend>, Shared<JoinHandle<u8>>, Task, CancelToken }
     assert!(implements!(TaskError: std::error::Error));
     assert!(!implements!(JoinHandle<u8>: Clone));
     assert!(!implements!(Completer<u8>: Clone));

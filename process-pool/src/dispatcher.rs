@@ -97,7 +97,7 @@ impl<S: System> Dispatcher<S> {
         let id = self.core.id;
         id.enter_alone(|| {
             if catch_unwind(AssertUnwindSafe(|| self.run_until_end())).is_err() {
-                // No panic of user code gets here. Whatever it was, nobody must wait for ever.
+                // No panic of user code gets here. Whatever it was, nobody must wait forever.
                 self.give_up();
             }
         });

@@ -102,7 +102,7 @@ impl Forwarder {
 }
 
 impl Drop for Forwarder {
-    /// Waits until everything is forwarded, but not for ever.
+    /// Waits until everything is forwarded, but not forever.
     fn drop(&mut self) {
         self.shared.outputs.lock().is_closed = true;
         self.shared.bell.ring();
@@ -165,7 +165,7 @@ impl Shared {
                 }
             }
         }
-        // Without this thread, a worker that prints would wait for ever.
+        // Without this thread, a worker that prints would wait forever.
         let outputs = std::mem::take(&mut *self.outputs.lock());
         outputs
             .all

@@ -1,6 +1,7 @@
 //! The pool as its owner sees it: how to submit.
 
 use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 
 use future_result::sync::{Mutex, thread};
@@ -257,6 +258,10 @@ impl ProcessPoolExecutor {
         Ok(call)
     }
 }
+
+// No user code runs while the pool's own data is half-changed.
+impl UnwindSafe for ProcessPoolExecutor {}
+impl RefUnwindSafe for ProcessPoolExecutor {}
 
 impl fmt::Debug for ProcessPoolExecutor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

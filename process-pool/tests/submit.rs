@@ -5,6 +5,7 @@
 mod support;
 
 use std::collections::BTreeMap;
+use std::panic::catch_unwind;
 
 use process_pool::{
     Bytes, CompletionSet, FutureResult, ProcessPoolExecutor, TaskError, TryError, as_completed,
@@ -98,6 +99,14 @@ fn a_panic_is_told_with_its_place_and_the_worker_lives_on() {
         format!("the task panicked at {place}: no luck with 7")
     );
     assert_eq!(soon(pool.submit(|()| std::process::id(), ())).unwrap(), pid);
+}
+
+#[test]
+fn a_pool_may_be_used_where_panics_are_caught() {
+    let _guard = guard();
+    let pool = ProcessPoolExecutor::new(1).unwrap();
+    let caught = catch_unwind(|| soon(pool.submit(identity, 7)).unwrap());
+    assert_eq!(caught.unwrap(), 7);
 }
 
 #[test]

@@ -8,10 +8,10 @@
 //!
 //! ```text
 //! giving up: say so;            take everything out
-//! a worker:  claim the task;    look
+//! a worker:  claim the task;    look           (in either order)
 //! ```
 //!
-//! A task that still runs was claimed before its worker looked, and that was before the pool gave
+//! A task that still runs was claimed by a worker that looked before the pool gave
 //! up: it counts as running, and runs to its end. What such a task adds to a scope afterwards is
 //! part of it and must run, too. Such parts are marked ([`Role::Part`]) and have a lane
 //! of their own, which is not swept.

@@ -163,10 +163,15 @@ where
     };
     match local.joins().push(local.slots(), job.header()) {
         Pushed::No => {
-            // Out of the job first, so that it is dropped if `a` unwinds.
             // SAFETY: nobody else knows the job, and it holds the closure.
             let b = unsafe { job.take_closure() };
-            return (a(), b());
+            return match catch_unwind(AssertUnwindSafe(a)) {
+                Ok(result) => (result, b()),
+                Err(payload) => {
+                    contain(|| drop(b));
+                    resume_unwind(payload)
+                }
+            };
         }
         Pushed::Kept => {}
         // Nothing in it is known to unwind; but the job is already out of our hands.

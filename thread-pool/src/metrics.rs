@@ -63,7 +63,7 @@ pub struct Metrics {
 impl ThreadPoolExecutor {
     /// The pool's numbers at this moment. Asking holds the queue's lock for a few steps per queued task,
     /// so once a second is fine, and once a task is not. All are zero in a process that was
-    /// [forked off](Self#forks).
+    /// [forked](Self#forks).
     ///
     /// # Examples
     ///

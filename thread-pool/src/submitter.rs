@@ -64,7 +64,7 @@ impl Kept {
 
 impl Drop for Kept {
     fn drop(&mut self) {
-        // After a fork nobody looks for the parent's pools, and the lock may be held for ever.
+        // After a fork nobody looks for the parent's pools, and the lock may be held forever.
         if !self.pool.is_inherited() {
             let mut pools = POOLS.lock();
             let core = place(&pools, self.pool).map(|place| pools.remove(place));
@@ -119,7 +119,7 @@ impl Core {
 }
 
 /// Calls `f` with a pool that has a companion, if it still exists. A worker borrows its own pool, without counting a
-/// reference. `None` for a pool of the parent of a forked process, where any lock may be held for ever.
+/// reference. `None` for a pool of the parent of a forked process, where any lock may be held forever.
 #[inline]
 fn with_core<R>(pool: PoolId, f: impl FnOnce(&Arc<Core>) -> R) -> Option<R> {
     current::with(

@@ -53,7 +53,7 @@ mod idle {
     }
 
     /// Returns once there are at least this many workers, and nothing has changed for some looks. A worker
-    /// that polls would keep it for ever, so too many looks in vain are a failure.
+    /// that polls would keep it forever, so too many looks in vain are a failure.
     fn all_fall_asleep(at_least: usize) {
         const LOOKS: usize = 1000;
         const QUIET: usize = 5;

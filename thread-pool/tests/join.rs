@@ -202,10 +202,24 @@ fn very_deep_joins_are_ordinary_calls() {
 }
 
 #[test]
-fn a_panic_below_very_deep_joins_drops_every_second_closure() {
+fn a_panic_below_very_deep_joins_drops_every_second_closure_also_one_that_panics() {
+    struct PanicsWhenDropped;
+
+    impl Drop for PanicsWhenDropped {
+        fn drop(&mut self) {
+            resume_unwind(Box::new("dropped"));
+        }
+    }
+
+    fn leaf() {
+        resume_unwind(Box::new("leaf"));
+    }
+
     fn chain(pool: &ThreadPoolExecutor, kept: &Arc<()>, depth: usize) {
         if depth == 0 {
-            resume_unwind(Box::new("leaf"));
+            let panics = PanicsWhenDropped;
+            pool.join(leaf, move || drop(panics));
+            return;
         }
         let captured = Arc::clone(kept);
         pool.join(|| chain(pool, kept, depth - 1), move || drop(captured));

@@ -287,7 +287,7 @@ fn the_deadlock_of_pythons_documentation_ends() {
     assert_eq!(wait_on_future.result().unwrap(), 25);
 }
 
-/// Python's `concurrent.futures`: two tasks that wait for each other wait for ever.
+/// Python's `concurrent.futures`: two tasks that wait for each other wait forever.
 #[test]
 fn of_two_tasks_that_wait_for_each_other_one_is_told() {
     let pool = ThreadPoolExecutor::new(2).unwrap();
@@ -317,7 +317,7 @@ fn shutdown_in_a_worker_is_an_error_and_not_a_hang() {
     assert_eq!(answer, Err(ShutdownError::FromWorker));
 }
 
-/// Python's `concurrent.futures`: the interpreter's exit joins a stuck worker for ever.
+/// Python's `concurrent.futures`: the interpreter's exit joins a stuck worker forever.
 #[test]
 fn a_stuck_worker_can_be_given_up() {
     let pool = ThreadPoolExecutor::new(1).unwrap();

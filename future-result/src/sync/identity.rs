@@ -1,7 +1,7 @@
 //! The numbers of pools, and which of them this process inherited by a fork.
 //!
 //! A forked child has a copy of the parent's pools and only one of its threads: whoever waited there for
-//! a worker would wait for ever. Numbers are given in order, so the child need only remember the last one
+//! a worker would wait forever. Numbers are given in order, so the child need only remember the last one
 //! that its parent gave.
 //!
 //! None of this is published to other threads, and a model's executions share the numbers: so even in a

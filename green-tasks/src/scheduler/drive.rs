@@ -52,8 +52,8 @@ impl Scheduler {
         after_rest(task, may_unwind);
     }
 
-    /// Gives the others a turn before the calling task goes on: a [`rest`](Self::rest) that is over at once. Nobody
-    /// asks what it is for, so that is not noted: it would touch one more cache line.
+    /// Gives the others a turn before the calling task goes on: a [`rest`](Self::rest) that is over at once. What
+    /// it is for is not noted, which would touch one more cache line: reports call such a task ready.
     #[inline(always)]
     pub(crate) fn give_way(&self, task: &Rc<Task>) {
         let may_unwind = self.before_rest(task, &"lets others have a turn");

@@ -1,7 +1,7 @@
 //! Cancelling, and time limits: a task unwinds from where it rests.
 //!
-//! Nothing is done to a task from outside. The request to stop is noted, the task is woken, and its own call to
-//! [`Scheduler::rest`](super::Scheduler::rest) unwinds, with a payload that is private to this crate and hidden
+//! Nothing is done to a task from outside. The request to stop is noted, the task is woken, and its own call into
+//! the scheduler (such as [`rest`](super::Scheduler::rest)) unwinds, with a payload that is private to this crate and hidden
 //! from the panic hook. A task that catches it gains nothing: its next rest unwinds again.
 //!
 //! It does not unwind

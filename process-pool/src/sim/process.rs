@@ -102,7 +102,7 @@ impl Process for Sim {
         let mut inner = self.world.stir();
         let worker = inner.worker(self.id);
         let is_dead = worker.exit.is_some();
-        assert!(worker.is_killed || is_dead, "it would wait for ever");
+        assert!(worker.is_killed || is_dead, "it would wait forever");
         if !is_dead {
             let Inner { workers, facts, .. } = &mut *inner;
             let worker = workers.get_mut(&self.id);

@@ -145,7 +145,7 @@ fn a_killed_program_takes_its_zygote_and_forked_workers_along() {
     visitors.into_iter().for_each(Visitor::wait_until_gone);
 }
 
-/// The process that preloads left a child, and would wait for ever.
+/// The process that preloads left a child, and would wait forever.
 fn a_program_that_is_killed_while_it_preloads_leaves_nothing() {
     let gate = Gate::new();
     let mut program = host("hold_preload").env(GATE, gate.path()).spawn().unwrap();

@@ -59,7 +59,7 @@ fn leave_a_child(path: String) {
     Command::new("cat").stdin(stdin).spawn().unwrap();
 }
 
-/// Has a child that keeps a copy of the gate's stream, and is busy for ever.
+/// Has a child that keeps a copy of the gate's stream, and is busy forever.
 fn busy_with_a_child(path: String) {
     leave_a_child(path.clone());
     let _stream = knock(path);

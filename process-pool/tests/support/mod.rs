@@ -37,7 +37,7 @@ mod alarm {
     }
 }
 
-/// Ends the program if the test takes for ever.
+/// Ends the program if the test takes forever.
 pub(crate) struct Guard(#[expect(dead_code, reason = "its drop is what counts")] mpsc::Sender<()>);
 
 pub(crate) fn guard() -> Guard {

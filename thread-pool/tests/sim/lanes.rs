@@ -1,5 +1,5 @@
 //! The order in which one worker takes queued tasks: each lane first in, first out, higher lanes before
-//! lower ones, and none passed over for ever.
+//! lower ones, and none passed over forever.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
