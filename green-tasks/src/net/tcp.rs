@@ -265,7 +265,7 @@ impl TcpStream {
     }
 
     /// Another handle to the same connection, say to read and write in two tasks. (A reference reads
-    /// and writes as well.)
+    /// and writes as well.) It begins with the same time limits.
     ///
     /// # Errors
     ///

@@ -85,7 +85,7 @@ impl UnixListener {
         Ok((UnixStream::from_std(socket)?, address))
     }
 
-    /// Accepts one connection after the other, without end. An error is one [`accept`](Self::accept)'s: the next may
+    /// Accepts one connection after another, without end. An error ends only that [`accept`](Self::accept): the next may
     /// succeed.
     pub fn incoming(&self) -> impl Iterator<Item = io::Result<UnixStream>> + '_ {
         iter::repeat_with(|| self.accept().map(|(stream, _)| stream))
@@ -95,16 +95,16 @@ impl UnixListener {
     ///
     /// # Errors
     ///
-    /// What std says.
+    /// As in std.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.0.socket().local_addr()
     }
 
-    /// The socket of std, which blocks again, and so do its clones.
+    /// Returns the std socket, which blocks again, as do its clones.
     ///
     /// # Errors
     ///
-    /// If it cannot be set to block.
+    /// If it cannot be made blocking.
     pub fn into_std(self) -> io::Result<net::UnixListener> {
         self.0.into_inner()
     }
@@ -185,11 +185,11 @@ impl UnixStream {
     }
 
     /// Another handle to the same connection, say to read and write in two tasks. (A reference reads
-    /// and writes as well.)
+    /// and writes as well.) It begins with the same time limits.
     ///
     /// # Errors
     ///
-    /// What std says.
+    /// As in std.
     pub fn try_clone(&self) -> io::Result<Self> {
         let clone = Self::from_std(self.0.socket().try_clone()?)?;
         clone.0.read_limit.set(self.0.read_limit.get());
@@ -201,7 +201,7 @@ impl UnixStream {
     ///
     /// # Errors
     ///
-    /// What std says.
+    /// As in std.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.0.socket().local_addr()
     }
@@ -210,7 +210,7 @@ impl UnixStream {
     ///
     /// # Errors
     ///
-    /// What std says.
+    /// As in std.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.0.socket().peer_addr()
     }
@@ -321,7 +321,7 @@ impl UnixDatagram {
     ///
     /// # Errors
     ///
-    /// What std says.
+    /// As in std.
     pub fn unbound() -> io::Result<Self> {
         Self::from_std(net::UnixDatagram::unbound()?)
     }
@@ -345,20 +345,21 @@ impl UnixDatagram {
         Ok(Self(Io::unaware_of_room(socket)?))
     }
 
-    /// The socket of std, which blocks again, and so do its clones.
+    /// Returns the std socket, which blocks again, as do its clones.
     ///
     /// # Errors
     ///
-    /// If it cannot be set to block.
+    /// If it cannot be made blocking.
     pub fn into_std(self) -> io::Result<net::UnixDatagram> {
         self.0.into_inner()
     }
 
-    /// Another handle to the same socket, say to send and receive in two tasks.
+    /// Another handle to the same socket, say to send and receive in two tasks. It begins with the same
+    /// time limit.
     ///
     /// # Errors
     ///
-    /// What std says.
+    /// As in std.
     pub fn try_clone(&self) -> io::Result<Self> {
         let clone = Self::from_std(self.0.socket().try_clone()?)?;
         clone.0.read_limit.set(self.0.read_limit.get());
@@ -369,7 +370,7 @@ impl UnixDatagram {
     ///
     /// # Errors
     ///
-    /// What std says.
+    /// As in std.
     pub fn connect(&self, path: impl AsRef<Path>) -> io::Result<()> {
         self.0.socket().connect(path)
     }
@@ -389,7 +390,7 @@ impl UnixDatagram {
     ///
     /// # Errors
     ///
-    /// What std says.
+    /// As in std.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.0.socket().local_addr()
     }
