@@ -173,7 +173,7 @@ pub fn yield_now() {
 /// code that computes long without waiting.
 ///
 /// It also notices cancellations by other threads. Within a `timeout` it looks at the clock; otherwise it costs
-/// next to nothing. Within [`no_suspend`](crate::no_suspend) it notices neither. The other tasks get no turn meanwhile:
+/// next to nothing. Within [`no_suspend`] it notices neither. The other tasks get no turn meanwhile:
 /// for that there is [`yield_now`]. The clock of a
 /// [deterministic](crate::Builder::deterministic) runtime stands still while a task computes.
 ///
