@@ -5,6 +5,7 @@
 mod support;
 
 use std::collections::{BTreeSet, VecDeque};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use process_pool::{Bytes, Cancel, FutureResult, JoinHandle, ProcessPoolExecutor, TaskError};
@@ -313,6 +314,9 @@ fn maybe_visit(path: String) -> u32 {
 
 #[test]
 fn what_waits_behind_a_slow_task_is_given_to_others_and_runs_once() {
+    /// Of each process: whether it has begun the slow task.
+    static BEGUN: OnceLock<()> = OnceLock::new();
+
     let _guard = guard();
     let builder = ProcessPoolExecutor::builder().workers(2);
     let pool = builder.prefetch(8).build().unwrap();
@@ -320,16 +324,19 @@ fn what_waits_behind_a_slow_task_is_given_to_others_and_runs_once() {
     // Both workers are there, and both are held.
     let held = [0; 2].map(|_| pool.submit(visit, gate.path()));
     let [first, second] = [gate.next(), gate.next()];
-    let slow = pool.submit(maybe_visit, gate.path());
-    let others: Vec<_> = (0..30)
-        .map(|_| pool.submit(maybe_visit, String::new()))
-        .collect();
+    let begin = |path: String| {
+        let _ = BEGUN.set(());
+        visit(path)
+    };
+    let slow = pool.submit(begin, gate.path());
+    let has_begun = |()| BEGUN.get().is_some();
+    let others: Vec<_> = (0..30).map(|_| pool.submit(has_begun, ())).collect();
     drop(first);
-    // The worker that was let go has the slow task, and others behind it.
+    // The worker that was let go has the slow task, perhaps after some others, and more of them behind it.
     let slow_visitor = gate.next();
     drop(second);
     for handle in others {
-        assert_ne!(soon(handle).unwrap(), slow_visitor.pid);
+        assert!(!soon(handle).unwrap(), "behind the slow task");
     }
     assert!(!slow.is_done());
     let pid = slow_visitor.pid;
