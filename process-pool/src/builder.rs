@@ -255,8 +255,8 @@ impl Builder {
     /// Replaces a worker that has more than this many bytes of resident memory after a task: against leaks that
     /// do not depend on the number of [tasks](Self::max_tasks_per_worker). By default there is no limit.
     ///
-    /// Workers check at most every two milliseconds, so one may run a few more tiny tasks. No task is
-    /// lost, and what a task frees before it returns does not count: see
+    /// Workers check at most every two milliseconds, and may have been sent more tasks by then, so one may run a few
+    /// more. No task is lost, and what a task frees before it returns does not count: see
     /// [`memory_limit`](Self::memory_limit) for that.
     ///
     /// # Examples
